@@ -1,0 +1,68 @@
+"""Files that are either whole or absent, and digests that name what determines them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+@contextmanager
+def atomic(path: str | Path) -> Iterator[Path]:
+    """A temporary path beside ``path`` that is renamed to it when the block ends well.
+
+    A kill at any moment leaves the old file or the new one, never half of either.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write ``text`` to ``path`` atomically, as UTF-8 with line feeds."""
+    with atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write ``value`` to ``path`` atomically as canonical JSON: sorted keys, two spaces."""
+    write_text(path, json.dumps(value, sort_keys=True, indent=2, ensure_ascii=False) + "\n")
+
+
+def read_json(path: str | Path) -> Any:
+    """The value that a JSON file holds."""
+    return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def digest(value: Any) -> str:
+    """A 16-digit name for a JSON value: equal values, equal names."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def sha256(path: str | Path) -> str:
+    """The SHA-256 of a file's bytes, in hexadecimal."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def source_digest(*modules: str) -> str:
+    """A name for the source of modules of this package: other code, other name.
+
+    Cheap steps have it among their parameters, so that an edit remakes what they made.
+    """
+    folder = Path(__file__).parent
+    return digest({name: sha256(folder / f"{name}.py") for name in modules})
