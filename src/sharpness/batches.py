@@ -1,0 +1,46 @@
+"""Batches of examples: (inputs, targets), where inputs is a tensor or keyword tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
+
+import torch
+from torch import Tensor
+
+Inputs = Tensor | Mapping[str, Tensor]
+Batch = tuple[Inputs, Tensor]
+
+
+def each(function: Callable[[Tensor], Tensor], inputs: Inputs) -> Inputs:
+    """``function`` of the tensor, or of every keyword tensor."""
+    if isinstance(inputs, Tensor):
+        return function(inputs)
+    return {name: function(value) for name, value in inputs.items()}
+
+
+def placed(batch: Batch, device: torch.device) -> Batch:
+    """The batch on ``device``."""
+    inputs, targets = batch
+    return each(lambda tensor: tensor.to(device), inputs), targets.to(device)
+
+
+def size(inputs: Inputs) -> int:
+    """The number of examples."""
+    return len(inputs if isinstance(inputs, Tensor) else next(iter(inputs.values())))
+
+
+def rebatched(batches: Sequence[Batch], m: int) -> list[Batch]:
+    """The same examples in the same order, m in a batch; the last may be smaller."""
+    inputs = _joined([inputs for inputs, _ in batches])
+    targets = torch.cat([target for _, target in batches])
+    pieces = [slice(start, start + m) for start in range(0, len(targets), m)]
+    return [(each(itemgetter(piece), inputs), targets[piece]) for piece in pieces]
+
+
+def _joined(inputs: Sequence[Inputs]) -> Inputs:
+    first = inputs[0]
+    if isinstance(first, Tensor):
+        return torch.cat([i for i in inputs if isinstance(i, Tensor)])
+    mappings = [i for i in inputs if isinstance(i, Mapping)]
+    return {name: torch.cat([i[name] for i in mappings]) for name in first}

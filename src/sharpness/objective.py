@@ -1,0 +1,152 @@
+"""The loss of one batch as a pure function of one flat vector of weights.
+
+Nobody writes to the model: weights go in through ``torch.func.functional_call``, buffers are read
+from copies, and the model stays in evaluation mode while it is measured.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from sharpness.batches import Batch, Inputs, placed
+from sharpness.problem import Problem
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+LogitScale = Literal["rms", "norm"] | None
+
+
+@contextmanager
+def evaluation_mode(model: nn.Module) -> Iterator[None]:
+    """Every submodule in evaluation mode inside the block, and as it was after it."""
+    before = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in before.items():
+            module.training = training
+
+
+def normalized(logits: Tensor, scale: LogitScale) -> Tensor:
+    """Logits whose scale does not depend on that of the last layer (Eq. 5).
+
+    Args:
+        logits: (n, K).
+        scale: None leaves them alone; "rms" divides by the root mean square of the centred logits
+            (Eq. 5); "norm" centres and divides by the ℓ2 norm (the released code), which is
+            smaller by √K.
+
+    Returns:
+        (n, K). A constant logit vector, for which Eq. 5 is 0/0, keeps its scale.
+    """
+    if scale is None:
+        return logits
+    centred = logits - logits.mean(dim=-1, keepdim=True)
+    if scale == "norm":
+        return centred / centred.norm(dim=-1, keepdim=True).clamp_min(1e-10)
+    variance = centred.square().mean(dim=-1, keepdim=True)
+    rounding = (8 * torch.finfo(logits.dtype).eps) ** 2 * logits.square().mean(-1, keepdim=True)
+    # The constant is chosen before the square root, whose derivative at zero is infinite.
+    return logits / torch.where(variance > rounding, variance, 1.0).sqrt()
+
+
+class Network:
+    """A model as a pure function (flat weights, inputs) → outputs.
+
+    Attributes:
+        weights: w, all parameters in the model's order, (p,).
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        """Copy the weights and buffers out of ``model``.
+
+        Raises:
+            Problem: if the model has no parameters, or one that is not floating point.
+        """
+        parameters = dict(model.named_parameters())
+        if not parameters:
+            raise Problem("the model has no parameters, so there is nothing to perturb")
+        for name, value in parameters.items():
+            if not value.is_floating_point():
+                raise Problem(f"parameter {name!r} is {value.dtype}; sharpness needs real numbers")
+        self._model = model
+        self._like = {name: (value.shape, value.dtype) for name, value in parameters.items()}
+        self._sizes = [value.numel() for value in parameters.values()]
+        self._buffers = {name: value.clone() for name, value in model.named_buffers()}
+        self.weights = torch.cat([value.detach().flatten() for value in parameters.values()])
+
+    def outputs(self, weights: Tensor, inputs: Inputs) -> Tensor:
+        """The model's outputs at ``weights`` (p,), commonly logits (n, K)."""
+        pieces = weights.split(self._sizes)
+        state: dict[str, Tensor] = dict(self._buffers)
+        for (name, (shape, dtype)), piece in zip(self._like.items(), pieces, strict=True):
+            state[name] = piece.view(shape).to(dtype)
+        if isinstance(inputs, Mapping):
+            outputs = torch.func.functional_call(self._model, state, (), dict(inputs))
+        else:
+            outputs = torch.func.functional_call(self._model, state, (inputs,))
+        return outputs if isinstance(outputs, Tensor) else outputs.logits
+
+
+class Objective:
+    """L_S(w) for one batch S.
+
+    Attributes:
+        network: the model as a function of its weights.
+        examples: m, the size of the batch.
+    """
+
+    def __init__(self, network: Network, batch: Batch, loss: Loss) -> None:
+        """Put the batch beside the weights.
+
+        Args:
+            network: the model.
+            batch: (inputs, targets); inputs is a tensor or a mapping of keyword tensors.
+            loss: (outputs, targets) → mean loss over the batch, a scalar.
+
+        Raises:
+            Problem: if the batch is empty.
+        """
+        self.network = network
+        self._inputs, self._targets = placed(batch, network.weights.device)
+        self.examples = len(self._targets)
+        if not self.examples:
+            raise Problem("a batch has no examples; leave it out")
+        self._loss = loss
+        self._unperturbed: dict[LogitScale, float] = {}
+
+    @torch.no_grad()
+    def losses(self, weights: Tensor, scales: Sequence[LogitScale]) -> list[float]:
+        """L at ``weights`` for each logit scale, from one forward pass."""
+        outputs = self.network.outputs(weights, self._inputs)
+        return [self._loss(normalized(outputs, s), self._targets).item() for s in scales]
+
+    @torch.enable_grad()
+    def loss_and_gradient(self, weights: Tensor, scale: LogitScale) -> tuple[float, Tensor]:
+        """L and ∇L (p,) at ``weights``, from one forward and one backward pass."""
+        weights = weights.detach().requires_grad_()
+        outputs = self.network.outputs(weights, self._inputs)
+        loss = self._loss(normalized(outputs, scale), self._targets)
+        (gradient,) = torch.autograd.grad(loss, weights)
+        return loss.item(), gradient
+
+    def unperturbed(self, scale: LogitScale) -> float:
+        """L at the weights themselves.
+
+        Raises:
+            Problem: if it is not finite.
+        """
+        if scale not in self._unperturbed:
+            (loss,) = self.losses(self.network.weights, [scale])
+            if not math.isfinite(loss):
+                raise Problem(
+                    f"the loss of the unperturbed model is {loss}; sharpness needs a finite one"
+                )
+            self._unperturbed[scale] = loss
+        return self._unperturbed[scale]
