@@ -1,0 +1,149 @@
+"""The catalogue of figures: what each panel shows, as data rather than code.
+
+A figure is a grid. What its panels have in common stands under ``panels``; each entry of ``rows``
+and of ``columns`` adds to it. Either may be "every radius", "every m" or "every steps" instead:
+then there is one for each value that the pool was measured at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
+
+from sharpness.definition import PROTOCOLS, Definition
+from sharpness.problem import Problem
+
+Quantity = Literal[
+    "sharpness",
+    "sharpness_augmented",
+    "error_train",
+    "error_test",
+    "error_corrupted",
+    "gap",
+    "learning_rate",
+]
+"""What an axis shows: sharpness on the original or the augmented data, or a column of pool.csv."""
+
+Every = Literal["every radius", "every m", "every steps"]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Panel(_Strict):
+    """What a panel shows, or the part of it that a row or a column sets.
+
+    Attributes:
+        label: what the row or the column is called.
+        pool: whose models are the points.
+        definition: id of the sharpness.
+        radius: ρ.
+        m: examples per batch; None is the pool's own.
+        steps: Auto-PGD iterations; None is the pool's own.
+        x: quantity on the horizontal axis.
+        y: quantity on the vertical axis.
+    """
+
+    label: str | None = None
+    pool: str | None = None
+    definition: str | None = None
+    radius: float | None = None
+    m: int | None = None
+    steps: int | None = None
+    x: Quantity | None = None
+    y: Quantity | None = None
+
+    @field_validator("definition")
+    @classmethod
+    def _known(cls, word: str | None) -> str | None:
+        return None if word is None else Definition.parse(word).id
+
+    def with_(self, other: Panel) -> Panel:
+        """This panel with whatever the other one sets."""
+        return self.model_copy(update=other.model_dump(exclude_none=True))
+
+
+class Figure(_Strict):
+    """One entry of the catalogue.
+
+    Attributes:
+        id: name of its files and of its target, such as ``fig38``.
+        title: printed above the panels.
+        caption: what it shows and how to read it.
+        protocol: which measurement, "paper" or "released".
+        colour: columns of pool.csv whose combinations tell the points apart.
+        panels: what all panels have in common.
+        rows: what each row adds, from top to bottom.
+        columns: what each column adds, from left to right.
+    """
+
+    id: str
+    title: str
+    caption: str
+    protocol: str = "paper"
+    colour: tuple[str, ...] = ("augment", "mixup")
+    panels: Panel = Panel(x="sharpness")
+    rows: tuple[Panel, ...] | Every
+    columns: tuple[Panel, ...] | Every
+
+    @field_validator("protocol")
+    @classmethod
+    def _preset(cls, name: str) -> str:
+        if name not in PROTOCOLS:
+            raise ValueError(f"{name!r} is unknown; one of {', '.join(PROTOCOLS)}")
+        return name
+
+    @model_validator(mode="after")
+    def _complete(self) -> Figure:
+        for panel in self._written():
+            for key in ("pool", "definition", "x", "y"):
+                if getattr(panel, key) is None:
+                    raise ValueError(f"a panel lacks {key!r}; set it in panels, rows or columns")
+            if panel.radius is None and "every radius" not in (self.rows, self.columns):
+                raise ValueError("a panel lacks 'radius'; set it, or columns: every radius")
+        return self
+
+    @property
+    def number(self) -> str:
+        """The paper's number, such as ``38``; the id itself where it has none."""
+        return self.id.removeprefix("fig")
+
+    @property
+    def pools(self) -> tuple[str, ...]:
+        """The pools whose ``pool.csv`` the figure reads."""
+        return tuple(sorted({str(panel.pool) for panel in self._written()}))
+
+    def _written(self) -> Iterator[Panel]:
+        """Every panel as far as the catalogue determines it."""
+        for row in (Panel(),) if isinstance(self.rows, str) else self.rows:
+            for column in (Panel(),) if isinstance(self.columns, str) else self.columns:
+                yield self.panels.with_(row).with_(column)
+
+
+def load_catalogue(path: str | Path) -> dict[str, Figure]:
+    """The figures of a catalogue by id, in its order.
+
+    Raises:
+        Problem: if the file is no catalogue; names the figure and the key.
+    """
+    entries = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    if not isinstance(entries, list):
+        raise Problem(f"{path}: not a list of figures")
+    figures: dict[str, Figure] = {}
+    for place, entry in enumerate(entries, start=1):
+        name = entry.get("id", f"entry {place}") if isinstance(entry, dict) else f"entry {place}"
+        try:
+            figure = Figure.model_validate(entry)
+        except ValidationError as error:
+            first = error.errors()[0]
+            key = ".".join(map(str, first["loc"]))
+            raise Problem(f"{path}: {name}: {f'{key}: ' if key else ''}{first['msg']}") from error
+        if figure.id in figures:
+            raise Problem(f"{path}: {name}: the id is used twice")
+        figures[figure.id] = figure
+    return figures

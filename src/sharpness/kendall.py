@@ -1,0 +1,182 @@
+"""Does one number rank the models as another does? Kendall's τ (Eq. 4), with its uncertainty.
+
+Eq. 4 of Andriushchenko et al. (2023) is τ-a: concordant minus discordant pairs over all pairs. The
+interval is a percentile bootstrap over models. A resample holds copies of a model, and a pair of a
+model with its own copy says nothing about ranks, so such pairs are left out: with cᵢ copies of
+model i and sᵢⱼ the product of the two signs,
+
+    τ* = Σ_{i<j} cᵢ cⱼ sᵢⱼ / Σ_{i<j} cᵢ cⱼ.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+RESAMPLES = 2000
+LEVEL = 0.95
+FEWEST = 3
+"""Two models are always perfectly ranked, so a coefficient takes three."""
+
+_BLOCK = 100  # resamples at a time: 200 models have 19,900 pairs, 8 MB of weights a block
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Correlation:
+    """Kendall's rank correlation of two quantities over the models of a pool.
+
+    Attributes:
+        models: number of models with both values.
+        tau: Eq. 4 (τ-a); NaN where undefined.
+        tau_b: the same corrected for ties; equal to ``tau`` where there are none.
+        low: lower end of the bootstrap interval, too narrow for a handful of models.
+        high: upper end of the bootstrap interval.
+        p: two-sided p-value of no association, exact for few models without ties.
+        status: "ok" or "undefined".
+        reason: why undefined, or how many models were left out.
+    """
+
+    models: int
+    tau: float
+    tau_b: float
+    low: float
+    high: float
+    p: float
+    status: str
+    reason: str
+
+
+def kendall(
+    x: npt.ArrayLike,
+    y: npt.ArrayLike,
+    *,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+    level: float = LEVEL,
+) -> Correlation:
+    """Kendall's τ (Eq. 4) of two quantities, one value per model.
+
+    Models with a missing or infinite value are left out and counted.
+
+    Args:
+        x: values, (models,).
+        y: values, (models,).
+        seed: of the bootstrap; the draws depend on it and on the number of models alone.
+        resamples: bootstrap resamples; 0 leaves the interval NaN.
+        level: coverage of the interval.
+    """
+    columns = [np.asarray(values, dtype=np.float64)[:, None] for values in (x, y)]
+    return kendall_columns(*columns, seed=seed, resamples=resamples, level=level)[0]
+
+
+def kendall_columns(
+    x: Floats, y: Floats, *, seed: int, resamples: int, level: float
+) -> list[Correlation]:
+    """Kendall's τ of each column of ``x`` with the same column of ``y``.
+
+    Columns that lack the same models share their resamples, so hundreds cost little more than one.
+    Each result is the one that ``kendall`` gives for its two columns alone.
+
+    Args:
+        x: values, (models, columns).
+        y: values, (models, columns).
+        seed: of the bootstrap.
+        resamples: bootstrap resamples.
+        level: coverage of the intervals.
+    """
+    whole = np.isfinite(x) & np.isfinite(y)
+    patterns: dict[bytes, list[int]] = {}
+    for column in range(x.shape[1]):
+        patterns.setdefault(whole[:, column].tobytes(), []).append(column)
+    found: dict[int, Correlation] = {}
+    for columns in patterns.values():
+        rows = whole[:, columns[0]]
+        dropped = len(x) - int(rows.sum())
+        xs, ys = x[rows][:, columns], y[rows][:, columns]
+        results = _kendall_complete(xs, ys, dropped, seed, resamples, level)
+        found.update(zip(columns, results, strict=True))
+    return [found[column] for column in range(x.shape[1])]
+
+
+def _kendall_complete(
+    x: Floats, y: Floats, dropped: int, seed: int, resamples: int, level: float
+) -> list[Correlation]:
+    """As ``kendall_columns``, with every value present; ``dropped`` models were not."""
+    models, columns = x.shape
+    left_out = f"{dropped} of {models + dropped} models left out: no value" if dropped else ""
+    if models < FEWEST:
+        reason = f"{models} of {models + dropped} models with both values, {FEWEST} needed"
+        return [_undefined(models, reason)] * columns
+    first, second = np.triu_indices(models, 1)
+    signs = np.stack(
+        [_signs(x[:, k], first, second) * _signs(y[:, k], first, second) for k in range(columns)],
+        axis=1,
+    )  # (pairs, columns), -1, 0 or 1
+    # Adding 0.0 turns a negative zero into zero: it would be printed as "-0".
+    tau = signs.mean(axis=0, dtype=np.float64) + 0.0
+    low, high = _bootstrap_interval(signs, models, seed, resamples, level) + 0.0
+    results = []
+    for k in range(columns):
+        if constant := [v for v, z in (("x", x), ("y", y)) if np.ptp(z[:, k]) == 0]:
+            what = {"x": "the sharpness", "y": "the target"}[constant[0]]
+            results.append(_undefined(models, f"{what} is the same for all {models} models"))
+            continue
+        test = stats.kendalltau(x[:, k], y[:, k])
+        results.append(
+            Correlation(
+                models,
+                tau=float(tau[k]),
+                tau_b=float(test.statistic) + 0.0,
+                low=float(low[k]),
+                high=float(high[k]),
+                p=float(test.pvalue),
+                status="ok",
+                reason=left_out,
+            )
+        )
+    return results
+
+
+def _undefined(models: int, reason: str) -> Correlation:
+    nan = float("nan")
+    return Correlation(models, nan, nan, nan, nan, nan, "undefined", reason)
+
+
+def _signs(
+    values: Floats, first: npt.NDArray[np.intp], second: npt.NDArray[np.intp]
+) -> npt.NDArray[np.float32]:
+    """The sign of the difference of each pair, (pairs,)."""
+    return np.sign(values[first] - values[second]).astype(np.float32)
+
+
+def _bootstrap_interval(
+    signs: npt.NDArray[np.float32], models: int, seed: int, resamples: int, level: float
+) -> Floats:
+    """Percentile interval of τ* for each column of ``signs``, (2, columns).
+
+    All sums are of whole numbers below 2²⁴, exact in float32 whatever their order, so the bytes do
+    not depend on the number of threads.
+    """
+    if resamples == 0:
+        return np.full((2, signs.shape[1]), np.nan)
+    first, second = np.triu_indices(models, 1)
+    uniform = np.full(models, 1 / models)
+    copies = np.random.default_rng([seed, models]).multinomial(models, uniform, size=resamples)
+    taus = np.empty((resamples, signs.shape[1]))
+    for start in range(0, resamples, _BLOCK):
+        block = copies[start : start + _BLOCK].astype(np.float32)
+        weights = block[:, first] * block[:, second]  # (resamples, pairs)
+        total = weights.sum(axis=1, dtype=np.float64)[:, None]
+        # A resample of one model alone has no pair: 0/0, left out by nanquantile.
+        with np.errstate(invalid="ignore"):
+            taus[start : start + _BLOCK] = (weights @ signs) / total
+    tail = (1 - level) / 2
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return np.nanquantile(taus, [tail, 1 - tail], axis=0)

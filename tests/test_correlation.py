@@ -1,0 +1,215 @@
+"""Kendall's τ of Eq. 4, its interval, and the table of a whole pool."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+import synthetic
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from sharpness.correlation import (
+    TARGETS,
+    cell_columns,
+    correlations,
+    read_correlations,
+    read_pool,
+    subgroups,
+    write_correlations,
+)
+from sharpness.kendall import kendall
+from sharpness.problem import Problem
+
+# Small integers make ties; halves keep every value exact.
+PAIRS = st.lists(st.tuples(st.integers(-9, 9), st.integers(-9, 9)), min_size=3, max_size=15)
+
+
+def brute_force(x: list[float], y: list[float]) -> float:
+    """Eq. 4 as it is written."""
+    total, models = 0.0, len(x)
+    for j in range(models):
+        for i in range(j):
+            total += np.sign(x[i] - x[j]) * np.sign(y[i] - y[j])
+    return 2 / (models * (models - 1)) * total
+
+
+@settings(deadline=None)
+@given(PAIRS)
+def test_tau_is_eq_4(pairs: list[tuple[int, int]]) -> None:
+    x, y = (list(map(float, column)) for column in zip(*pairs, strict=True))
+    assume(len(set(x)) > 1 and len(set(y)) > 1)
+    found = kendall(x, y, resamples=0)
+    assert found.tau == pytest.approx(brute_force(x, y), abs=1e-12)
+    assert found.tau_b == pytest.approx(stats.kendalltau(x, y).statistic, abs=1e-12)
+    assert (found.models, found.status, found.reason) == (len(x), "ok", "")
+
+
+@settings(deadline=None)
+@given(st.permutations(range(9)))
+def test_without_ties_tau_is_scipys(order: list[int]) -> None:
+    found = kendall(range(9), order, resamples=0)
+    expected = stats.kendalltau(range(9), order)
+    assert found.tau == pytest.approx(expected.statistic, abs=1e-12)
+    assert found.tau == pytest.approx(found.tau_b, abs=1e-12)
+    assert found.p == pytest.approx(expected.pvalue)
+
+
+def test_ties_count_in_the_denominator_of_tau_a_only() -> None:
+    # Pairs: (1,1) tied in x; the other five concordant. τ-a = 5/6, τ-b = 5/√(5·6).
+    found = kendall([1, 1, 2, 3], [1, 2, 3, 4], resamples=0)
+    assert found.tau == pytest.approx(5 / 6)
+    assert found.tau_b == pytest.approx(5 / math.sqrt(30))
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.integers(-20, 20), min_size=4, max_size=12), st.integers(0, 2**31))
+def test_only_ranks_count(values: list[int], seed: int) -> None:
+    assume(len(set(values)) > 1)
+    x = np.array(values, dtype=float)
+    y = np.random.default_rng(seed).normal(size=len(x))
+    plain = kendall(x, y, resamples=50)
+    assert kendall(np.exp(x / 10), y**3, resamples=50) == plain
+    mirrored = kendall(-x, y, resamples=0)
+    assert mirrored.tau == pytest.approx(-plain.tau)
+
+
+def test_copies_of_a_model_are_left_out_of_the_bootstrap() -> None:
+    # Three models with signs s01 = +1, s02 = -1, s12 = -1. Counts (2, 1, 0) leave the pair (0, 1)
+    # alone, weight 2: τ* = +1; (2, 0, 1) and (0, 2, 1) give -1; (1, 1, 1) gives -1/3; (3, 0, 0)
+    # has no pair. If copies counted as ties, 2·1 of 3 pairs would give 2/3 in place of 1.
+    x, y = np.array([1.0, 2.0, 3.0]), np.array([2.0, 3.0, 1.0])
+    counts = np.random.default_rng([7, 3]).multinomial(3, [1 / 3] * 3, size=500)
+    taus = []
+    for c in counts:
+        pairs = [(0, 1, 1), (0, 2, -1), (1, 2, -1)]
+        weight = sum(c[i] * c[j] for i, j, _ in pairs)
+        if weight:
+            taus.append(sum(c[i] * c[j] * s for i, j, s in pairs) / weight)
+    assert set(np.round(taus, 6)) == {1.0, -1.0, -0.333333}
+    found = kendall(x, y, seed=7, resamples=500, level=0.5)
+    assert (found.low, found.high) == pytest.approx(np.quantile(taus, [0.25, 0.75]), abs=1e-12)
+
+
+def test_perfect_order_has_a_perfect_interval() -> None:
+    found = kendall(range(6), range(6))
+    assert (found.tau, found.low, found.high) == (1, 1, 1)
+
+
+def test_the_interval_covers_the_true_tau_of_a_normal_pair() -> None:
+    r, trials, models = 0.6, 200, 60
+    true = 2 / math.pi * math.asin(r)
+    rng = np.random.default_rng(0)
+    covered = 0
+    for trial in range(trials):
+        x, noise = rng.normal(size=(2, models))
+        found = kendall(x, r * x + math.sqrt(1 - r * r) * noise, seed=trial, resamples=400)
+        covered += found.low <= true <= found.high
+    # Binomial(200, 0.95) has a standard deviation of 3.1: four of them either way.
+    assert 177 <= covered <= 200
+
+
+def test_missing_values_are_left_out_and_counted() -> None:
+    x = [1.0, 2.0, math.nan, 4.0, 5.0, math.inf]
+    y = [1.0, 3.0, 9.0, 2.0, math.nan, 0.0]
+    found = kendall(x, y)
+    assert found.models == 3
+    assert found.tau == pytest.approx(1 / 3)
+    assert found.reason == "3 of 6 models left out: no value"
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "reason"),
+    [
+        ([1, 2], [2, 1], "2 of 2 models with both values, 3 needed"),
+        ([1, math.nan, math.nan], [1, 2, 3], "1 of 3 models with both values, 3 needed"),
+        ([], [], "0 of 0 models with both values, 3 needed"),
+        ([5, 5, 5, 5], [1, 2, 3, 4], "the sharpness is the same for all 4 models"),
+        ([1, 2, 3, 4], [5, 5, 5, 5], "the target is the same for all 4 models"),
+    ],
+)
+def test_undefined_says_why(x: list[float], y: list[float], reason: str) -> None:
+    found = kendall(x, y)
+    assert (found.status, found.reason) == ("undefined", reason)
+    assert all(map(math.isnan, (found.tau, found.tau_b, found.low, found.high, found.p)))
+
+
+def test_same_seed_same_interval_and_another_seed_another() -> None:
+    x, y = np.random.default_rng(1).normal(size=(2, 20))
+    assert kendall(x, y, seed=3) == kendall(x, y, seed=3)
+    assert kendall(x, y, seed=3).low != kendall(x, y, seed=4).low
+
+
+def test_the_table_of_a_pool_holds_what_each_pair_of_columns_gives_alone() -> None:
+    pool = synthetic.pool(16)
+    # One cell lacks two models that the others have, one target lacks another.
+    ragged = cell_columns(pool)[5]
+    pool.loc[[0, 3], ragged] = np.nan
+    pool.loc[4, "error_corrupted"] = np.nan
+    found = correlations(pool, resamples=100, seed=2)
+    groups = [name for name, _ in subgroups(pool, ("augment", "mixup"))]
+    assert groups == ["all", *(f"augment={a},mixup={m}" for a in (0, 1) for m in (0, 1))]
+    keys = found[["cell", "target", "subgroup"]].apply(tuple, axis=1)
+    assert list(keys) == [(c, t, g) for c in cell_columns(pool) for t in TARGETS for g in groups]
+    whole = pool.loc[:, "augment"] >= 0
+    one = (pool["augment"] == 1) & (pool["mixup"] == 0)
+    for cell in (ragged, cell_columns(pool)[0]):
+        for group, rows in (("all", whole), ("augment=1,mixup=0", one)):
+            for target in ("error_corrupted", "learning_rate"):
+                row = found[keys == (cell, target, group)].iloc[0]
+                alone = kendall(pool.loc[rows, cell], pool.loc[rows, target], seed=2, resamples=100)
+                for name in ("models", "status", "reason"):
+                    assert row[name] == getattr(alone, name)
+                for name in ("tau", "tau_b", "low", "high", "p"):
+                    assert row[name] == pytest.approx(getattr(alone, name), nan_ok=True)
+
+
+def test_an_unmeasured_target_is_undefined_in_every_row() -> None:
+    pool = synthetic.pool(12).assign(error_corrupted=np.nan)
+    found = correlations(pool, resamples=10)
+    rows = found[found["target"] == "error_corrupted"]
+    assert len(rows)
+    assert set(rows["status"]) == {"undefined"}
+    assert set(found[found["target"] != "error_corrupted"]["status"]) != {"undefined"}
+
+
+def test_a_missing_column_is_a_problem() -> None:
+    with pytest.raises(Problem, match="learning_rate"):
+        correlations(synthetic.pool(12).drop(columns="learning_rate"))
+
+
+def test_files_go_round_and_have_the_same_bytes(tmp_path) -> None:
+    pool = synthetic.pool(12)
+    pool.to_csv(tmp_path / "pool.csv", index=False)
+    read = read_pool(tmp_path / "pool.csv")
+    pd.testing.assert_frame_equal(read, pool, check_dtype=False)
+    for name in ("a.csv", "b.csv"):
+        write_correlations(tmp_path / name, correlations(read, resamples=50))
+    text = (tmp_path / "a.csv").read_text()
+    assert text == (tmp_path / "b.csv").read_text()
+    assert text.splitlines()[0] == (
+        "cell,target,subgroup,models,tau,tau_b,low,high,p,status,reason"
+    )
+    assert ",-0," not in text
+    again = read_correlations(tmp_path / "a.csv")
+    assert again["tau"].to_numpy() == pytest.approx(
+        correlations(read, resamples=0)["tau"].to_numpy(), abs=1e-5, nan_ok=True
+    )
+
+
+@pytest.mark.parametrize("column", ["error_test", "status"])
+def test_a_pool_without_its_columns_is_refused(tmp_path, column: str) -> None:
+    synthetic.pool(4).drop(columns=column).to_csv(tmp_path / "pool.csv", index=False)
+    with pytest.raises(Problem, match=column):
+        read_pool(tmp_path / "pool.csv")
+
+
+def test_a_column_that_names_no_cell_is_refused(tmp_path) -> None:
+    synthetic.pool(4).assign(**{"flatness@0.1+paper": 1.0}).to_csv(
+        tmp_path / "pool.csv", index=False
+    )
+    with pytest.raises(Problem, match="flatness@"):
+        read_pool(tmp_path / "pool.csv")
