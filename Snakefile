@@ -1,0 +1,63 @@
+"""Does sharpness predict generalization for this pool of models?
+
+    checkpoints or training  ->  evaluation  ->  correlation  ->  tables, figures, report
+
+Targets: all, tables, figures, each figure (fig38), each pool (cifar10-vit).
+"""
+
+import sys
+
+from sharpness.problem import Problem
+from sharpness.validation import validated
+
+
+configfile: "config.yaml"
+
+
+try:
+    settings = validated(config)
+except Problem as problem:
+    sys.exit(str(problem))
+
+
+container: "envs/sharpness.sif"
+
+
+pathvars:
+    results=f"{settings.results}/{settings.scale}",
+    logs=f"{settings.results}/{settings.scale}/logs",
+    benchmarks=f"{settings.results}/{settings.scale}/benchmarks",
+
+
+include: "rules/common.smk"
+include: "rules/data.smk"
+include: "rules/training.smk"
+include: "rules/evaluation.smk"
+include: "rules/correlation.smk"
+include: "rules/figures.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        "<results>/report.html",
+        rules.tables.input,
+        rules.figures.input,
+
+
+for figure in FIGURES:
+
+    rule:
+        name:
+            figure
+        input:
+            f"<results>/figures/{figure}.pdf",
+
+
+for pool in settings.pools:
+
+    rule:
+        name:
+            pool
+        input:
+            f"<results>/{pool}/correlations.csv",

@@ -1,0 +1,80 @@
+"""From single models to a pool, and from the pool to rank correlations.
+
+Needs: models.csv, and for each model errors/, sharpness/ and checkpoints/.
+Makes: pool.csv, one row a model; correlations.csv; tables/table<number>.{csv,md,tex}.
+"""
+
+
+rule pool:
+    input:
+        models="<results>/{pool}/models.csv",
+        errors=of_each_model("<results>/{pool}/errors/{model}.csv"),
+        sharpness=of_each_model("<results>/{pool}/sharpness/{model}.csv"),
+        weights=of_each_model("<results>/{pool}/checkpoints/{model}.safetensors"),
+    output:
+        "<results>/{pool}/pool.csv",
+    log:
+        "<logs>/{pool}/pool.log",
+    benchmark:
+        "<benchmarks>/{pool}/pool.tsv"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
+        gpu=0,
+    params:
+        models=lambda wildcards: pool_of(wildcards).models,
+        plan=plan_of,
+        revision=REVISION,
+        code=source_digest("pool"),
+    script:
+        "../scripts/pool.py"
+
+
+rule correlations:
+    input:
+        "<results>/{pool}/pool.csv",
+    output:
+        "<results>/{pool}/correlations.csv",
+    log:
+        "<logs>/{pool}/correlations.log",
+    benchmark:
+        "<benchmarks>/{pool}/correlations.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+        gpu=0,
+    params:
+        resamples=settings.resamples,
+        code=source_digest("correlation", "kendall"),
+    script:
+        "../scripts/correlations.py"
+
+
+rule table:
+    input:
+        correlations=lambda wildcards: f"<results>/{TABLES[int(wildcards.table)]}/correlations.csv",
+        published="resources/paper_taus.csv",
+    output:
+        multiext("<results>/tables/table{table}", ".csv", ".md", ".tex"),
+    log:
+        "<logs>/tables/table{table}.log",
+    benchmark:
+        "<benchmarks>/tables/table{table}.tsv"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+        gpu=0,
+    params:
+        pool=lambda wildcards: TABLES[int(wildcards.table)],
+        note=settings.note,
+        code=source_digest("tables", "table_formats"),
+    script:
+        "../scripts/table.py"
+
+
+rule tables:
+    input:
+        expand("<results>/tables/table{table}.csv", table=TABLES),

@@ -1,0 +1,61 @@
+"""Figures, each an entry of resources/figures.yaml, and the report that shows everything.
+
+Needs: pool.csv of the pools that a figure shows; correlations.csv and figures for the report.
+Makes: figures/<figure>.pdf and .png, report.html.
+"""
+
+
+rule figure:
+    input:
+        unpack(figure_pools),
+    output:
+        multiext("<results>/figures/{figure}", ".pdf", ".png"),
+    log:
+        "<logs>/figures/{figure}.log",
+    benchmark:
+        "<benchmarks>/figures/{figure}.tsv"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+        gpu=0,
+    params:
+        entry=lambda wildcards: CATALOGUE[wildcards.figure].model_dump(),
+        defaults=figure_defaults,
+        note=settings.note,
+        code=source_digest("figures", "figure_axes", "figure_layout", "figure_catalogue"),
+    script:
+        "../scripts/figure.py"
+
+
+rule figures:
+    input:
+        expand("<results>/figures/{figure}.pdf", figure=FIGURES),
+
+
+rule report:
+    input:
+        pools=expand("<results>/{pool}/pool.csv", pool=settings.pools),
+        correlations=expand("<results>/{pool}/correlations.csv", pool=settings.pools),
+        figures=expand("<results>/figures/{figure}.png", figure=FIGURES),
+        published="resources/paper_taus.csv",
+    output:
+        "<results>/report.html",
+    log:
+        "<logs>/report.log",
+    benchmark:
+        "<benchmarks>/report.tsv"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+        gpu=0,
+    params:
+        pools=list(settings.pools),
+        tables=TABLES,
+        entries=[CATALOGUE[figure].model_dump() for figure in FIGURES],
+        scale=settings.scale,
+        note=settings.note,
+        code=source_digest("report", "verdict", "tables", "table_formats"),
+    script:
+        "../scripts/report.py"

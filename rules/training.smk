@@ -1,0 +1,73 @@
+"""Training sweeps (Sec. 5.1, App. H).
+
+Needs: data/<training set>.json.
+Makes: models.csv, what was drawn; trained/<first>.json, one training job; for each model
+checkpoints/<model>.safetensors and training/<model>.json and .csv, its record and its curve.
+"""
+
+
+rule draw:
+    output:
+        "<results>/{pool}/models.csv",
+    log:
+        "<logs>/{pool}/draw.log",
+    benchmark:
+        "<benchmarks>/{pool}/draw.tsv"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=5,
+        gpu=0,
+    params:
+        models=lambda wildcards: pool_of(wildcards).models,
+        seed=lambda wildcards: pool_of(wildcards).sweep.seed,
+        space=lambda wildcards: pool_of(wildcards).sweep.space,
+        code=source_digest("training/draw", "training/models", "training/streams"),
+    script:
+        "../scripts/draw.py"
+
+
+rule train:
+    input:
+        models="<results>/{pool}/models.csv",
+        data=training_data,
+    output:
+        "<results>/{pool}/trained/{first}.json",
+    log:
+        "<logs>/{pool}/train/{first}.log",
+    benchmark:
+        "<benchmarks>/{pool}/train/{first}.tsv"
+    threads: 1
+    resources:
+        mem_mb=6000,
+        runtime=480,
+        gpu=settings.gpus,
+    params:
+        models=models_of,
+        seed=lambda wildcards: pool_of(wildcards).sweep.seed,
+        architecture=lambda wildcards: pool_of(wildcards).architecture.model_dump(),
+        settings=lambda wildcards: pool_of(wildcards).training.model_dump(),
+        revision=TRAINING_REVISION,
+        device=settings.device,
+    script:
+        "../scripts/train.py"
+
+
+rule checkpoint:
+    input:
+        of_job("<results>/{pool}/trained/{first}.json"),
+    output:
+        weights="<results>/{pool}/checkpoints/{model}.safetensors",
+        training="<results>/{pool}/training/{model}.json",
+        curve="<results>/{pool}/training/{model}.csv",
+    log:
+        "<logs>/{pool}/checkpoint/{model}.log",
+    benchmark:
+        "<benchmarks>/{pool}/checkpoint/{model}.tsv"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=10,
+        gpu=0,
+    script:
+        "../scripts/checkpoint.py"

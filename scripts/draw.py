@@ -1,0 +1,13 @@
+"""Rule draw: the hyper-parameters of every model of a sweep."""
+
+from sharpness.job import job
+from sharpness.training.draw import Space
+from sharpness.training.models import write_models
+
+with job(snakemake.log[0]):
+    write_models(
+        snakemake.params.models,
+        snakemake.params.seed,
+        Space(**snakemake.params.space),
+        snakemake.output[0],
+    )

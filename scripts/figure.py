@@ -1,0 +1,17 @@
+"""Rule figure: one entry of the catalogue, as PDF and PNG."""
+
+from pathlib import Path
+
+from sharpness.correlation import read_pool
+from sharpness.figure_catalogue import Figure
+from sharpness.figures import draw
+from sharpness.job import job
+
+with job(snakemake.log[0]):
+    draw(
+        Figure(**snakemake.params.entry),
+        {name: read_pool(path) for name, path in snakemake.input.items()},
+        Path(snakemake.output[0]).with_suffix(""),
+        snakemake.params.note,
+        snakemake.params.defaults,
+    )

@@ -1,0 +1,17 @@
+"""Rule rows: one model's errors and cells as CSV."""
+
+from pathlib import Path
+
+from sharpness.files import read_json
+from sharpness.job import job
+from sharpness.plan import Plan
+from sharpness.rows import write_rows
+
+with job(snakemake.log[0]):
+    model = snakemake.wildcards.model
+    write_rows(
+        read_json(snakemake.input[0])[model],
+        Path(snakemake.input[0]).parents[1] / "state" / model,
+        Plan.parse(snakemake.params.plan).rows(),
+        **dict(snakemake.output.items()),
+    )

@@ -1,0 +1,17 @@
+"""Rule table: one table of the paper, computed and published coefficients side by side."""
+
+from pathlib import Path
+
+from sharpness.correlation import read_correlations
+from sharpness.job import job
+from sharpness.tables import read_published, write_table
+
+with job(snakemake.log[0]):
+    write_table(
+        int(snakemake.wildcards.table),
+        snakemake.params.pool,
+        read_correlations(snakemake.input.correlations),
+        read_published(snakemake.input.published),
+        Path(snakemake.output[0]).with_suffix(""),
+        snakemake.params.note,
+    )

@@ -1,0 +1,24 @@
+"""Rule train: the models of one job, each resumed from its own state."""
+
+from pathlib import Path
+
+from sharpness.data import load
+from sharpness.files import read_json, write_json
+from sharpness.job import job
+from sharpness.machine import compute_device
+from sharpness.training.models import read_models
+from sharpness.training.settings import Settings
+from sharpness.training.sweep import Sweep, train_models
+
+with job(snakemake.log[0]):
+    record = read_json(snakemake.input.data)
+    sweep = Sweep(
+        seed=snakemake.params.seed,
+        architecture=snakemake.params.architecture,
+        settings=Settings(**snakemake.params.settings),
+        device=compute_device(snakemake.params.device),
+        images=load(record["name"], "train", record),
+        state=Path(snakemake.output[0]).parents[1] / "state",
+    )
+    models = read_models(snakemake.input.models)
+    write_json(snakemake.output[0], train_models(models, snakemake.params.models, sweep))

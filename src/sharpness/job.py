@@ -1,0 +1,40 @@
+"""What every job of the workflow does first and last."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr
+from pathlib import Path
+
+from sharpness.problem import Problem
+
+
+@contextmanager
+def job(log: str) -> Iterator[None]:
+    """Run a job: progress and tracebacks to its log, a problem as one line and exit code 1.
+
+    Args:
+        log: the job's log file.
+    """
+    Path(log).parent.mkdir(parents=True, exist_ok=True)
+    terminal = sys.stderr
+    with open(log, "w", encoding="utf-8", buffering=1) as stream, redirect_stderr(stream):
+        try:
+            yield
+        except Problem as problem:
+            print(problem, file=stream)
+            print(problem, file=terminal)
+            raise SystemExit(1) from None
+        except Exception:
+            traceback.print_exc(file=stream)
+            print(f"this is a defect; the traceback is in {log}", file=terminal)
+            raise SystemExit(1) from None
+
+
+def one_thread() -> None:
+    """Compute with one thread, whatever the machine has: the bytes of a result depend on it."""
+    import torch
+
+    torch.set_num_threads(1)

@@ -1,0 +1,107 @@
+"""``pool.csv``: one row per model, with all that tables and figures need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from sharpness.files import sha256, write_text
+from sharpness.problem import Problem
+
+FLOATS = "%.9g"
+"""Digits that give a float32 back."""
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The files that one model's row is made from.
+
+    Attributes:
+        name: of the model.
+        errors: its ``errors/<model>.csv``.
+        sharpness: its ``sharpness/<model>.csv``.
+        checkpoint: its weights.
+    """
+
+    name: str
+    errors: Path
+    sharpness: Path
+    checkpoint: Path
+
+
+def assemble(
+    models: pd.DataFrame, sources: Iterable[Sources], wanted: Sequence[Mapping[str, Any]]
+) -> pd.DataFrame:
+    """The table of a pool.
+
+    Args:
+        models: one row per model: ``model`` and its hyper-parameters.
+        sources: the files of each model, in the order of ``models``.
+        wanted: the settings of every cell, in canonical order.
+
+    Returns:
+        model, status, reason, hyper-parameters, ``error_<part>`` for each part, gap, and one column
+        per cell.
+
+    Raises:
+        Problem: if a file is not of these cells, this revision of the code or this checkpoint.
+    """
+    rows = [_row(source, wanted) for source in sources]
+    table = models.merge(pd.DataFrame(rows), on="model", how="left", validate="one_to_one")
+    first = ["model", "status", "reason"]
+    parts = [c for c in table.columns if c.startswith("error_")]
+    parameters = [c for c in models.columns if c != "model"]
+    cells = [str(row["cell"]) for row in wanted]
+    table["gap"] = table["error_test"] - table["error_train"]
+    return table[[*first, *parameters, *parts, "gap", *cells]]
+
+
+def write_pool(table: pd.DataFrame, path: str | Path) -> None:
+    """Write the table of a pool, the same bytes for the same values."""
+    write_text(path, table.to_csv(index=False, float_format=FLOATS, lineterminator="\n"))
+
+
+def _row(source: Sources, wanted: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    errors = pd.read_csv(source.errors, keep_default_na=False, na_values=[""])
+    cells = pd.read_csv(source.sharpness, keep_default_na=False, na_values=[""])
+    _check(source, errors, cells, wanted)
+    bad = cells[cells["status"] != "ok"]
+    failed = bad["status"].iloc[0] if len(bad) == len(cells) else "ok"
+    return {
+        "model": source.name,
+        "status": failed,
+        "reason": bad["reason"].iloc[0] if failed != "ok" else "",
+        **{
+            f"error_{part}": error
+            for part, error in zip(errors["part"], errors["error"], strict=True)
+        },
+        **dict(zip(cells["cell"], cells["value"], strict=True)),
+    }
+
+
+def _check(
+    source: Sources, errors: pd.DataFrame, cells: pd.DataFrame, wanted: Sequence[Mapping[str, Any]]
+) -> None:
+    """Refuse a file that Snakemake takes for fresh but that is not (lost metadata, ``--touch``)."""
+    mend = f"remove it and run again: rm {source.sharpness} {source.errors}"
+    settings = [name for name in wanted[0] if name in cells]
+    have = cells[settings].to_dict("records")
+    for row, want in zip(have, wanted, strict=False):
+        for name in settings:
+            if not _same(row[name], want[name]):
+                line = f"{name} of {want['cell']} is {row[name]}, wanted is {want[name]}"
+                raise Problem(f"{source.sharpness}: {line}; {mend}")
+    if len(have) != len(wanted):
+        raise Problem(f"{source.sharpness}: {len(have)} cells, wanted are {len(wanted)}; {mend}")
+    digest = sha256(source.checkpoint)[:16]
+    for path, table in ((source.errors, errors), (source.sharpness, cells)):
+        if set(table["checkpoint"].dropna()) - {digest}:
+            raise Problem(f"{path}: it is of another checkpoint than {source.checkpoint}; {mend}")
+
+
+def _same(have: Any, want: Any) -> bool:
+    return pd.isna(have) if want is None else have == want

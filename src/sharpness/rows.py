@@ -1,0 +1,87 @@
+"""One model's errors and cells as CSV, rebuilt whole from its finished items. Needs no torch."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from sharpness.files import read_json, write_text
+from sharpness.problem import Problem
+
+ERRORS = ["part", "data", "error", "loss", "examples", "status", "reason", "checkpoint", "revision"]
+
+CELLS = [
+    "cell",
+    "case",
+    "norm",
+    "adaptive",
+    "logit_norm",
+    "radius",
+    "protocol",
+    "data",
+    "points",
+    "m",
+    "steps",
+    "samples",
+    "value",
+    "stderr",
+    "status",
+    "reason",
+    "seed",
+    "dtype",
+    "points_digest",
+    "checkpoint",
+    "revision",
+]
+
+
+def write_rows(
+    found: Mapping[str, Any],
+    state: Path,
+    wanted: Sequence[Mapping[str, Any]],
+    errors: str | Path,
+    sharpness: str | Path,
+) -> None:
+    """Write ``errors/<model>.csv`` and ``sharpness/<model>.csv``.
+
+    Args:
+        found: which items hold the results of the model, from ``evaluation.evaluate``.
+        state: the model's state folder.
+        wanted: the settings of every cell (``Plan.describe``), in canonical order.
+        errors: where the errors go.
+        sharpness: where the cells go.
+
+    Raises:
+        Problem: if an item is gone, or is not of the cell that is wanted.
+    """
+    rows = [_item(state, name) | {"status": "ok", "reason": ""} for name in found["errors"]]
+    rows += [{"part": p, "status": "missing", "reason": why} for p, why in found["missing"].items()]
+    _write(errors, rows, ERRORS)
+    if found["skipped"]:
+        why = {"status": "skipped", "reason": found["skipped"], "checkpoint": found["checkpoint"]}
+        _write(sharpness, [{**row, **why} for row in wanted], CELLS)
+        return
+    measured = [_item(state, name) for name in found["cells"]]
+    if [row["cell"] for row in measured] != [row["cell"] for row in wanted]:
+        raise Problem(f"{state}: its finished cells are not those that are wanted; evaluate again")
+    _write(sharpness, measured, CELLS)
+
+
+def _item(state: Path, name: str) -> dict[str, Any]:
+    path = state / name
+    try:
+        item: dict[str, Any] = read_json(path)
+    except FileNotFoundError as error:
+        raise Problem(f"{path}: this finished item is gone; evaluate the model again") from error
+    return item
+
+
+def _write(path: str | Path, rows: Sequence[Mapping[str, Any]], columns: list[str]) -> None:
+    text = StringIO()
+    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, text.getvalue())
