@@ -1,0 +1,126 @@
+"""CIFAR-10 (Krizhevsky, 2009): the published archive, or a prepared array file in its place."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from sharpness.data.images import Images
+from sharpness.data.members import BATCHES, members
+from sharpness.data.pickles import unpickle
+from sharpness.data.places import PREPARED, TITLES
+from sharpness.problem import Problem
+
+MEAN = (0.4914, 0.4822, 0.4465)
+STD = (0.2023, 0.1994, 0.2010)
+"""The normalization of the authors' code."""
+
+Array = NDArray[Any]
+
+
+def images(pixels: Array, labels: Array, title: str) -> Images:
+    """Images with CIFAR-10's constants.
+
+    Args:
+        pixels: (n, 32, 32, 3), uint8, as most files hold them.
+        labels: (n,).
+        title: what to call the set.
+    """
+    return Images(
+        pixels=torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))),
+        labels=torch.from_numpy(labels.astype(np.int64)),
+        mean=MEAN,
+        std=STD,
+        flip=True,
+        title=title,
+        classes=10,
+    )
+
+
+def published(
+    files: Sequence[Path], split: str, digests: Mapping[str, str | None] = BATCHES
+) -> Images:
+    """The training or test images of the published archive, in its order.
+
+    Args:
+        files: the archive, or its members unpacked.
+        split: ``train`` or ``test``.
+        digests: MD5 of each member; None is not checked.
+
+    Raises:
+        Problem: if a member is missing, differs from its digest, or is no batch of images.
+    """
+    wanted = sorted(name for name in digests if name.startswith("data") == (split == "train"))
+    found = {}
+    for name, stream in members(files, wanted):
+        content = stream.read()
+        md5, expected = hashlib.md5(content, usedforsecurity=False).hexdigest(), digests[name]
+        if expected not in (None, md5):
+            raise Problem(f"{files[0]}: MD5 of {name} is {md5}, not the published {expected}")
+        found[name] = _batch(unpickle(content, f"{files[0]}: {name}"), f"{files[0]}: {name}")
+    pixels = np.concatenate([found[name][0] for name in wanted])
+    labels = np.concatenate([found[name][1] for name in wanted])
+    return images(pixels, labels, TITLES["cifar10"])
+
+
+def prepared(path: Path, split: str) -> Images:
+    """The training or test images of a prepared ``.npz`` file, in its order.
+
+    Args:
+        path: holds ``label`` (n,) and ``is_test`` (n,), and either ``images`` (n, 32, 32, 3) uint8
+            or, packed, ``bytes`` (all image files end to end) and ``offset`` (n + 1,).
+        split: ``train`` or ``test``.
+
+    Raises:
+        Problem: if the file holds anything else.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            labels, packed = arrays["label"], "bytes" in arrays.files
+            chosen = np.flatnonzero(arrays["is_test"].astype(bool) == (split == "test"))
+            if packed:
+                pixels = _decode(arrays["bytes"], arrays["offset"], chosen)
+            else:
+                pixels = arrays["images"][chosen]
+        _check(pixels, labels[chosen])
+    except (KeyError, ValueError, IndexError, OSError) as error:
+        raise Problem(f"{path}: is no prepared array file ({error})") from error
+    return images(pixels, labels[chosen], PREPARED[packed])
+
+
+def _batch(content: Any, source: str) -> tuple[Array, Array]:
+    """Pixels (n, 32, 32, 3) and labels (n,) of one member, which stores planes of colour."""
+    try:
+        labels = np.asarray(content["labels"])
+        pixels = content["data"].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+        _check(pixels, labels)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise Problem(f"{source}: is no batch of images ({error})") from error
+    return pixels, labels
+
+
+def _check(pixels: Array, labels: Array) -> None:
+    """Refuse arrays that are not 8-bit colour images of 32 × 32 with their labels."""
+    if pixels.dtype != np.uint8 or pixels.shape != (len(pixels), 32, 32, 3):
+        raise ValueError(f"pixels are {pixels.dtype} of shape {pixels.shape}")
+    if labels.shape != (len(pixels),) or labels.dtype.kind not in "ui":
+        raise ValueError(f"labels are {labels.dtype} of shape {labels.shape}")
+
+
+def _decode(content: Array, offset: Array, chosen: Array) -> Array:
+    """Decode the chosen ones of many image files that lie end to end, (k, 32, 32, 3)."""
+    pixels = np.empty((len(chosen), 32, 32, 3), np.uint8)
+    for row, i in enumerate(chosen):
+        with Image.open(io.BytesIO(content[offset[i] : offset[i + 1]].tobytes())) as image:
+            if image.size != (32, 32):
+                raise ValueError(f"image {i} is of size {image.size}")
+            pixels[row] = np.asarray(image.convert("RGB"))
+    return pixels

@@ -1,0 +1,80 @@
+"""A labelled set of 8-bit images, resident in memory."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from sharpness.problem import Problem
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """Images with their labels and all that is needed to feed them to a network.
+
+    Attributes:
+        pixels: (n, c, h, w), uint8.
+        labels: (n,), int64, from 0 to ``classes`` - 1.
+        mean: per channel, of pixels scaled to [0, 1].
+        std: per channel, of pixels scaled to [0, 1].
+        flip: whether an image mirrored left to right keeps its label.
+        title: what tables and figures call the set.
+        classes: how many.
+    """
+
+    pixels: Tensor
+    labels: Tensor
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    flip: bool
+    title: str
+    classes: int
+
+    def __post_init__(self) -> None:
+        """Refuse tensors that do not fit together."""
+        n, c = len(self.labels), len(self.mean)
+        if self.pixels.dtype != torch.uint8 or self.pixels.ndim != 4:
+            raise Problem(f"{self.title}: pixels must be uint8 of shape (n, c, h, w)")
+        if self.labels.dtype != torch.int64 or self.pixels.shape[:2] != (n, c):
+            raise Problem(f"{self.title}: {n} labels, {c} channels do not fit the pixels")
+        if n and not 0 <= int(self.labels.min()) <= int(self.labels.max()) < self.classes:
+            raise Problem(f"{self.title}: labels must be 0 to {self.classes - 1}")
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self.labels)
+
+    def subset(self, index: slice | Tensor | Sequence[int]) -> Images:
+        """The images at these positions, in this order."""
+        chosen = index if isinstance(index, slice) else torch.as_tensor(index)
+        return replace(self, pixels=self.pixels[chosen], labels=self.labels[chosen])
+
+    def normalized(self, pixels: Tensor | None = None) -> Tensor:
+        """Network inputs: (pixels / 255 - mean) / std.
+
+        Args:
+            pixels: uint8 (k, c, h, w), such as augmented views; None is all of the set.
+
+        Returns:
+            (k, c, h, w), float32, on the device of the pixels.
+        """
+        pixels = self.pixels if pixels is None else pixels
+        shape = (1, -1, 1, 1)
+        mean = torch.tensor(self.mean, device=pixels.device).view(shape)
+        std = torch.tensor(self.std, device=pixels.device).view(shape)
+        return (pixels.float() / 255 - mean) / std
+
+    def to(self, device: str | torch.device) -> Images:
+        """The same set on another device."""
+        return replace(self, pixels=self.pixels.to(device), labels=self.labels.to(device))
+
+    def digest(self) -> str:
+        """A 16-digit name for the pixels and labels: equal data, equal names."""
+        state = hashlib.sha256(str(tuple(self.pixels.shape)).encode())
+        for tensor in (self.pixels, self.labels):
+            state.update(tensor.cpu().contiguous().numpy().data)
+        return state.hexdigest()[:16]

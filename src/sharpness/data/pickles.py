@@ -1,0 +1,61 @@
+"""Reading a pickle that may hold arrays, lists, strings and numbers, and nothing that acts."""
+
+from __future__ import annotations
+
+import io
+import pickle
+from typing import Any
+
+import numpy as np
+
+from sharpness.problem import Problem
+
+
+def _encode(text: str, encoding: str) -> bytes:
+    """The one use that arrays make of ``_codecs.encode``: bytes written as text."""
+    if encoding != "latin1":
+        raise pickle.UnpicklingError(f"encoding {encoding!r}")
+    return text.encode("latin1")
+
+
+_RECONSTRUCT = np.empty(0).__reduce__()[0]
+_ALLOWED = {
+    ("numpy.core.multiarray", "_reconstruct"): _RECONSTRUCT,
+    ("numpy._core.multiarray", "_reconstruct"): _RECONSTRUCT,
+    ("numpy", "ndarray"): np.ndarray,
+    ("numpy", "dtype"): np.dtype,
+    ("_codecs", "encode"): _encode,
+}
+
+
+class _Arrays(pickle.Unpickler):
+    """An unpickler that knows how to rebuild an array and refuses every other global."""
+
+    def __init__(self, content: bytes, source: str) -> None:
+        # latin1 maps the bytes of Python 2's strings to themselves.
+        super().__init__(io.BytesIO(content), encoding="latin1")
+        self.source = source
+
+    def find_class(self, module: str, name: str) -> Any:
+        """Look up one of the permitted globals; importing nothing."""
+        if (module, name) not in _ALLOWED:
+            raise Problem(f"{self.source}: refused, its pickle asks for {module}.{name}")
+        return _ALLOWED[module, name]
+
+
+def unpickle(content: bytes, source: str) -> Any:
+    """The value of a pickle of plain data and NumPy arrays.
+
+    Args:
+        content: the pickle.
+        source: what to call it in a message.
+
+    Raises:
+        Problem: if it is broken or asks for any other global; nothing has been run then.
+    """
+    try:
+        return _Arrays(content, source).load()
+    except Problem:
+        raise
+    except Exception as error:  # a damaged pickle may raise anything
+        raise Problem(f"{source}: is no readable pickle ({error})") from error

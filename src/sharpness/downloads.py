@@ -1,0 +1,196 @@
+"""Every download goes through `fetch`: verified, resumed, locked, and whole or absent.
+
+A file lies under ``folder/HOST/PATH``, so that the folder of one machine can be the mirror of
+another. Beside it may lie ``<name>.sha256`` (the pin of a file whose publisher gives no checksum),
+``.<name>.lock`` (empty) and, while a transfer is unfinished, ``<name>.part``.
+"""
+
+from __future__ import annotations
+
+import csv
+import fcntl
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote, unquote, urlsplit
+
+from sharpness.problem import Problem
+from sharpness.transfer import NotThere, copy, download, is_loopback
+from sharpness.verification import Claim
+
+TABLE = Path(__file__).parents[2] / "resources" / "downloads.csv"
+"""The project's own list, found from the source tree (an editable install)."""
+
+log = logging.getLogger(__name__)
+
+
+class Absent(Problem):
+    """The file is neither in the folder nor in the mirror, and the network is not to be asked."""
+
+
+@dataclass(frozen=True)
+class Download:
+    """What is known about a published file.
+
+    Attributes:
+        name: the project's word for it.
+        url: where its publisher serves it.
+        bytes: its size.
+        checksum: published digests, such as ``md5 c58f...; sha256 ...``.
+        licence: the terms, as far as stated.
+        note: what it is.
+    """
+
+    name: str
+    url: str
+    bytes: int
+    checksum: str
+    licence: str
+    note: str
+
+    def digest(self, algorithm: str) -> str | None:
+        """The published digest by ``md5`` or ``sha256``, if there is one."""
+        for entry in self.checksum.split(";"):
+            kind, _, value = entry.strip().partition(" ")
+            if kind == algorithm:
+                return value
+        return None
+
+
+def known(name: str, table: str | Path = TABLE) -> Download:
+    """The row of the table of downloads that has this name.
+
+    Raises:
+        Problem: if there is none.
+    """
+    with open(table, encoding="utf-8", newline="") as stream:
+        for row in csv.DictReader(stream):
+            if row["name"] == name:
+                size = int(row.pop("bytes"))
+                return Download(bytes=size, **row)
+    raise Problem(f"{table}: has no download named {name!r}")
+
+
+def fetch(
+    url: str,
+    folder: str | Path,
+    *,
+    sha256: str | None = None,
+    md5: str | None = None,
+    size: int | None = None,
+    mirror: str | Path | None = None,
+    offline: bool = False,
+) -> Path:
+    """The local copy of a published file, brought if need be and verified every time.
+
+    Args:
+        url: HTTPS only; the query is not part of the file's place.
+        folder: where downloads lie, as ``HOST/PATH``.
+        sha256: published digest. Without one, and without ``md5``, the file is trusted on first use
+            and its digest pinned beside it; later runs enforce the pin.
+        md5: published digest, used where no ``sha256`` is given.
+        size: published size in bytes.
+        mirror: a directory or URL laid out as ``HOST/PATH``, asked before the network. Plain HTTP
+            is accepted from this machine alone.
+        offline: ask nobody but the mirror.
+
+    Returns:
+        The path ``folder/HOST/PATH``.
+
+    Raises:
+        Absent: with ``offline``, if neither folder nor mirror has the file.
+        Problem: in one line, whatever else keeps the file from being here, whole and genuine.
+    """
+    target = Path(folder) / _place(url)
+    claim = Claim(target, sha256, md5, size)
+    try:
+        if not target.exists():
+            sources = _sources(url, mirror, offline)
+            if not sources:
+                raise _absent(url, folder, mirror)
+            with _lock(target):
+                if not target.exists():
+                    _bring(url, sources, claim)
+                    return target
+        claim.check(target)
+        claim.pin(target)
+    except Absent:
+        raise
+    except NotThere as error:
+        raise (_absent(url, folder, mirror) if offline else error) from None
+    except OSError as error:
+        raise Problem(f"{url}: {error.filename or target}: {error.strerror or error}") from error
+    return target
+
+
+def _bring(url: str, sources: list[str | Path], claim: Claim) -> None:
+    """Transfer from the first source that has the file, check it, and give it its name."""
+    part = claim.target.with_name(claim.target.name + ".part")
+    for source in sources:
+        try:
+            if isinstance(source, Path):
+                copy(source, part, claim.size)
+            else:
+                download(source, part, claim.size, verified=claim.published)
+            break
+        except NotThere:
+            if source is sources[-1]:
+                raise
+    try:
+        claim.check(part)
+    except Problem as problem:
+        part.unlink()
+        raise Problem(f"{url}: refused. {problem}") from None
+    claim.pin(part)
+    os.replace(part, claim.target)
+
+
+def _sources(url: str, mirror: str | Path | None, offline: bool) -> list[str | Path]:
+    """Where to ask, in order."""
+    sources: list[str | Path] = []
+    if mirror is not None:
+        address = str(mirror)
+        parts = urlsplit(address)
+        if "://" not in address:
+            sources.append(Path(address).expanduser() / _place(url))
+        elif parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname)):
+            sources.append(f"{address.rstrip('/')}/{quote(_place(url))}")
+        else:
+            raise Problem(f"mirror: {address} must be a directory or an https address")
+    return sources if offline else [*sources, url]
+
+
+def _place(url: str) -> str:
+    """``HOST/PATH`` of an address."""
+    parts = urlsplit(url)
+    steps = unquote(parts.path).strip("/").split("/")
+    if parts.scheme != "https" or not parts.hostname:
+        raise Problem(f"{url}: only https addresses are fetched")
+    if not all(steps) or {".", ".."} & set(steps):
+        raise Problem(f"{url}: names no file")
+    return "/".join((parts.hostname, *steps))
+
+
+def _absent(url: str, folder: str | Path, mirror: str | Path | None) -> Absent:
+    place = _place(url)
+    known_mirror = f"the mirror {mirror}" if mirror else "a mirror (none is set)"
+    return Absent(
+        f"{url}: is neither in {folder} nor in {known_mirror}, and offline is true; "
+        f"set `offline: false`, or `mirror` to a directory or URL that holds {place}"
+    )
+
+
+@contextmanager
+def _lock(target: Path) -> Iterator[None]:
+    """Keep other processes from bringing the same file; a kill releases the lock."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with open(target.with_name(f".{target.name}.lock"), "w") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            log.warning("%s: waiting for another run that is fetching it", target)
+            fcntl.flock(stream, fcntl.LOCK_EX)
+        yield

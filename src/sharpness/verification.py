@@ -1,0 +1,70 @@
+"""Whether a file is what its publisher, or an earlier download, says that it is."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from sharpness.files import write_text
+from sharpness.problem import Problem
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What is claimed of a file.
+
+    Attributes:
+        target: the file's final name; its pin is ``<target>.sha256``, in sha256sum's format.
+        sha256: published digest.
+        md5: published digest, used where there is no ``sha256``.
+        size: published size in bytes.
+    """
+
+    target: Path
+    sha256: str | None = None
+    md5: str | None = None
+    size: int | None = None
+
+    @property
+    def published(self) -> bool:
+        """Whether the publisher gives a digest."""
+        return bool(self.sha256 or self.md5)
+
+    def check(self, path: Path) -> None:
+        """Compare size and digest with the published ones or, without these, with the pin.
+
+        Raises:
+            Problem: if they differ.
+        """
+        if self.size is not None and path.stat().st_size != self.size:
+            raise Problem(f"{path}: has {path.stat().st_size} bytes, not {self.size}; delete it")
+        if self.sha256:
+            _compare(path, "sha256", self.sha256, "published")
+        elif self.md5:
+            _compare(path, "md5", self.md5, "published")
+        elif self._pin.exists():
+            pinned = self._pin.read_text(encoding="utf-8").split()
+            _compare(path, "sha256", pinned[0] if pinned else "", f"pinned in {self._pin}")
+
+    def pin(self, path: Path) -> None:
+        """Trust a file without a published digest from now on."""
+        if not self.published and not self._pin.exists():
+            write_text(self._pin, f"{_digest(path, 'sha256')}  {self.target.name}\n")
+
+    @property
+    def _pin(self) -> Path:
+        return self.target.with_name(self.target.name + ".sha256")
+
+
+def _compare(path: Path, algorithm: str, claimed: str, where: str) -> None:
+    found = _digest(path, algorithm)
+    if found != claimed:
+        raise Problem(
+            f"{path}: {algorithm} is {found}, but {claimed!r} is {where}; delete what is wrong"
+        )
+
+
+def _digest(path: Path, algorithm: str) -> str:
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, algorithm).hexdigest()

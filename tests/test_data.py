@@ -1,0 +1,687 @@
+"""Data sets: the digits, and files in the publishers' own formats, whole, damaged and hostile."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import pickle
+import struct
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from urllib3.util import Retry
+
+from sharpness import transfer
+from sharpness.data import Images, cifar10, cifar10c, load, locate, places
+from sharpness.data.digits import digits
+from sharpness.data.digits_c import CORRUPTIONS, digits_c
+from sharpness.data.members import BATCHES
+from sharpness.data.members import CORRUPTIONS as PUBLISHED_CORRUPTIONS
+from sharpness.data.pickles import unpickle
+from sharpness.downloads import Download
+from sharpness.problem import Problem
+
+JPEG = Path(__file__).parents[2] / "shared" / "data" / "cifar10_jpeg.npz"
+UNCHECKED = dict.fromkeys(BATCHES)
+
+
+def settings(tmp_path: Path, **given: Any) -> dict[str, Any]:
+    return {
+        "cache": str(tmp_path / "cache"),
+        "mirror": None,
+        "offline": True,
+        "file": None,
+        "folder": None,
+        **given,
+    }
+
+
+# -- a set of images
+
+
+def tiny(n: int = 6) -> Images:
+    pixels = np.arange(n * 2 * 4, dtype=np.uint8).reshape(n, 2, 2, 2)
+    labels = torch.arange(n) % 3
+    return Images(torch.from_numpy(pixels), labels, (0.5, 0.25), (0.1, 0.2), True, "tiny", 3)
+
+
+def test_normalization_is_per_channel() -> None:
+    images = tiny()
+    expected = images.pixels.double().numpy() / 255
+    expected = (expected - np.reshape([0.5, 0.25], (2, 1, 1))) / np.reshape([0.1, 0.2], (2, 1, 1))
+    inputs = images.normalized()
+    assert inputs.dtype == torch.float32
+    np.testing.assert_allclose(inputs.numpy(), expected, atol=1e-6)
+    assert torch.equal(images.normalized(images.pixels[2:4]), inputs[2:4])
+
+
+def test_subsets_keep_pairs_and_order() -> None:
+    images = tiny()
+    for index in ([4, 1], torch.tensor([4, 1])):
+        part = images.subset(index)
+        assert part.labels.tolist() == [1, 1]
+        assert torch.equal(part.pixels, images.pixels[[4, 1]])
+    assert len(images.subset(slice(2, None))) == 4
+    assert images.subset(slice(0, 2)).to("cpu").title == "tiny"
+
+
+def test_the_digest_names_pixels_and_labels() -> None:
+    images = tiny()
+    assert images.digest() == tiny().digest()
+    assert len(images.digest()) == 16
+    other = images.pixels.clone()
+    other[0, 0, 0, 0] += 1
+    changed = [
+        Images(other, images.labels, images.mean, images.std, True, "tiny", 3),
+        Images(images.pixels, 2 - images.labels, images.mean, images.std, True, "tiny", 3),
+        images.subset([1, 0, 2, 3, 4, 5]),
+        images.subset(slice(0, 5)),
+    ]
+    assert len({images.digest(), *(each.digest() for each in changed)}) == 5
+
+
+@pytest.mark.parametrize(
+    ("pixels", "labels"),
+    [
+        (torch.zeros(2, 2, 4, 4), torch.zeros(2, dtype=torch.int64)),
+        (torch.zeros(2, 2, 4, dtype=torch.uint8), torch.zeros(2, dtype=torch.int64)),
+        (torch.zeros(2, 2, 4, 4, dtype=torch.uint8), torch.zeros(3, dtype=torch.int64)),
+        (torch.zeros(2, 2, 4, 4, dtype=torch.uint8), torch.zeros(2)),
+        (torch.zeros(2, 2, 4, 4, dtype=torch.uint8), torch.tensor([0, 3])),
+        (torch.zeros(2, 3, 4, 4, dtype=torch.uint8), torch.tensor([0, 1])),
+    ],
+)
+def test_tensors_that_do_not_fit_are_refused(pixels: torch.Tensor, labels: torch.Tensor) -> None:
+    with pytest.raises(Problem, match="tiny"):
+        Images(pixels, labels, (0.5, 0.25), (0.1, 0.2), True, "tiny", 3)
+
+
+# -- digits
+
+
+def test_digits_are_split_once_and_for_all() -> None:
+    train, test = digits("train"), digits("test")
+    assert (len(train), len(test)) == (1000, 797)
+    assert train.pixels.shape == (1000, 1, 8, 8)
+    assert not train.flip
+    for part in (train, test):
+        counts = part.labels.bincount(minlength=10) / len(part)
+        assert ((counts - 0.1).abs() < 0.005).all()
+        assert set(part.pixels.unique().tolist()) <= {round(i * 255 / 16) for i in range(17)}
+    both = torch.cat([train.pixels, test.pixels]).flatten(1)
+    assert len(both.unique(dim=0)) == 1797  # the source has no image twice, nor have the parts
+    inputs = train.normalized().double()
+    assert abs(inputs.mean()) < 1e-5
+    assert abs(inputs.std(correction=0) - 1) < 1e-5
+    assert (train.mean, train.std) == (test.mean, test.std)
+    # The data decide every later number: a new release of a dependency must not move the split.
+    assert (train.digest(), test.digest()) == ("2a358264cd793cbf", "fec2cb73347b40e5")
+
+
+def test_corrupted_digits_are_the_test_digits_five_times() -> None:
+    clean, corrupted = digits("test"), digits_c()
+    assert corrupted.title == "digits-c"
+    assert corrupted.labels.tolist() == clean.labels.tolist() * 5
+    assert corrupted.digest() == digits_c().digest()
+    # Each kind by a property of its own.
+    parts = dict(zip(CORRUPTIONS, corrupted.pixels.double().split(797), strict=True))
+    pixels = clean.pixels.double()
+    assert 55 < (parts["gaussian_noise"] - pixels)[(pixels > 100) & (pixels < 160)].std() < 75
+    assert torch.allclose(parts["blur"].mean((1, 2, 3)), pixels.mean((1, 2, 3)), atol=6)
+    assert (parts["blur"].diff().abs().mean() < 0.7 * pixels.diff().abs().mean()).all()
+    assert torch.equal(parts["contrast"], (40 + pixels * 0.6).round())
+    white = (parts["occlusion"] == 255) & (parts["occlusion"] != pixels)
+    changed = parts["occlusion"] != pixels
+    assert torch.equal(changed, white)
+    assert (changed.sum((1, 2, 3)) <= 9).all()
+    assert (changed.sum((1, 2, 3)) >= 1).all()
+    centre = (slice(None), slice(None), slice(3, 5), slice(3, 5))
+    moved = (parts["rotation"] - pixels).abs()
+    assert moved[centre].mean() < moved.mean()
+
+
+def test_corruptions_mislead_a_classifier_by_degrees() -> None:
+    """A nearest neighbour errs far more often than on clean digits, yet stays far from guessing."""
+    train, test, corrupted = digits("train"), digits("test"), digits_c()
+
+    def wrong(images: Images) -> torch.Tensor:
+        distance = torch.cdist(images.pixels.flatten(1).float(), train.pixels.flatten(1).float())
+        return (train.labels[distance.argmin(1)] != images.labels).double()
+
+    clean = wrong(test).mean()
+    assert clean < 0.03
+    by_kind = wrong(corrupted).view(5, -1).mean(1)
+    assert by_kind.mean() > 5 * clean
+    assert by_kind.min() >= clean
+    assert by_kind.max() < 0.5
+
+
+# -- CIFAR-10: the published archive
+
+
+def python2_batch(pixels: np.ndarray, labels: list[int], title: str) -> bytes:
+    """A batch as Python 2 pickled it: byte strings, protocol 2, NumPy's old module names."""
+
+    def text(value: str) -> bytes:
+        return b"U" + bytes([len(value)]) + value.encode()
+
+    def number(value: int) -> bytes:
+        return b"J" + struct.pack("<i", value)
+
+    array = (
+        b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R"
+        b"(K\x01" + number(pixels.shape[0]) + number(pixels.shape[1]) + b"\x86"
+        b"cnumpy\ndtype\nU\x02u1K\x00K\x01\x87R(K\x03U\x01|NNN" + number(-1) * 2 + b"K\x00tb\x89"
+        b"T" + struct.pack("<i", pixels.size) + pixels.tobytes() + b"tb"
+    )
+    numbers = b"](" + b"".join(b"K" + bytes([label]) for label in labels) + b"e"
+    names = b"](" + b"".join(text(f"image_{i}.png") for i in range(len(labels))) + b"e"
+    return (
+        b"\x80\x02}("
+        + (text("batch_label") + text(title))
+        + (text("labels") + numbers)
+        + (text("data") + array)
+        + (text("filenames") + names)
+        + b"u."
+    )
+
+
+def write_tar(path: Path, members: dict[str, bytes], mode: str) -> Path:
+    with tarfile.open(path, mode) as archive:  # type: ignore[call-overload]
+        for name, content in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return path
+
+
+def cifar_members(per_batch: int = 4) -> tuple[dict[str, bytes], np.ndarray, list[int]]:
+    """Six members out of order, as in the published archive, and what they hold in order."""
+    random = np.random.default_rng(0)
+    pixels = random.integers(0, 256, (6 * per_batch, 3072), np.uint8)
+    labels = random.integers(0, 10, 6 * per_batch).tolist()
+    members = {"cifar-10-batches-py/batches.meta": b"\x80\x02}."}
+    for i in (3, 5, 2, 1, 4, 0):
+        rows = slice(i * per_batch, (i + 1) * per_batch)
+        name = f"data_batch_{i + 1}" if i < 5 else "test_batch"
+        members[f"cifar-10-batches-py/{name}"] = python2_batch(pixels[rows], labels[rows], name)
+    return members, pixels, labels
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    return write_tar(tmp_path / "cifar-10-python.tar.gz", cifar_members()[0], "w:gz")
+
+
+def test_the_published_archive_is_read_in_its_own_order(archive: Path) -> None:
+    _, pixels, labels = cifar_members()
+    for split, rows in (("train", slice(0, 20)), ("test", slice(20, 24))):
+        images = cifar10.published([archive], split, UNCHECKED)
+        assert torch.equal(images.pixels.flatten(1), torch.from_numpy(pixels[rows]))
+        assert images.labels.tolist() == labels[rows]
+        assert (images.title, images.classes, images.flip) == ("CIFAR-10", 10, True)
+        assert images.mean == (0.4914, 0.4822, 0.4465)
+        assert images.std == (0.2023, 0.1994, 0.2010)
+    assert [path.name for path in archive.parent.iterdir()] == [archive.name]
+
+
+def test_python_3_pickles_are_read_as_well(tmp_path: Path) -> None:
+    members = {}
+    for name in BATCHES:
+        content = {"labels": [1, 2], "data": np.full((2, 3072), len(name), np.uint8)}
+        for protocol in (2, 4):
+            members[name] = pickle.dumps(content, protocol)
+            assert np.array_equal(unpickle(members[name], name)["data"], content["data"])
+    archive = write_tar(tmp_path / "a.tar.gz", members, "w:gz")
+    assert len(cifar10.published([archive], "train", UNCHECKED)) == 10
+
+
+def test_the_members_digests_are_the_published_ones_and_enforced(archive: Path) -> None:
+    with pytest.raises(Problem, match=r"MD5 of data_batch_\d is .* not the published"):
+        cifar10.published([archive], "train")
+    members, _, _ = cifar_members()
+    md5 = {
+        name: hashlib.md5(members[f"cifar-10-batches-py/{name}"]).hexdigest() for name in BATCHES
+    }
+    assert len(cifar10.published([archive], "test", md5)) == 4
+    assert BATCHES["data_batch_1"] == "c99cafc152244af753f735de768cd75f"
+    assert BATCHES["test_batch"] == "40351d587109b95175f43aff81a1287e"
+
+
+def test_a_missing_member_is_named(tmp_path: Path) -> None:
+    members, _, _ = cifar_members()
+    del members["cifar-10-batches-py/data_batch_3"]
+    path = write_tar(tmp_path / "a.tar.gz", members, "w:gz")
+    with pytest.raises(Problem, match="lacks data_batch_3"):
+        cifar10.published([path], "train", UNCHECKED)
+    assert len(cifar10.published([path], "test", UNCHECKED)) == 4
+
+
+class Attack:
+    """Unpickled by the ordinary reader, this runs a command."""
+
+    def __init__(self, function: Any, *arguments: Any) -> None:
+        self.call = (function, arguments)
+
+    def __reduce__(self) -> Any:
+        return self.call
+
+
+@pytest.mark.parametrize("protocol", [0, 2, 4])
+def test_a_hostile_pickle_is_refused_and_nothing_runs(tmp_path: Path, protocol: int) -> None:
+    witness = tmp_path / "witness"
+    attack = pickle.dumps({"data": Attack(exec, f"open({str(witness)!r}, 'w')")}, protocol)
+    pickle.loads(attack)
+    assert witness.exists()  # the attack is a real one
+    witness.unlink()
+    members = {**cifar_members()[0], "cifar-10-batches-py/data_batch_2": attack}
+    archive = write_tar(tmp_path / "a.tar.gz", members, "w:gz")
+    with pytest.raises(Problem, match=r"a\.tar\.gz: data_batch_2: refused.*\.exec$"):
+        cifar10.published([archive], "train", UNCHECKED)
+    assert not witness.exists()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pickle.dumps(Attack(np.load, "x")),
+        pickle.dumps(Attack(getattr, np.ndarray, "tofile")),
+        b"cnumpy.core.multiarray\nscalar\n.",
+        b"cnumpy\nndarray.tofile\n.",
+        b"\x80\x04\x8c\x05numpy\x8c\x0endarray.tofile\x93.",
+    ],
+)
+def test_other_globals_of_numpy_are_refused(content: bytes) -> None:
+    with pytest.raises(Problem, match="here: refused"):
+        unpickle(content, "here")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"no pickle",
+        python2_batch(np.zeros((2, 3072), np.uint8), [1, 2], "cut")[:-9],
+        pickle.dumps(Attack(__import__("codecs").encode, "x", "hex"), 2),
+    ],
+)
+def test_a_broken_pickle_is_one_line(content: bytes) -> None:
+    with pytest.raises(Problem, match=r"^here: ") as problem:
+        unpickle(content, "here")
+    assert "\n" not in str(problem.value)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        [],
+        {"labels": [1]},
+        {"labels": [1], "data": "text"},
+        {"labels": [1, 2], "data": np.zeros((1, 3072), np.uint8)},
+        {"labels": [1], "data": np.zeros((1, 3072), np.int64)},
+        {"labels": [1], "data": np.zeros((1, 3000), np.uint8)},
+        {"labels": ["a"], "data": np.zeros((1, 3072), np.uint8)},
+    ],
+)
+def test_a_pickle_of_something_else_is_one_line(tmp_path: Path, content: Any) -> None:
+    members = {"test_batch": pickle.dumps(content, 2)}
+    path = write_tar(tmp_path / "a.tar.gz", members, "w:gz")
+    with pytest.raises(Problem, match="test_batch: is no batch of images"):
+        cifar10.published([path], "test", UNCHECKED)
+
+
+# -- CIFAR-10: a prepared array file
+
+
+def prepared_arrays(n: int = 12) -> dict[str, np.ndarray]:
+    random = np.random.default_rng(1)
+    return {
+        "images": random.integers(0, 256, (n, 32, 32, 3), np.uint8),
+        "label": random.integers(0, 10, n, np.uint8),
+        "is_test": np.arange(n) % 3 == 0,
+    }
+
+
+def pack(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The packed form, with a lossless format in place of JPEG."""
+    files = []
+    for image in arrays["images"]:
+        stream = io.BytesIO()
+        Image.fromarray(image).save(stream, "PNG")
+        files.append(np.frombuffer(stream.getvalue(), np.uint8))
+    return {
+        "bytes": np.concatenate(files),
+        "offset": np.cumsum([0, *map(len, files)]),
+        "classes": np.array(["a", "b"]),
+        "label": arrays["label"],
+        "is_test": arrays["is_test"],
+    }
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_prepared_array_file_stands_in(tmp_path: Path, packed: bool) -> None:
+    arrays = prepared_arrays()
+    path = tmp_path / "cifar.npz"
+    np.savez(path, **(pack(arrays) if packed else arrays))
+    record = locate("cifar10", settings(tmp_path, file=str(path)))
+    title = "CIFAR-10 (JPEG)" if packed else "CIFAR-10 (prepared)"
+    assert (record["status"], record["title"]) == ("present", title)
+    assert record["files"][0]["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    for split, rows in (("train", ~arrays["is_test"]), ("test", arrays["is_test"])):
+        images = load("cifar10", split, record)
+        expected = arrays["images"][rows].transpose(0, 3, 1, 2)
+        assert np.array_equal(images.pixels.numpy(), expected)
+        assert images.labels.tolist() == arrays["label"][rows].tolist()
+        assert images.title == title
+
+
+def damaged(name: str) -> dict[str, Any]:
+    arrays: dict[str, Any] = prepared_arrays()
+    packed: dict[str, Any] = pack(arrays)
+    return {
+        "no label": {key: value for key, value in arrays.items() if key != "label"},
+        "no images": {key: value for key, value in arrays.items() if key != "images"},
+        "pickled": {**arrays, "images": np.array([object()] * 12)},
+        "float": {**arrays, "images": arrays["images"] / 255},
+        "grey": {**arrays, "images": arrays["images"][..., 0]},
+        "too few": {**arrays, "images": arrays["images"][:5]},
+        "labels": {**arrays, "label": arrays["label"] / 2},
+        "no image": {**packed, "bytes": packed["bytes"] * 0},
+        "size": {
+            **pack({**arrays, "images": arrays["images"][:, :16]}),
+            "label": arrays["label"],
+        },
+        "offset": {**packed, "offset": packed["offset"][:3]},
+        "classes": {**arrays, "label": arrays["label"] + 50},
+    }[name]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("no label", "no images", "pickled", "float", "grey", "too few", "labels"),
+        *("no image", "size", "offset", "classes"),
+    ],
+)
+def test_a_damaged_array_file_is_one_line(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "cifar.npz"
+    np.savez(path, **damaged(name))
+    with pytest.raises(Problem) as problem:
+        cifar10.prepared(path, "train")
+    assert "\n" not in str(problem.value)
+    assert str(path) in str(problem.value) or "labels must be" in str(problem.value)
+
+
+@pytest.mark.skipif(not JPEG.exists(), reason="the packed CIFAR-10 is not beside the project")
+def test_the_packed_cifar_10_is_read(tmp_path: Path) -> None:
+    record = locate("cifar10", settings(tmp_path, file=str(JPEG)))
+    images = load("cifar10", "test", record)
+    assert images.labels.bincount().tolist() == [1000] * 10
+    inputs = images.normalized()
+    # The published normalization centres CIFAR-10, and these are CIFAR-10's images.
+    assert (inputs.mean((0, 2, 3)).abs() < 0.05).all()
+
+
+# -- CIFAR-10-C
+
+
+def corrupted_members(test: int) -> dict[str, np.ndarray]:
+    """19 arrays whose rows tell where they come from, and labels that repeat five times."""
+    names = [*PUBLISHED_CORRUPTIONS, "speckle_noise.npy", "spatter.npy"]
+    members = {}
+    for i, name in enumerate(sorted(names)):
+        rows = np.zeros((5 * test, 32, 32, 3), np.uint8)
+        rows[:, 0, 0, 0] = i
+        rows[:, 0, 0, 1], rows[:, 0, 0, 2] = np.divmod(np.arange(5 * test), 256)
+        rows[:, 5, 7, 1] = 99
+        members[name] = rows
+    members["labels.npy"] = np.tile(np.arange(test) % 10, 5)
+    return members
+
+
+def npy(array: np.ndarray, version: tuple[int, int] = (1, 0)) -> bytes:
+    stream = io.BytesIO()
+    np.lib.format.write_array(stream, array, version)
+    return stream.getvalue()
+
+
+def write_corrupted(tmp_path: Path, test: int, form: str) -> list[Path]:
+    members = corrupted_members(test)
+    if form == "folder":
+        for name, array in members.items():
+            np.save(tmp_path / name, array)
+        return [tmp_path / name for name in members]
+    contents = {f"CIFAR-10-C/{name}": npy(array) for name, array in members.items()}
+    return [write_tar(tmp_path / "CIFAR-10-C.tar", contents, "w:")]
+
+
+PAPER_ORDER = [
+    *("shot_noise", "motion_blur", "snow", "pixelate", "gaussian_noise", "defocus_blur"),
+    *("brightness", "fog", "zoom_blur", "frost", "glass_blur", "impulse_noise"),
+    *("contrast", "jpeg_compression", "elastic_transform"),
+]
+
+
+@pytest.mark.parametrize("form", ["tar", "folder"])
+def test_the_authors_selection(tmp_path: Path, form: str) -> None:
+    test, first, kept = 60, 20, 200
+    files = write_corrupted(tmp_path, test, form)
+    images = cifar10c.paper(files, test, first, kept)
+    stored = list(corrupted_members(1))
+    order = np.random.RandomState(0).permutation(15 * first)[:kept]
+    assert images.title == "CIFAR-10-C"
+    assert len(images) == kept
+    for position, pixels, label in zip(order, images.pixels, images.labels, strict=True):
+        corruption, row = divmod(int(position), first)
+        number, high, low = pixels[:, 0, 0].tolist()
+        assert stored[number] == f"{PAPER_ORDER[corruption]}.npy"
+        assert high * 256 + low == 4 * test + row
+        assert label == row % 10
+        assert pixels[1, 5, 7] == 99
+
+
+def test_the_shuffle_is_the_one_on_record() -> None:
+    """Known values of NumPy's legacy generator at seed 0: 15 × 1,000 images, 10,000 kept."""
+    order = np.random.RandomState(0).permutation(15_000)
+    assert order[:5].tolist() == [1670, 13379, 10234, 4719, 7003]
+    assert order[9999] == 14720
+    assert cifar10c.paper.__defaults__ == (10_000, 1_000, 10_000)
+
+
+@pytest.mark.parametrize("form", ["tar", "folder"])
+def test_the_whole_set(tmp_path: Path, form: str) -> None:
+    images = cifar10c.whole(write_corrupted(tmp_path, 6, form), 6)
+    assert len(images) == 15 * 30
+    assert images.pixels.is_contiguous()
+    stored = list(corrupted_members(1))
+    numbers = [stored.index(f"{name}.npy") for name in PAPER_ORDER]
+    assert images.pixels[:, 0, 0, 0].tolist() == np.repeat(numbers, 30).tolist()
+    assert images.pixels[:, 2, 0, 0].tolist() == list(range(30)) * 15
+    assert images.labels.tolist() == list(range(6)) * 75
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("fog.npy", npy(np.zeros((30, 32, 32, 3))), "float64"),
+        ("fog.npy", npy(np.zeros((30, 3, 32, 32), np.uint8)), "shape"),
+        ("fog.npy", npy(np.zeros((29, 32, 32, 3), np.uint8)), "shape"),
+        ("fog.npy", npy(np.asfortranarray(np.zeros((30, 32, 32, 3), np.uint8))), "shape"),
+        ("fog.npy", npy(np.zeros((30, 32, 32, 3), np.uint16)), "uint16"),
+        ("fog.npy", npy(np.zeros((30, 32, 32, 3), np.uint8))[:-100], "ends too early"),
+        ("fog.npy", b"nothing", "no readable array"),
+        ("labels.npy", npy(np.zeros(10, np.int64)), "shape"),
+        ("labels.npy", npy(np.zeros(30)), "float64"),
+        ("labels.npy", npy(np.array([object()] * 30)), "object"),
+    ],
+)
+def test_a_damaged_corruption_is_one_line(
+    tmp_path: Path, name: str, content: bytes, message: str
+) -> None:
+    members = {member: npy(array) for member, array in corrupted_members(6).items()}
+    path = write_tar(tmp_path / "c.tar", {**members, name: content}, "w:")
+    with pytest.raises(Problem, match=rf"c\.tar: {name}: .*{message}"):
+        cifar10c.paper([path], 6, 6, 10)
+
+
+def test_the_second_version_of_the_format_and_a_missing_member(tmp_path: Path) -> None:
+    members = {member: npy(array, (2, 0)) for member, array in corrupted_members(6).items()}
+    path = write_tar(tmp_path / "c.tar", members, "w:")
+    assert len(cifar10c.paper([path], 6, 6, 10)) == 10
+    del members["frost.npy"]
+    write_tar(path, members, "w:")
+    with pytest.raises(Problem, match=r"lacks frost\.npy"):
+        cifar10c.whole([path], 6)
+
+
+# -- finding and loading
+
+
+@pytest.mark.parametrize(("name", "split"), [("digits", "train"), ("digits-c", "test")])
+def test_digits_are_always_there(tmp_path: Path, name: str, split: str) -> None:
+    record = locate(name, settings(tmp_path))
+    assert record == {
+        "name": name,
+        "status": "present",
+        "reason": "",
+        "title": name,
+        "files": [],
+    }
+    assert load(name, split, record).title == name
+
+
+@pytest.mark.parametrize("name", ["cifar10", "cifar10-c", "cifar10-c-whole"])
+def test_offline_absence_is_a_record(tmp_path: Path, name: str) -> None:
+    record = locate(name, settings(tmp_path))
+    assert record["status"] == "missing"
+    for word in ("https://", "`offline: false`", "`mirror`", f"data.{name}.file"):
+        assert word in record["reason"]
+    assert "\n" not in record["reason"]
+    assert not (tmp_path / "cache").exists()
+    with pytest.raises(Problem, match="is missing: https://"):
+        load(name, "test", record)
+
+
+@pytest.mark.parametrize("key", ["file", "folder"])
+@pytest.mark.parametrize("offline", [True, False])
+def test_a_named_path_that_is_not_there_is_a_record(
+    tmp_path: Path, key: str, offline: bool
+) -> None:
+    given = {key: str(tmp_path / "nowhere"), "offline": offline}
+    for name in ("cifar10", "cifar10-c"):
+        record = locate(name, settings(tmp_path, **given))
+        assert record["status"] == "missing"
+        assert record["reason"].startswith(f"data.{name}.{key}: {tmp_path / 'nowhere'}")
+        assert "https://" in record["reason"]
+
+
+def test_contradictory_settings_are_refused(tmp_path: Path) -> None:
+    both = settings(tmp_path, file="a", folder="b")
+    with pytest.raises(Problem, match=r"data\.cifar10: give one of file and folder"):
+        locate("cifar10", both)
+    with pytest.raises(Problem, match=r"data\.digits: give neither"):
+        locate("digits", settings(tmp_path, file="a"))
+    with pytest.raises(Problem, match="data set 'mnist' is unknown"):
+        locate("mnist", settings(tmp_path))
+
+
+def publish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A mirror directory that holds small archives, and a table that knows their digests."""
+    host = tmp_path / "mirror" / "host.example"
+    host.mkdir(parents=True)
+    archive = write_tar(host / "cifar.tar.gz", cifar_members()[0], "w:gz")
+    content = archive.read_bytes()
+    row = Download(
+        "cifar10",
+        "https://host.example/cifar.tar.gz",
+        len(content),
+        f"md5 {hashlib.md5(content).hexdigest()}",
+        "",
+        "",
+    )
+    monkeypatch.setattr(places, "known", lambda name: row)
+    monkeypatch.setattr(cifar10.published, "__defaults__", (UNCHECKED,))
+    return str(tmp_path / "mirror")
+
+
+@pytest.mark.parametrize("offline", [True, False])
+def test_an_archive_comes_from_the_mirror(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, offline: bool
+) -> None:
+    mirror = publish(tmp_path, monkeypatch)
+    record = locate("cifar10", settings(tmp_path, mirror=mirror, offline=offline))
+    path = tmp_path / "cache" / "host.example" / "cifar.tar.gz"
+    assert record["files"] == [
+        {"path": str(path), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    ]
+    assert len(load("cifar10", "train", record)) == 20
+    assert len(load("cifar10", "test", record)) == 4
+
+
+def test_a_false_archive_is_a_problem_even_offline(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mirror = publish(tmp_path, monkeypatch)
+    path = tmp_path / "mirror" / "host.example" / "cifar.tar.gz"
+    path.write_bytes(path.read_bytes()[::-1])
+    with pytest.raises(Problem, match="refused"):
+        locate("cifar10", settings(tmp_path, mirror=mirror))
+
+
+def test_a_failed_download_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transfer, "RETRY", Retry(total=0))
+    unreachable = settings(tmp_path, mirror="http://127.0.0.1:1", offline=False)
+    with pytest.raises(Problem, match="refused"):
+        locate("cifar10", unreachable)
+
+
+def test_unpacked_folders_serve_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cifar10.published, "__defaults__", (UNCHECKED,))
+    for name, content in cifar_members()[0].items():
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content)
+    record = locate("cifar10", settings(tmp_path, folder=str(tmp_path / "cifar-10-batches-py")))
+    assert len(record["files"]) == 6
+    assert len(load("cifar10", "train", record)) == 20
+
+    monkeypatch.setattr(cifar10c.paper, "__defaults__", (6, 6, 10))
+    monkeypatch.setattr(cifar10c.whole, "__defaults__", (6,))
+    write_corrupted(tmp_path, 6, "folder")
+    for name, n in (("cifar10-c", 10), ("cifar10-c-whole", 450)):
+        record = locate(name, settings(tmp_path, folder=str(tmp_path)))
+        assert len(record["files"]) == 16
+        assert len(load(name, "test", record)) == n
+
+
+def test_an_archive_cut_short_is_one_line(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cifar10.published, "__defaults__", (UNCHECKED,))
+    archive.write_bytes(archive.read_bytes()[:-4000])
+    record = locate("cifar10", settings(tmp_path, file=str(archive)))
+    with pytest.raises(Problem, match=r"cannot be read .*; fetch it again"):
+        load("cifar10", "train", record)
+
+
+def test_splits_and_records_are_checked(tmp_path: Path) -> None:
+    record = locate("digits-c", settings(tmp_path))
+    with pytest.raises(Problem, match="has no split 'train', only test"):
+        load("digits-c", "train", record)
+    with pytest.raises(Problem, match="the record is that of digits-c"):
+        load("digits", "train", record)
+
+
+def test_finding_a_data_set_imports_no_torch(tmp_path: Path) -> None:
+    code = (
+        "import sys; from sharpness.data import locate;"
+        f"locate('cifar10', {settings(tmp_path)!r}); sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
