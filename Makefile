@@ -1,0 +1,76 @@
+# make        the environment, then the whole workflow: the main job
+# make test   the environment, then every test
+# Either may be typed first, on a machine that has make, git, python3 (3.11 or newer) and python3-venv.
+# make help   all targets
+
+PYTHON ?= python3
+CORES ?= all
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+.NOTPARALLEL:
+.DEFAULT_GOAL := all
+.PHONY: all workflow test check lock container help free force
+
+STAMP := .venv/.installed
+ACTIVATE := source .venv/bin/activate
+
+# Whoever changes .venv or results/ holds this lock. The kernel frees it when the last process that
+# inherited it is gone; Snakemake's own jobs do not inherit it, so none of them can keep it for ever.
+LOCK := .make.lock
+BUSY := { echo "make: another make is at work in this folder ($$(cat $(LOCK))). Wait until it ends, or stop it (Ctrl-C where it runs, or kill that process), and type make again." >&2; exit 1; }
+
+all: workflow ## the environment, then the whole workflow (CORES=2 limits it)
+	@echo "Finished. Open results/mini/report.html; tables and figures lie beside it."
+
+# Snakemake takes the shell's place, so that a signal to make reaches it and it can tidy up.
+workflow: free $(STAMP)
+	@exec 9<>$(LOCK)
+	flock --nonblock 9 || $(BUSY)
+	echo "process $$$$, running the workflow since $$(date +%H:%M)" > $(LOCK)
+	$(ACTIVATE)
+	envs/unlock.sh
+	exec snakemake --cores $(CORES)
+
+test: $(STAMP) ## the environment, then every test (PYTEST="-k words" selects)
+	@$(ACTIVATE)
+	exec pytest $(PYTEST)
+
+check: $(STAMP) ## style, types and the workflow's own linter; changes nothing
+	@$(ACTIVATE)
+	set -x
+	ruff check .
+	ruff format --check .
+	mypy
+	snakefmt --check Snakefile rules
+	snakemake --lint
+
+container: envs/sharpness.sif ## the image that Snakefile names, made from the same pins
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+
+# A second make hears at once that it is the second, before it waits for anything.
+free:
+	@flock --nonblock $(LOCK) true || $(BUSY)
+
+$(STAMP): envs/requirements.txt pyproject.toml envs/install.sh
+	@PYTHON="$(PYTHON)" envs/install.sh
+
+# A copied or renamed folder holds an environment that points to the old place: make it anew.
+ifneq "$(shell head -n 1 $(STAMP) 2>/dev/null)" "$(CURDIR)"
+$(STAMP): force
+endif
+
+lock: ## pin the newest versions that pyproject.toml allows (needs uv)
+	@uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --upgrade \
+	    --generate-hashes --no-annotate --no-emit-index-url --no-emit-find-links \
+	    --custom-compile-command "make lock" --quiet --output-file envs/requirements.txt
+
+envs/sharpness.sif: envs/container.def envs/requirements.txt pyproject.toml
+	@builder=$$(command -v apptainer || command -v singularity) || {
+	    echo "make: apptainer is not installed. Install it, or use Docker: docker build -f envs/Dockerfile -t sharpness ." >&2
+	    exit 1
+	}
+	"$$builder" build --force $@ $<
