@@ -150,7 +150,7 @@ def _panel(
         if axis.column not in pool or pool[axis.column].isna().all():
             return _nothing(axes, spot, f"the pool has no {axis.label.removesuffix(' (%)')}")
     x, y = (pool[axis.column].to_numpy(np.float64) * axis.factor for axis in (spot.x, spot.y))
-    found = kendall(x, y, resamples=0)
+    found = kendall(x, y, resamples=0, test=False)
     if found.models < FEWEST:
         return _nothing(axes, spot, found.reason)
     names = _groups(pool, figure.colour)

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
 RESAMPLES = 2000
 LEVEL = 0.95
@@ -59,6 +58,7 @@ def kendall(
     seed: int = 0,
     resamples: int = RESAMPLES,
     level: float = LEVEL,
+    test: bool = True,
 ) -> Correlation:
     """Kendall's τ (Eq. 4) of two quantities, one value per model.
 
@@ -70,13 +70,14 @@ def kendall(
         seed: of the bootstrap; the draws depend on it and on the number of models alone.
         resamples: bootstrap resamples; 0 leaves the interval NaN.
         level: coverage of the interval.
+        test: whether to add τ-b and the p-value; without them no scipy is imported.
     """
     columns = [np.asarray(values, dtype=np.float64)[:, None] for values in (x, y)]
-    return kendall_columns(*columns, seed=seed, resamples=resamples, level=level)[0]
+    return kendall_columns(*columns, seed=seed, resamples=resamples, level=level, test=test)[0]
 
 
 def kendall_columns(
-    x: Floats, y: Floats, *, seed: int, resamples: int, level: float
+    x: Floats, y: Floats, *, seed: int, resamples: int, level: float, test: bool = True
 ) -> list[Correlation]:
     """Kendall's τ of each column of ``x`` with the same column of ``y``.
 
@@ -89,6 +90,7 @@ def kendall_columns(
         seed: of the bootstrap.
         resamples: bootstrap resamples.
         level: coverage of the intervals.
+        test: whether to add τ-b and the p-value.
     """
     whole = np.isfinite(x) & np.isfinite(y)
     patterns: dict[bytes, list[int]] = {}
@@ -99,13 +101,13 @@ def kendall_columns(
         rows = whole[:, columns[0]]
         dropped = len(x) - int(rows.sum())
         xs, ys = x[rows][:, columns], y[rows][:, columns]
-        results = _kendall_complete(xs, ys, dropped, seed, resamples, level)
+        results = _kendall_complete(xs, ys, dropped, seed, resamples, level, test)
         found.update(zip(columns, results, strict=True))
     return [found[column] for column in range(x.shape[1])]
 
 
 def _kendall_complete(
-    x: Floats, y: Floats, dropped: int, seed: int, resamples: int, level: float
+    x: Floats, y: Floats, dropped: int, seed: int, resamples: int, level: float, test: bool
 ) -> list[Correlation]:
     """As ``kendall_columns``, with every value present; ``dropped`` models were not."""
     models, columns = x.shape
@@ -127,20 +129,28 @@ def _kendall_complete(
             what = {"x": "the sharpness", "y": "the target"}[constant[0]]
             results.append(_undefined(models, f"{what} is the same for all {models} models"))
             continue
-        test = stats.kendalltau(x[:, k], y[:, k])
+        tau_b, p = _test(x[:, k], y[:, k]) if test else (np.nan, np.nan)
         results.append(
             Correlation(
                 models,
                 tau=float(tau[k]),
-                tau_b=float(test.statistic) + 0.0,
+                tau_b=tau_b,
                 low=float(low[k]),
                 high=float(high[k]),
-                p=float(test.pvalue),
+                p=p,
                 status="ok",
                 reason=left_out,
             )
         )
     return results
+
+
+def _test(x: Floats, y: Floats) -> tuple[float, float]:
+    """τ-b and the p-value."""
+    from scipy import stats  # half of a figure's start-up, and figures do not need it
+
+    found = stats.kendalltau(x, y)
+    return float(found.statistic) + 0.0, float(found.pvalue)
 
 
 def _undefined(models: int, reason: str) -> Correlation:
