@@ -1,0 +1,64 @@
+"""The two architectures of the CIFAR-10 sweeps (Sec. 5.1), built from a plain description."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from sharpness.networks.preact_resnet import PreActResNet
+from sharpness.networks.simple_vit import SimpleViT
+from sharpness.problem import Problem
+
+ARCHITECTURES: dict[str, type[nn.Module]] = {
+    "preact-resnet": PreActResNet,
+    "simple-vit": SimpleViT,
+}
+
+
+def build(architecture: Mapping[str, Any]) -> nn.Module:
+    """The network that a description names, with PyTorch's own random weights.
+
+    Args:
+        architecture: ``name`` (``preact-resnet`` or ``simple-vit``) and every argument of that
+            network's constructor; none has a default, so that a checkpoint says all of it.
+
+    Raises:
+        Problem: an unknown name, an argument too many or too few, or a size that does not fit.
+    """
+    sizes = dict(architecture)
+    name = sizes.pop("name", None)
+    if name not in ARCHITECTURES:
+        raise Problem(f"architecture: name is {name!r}; it is one of {', '.join(ARCHITECTURES)}")
+    expected = set(inspect.signature(ARCHITECTURES[name]).parameters)
+    for key in sorted(sizes.keys() ^ expected):
+        what = "is missing" if key in expected else "is unknown"
+        raise Problem(f"architecture {name}: {key} {what}; it takes {', '.join(sorted(expected))}")
+    for key, value in sizes.items():
+        _check_size(f"architecture {name}: {key}", value, many=key == "blocks")
+    return ARCHITECTURES[name](**sizes)
+
+
+def initialise(network: nn.Module, generator: torch.Generator) -> None:
+    """Draw fresh weights from a generator, by the law that PyTorch itself uses.
+
+    Weights and biases of linear and convolutional layers are uniform in ±1/√(fan-in); norms start
+    as the identity.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Linear | nn.Conv2d):
+            bound = module.weight[0].numel() ** -0.5
+            for parameter in module.parameters():
+                nn.init.uniform_(parameter, -bound, bound, generator=generator)
+        elif isinstance(module, nn.BatchNorm2d | nn.LayerNorm):
+            module.reset_parameters()
+
+
+def _check_size(name: str, value: Any, *, many: bool) -> None:
+    numbers = value if many and isinstance(value, list | tuple) else [value]
+    if not numbers or any(type(number) is not int or number < 1 for number in numbers):
+        what = "a list of positive whole numbers" if many else "a positive whole number"
+        raise Problem(f"{name} is {value!r}; it is {what}")

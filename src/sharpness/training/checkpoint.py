@@ -1,0 +1,86 @@
+"""Checkpoints: weights and where they came from, in one file with the same bytes every time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from sharpness.files import atomic
+from sharpness.networks import build
+from sharpness.problem import Problem
+from sharpness.training.layout import KEY
+
+
+def save(path: str | Path, weights: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
+    """Write a checkpoint atomically; equal input gives equal bytes.
+
+    Args:
+        path: where to, ``….safetensors``.
+        weights: a state dict, on any device.
+        metadata: anything JSON can hold: source, hyper-parameters, architecture, ...
+    """
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
+    text = json.dumps(metadata, sort_keys=True, ensure_ascii=False)
+    with atomic(path) as temporary:
+        save_file(tensors, temporary, metadata={KEY: text})
+
+
+def load(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The weights, on the CPU, and the metadata of a checkpoint.
+
+    Raises:
+        Problem: if the file is absent, cut off, or not one of this project's checkpoints.
+    """
+    try:
+        with safe_open(path, framework="pt") as stream:
+            text = (stream.metadata() or {}).get(KEY)
+            weights = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
+    except FileNotFoundError as error:
+        raise Problem(f"{path}: no such checkpoint") from error
+    except (SafetensorError, OSError) as error:
+        raise Problem(f"{path}: not a whole safetensors file ({error}); make it again") from error
+    if text is None:
+        raise Problem(f"{path}: has no metadata of this project; convert it first")
+    return weights, json.loads(text)
+
+
+def load_model(path: str | Path, device: torch.device | str = "cpu") -> nn.Module:
+    """The network of a checkpoint, in eval mode.
+
+    The metadata's ``architecture`` says what to build. Every tensor must have its place and every
+    place its tensor.
+
+    Raises:
+        Problem: naming the file, and the tensor that is missing, left over or of the wrong shape.
+    """
+    weights, metadata = load(path)
+    if "architecture" not in metadata:
+        raise Problem(f"{path}: its metadata names no architecture")
+    network = build(metadata["architecture"])
+    load_strictly(network, weights, str(path))
+    return network.to(device).eval()
+
+
+def load_strictly(network: nn.Module, weights: Mapping[str, Tensor], source: str) -> None:
+    """Copy a state dict into a network, strict both ways.
+
+    Raises:
+        Problem: naming ``source`` and the tensor that does not fit.
+    """
+    places = network.state_dict()
+    for name in sorted(places.keys() | weights.keys()):
+        if name not in weights:
+            raise Problem(f"{source}: tensor {name} is missing")
+        if name not in places:
+            raise Problem(f"{source}: tensor {name} has no place in the network")
+        if weights[name].shape != places[name].shape:
+            sizes = f"{tuple(weights[name].shape)}; the network has {tuple(places[name].shape)}"
+            raise Problem(f"{source}: tensor {name} has shape {sizes}")
+    network.load_state_dict(weights)
