@@ -173,8 +173,8 @@ class Sharpness(_Settings):
 
     def _ablated(self, ablation: Ablation, protocol: str) -> list[Cell]:
         definition = Definition.parse(ablation.definition)
-        sizes: list[int | None] = [*(ablation.m or [None])]
-        counts: list[int | None] = [*(ablation.steps or [None])]
+        sizes: list[int | None] = [*ablation.m] if ablation.m else [None]
+        counts: list[int | None] = [*ablation.steps] if ablation.steps else [None]
         return [
             Cell(
                 definition,

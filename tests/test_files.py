@@ -1,0 +1,56 @@
+"""Files that are whole or absent; jobs that end in one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sharpness.files import atomic, digest, read_json, sha256, source_digest, write_json, write_text
+from sharpness.job import job
+from sharpness.problem import Problem
+
+
+def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path: Path):
+    path = tmp_path / "file.txt"
+    write_text(path, "old")
+
+    def interrupted() -> None:
+        with atomic(path) as temporary:
+            temporary.write_text("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_json_is_canonical(tmp_path: Path):
+    write_json(tmp_path / "a", {"b": 1, "a": "ρ"})
+    write_json(tmp_path / "b", {"a": "ρ", "b": 1})
+    assert sha256(tmp_path / "a") == sha256(tmp_path / "b")
+    assert read_json(tmp_path / "a") == {"a": "ρ", "b": 1}
+
+
+def test_digests_tell_values_apart():
+    assert digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1})
+    assert digest({"a": 1}) != digest({"a": 2})
+    assert source_digest("files") != source_digest("job")
+
+
+def test_a_problem_is_one_line_and_exit_code_1(tmp_path: Path, capsys):
+    log = tmp_path / "logs" / "job.log"
+    with pytest.raises(SystemExit) as stopped, job(str(log)):
+        raise Problem("key: wrong; do this")
+    assert stopped.value.code == 1
+    assert capsys.readouterr().err == "key: wrong; do this\n"
+    assert log.read_text() == "key: wrong; do this\n"
+
+
+def test_a_defect_keeps_its_traceback_in_the_log(tmp_path: Path, capsys):
+    log = tmp_path / "job.log"
+    with pytest.raises(SystemExit), job(str(log)):
+        raise KeyError("x")
+    assert "Traceback" in log.read_text()
+    assert "Traceback" not in capsys.readouterr().err

@@ -1,0 +1,128 @@
+"""Nothing is computed twice: jobs and cells are counted after every kind of change."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
+from workspace import RESNET, VIT, Workspace, jobs
+
+pytestmark = pytest.mark.workflow
+
+CELLS = {RESNET: 2 * 12 + 1 + 1 + 1, VIT: 2 * 12 + 1}
+
+
+def test_a_run_makes_everything(finished: Workspace):
+    assert len(finished.items()) == 4 * sum(CELLS.values())
+    assert len(finished.items("error")) == 2 * 4 * 3
+    made = finished.bytes()
+    assert {f"tables/table{n}{s}" for n in (3, 4) for s in (".csv", ".md", ".tex")} <= made.keys()
+    figures = ["fig5", "fig6", *(f"fig{n}" for n in range(29, 45))]
+    assert {f"figures/{f}{s}" for f in figures for s in (".pdf", ".png")} <= made.keys()
+    assert "tiny" in made["report.html"].decode()
+    header = (finished.results / RESNET / "sharpness" / "model-000.csv").read_text().split("\n")[0]
+    for column in ("radius", "data", "points", "m", "value", "stderr", "protocol", "steps",
+                   "samples", "dtype", "revision", "checkpoint", "status", "reason"):  # fmt: skip
+        assert column in header.split(",")
+
+
+def test_a_second_run_does_nothing(finished: Workspace):
+    assert "Nothing to be done" in finished.run()
+
+
+def test_a_new_radius_costs_its_own_cells(copied: Workspace):
+    before = copied.items()
+    path = ("pools", RESNET, "sharpness", "radii", "worst-linf-adaptive-rawlogits")
+    copied.change(*path, value=[0.001, 0.002])
+    copied.run()
+    after = copied.items()
+    assert {p: t for p, t in after.items() if p in before} == before
+    assert len(after) - len(before) == 4 * 2  # models x protocols
+    assert all(RESNET in path.parts for path in after.keys() - before.keys())
+    assert (
+        "worst-linf-adaptive-rawlogits@0.002+paper"
+        in (copied.results / RESNET / "pool.csv").read_text().split("\n")[0]
+    )
+    assert "Nothing to be done" in copied.run()
+
+
+def test_a_figures_style_redraws_figures_alone(copied: Workspace):
+    before = copied.items()
+    catalogue = copied.folder / "resources" / "figures.yaml"
+    catalogue.write_text(catalogue.read_text().replace("label: Normalized", "label: Scaled"))
+    assert jobs(copied.run()).keys() <= {"figure", "figures", "report", "all"}
+    assert copied.items() == before
+
+
+def test_a_changed_checkpoint_costs_its_own_model(copied: Workspace):
+    before, rows = copied.items(), copied.bytes()
+    path = copied.results / RESNET / "checkpoints" / "model-001.safetensors"
+    with safe_open(path, framework="numpy") as stream:
+        metadata = stream.metadata()
+    tensors = load_file(path)
+    tensors["linear.weight"] = 1.5 * tensors["linear.weight"]
+    save_file(tensors, path, metadata=metadata)
+    planned = jobs(copied.run())
+    assert "train" not in planned
+    assert planned["evaluate"] == 1
+    new = copied.items().keys() - before.keys()
+    assert {path.parent.name for path in new} == {"model-001"}
+    assert len(new) == CELLS[RESNET]
+    assert {p: t for p, t in copied.items().items() if p in before} == before
+    now = copied.bytes()
+    changed = {
+        name for name in rows if name.startswith(f"{RESNET}/sharpness") and rows[name] != now[name]
+    }
+    assert changed == {f"{RESNET}/sharpness/model-001.csv"}
+
+
+def test_a_new_test_set_measures_no_sharpness(copied: Workspace):
+    before = copied.items()
+    copied.change("pools", VIT, "data", value={"corrupted": "digits"})
+    assert "train" not in jobs(copied.run())
+    assert copied.items() == before
+
+
+def test_tables_and_figures_redraw_from_a_copied_pool(finished: Workspace, tmp_path):
+    fresh = Workspace.made(tmp_path)
+    for pool in (RESNET, VIT):
+        (fresh.results / pool).mkdir(parents=True)
+        shutil.copy(finished.results / pool / "pool.csv", fresh.results / pool / "pool.csv")
+    planned = jobs(fresh.run())
+    assert planned.keys() <= {
+        "correlations",
+        "table",
+        "tables",
+        "figure",
+        "figures",
+        "report",
+        "all",
+    }
+    was, now = finished.bytes(), fresh.bytes()
+    assert all(was[name] == now[name] for name in now)
+    assert "report.html" in now
+
+
+def test_touching_a_stale_table_is_found_out(copied: Workspace):
+    path = ("pools", RESNET, "sharpness", "radii", "worst-linf-adaptive-rawlogits")
+    copied.change(*path, value=[0.003])
+    shutil.rmtree(copied.folder / ".snakemake" / "metadata")
+    os.remove(copied.results / RESNET / "pool.csv")
+    said = copied.run(fails=True)
+    assert "wanted is worst-linf-adaptive-rawlogits@0.003+paper" in said
+    assert "rm results/tiny/cifar10-resnet18/sharpness/model-000.csv" in said
+    assert "Traceback" not in said
+
+
+def test_a_missing_data_set_is_a_mark_in_the_table(copied: Workspace):
+    copied.change("pools", VIT, "data", value={"corrupted": "cifar10-c"})
+    before = copied.items()
+    copied.run()
+    assert copied.items() == before
+    errors = (copied.results / VIT / "errors" / "model-000.csv").read_text()
+    assert "corrupted,,,,,missing," in errors
+    table = (copied.results / "tables" / "table4.md").read_text()
+    assert "–" in table

@@ -1,0 +1,75 @@
+"""A folder in which the workflow runs as in a clone of the project, with results of its own."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).parents[2]
+TINY = Path(__file__).parent / "tiny.yaml"
+RESNET, VIT = "cifar10-resnet18", "cifar10-vit"
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The project's files, linked or copied, and one folder of results."""
+
+    folder: Path
+
+    @classmethod
+    def made(cls, folder: Path) -> Workspace:
+        for name in ("Snakefile", "rules", "scripts", "config.yaml", "profiles"):
+            (folder / name).symlink_to(ROOT / name)
+        shutil.copytree(ROOT / "resources", folder / "resources")
+        shutil.copy(TINY, folder / "tiny.yaml")
+        return cls(folder)
+
+    @property
+    def results(self) -> Path:
+        return self.folder / "results" / "tiny"
+
+    def command(self, *arguments: str) -> list[str]:
+        snakemake = [sys.executable, "-m", "snakemake", "--cores", "2"]
+        return [*snakemake, *arguments, "--configfile", "tiny.yaml"]
+
+    def run(self, *arguments: str, fails: bool = False) -> str:
+        """What Snakemake prints."""
+        done = subprocess.run(
+            self.command(*arguments), cwd=self.folder, capture_output=True, text=True, check=False
+        )
+        said = done.stdout + done.stderr
+        assert (done.returncode != 0) == fails, said
+        return said
+
+    def change(self, *path: str, value: Any) -> None:
+        """Change one key of the configuration."""
+        file = self.folder / "tiny.yaml"
+        whole = inner = yaml.safe_load(file.read_text())
+        for key in path[:-1]:
+            inner = inner.setdefault(key, {})
+        inner[path[-1]] = value
+        file.write_text(yaml.safe_dump(whole))
+
+    def items(self, kind: str = "cell") -> dict[Path, int]:
+        """Every finished item, with the moment when it was computed."""
+        found = self.results.glob(f"*/state/*/{kind}-*.json")
+        return {path: path.stat().st_mtime_ns for path in found}
+
+    def bytes(self) -> dict[str, bytes]:
+        """All that is compared when two runs are called identical."""
+        kinds = {".csv", ".md", ".tex", ".pdf", ".png", ".safetensors", ".html"}
+        paths = [p for p in self.results.rglob("*") if p.suffix in kinds and "state" not in p.parts]
+        return {str(path.relative_to(self.results)): path.read_bytes() for path in sorted(paths)}
+
+
+def jobs(said: str) -> dict[str, int]:
+    """How many jobs of each rule Snakemake planned."""
+    table = said.partition("Job stats:")[2].partition("total")[0]
+    return {rule: int(count) for rule, count in re.findall(r"^(\S+)\s+(\d+)$", table, re.M)}
