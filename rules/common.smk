@@ -1,7 +1,7 @@
 """What the rules share: names, and which settings a rule uses. Needs and makes no file."""
 
-from sharpness.figure_catalogue import load_catalogue
-from sharpness.files import source_digest
+from sharpness.figures.catalogue import load_catalogue
+from sharpness.files import sha256, source_digest
 from sharpness.plan import REVISION
 from sharpness.training.settings import REVISION as TRAINING_REVISION
 
@@ -18,6 +18,11 @@ wildcard_constraints:
     data=NAME,
     figure="|".join(FIGURES),
     table="|".join(map(str, TABLES)),
+
+
+def code_of(script, *sources):
+    """A digest of a script and of the modules behind it: an edit remakes what they made."""
+    return [sha256(f"scripts/{script}.py")[:16], source_digest(*sources)]
 
 
 def pool_of(wildcards):

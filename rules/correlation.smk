@@ -26,7 +26,7 @@ rule pool:
         models=lambda wildcards: pool_of(wildcards).models,
         plan=plan_of,
         revision=REVISION,
-        code=source_digest("pool"),
+        code=code_of("pool", "pool", "plan"),
     script:
         "../scripts/pool.py"
 
@@ -47,7 +47,7 @@ rule correlations:
         gpu=0,
     params:
         resamples=settings.resamples,
-        code=source_digest("correlation", "kendall"),
+        code=code_of("correlations", "correlation", "kendall"),
     script:
         "../scripts/correlations.py"
 
@@ -70,7 +70,7 @@ rule table:
     params:
         pool=lambda wildcards: TABLES[int(wildcards.table)],
         note=settings.note,
-        code=source_digest("tables", "table_formats"),
+        code=code_of("table", "tables"),
     script:
         "../scripts/table.py"
 

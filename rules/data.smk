@@ -21,5 +21,6 @@ rule dataset:
         gpu=0,
     params:
         source=lambda wildcards: settings.source(wildcards.data),
+        code=code_of("dataset", "data/places"),
     script:
         "../scripts/dataset.py"

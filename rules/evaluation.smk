@@ -49,6 +49,6 @@ rule rows:
         gpu=0,
     params:
         plan=plan_of,
-        revision=REVISION,
+        code=code_of("rows", "rows", "plan"),
     script:
         "../scripts/rows.py"

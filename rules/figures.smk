@@ -23,7 +23,7 @@ rule figure:
         entry=lambda wildcards: CATALOGUE[wildcards.figure].model_dump(),
         defaults=figure_defaults,
         note=settings.note,
-        code=source_digest("figures", "figure_axes", "figure_layout", "figure_catalogue"),
+        code=code_of("figure", "figures", "kendall"),
     script:
         "../scripts/figure.py"
 
@@ -56,6 +56,6 @@ rule report:
         entries=[CATALOGUE[figure].model_dump() for figure in FIGURES],
         scale=settings.scale,
         note=settings.note,
-        code=source_digest("report", "verdict", "tables", "table_formats"),
+        code=code_of("report", "report", "tables"),
     script:
         "../scripts/report.py"

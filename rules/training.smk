@@ -22,7 +22,7 @@ rule draw:
         models=lambda wildcards: pool_of(wildcards).models,
         seed=lambda wildcards: pool_of(wildcards).sweep.seed,
         space=lambda wildcards: pool_of(wildcards).sweep.space,
-        code=source_digest("training/draw", "training/models", "training/streams"),
+        code=code_of("draw", "training/draw", "training/models", "training/streams"),
     script:
         "../scripts/draw.py"
 
@@ -69,5 +69,7 @@ rule checkpoint:
         mem_mb=500,
         runtime=10,
         gpu=0,
+    params:
+        code=code_of("checkpoint", "training/export", "training/layout"),
     script:
         "../scripts/checkpoint.py"

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from sharpness.correlation import read_pool
-from sharpness.figure_catalogue import Figure
-from sharpness.figures import draw
+from sharpness.figures.catalogue import Figure
+from sharpness.figures.drawing import draw
 from sharpness.job import job
 
 with job(snakemake.log[0]):

@@ -1,10 +1,10 @@
 """Rule report: one page with verdicts, tables and figures."""
 
 from sharpness.correlation import read_correlations, read_pool
-from sharpness.figure_catalogue import Figure
+from sharpness.figures.catalogue import Figure
 from sharpness.job import job
-from sharpness.report import write_report
-from sharpness.tables import build_table, read_published
+from sharpness.report.page import write_report
+from sharpness.tables.table import build_table, read_published
 
 with job(snakemake.log[0]):
     names, note = snakemake.params.pools, snakemake.params.note

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from sharpness.correlation import read_correlations
 from sharpness.job import job
-from sharpness.tables import read_published, write_table
+from sharpness.tables.table import read_published, write_table
 
 with job(snakemake.log[0]):
     write_table(

@@ -18,14 +18,14 @@ import torch
 from PIL import Image
 from urllib3.util import Retry
 
-from sharpness import transfer
 from sharpness.data import Images, cifar10, cifar10c, load, locate, places
 from sharpness.data.digits import digits
 from sharpness.data.digits_c import CORRUPTIONS, digits_c
 from sharpness.data.members import BATCHES
 from sharpness.data.members import CORRUPTIONS as PUBLISHED_CORRUPTIONS
 from sharpness.data.pickles import unpickle
-from sharpness.downloads import Download
+from sharpness.downloads import transfer
+from sharpness.downloads.fetch import Download
 from sharpness.problem import Problem
 
 JPEG = Path(__file__).parents[2] / "shared" / "data" / "cifar10_jpeg.npz"

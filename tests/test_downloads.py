@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 from urllib3.util import Retry
 
-from sharpness import downloads, transfer
-from sharpness.downloads import Absent, fetch, known
+from sharpness.downloads import fetch as downloads
+from sharpness.downloads import transfer
+from sharpness.downloads.fetch import Absent, fetch, known
 from sharpness.problem import Problem
 
 URL = "https://host.example/folder/data.bin"

@@ -16,13 +16,13 @@ import yaml
 from matplotlib.figure import Figure as Canvas
 
 from sharpness.definition import PAPER, Cell, Definition
-from sharpness.figure_axes import _decades, _power
-from sharpness.figure_catalogue import Figure, load_catalogue
-from sharpness.figure_layout import lay_out
-from sharpness.figures import compose, draw
+from sharpness.figures.axes import _decades, _power
+from sharpness.figures.catalogue import Figure, load_catalogue
+from sharpness.figures.drawing import compose, draw
+from sharpness.figures.layout import lay_out
 from sharpness.kendall import kendall
 from sharpness.problem import Problem
-from sharpness.table_formats import format_tau
+from sharpness.tables.formats import format_tau
 
 ROOT = Path(__file__).parents[1]
 CATALOGUE = ROOT / "resources" / "figures.yaml"
@@ -206,9 +206,9 @@ def test_files_carry_no_date_and_have_the_same_bytes(
     for name, pool in pools.items():
         pool.to_csv(tmp_path / f"{name}.csv", index=False, float_format="%.17g")
     program = (
-        "import sys; from sharpness.figures import draw;"
+        "import sys; from sharpness.figures.drawing import draw;"
         "from sharpness.correlation import read_pool;"
-        "from sharpness.figure_catalogue import load_catalogue;"
+        "from sharpness.figures.catalogue import load_catalogue;"
         f"pools = {{n: read_pool(f'{tmp_path}/{{n}}.csv') for n in {list(pools)}}};"
         f"draw(load_catalogue({str(CATALOGUE)!r})['fig5'], pools, {str(tmp_path / 'there')!r},"
         f"'mini: digits', {DEFAULTS!r}); assert 'torch' not in sys.modules"

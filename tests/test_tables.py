@@ -13,12 +13,12 @@ import synthetic
 
 from sharpness.correlation import correlations
 from sharpness.definition import PAPER, Cell, Definition
-from sharpness.figure_catalogue import load_catalogue
+from sharpness.figures.catalogue import load_catalogue
 from sharpness.problem import Problem
-from sharpness.report import write_report
-from sharpness.table_formats import format_radius, format_tau, latex_escape, to_html
-from sharpness.tables import Entry, build_table, read_published, write_table
-from sharpness.verdict import agreement, counts, judge
+from sharpness.report.page import write_report
+from sharpness.report.verdict import agreement, counts, judge
+from sharpness.tables.formats import format_radius, format_tau, latex_escape, to_html
+from sharpness.tables.table import Entry, build_table, read_published, write_table
 
 ROOT = Path(__file__).parents[1]
 FACTS = ROOT / "resources" / "paper_taus.csv"

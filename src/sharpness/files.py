@@ -59,10 +59,15 @@ def sha256(path: str | Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def source_digest(*modules: str) -> str:
-    """A name for the source of modules of this package: other code, other name.
+def source_digest(*sources: str) -> str:
+    """A name for some of this package's code: other code, other name.
 
     Cheap steps have it among their parameters, so that an edit remakes what they made.
+
+    Args:
+        sources: modules and subpackages, such as ``kendall`` and ``figures``.
     """
-    folder = Path(__file__).parent
-    return digest({name: sha256(folder / f"{name}.py") for name in modules})
+    here = Path(__file__).parent
+    files = [file for source in sources for file in sorted(here.glob(f"{source}.py"))]
+    files += [file for source in sources for file in sorted(here.glob(f"{source}/[!_]*.*"))]
+    return digest({str(file.relative_to(here)): sha256(file) for file in files})

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sharpness.data.members import BATCHES, CORRUPTIONS, LABELS
-from sharpness.downloads import Absent, fetch, known
+from sharpness.downloads.fetch import Absent, fetch, known
 from sharpness.files import sha256
 from sharpness.problem import Problem
 

@@ -16,7 +16,7 @@ import pandas as pd
 from sharpness.definition import ALL, PROTOCOLS, Cell, Definition
 from sharpness.files import write_text
 from sharpness.problem import Problem
-from sharpness.table_formats import to_latex, to_markdown
+from sharpness.tables.formats import to_latex, to_markdown
 
 STRONG = 0.5
 """|τ| above it is printed in bold, as in the paper."""

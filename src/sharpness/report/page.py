@@ -10,11 +10,11 @@ from pathlib import Path
 import pandas as pd
 from jinja2 import Environment, StrictUndefined
 
-from sharpness.figure_catalogue import Figure
+from sharpness.figures.catalogue import Figure
 from sharpness.files import write_text
-from sharpness.table_formats import to_html
-from sharpness.tables import Table
-from sharpness.verdict import agreement, judge
+from sharpness.report.verdict import agreement, judge
+from sharpness.tables.formats import to_html
+from sharpness.tables.table import Table
 
 
 def write_report(
@@ -36,7 +36,7 @@ def write_report(
         notes: what the reader must know first, such as which data stand in for others.
     """
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    template = files("sharpness").joinpath("report.html.j2").read_text(encoding="utf-8")
+    template = files("sharpness.report").joinpath("page.html.j2").read_text(encoding="utf-8")
     page = environment.from_string(template).render(
         scale=scale,
         suffix="" if scale == "paper" else f" ({scale})",

@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
+from sharpness.downloads.transfer import NotThere, copy, download, is_loopback
+from sharpness.downloads.verification import Claim
 from sharpness.problem import Problem
-from sharpness.transfer import NotThere, copy, download, is_loopback
-from sharpness.verification import Claim
 
-TABLE = Path(__file__).parents[2] / "resources" / "downloads.csv"
+TABLE = Path(__file__).parents[3] / "resources" / "downloads.csv"
 """The project's own list, found from the source tree (an editable install)."""
 
 log = logging.getLogger(__name__)

@@ -19,12 +19,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.lines import Line2D
 
-from sharpness.figure_axes import draw_diagonal, scale_axis
-from sharpness.figure_catalogue import Figure
-from sharpness.figure_layout import COMPARED, Axis, Defaults, Grid, Spot, lay_out
+from sharpness.figures.axes import draw_diagonal, scale_axis
+from sharpness.figures.catalogue import Figure
+from sharpness.figures.layout import COMPARED, Axis, Defaults, Grid, Spot, lay_out
 from sharpness.files import atomic
 from sharpness.kendall import FEWEST, kendall
-from sharpness.table_formats import format_tau
+from sharpness.tables.formats import format_tau
 
 STYLE: Any = {
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same on every machine

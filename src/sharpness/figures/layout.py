@@ -9,9 +9,9 @@ import pandas as pd
 
 from sharpness.correlation import cell_columns
 from sharpness.definition import Cell, Definition
-from sharpness.figure_catalogue import Figure, Panel
+from sharpness.figures.catalogue import Figure, Panel
 from sharpness.problem import Problem
-from sharpness.table_formats import format_radius
+from sharpness.tables.formats import format_radius
 
 COMPARED = ("Sharpness (original)", "Sharpness (augmented)")
 """The labels in a figure that compares the two kinds of data."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from sharpness.tables import Entry, Row, Table
+    from sharpness.tables.table import Entry, Row, Table
 
 _ESCAPES = {
     "\\": r"\textbackslash{}",

@@ -1,0 +1,1 @@
+"""Figures: a catalogue of entries, and one code that draws them all."""

@@ -1,0 +1,1 @@
+"""Tables of the paper: computed and published coefficients side by side."""
