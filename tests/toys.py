@@ -1,0 +1,120 @@
+"""Models whose sharpness is known, and what tests of the measures share."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from sharpness.definition import Definition
+
+Batches = list[tuple[Tensor, Tensor]]
+
+STANDARD_L2 = Definition("worst", "l2", adaptive=False, logit_norm=False)
+SHAPES = [(norm, adaptive) for norm, adaptive in product(("l2", "linf"), (False, True))]
+
+
+def mean_output(outputs: Tensor, targets: Tensor) -> Tensor:
+    """A loss that is the model's own output."""
+    return outputs.mean()
+
+
+def one_point(scale: float = 1.0) -> tuple[Tensor, Tensor]:
+    """A batch for models that ignore their inputs but for a factor."""
+    return torch.full((1, 1), scale, dtype=torch.float64), torch.zeros(1)
+
+
+class Surface(nn.Module):
+    """A function of the weights, times the input; the weights come in two pieces."""
+
+    def __init__(self, weights: Tensor) -> None:
+        super().__init__()
+        split = len(weights) // 2
+        self.first = nn.Parameter(weights[:split].clone().reshape(1, -1))
+        self.second = nn.Parameter(weights[split:].clone())
+
+    def height(self, w: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.height(torch.cat([self.first.flatten(), self.second]))
+
+
+class Linear(Surface):
+    """⟨g, w⟩."""
+
+    def __init__(self, weights: Tensor, slope: Tensor) -> None:
+        super().__init__(weights)
+        self.slope = slope
+
+    def height(self, w: Tensor) -> Tensor:
+        return self.slope @ w
+
+
+class Quadratic(Surface):
+    """½ (w − w₀)ᵀ H (w − w₀) with its minimum at the weights."""
+
+    def __init__(self, weights: Tensor, hessian: Tensor) -> None:
+        super().__init__(weights)
+        self.minimum, self.hessian = weights.clone(), hessian
+
+    def height(self, w: Tensor) -> Tensor:
+        return (w - self.minimum) @ self.hessian @ (w - self.minimum) / 2
+
+
+class Waves(Surface):
+    """A sum of sines: many maxima, so that step sizes are halved and iterates restart."""
+
+    def __init__(self, weights: Tensor, seed: int) -> None:
+        super().__init__(weights)
+        self.frequencies = normal(6, len(weights), seed=seed)
+
+    def height(self, w: Tensor) -> Tensor:
+        return torch.sin(3 * self.frequencies @ w).sum()
+
+
+def normal(*shape: int, seed: int) -> Tensor:
+    """Standard normal numbers in float64."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+
+def positive_definite(size: int, seed: int) -> Tensor:
+    """A random symmetric positive definite matrix."""
+    root = normal(size, size, seed=seed)
+    return root @ root.T / size + 0.1 * torch.eye(size, dtype=torch.float64)
+
+
+def flat(model: nn.Module) -> Tensor:
+    """All weights of a model in one vector."""
+    return torch.cat([p.detach().flatten() for p in model.parameters()])
+
+
+def fit(network: nn.Module, images: Tensor, labels: Tensor, steps: int) -> nn.Module:
+    """The network after a short training, in evaluation mode."""
+    generator = torch.Generator().manual_seed(0)
+    optimiser = torch.optim.Adam(network.parameters(), lr=0.01)
+    network.train()
+    for _ in range(steps):
+        batch = torch.randint(len(images), (64,), generator=generator)
+        loss = cross_entropy(network(images[batch]), labels[batch])
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    return network.eval()
+
+
+def smooth_network(seed: int, hidden: int = 4) -> nn.Module:
+    """A classifier of 3 inputs and 3 classes with smooth activations, in float64."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        layers = nn.Linear(3, hidden), nn.Tanh(), nn.Linear(hidden, 3)
+        return nn.Sequential(*layers).double()
+
+
+def noisy_points(n: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Inputs (n, 3) in float64 with random labels, which no network fits without error."""
+    labels = torch.randint(3, (n,), generator=torch.Generator().manual_seed(seed))
+    return normal(n, 3, seed=seed), labels
