@@ -19,7 +19,7 @@ TOLERANCE = 1e-5  # of the released code's projection, in the norm
 
 
 def scaling(weights: Tensor, adaptive: bool) -> Tensor:
-    """C of Eq. 1, (p,): |w| if adaptive, 1 otherwise."""
+    """The scaling c of Eq. 1, (p,): |w| if adaptive, 1 otherwise."""
     return weights.abs() if adaptive else torch.ones_like(weights)
 
 
@@ -121,7 +121,7 @@ class ReleasedLinf(_InWeights, Linf):
         return self.radius * self.c * noise
 
     def ascent(self, gradient: Tensor) -> Tensor:
-        """C ⊙ sign(g)."""
+        """The step c ⊙ sign(g)."""
         return gradient.sign() * self.c
 
     def project(self, x: Tensor) -> Tensor:
@@ -147,7 +147,7 @@ class ReleasedL2(_InWeights, L2):
         return self.c * super().start(noise)
 
     def ascent(self, gradient: Tensor) -> Tensor:
-        """C ⊙ g / ‖g‖₂."""
+        """The step c ⊙ g / ‖g‖₂."""
         return gradient * self.c / (length(gradient) + 1e-12)
 
     def project(self, x: Tensor) -> Tensor:

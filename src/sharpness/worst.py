@@ -65,7 +65,7 @@ def worst(
     steps: int,
     noise: Tensor,
 ) -> float:
-    """Max over the ball of L(w + δ) − L(w), as far as Auto-PGD finds it.
+    """The maximum over the ball of L(w + δ) − L(w), as far as Auto-PGD finds it.
 
     Args:
         objective: the loss of one batch.
