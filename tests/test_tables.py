@@ -18,7 +18,8 @@ from sharpness.problem import Problem
 from sharpness.report.page import write_report
 from sharpness.report.verdict import agreement, counts, judge
 from sharpness.tables.formats import format_radius, format_tau, latex_escape, to_html
-from sharpness.tables.table import Entry, build_table, read_published, write_table
+from sharpness.tables.parts import Entry
+from sharpness.tables.table import build_table, read_published, write_table
 
 ROOT = Path(__file__).parents[1]
 FACTS = ROOT / "resources" / "paper_taus.csv"

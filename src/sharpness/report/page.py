@@ -14,7 +14,7 @@ from sharpness.figures.catalogue import Figure
 from sharpness.files import write_text
 from sharpness.report.verdict import agreement, judge
 from sharpness.tables.formats import to_html
-from sharpness.tables.table import Table
+from sharpness.tables.parts import Table
 
 
 def write_report(

@@ -17,7 +17,7 @@ from sharpness.correlation import cell_columns
 from sharpness.definition import Cell
 from sharpness.kendall import FEWEST
 from sharpness.tables.formats import format_radius, format_tau
-from sharpness.tables.table import PUBLISHED, STRONG, Table
+from sharpness.tables.parts import PUBLISHED, STRONG, Table
 
 PROTOCOL = "paper"
 """The measurement that the verdict is about."""

@@ -5,12 +5,10 @@ from __future__ import annotations
 import html
 import math
 from itertools import groupby
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from sharpness.tables.table import Entry, Row, Table
+from sharpness.tables.parts import Entry, Row, Table
 
 _ESCAPES = {
     "\\": r"\textbackslash{}",

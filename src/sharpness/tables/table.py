@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -17,85 +16,13 @@ from sharpness.definition import ALL, PROTOCOLS, Cell, Definition
 from sharpness.files import write_text
 from sharpness.problem import Problem
 from sharpness.tables.formats import to_latex, to_markdown
-
-STRONG = 0.5
-"""|τ| above it is printed in bold, as in the paper."""
-
-PUBLISHED = "published"
-
-_HEADINGS = {"error_test": "Test error", "error_corrupted": "OOD error"}
+from sharpness.tables.parts import HEADINGS, PUBLISHED, Column, Entry, Row, Table
 
 LAYOUTS: Mapping[int, Mapping[str, str]] = {
     3: {"error_test": "cifar10", "error_corrupted": "cifar10-c"},
     4: {"error_test": "cifar10", "error_corrupted": "cifar10-c"},
 }
 """For each table: columns of ``pool.csv`` and the data sets of ``paper_taus.csv`` they match."""
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column of coefficients: which error, and a protocol's name or "published"."""
-
-    target: str
-    source: str
-
-    @property
-    def heading(self) -> str:
-        """What the error is called in print."""
-        return _HEADINGS[self.target]
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One coefficient, or the reason why there is none (then ``tau`` is NaN)."""
-
-    tau: float
-    low: float = math.nan
-    high: float = math.nan
-    models: int | None = None
-    reason: str = ""
-
-    @property
-    def strong(self) -> bool:
-        """Whether it is set in bold."""
-        return abs(self.tau) > STRONG
-
-
-@dataclass(frozen=True)
-class Row:
-    """One definition at one radius; an entry for each column of the table."""
-
-    definition: Definition
-    radius: float
-    entries: tuple[Entry, ...]
-
-    @property
-    def models(self) -> str:
-        """How many models the computed coefficients rest on: "24", or "22–24" where they differ."""
-        counts = {e.models for e in self.entries if e.models is not None and not math.isnan(e.tau)}
-        return "–".join(str(end) for end in sorted({min(counts), max(counts)})) if counts else "–"
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table ready to be printed; ``note`` says the scale when it is not the paper's."""
-
-    number: int
-    pool: str
-    note: str | None
-    columns: tuple[Column, ...]
-    rows: tuple[Row, ...]
-
-    @property
-    def caption(self) -> str:
-        """What the table shows, in one paragraph without its number."""
-        text = (
-            f"Rank correlation between sharpness and error over the models of {self.pool}: "
-            "Kendall's τ (Eq. 4) with its 95 % bootstrap interval, by the protocol of the paper's "
-            "text (paper) and by that of the code its authors released (released), beside the "
-            f"value printed in Andriushchenko et al. (2023). Bold: |τ| > {STRONG}."
-        )
-        return f"{text} Scale {self.note}." if self.note else text
 
 
 def read_published(path: str | Path) -> pd.DataFrame:
@@ -162,7 +89,7 @@ def _computed(
     for row in correlations[correlations["subgroup"] == "all"].to_dict("records"):
         cell = Cell.parse(row["cell"])
         is_base = cell == Cell(cell.definition, cell.radius, cell.protocol)
-        if row["target"] not in _HEADINGS or not is_base:
+        if row["target"] not in HEADINGS or not is_base:
             continue
         reason = "" if row["status"] == "ok" else row["reason"]
         entry = Entry(row["tau"], row["low"], row["high"], row["models"], reason)
