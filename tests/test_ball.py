@@ -73,6 +73,14 @@ def test_a_unit_step_is_the_steepest(shape: tuple[str, bool], seed: int) -> None
     assert gain.item() == pytest.approx((c * slope).norm(p=dual).item())
 
 
+@given(seeds, st.sampled_from(["paper", "released"]))
+def test_l2_starts_lie_on_the_sphere_whatever_is_zero(seed: int, protocol: str) -> None:
+    for adaptive in (False, True):
+        feasible = make(("l2", adaptive), 0.3, WEIGHTS, protocol)
+        start = feasible.perturbation(feasible.start(normal(5, seed=seed)))
+        assert size(("l2", adaptive), start, WEIGHTS) == pytest.approx(0.3)
+
+
 def test_a_length_is_right_for_millions_of_weights_in_float32() -> None:
     """As many as the paper's ViT has; a running sum would lose the small terms."""
     many = torch.full((19_000_000,), 0.1)

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator, ScalarFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 LOG_RANGE = 10
 """A positive range wider than this factor gets a logarithmic axis."""
@@ -23,10 +23,9 @@ def scale_axis(axes: Axes, which: Literal["x", "y"], values: np.ndarray) -> None
         axis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}" if plain else _power(v)))
         axis.set_minor_locator(NullLocator())
         return
-    axis.set_major_locator(MaxNLocator(4))
-    formatter = ScalarFormatter(useMathText=True)
-    formatter.set_powerlimits((-2, 3))
-    axis.set_major_formatter(formatter)
+    axis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+    # Each tick says its whole value: a common factor at the end of an axis runs into its label.
+    axis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:.4g}"))
 
 
 def _decades(low: float, high: float) -> list[float]:
