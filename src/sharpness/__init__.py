@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sharpness.definition import PROTOCOLS, Cell, Definition, Estimate, Protocol
-    from sharpness.measure import Effort, sharpness, sharpness_table
+    from sharpness.measure import sharpness, sharpness_table
     from sharpness.problem import Problem
+    from sharpness.tasks import Effort
 
 _HOME = {
     "PROTOCOLS": "definition",
@@ -20,7 +21,7 @@ _HOME = {
     "Definition": "definition",
     "Estimate": "definition",
     "Protocol": "definition",
-    "Effort": "measure",
+    "Effort": "tasks",
     "sharpness": "measure",
     "sharpness_table": "measure",
     "Problem": "problem",

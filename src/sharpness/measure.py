@@ -2,47 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
-from functools import partial
 
-import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from sharpness.average import draws
-from sharpness.ball import NORMS, ball, scaling
-from sharpness.batches import Batch, rebatched
-from sharpness.definition import Cell, Data, Definition, Estimate, Norm, Protocol
+from sharpness.batches import Batch
+from sharpness.definition import Cell, Data, Definition, Estimate, Protocol
 from sharpness.estimate import combined
-from sharpness.noise import generator
-from sharpness.objective import (
-    LogitScale,
-    Loss,
-    Network,
-    Objective,
-    evaluation_mode,
-)
+from sharpness.objective import Loss, Network, evaluation_mode
 from sharpness.problem import Problem
-from sharpness.worst import worst
-
-
-@dataclass(frozen=True)
-class Effort:
-    """How much is computed for each cell, where it does not say so itself.
-
-    Attributes:
-        steps: Auto-PGD iterations; None is the protocol's own.
-        samples: draws per batch in the average case; None is the protocol's own.
-        antithetic: draw δ and −δ together; such a pair counts as one draw.
-    """
-
-    steps: int | None = None
-    samples: int | None = None
-    antithetic: bool = False
+from sharpness.tasks import AS_THE_PROTOCOL, Effort, Points, Task, noise_of, values_of
 
 
 def sharpness(
@@ -99,7 +71,7 @@ def sharpness_table(
     augmented: Sequence[Batch] = (),
     seed: int = 0,
     loss: Loss = cross_entropy,
-    effort: Effort = Effort(),
+    effort: Effort = AS_THE_PROTOCOL,
 ) -> dict[Cell, Estimate]:
     """Many cells of one model, sharing whatever can be shared.
 
@@ -132,7 +104,7 @@ def measured(
     cells: Iterable[Cell],
     seed: int = 0,
     loss: Loss = cross_entropy,
-    effort: Effort = Effort(),
+    effort: Effort = AS_THE_PROTOCOL,
     protocols: Mapping[str, Protocol] | None = None,
 ) -> Generator[tuple[Cell, Estimate | Problem], None, None]:
     """Each cell with its estimate, or with the reason why it has none, as soon as it is known.
@@ -150,25 +122,25 @@ def measured(
         (cell, estimate or problem).
     """
     named = protocols or {}
-    groups: dict[tuple[object, ...], list[_Task]] = defaultdict(list)
+    groups: dict[tuple[object, ...], list[Task]] = defaultdict(list)
     for cell in cells:
         try:
-            task = _Task(cell, named.get(cell.protocol), effort)
+            task = Task(cell, named.get(cell.protocol), effort)
         except Problem as problem:
             yield cell, problem
         else:
-            alike = cell if cell.definition.case == "worst" else _noise_of(cell)
+            alike = cell if cell.definition.case == "worst" else noise_of(cell)
             groups[(cell.data, cell.m, alike)].append(task)
     with evaluation_mode(model):
         try:
-            batched = _Batched(Network(model), data, loss)
+            points = Points(Network(model), data, loss)
         except Problem as problem:
             yield from ((task.cell, problem) for group in groups.values() for task in group)
             return
         for tasks in groups.values():
             try:
-                objectives = batched.objectives(tasks[0].cell)
-                values = _values(objectives, tasks, seed, effort.antithetic)
+                objectives = points.objectives(tasks[0].cell)
+                values = values_of(objectives, tasks, seed, effort.antithetic)
             except Problem as problem:
                 yield from ((task.cell, problem) for task in tasks)
                 continue
@@ -177,115 +149,11 @@ def measured(
                 yield task.cell, _combined(per_batch, examples)
 
 
-class _Task:
-    """A cell with its protocol and effort filled in."""
-
-    def __init__(self, cell: Cell, protocol: Protocol | None, effort: Effort) -> None:
-        self.cell = cell
-        self.protocol = protocol or Protocol.named(cell.protocol)
-        self.steps = _first(cell.steps, effort.steps, self.protocol.steps)
-        self.samples = _first(effort.samples, self.protocol.samples)
-        if not (cell.radius > 0 and math.isfinite(cell.radius)):
-            raise Problem(f"radius is {cell.radius}; it must be a positive number")
-        for name, number in ("m", cell.m), ("steps", self.steps), ("samples", self.samples):
-            if number is not None and number < 1:
-                raise Problem(f"{name} is {number}; it must be at least 1")
-        normalize = cell.definition.logit_norm
-        self.scale: LogitScale = self.protocol.logit_scale if normalize else None
-
-
-class _Batched:
-    """The objectives of each batch, made once for each kind of data and each m."""
-
-    def __init__(self, network: Network, data: Mapping[Data, Sequence[Batch]], loss: Loss) -> None:
-        self._network, self._data, self._loss = network, data, loss
-        self._made: dict[tuple[Data, int | None], list[Objective]] = {}
-
-    def objectives(self, cell: Cell) -> list[Objective]:
-        key = (cell.data, cell.m)
-        if key not in self._made:
-            batches = self._data.get(cell.data, ())
-            if not batches:
-                raise Problem(f"there are no batches of {cell.data} data to measure sharpness on")
-            if cell.m is not None:
-                batches = rebatched(batches, cell.m)
-            self._made[key] = [Objective(self._network, b, self._loss) for b in batches]
-        return self._made[key]
-
-
-def _noise_of(cell: Cell) -> tuple[Norm, bool, float]:
-    """What the perturbations of an average-case cell depend on."""
-    return cell.definition.norm, cell.definition.adaptive, cell.radius
-
-
-def _values(
-    objectives: list[Objective], tasks: list[_Task], seed: int, antithetic: bool
-) -> Sequence[Sequence[Tensor]]:
-    """What each task found in each batch, [[(draws or 1,), ...], ...]."""
-    if tasks[0].cell.definition.case == "average":
-        return _average_case(objectives, tasks, seed, antithetic)
-    return [_worst_case(objectives, task, seed) for task in tasks]
-
-
-def _worst_case(objectives: list[Objective], task: _Task, seed: int) -> list[Tensor]:
-    """The maximum of each batch, [(1,), ...]."""
-    definition, knobs = task.cell.definition, task.protocol
-    weights = objectives[0].network.weights
-    feasible = ball(definition, task.cell.radius, weights, knobs)
-    return [
-        torch.tensor(
-            [
-                worst(
-                    objective,
-                    feasible,
-                    knobs,
-                    task.scale,
-                    task.steps,
-                    _noise(definition.norm, weights, seed, batch, 0),
-                )
-            ],
-            dtype=torch.float64,
-        )
-        for batch, objective in enumerate(objectives)
-    ]
-
-
-def _average_case(
-    objectives: list[Objective], tasks: list[_Task], seed: int, antithetic: bool
-) -> list[list[Tensor]]:
-    """The draws of each task and batch, [[(samples,), ...], ...]; all tasks share the passes."""
-    cell = tasks[0].cell
-    weights = objectives[0].network.weights
-    width = cell.radius * scaling(weights, cell.definition.adaptive)
-    scales = list(dict.fromkeys(task.scale for task in tasks))
-    samples = max(task.samples for task in tasks)
-    drawn = [
-        draws(
-            objective,
-            width,
-            partial(_noise, cell.definition.norm, weights, seed, batch),
-            samples,
-            scales,
-            antithetic,
-        )
-        for batch, objective in enumerate(objectives)
-    ]
-    return [[d[scales.index(task.scale), : task.samples] for d in drawn] for task in tasks]
-
-
-def _noise(norm: Norm, like: Tensor, seed: int, batch: int, draw: int) -> Tensor:
-    return NORMS[norm].noise(like, generator(like.device, seed, batch, draw))
-
-
 def _combined(per_batch: Sequence[Tensor], examples: Sequence[int]) -> Estimate | Problem:
     try:
         return combined(per_batch, examples)
     except Problem as problem:
         return problem
-
-
-def _first(*choices: int | None) -> int:
-    return next(choice for choice in choices if choice is not None)
 
 
 def _raise_problem(result: Estimate | Problem) -> Estimate:
