@@ -88,6 +88,16 @@ def test_cells_are_distinct_and_ablations_share_the_base():
     assert not [c for c in cells if c.m == sharpness.m or c.steps == sharpness.steps]
 
 
+def test_the_order_of_cells_is_not_that_of_the_configuration():
+    raw = default()
+    radii = raw["pools"][RESNET]["sharpness"]["radii"]
+    shuffled = {word: radii[word][::-1] for word in sorted(radii)}
+    assert list(shuffled) != list(radii)
+    was = validated(raw).pools[RESNET].sharpness.cells(["paper"])
+    raw["pools"][RESNET]["sharpness"]["radii"] = shuffled
+    assert validated(raw).pools[RESNET].sharpness.cells(["paper"]) == was
+
+
 def test_a_plan_survives_its_json_form():
     config = validated(default())
     sharpness = config.pools[RESNET].sharpness

@@ -22,7 +22,7 @@ from pydantic import (
     model_validator,
 )
 
-from sharpness.definition import PROTOCOLS, Cell, Data, Definition
+from sharpness.definition import ALL, PROTOCOLS, Cell, Data, Definition
 
 
 def _definition(word: str) -> str:
@@ -160,15 +160,19 @@ class Sharpness(_Settings):
         return {"cells": [cell.id for cell in self.cells(protocols)], **settings}
 
     def cells(self, protocols: list[str]) -> list[Cell]:
-        """Every cell of a model, without repetition, in canonical order."""
+        """Every cell of a model, without repetition.
+
+        Their order is that of the paper's tables, whatever the order of the configuration.
+        """
         wanted = [
             Cell(Definition.parse(word), radius, protocol)
             for protocol in protocols
-            for word, radii in self.radii.items()
-            for radius in radii
+            for word in self.radii
+            for radius in sorted(self.radii[word])
         ]
-        for ablation in self.ablations.values():
-            wanted += self._ablated(ablation, protocols[0])
+        wanted.sort(key=lambda cell: (protocols.index(cell.protocol), ALL.index(cell.definition)))
+        for name in sorted(self.ablations):
+            wanted += self._ablated(self.ablations[name], protocols[0])
         return list(dict.fromkeys(wanted))
 
     def _ablated(self, ablation: Ablation, protocol: str) -> list[Cell]:

@@ -106,11 +106,12 @@ def test_tables_and_figures_redraw_from_a_copied_pool(finished: Workspace, tmp_p
     assert "report.html" in now
 
 
-def test_touching_a_stale_table_is_found_out(copied: Workspace):
+def test_stale_cells_are_refused_where_metadata_are_lost(copied: Workspace):
     path = ("pools", RESNET, "sharpness", "radii", "worst-linf-adaptive-rawlogits")
     copied.change(*path, value=[0.003])
     shutil.rmtree(copied.folder / ".snakemake" / "metadata")
-    os.remove(copied.results / RESNET / "pool.csv")
+    for name in ("pool.csv", "correlations.csv", "../report.html"):
+        os.remove(copied.results / RESNET / name)
     said = copied.run(fails=True)
     assert "wanted is worst-linf-adaptive-rawlogits@0.003+paper" in said
     assert "rm results/tiny/cifar10-resnet18/sharpness/model-000.csv" in said
