@@ -31,10 +31,3 @@ def job(log: str) -> Iterator[None]:
             traceback.print_exc(file=stream)
             print(f"this is a defect; the traceback is in {log}", file=terminal)
             raise SystemExit(1) from None
-
-
-def one_thread() -> None:
-    """Compute with one thread, whatever the machine has: the bytes of a result depend on it."""
-    import torch
-
-    torch.set_num_threads(1)
