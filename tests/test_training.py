@@ -313,7 +313,8 @@ def test_a_network_learns_and_its_record_says_so(tmp_path: Path, capfd: Any) -> 
     network = build(ARCHITECTURE)
     network.load_state_dict(trained.weights)
     error, loss = error_and_loss(network, data)
-    assert (error, loss) == (record["train_error"], record["train_loss"])
+    # Another memory layout adds in another order.
+    assert (error, loss) == (record["train_error"], pytest.approx(record["train_loss"], rel=1e-5))
     bar = capfd.readouterr().err
     assert "digits, model 1" in bar
     assert "loss=" in bar
