@@ -49,6 +49,6 @@ rule rows:
         gpu=0,
     params:
         plan=plan_of,
-        code=code_of("rows", "rows", "plan"),
+        code=code_of("rows", "rows", "plan", "files"),
     script:
         "../scripts/rows.py"

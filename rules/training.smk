@@ -22,7 +22,7 @@ rule draw:
         models=lambda wildcards: pool_of(wildcards).models,
         seed=lambda wildcards: pool_of(wildcards).sweep.seed,
         space=lambda wildcards: pool_of(wildcards).sweep.space,
-        code=code_of("draw", "training/draw", "training/models", "training/streams"),
+        code=code_of("draw", "training/draw", "training/models", "training/streams", "files"),
     script:
         "../scripts/draw.py"
 
@@ -70,6 +70,6 @@ rule checkpoint:
         runtime=10,
         gpu=0,
     params:
-        code=code_of("checkpoint", "training/export", "training/layout"),
+        code=code_of("checkpoint", "training/export", "training/layout", "files"),
     script:
         "../scripts/checkpoint.py"

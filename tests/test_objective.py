@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
-from toys import flat, noisy_points, normal, smooth_network
+from toys import counted, flat, noisy_points, normal, smooth_network
 
 from sharpness.objective import Network, Objective, evaluation_mode, normalized
 from sharpness.problem import Problem
@@ -79,14 +79,8 @@ def test_the_gradient_is_that_of_autograd() -> None:
 
 
 def test_one_forward_and_one_backward_pass() -> None:
-    model, passes = smooth_network(0), {"forward": 0, "backward": 0}
-
-    def count(module: nn.Module, inputs: object, outputs: Tensor) -> None:
-        passes["forward"] += 1
-        if outputs.requires_grad:
-            outputs.register_hook(lambda gradient: passes.update(backward=passes["backward"] + 1))
-
-    model.register_forward_hook(count)
+    model = smooth_network(0)
+    passes = counted(model)
     objective = Objective(Network(model), noisy_points(5, 0), cross_entropy)
     objective.loss_and_gradient(flat(model), "rms")
     assert passes == {"forward": 1, "backward": 1}

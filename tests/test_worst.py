@@ -17,6 +17,7 @@ from toys import (
     Linear,
     Quadratic,
     Waves,
+    counted,
     flat,
     mean_output,
     noisy_points,
@@ -208,14 +209,8 @@ def test_at_a_maximum_it_is_zero(shape: tuple[str, bool], protocol: str) -> None
 
 
 def test_a_step_is_one_forward_and_one_backward_pass() -> None:
-    model, passes = smooth_network(0), {"forward": 0, "backward": 0}
-
-    def count(module: nn.Module, inputs: object, outputs: Tensor) -> None:
-        passes["forward"] += 1
-        if outputs.requires_grad:
-            outputs.register_hook(lambda gradient: passes.update(backward=passes["backward"] + 1))
-
-    model.register_forward_hook(count)
+    model = smooth_network(0)
+    passes = counted(model)
     counts = []
     for steps in (6, 7):
         sharpness(model, [noisy_points(5, 0)], STANDARD_L2, 0.1, steps=steps)

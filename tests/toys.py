@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from itertools import product
 
 import torch
@@ -26,7 +27,20 @@ def one_point(scale: float = 1.0) -> tuple[Tensor, Tensor]:
     return torch.full((1, 1), scale, dtype=torch.float64), torch.zeros(1)
 
 
-class Surface(nn.Module):
+def counted(model: nn.Module) -> dict[str, int]:
+    """How many forward and backward passes the model has seen; it keeps counting."""
+    passes = {"forward": 0, "backward": 0}
+
+    def count(module: nn.Module, inputs: object, outputs: Tensor) -> None:
+        passes["forward"] += 1
+        if outputs.requires_grad:
+            outputs.register_hook(lambda gradient: passes.update(backward=passes["backward"] + 1))
+
+    model.register_forward_hook(count)
+    return passes
+
+
+class Surface(nn.Module, ABC):
     """A function of the weights, times the input; the weights come in two pieces."""
 
     def __init__(self, weights: Tensor) -> None:
@@ -35,8 +49,9 @@ class Surface(nn.Module):
         self.first = nn.Parameter(weights[:split].clone().reshape(1, -1))
         self.second = nn.Parameter(weights[split:].clone())
 
+    @abstractmethod
     def height(self, w: Tensor) -> Tensor:
-        raise NotImplementedError
+        """The surface at ``w``, a scalar."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x * self.height(torch.cat([self.first.flatten(), self.second]))

@@ -6,7 +6,6 @@ a file named by a digest of all that determines it.
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,7 +21,7 @@ from sharpness.data.augment import augment
 from sharpness.data.images import Images
 from sharpness.definition import PROTOCOLS, Cell, Data, Estimate
 from sharpness.errors import error_and_loss
-from sharpness.files import digest, sha256, write_json
+from sharpness.files import digest, finite, sha256, write_json
 from sharpness.measure import measured
 from sharpness.noise import generator
 from sharpness.plan import REVISION, Plan, Row
@@ -77,7 +76,7 @@ def _error(subject: Subject, origin: str, part: str, images: Images) -> str:
     if not path.exists():
         error, loss = error_and_loss(subject.model, images)
         row = {"part": part, "data": images.title, "examples": len(images), "error": error}
-        row |= {"loss": _finite(loss), "checkpoint": origin, "revision": REVISION}
+        row |= {"loss": finite(loss), "checkpoint": origin, "revision": REVISION}
         write_json(path, row)
     return path.name
 
@@ -121,12 +120,8 @@ def _batches(points: Images, m: int, views: torch.Tensor | None = None) -> list[
 def _value(result: Estimate | Problem) -> Row:
     if isinstance(result, Problem):
         return {"value": None, "stderr": None, "status": "failed", "reason": str(result)}
-    stderr = _finite(result.stderr)
+    stderr = finite(result.stderr)
     return {"value": result.value, "stderr": stderr, "status": "ok", "reason": ""}
-
-
-def _finite(number: float) -> float | None:
-    return number if math.isfinite(number) else None
 
 
 def evaluate_models(

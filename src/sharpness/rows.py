@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from sharpness.files import read_json, write_text
+from sharpness.files import read_json, write_csv
 from sharpness.problem import Problem
 
 ERRORS = ["part", "data", "error", "loss", "examples", "status", "reason", "checkpoint", "revision"]
@@ -59,15 +57,15 @@ def write_rows(
     """
     rows = [_item(state, name) | {"status": "ok", "reason": ""} for name in found["errors"]]
     rows += [{"part": p, "status": "missing", "reason": why} for p, why in found["missing"].items()]
-    _write(errors, rows, ERRORS)
+    write_csv(errors, rows, ERRORS)
     if found["skipped"]:
         why = {"status": "skipped", "reason": found["skipped"], "checkpoint": found["checkpoint"]}
-        _write(sharpness, [{**row, **why} for row in wanted], CELLS)
+        write_csv(sharpness, [{**row, **why} for row in wanted], CELLS)
         return
     measured = [_item(state, name) for name in found["cells"]]
     if [row["cell"] for row in measured] != [row["cell"] for row in wanted]:
         raise Problem(f"{state}: its finished cells are not those that are wanted; evaluate again")
-    _write(sharpness, measured, CELLS)
+    write_csv(sharpness, measured, CELLS)
 
 
 def _item(state: Path, name: str) -> dict[str, Any]:
@@ -77,11 +75,3 @@ def _item(state: Path, name: str) -> dict[str, Any]:
     except FileNotFoundError as error:
         raise Problem(f"{path}: this finished item is gone; evaluate the model again") from error
     return item
-
-
-def _write(path: str | Path, rows: Sequence[Mapping[str, Any]], columns: list[str]) -> None:
-    text = StringIO()
-    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(path, text.getvalue())

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Mapping
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from sharpness.files import atomic, write_json, write_text
+from sharpness.files import atomic, write_csv, write_json
 from sharpness.problem import Problem
 from sharpness.training.layout import KEY, WEIGHTS
 
@@ -50,8 +48,4 @@ def export(record: Mapping[str, Any], state: Path, weights: str, training: str, 
             metadata={KEY: json.dumps(metadata, sort_keys=True, ensure_ascii=False)},
         )
     write_json(training, {key: value for key, value in record.items() if key != "curve"})
-    text = StringIO()
-    writer = csv.DictWriter(text, CURVE, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(record["curve"])
-    write_text(curve, text.getvalue())
+    write_csv(curve, record["curve"], CURVE)

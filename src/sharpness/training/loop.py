@@ -12,6 +12,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from sharpness.errors import error_and_loss
+from sharpness.files import finite
 from sharpness.training.batches import batches
 from sharpness.training.learner import Learner
 from sharpness.training.settings import learning_rate
@@ -92,7 +93,7 @@ def _epoch(task: Task, data: Images, learner: Learner, epoch: int) -> dict[str, 
         rows += len(inputs)
     return {
         "epoch": epoch + 1,
-        "loss": _finite(losses.item() / rows),
+        "loss": finite(losses.item() / rows),
         "error": misses.item() / rows,
         "learning_rate": rate,
     }
@@ -117,7 +118,7 @@ def _record(
         "status": "diverged" if reason else "ok",
         "reason": reason,
         "train_error": error,
-        "train_loss": _finite(loss),
+        "train_loss": finite(loss),
         "epochs": len(curve),
         "curve": curve,
         "data": {"title": data.title, "digest": data.digest()},
@@ -127,7 +128,3 @@ def _record(
 
 def _diverged(curve: list[dict[str, Any]]) -> bool:
     return bool(curve) and curve[-1]["loss"] is None
-
-
-def _finite(number: float) -> float | None:
-    return number if math.isfinite(number) else None

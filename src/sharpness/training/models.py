@@ -5,11 +5,10 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from sharpness.files import write_text
+from sharpness.files import write_csv
 from sharpness.problem import Problem
 from sharpness.training.draw import Hyperparameters, Space, draw
 
@@ -18,15 +17,11 @@ COLUMNS = ["model", "learning_rate", "sam_rho", "mixup", "augment"]
 
 def write_models(names: Sequence[str], seed: int, space: Space, path: str | Path) -> None:
     """Draw every model of a sweep and write one row each."""
-    text = StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
+    rows = []
     for index, name in enumerate(names):
         drawn = asdict(draw(seed, index, space))
-        writer.writerow(
-            {"model": name, **drawn, **{k: int(drawn[k]) for k in ("mixup", "augment")}}
-        )
-    write_text(path, text.getvalue())
+        rows.append({"model": name, **drawn, **{k: int(drawn[k]) for k in ("mixup", "augment")}})
+    write_csv(path, rows, COLUMNS)
 
 
 def read_models(path: str | Path) -> dict[str, tuple[int, Hyperparameters]]:
