@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
 
-import matplotlib
 import pandas as pd
 from matplotlib.figure import Figure as Canvas
 
@@ -21,8 +20,7 @@ from sharpness.figures.codings import Looks
 from sharpness.figures.layout import Defaults, Grid, lay_out
 from sharpness.figures.legend import Legend
 from sharpness.figures.panels import draw_panel, label_axes, point_area, share_axes
-from sharpness.figures.style import STYLE
-from sharpness.files import atomic
+from sharpness.figures.saving import save
 
 PAGE = 7.0
 """Width in inches of the widest figure whose panels share their axes: a printed page."""
@@ -49,17 +47,7 @@ def draw(
     Raises:
         Problem: if a pool of the figure, or a column that it codes, is missing.
     """
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(STYLE)
-        canvas = compose(figure, pools, note, defaults)
-        for suffix, metadata in (
-            ("pdf", {"CreationDate": None, "Title": figure.title}),
-            ("png", {"Software": None}),
-        ):
-            with atomic(f"{out_stem}.{suffix}") as temporary:
-                canvas.savefig(temporary, format=suffix, metadata=metadata)
-            canvas.set_layout_engine("none")  # the layout of the first file is that of the second
+    save(lambda: compose(figure, pools, note, defaults), out_stem, figure.title)
 
 
 def compose(
