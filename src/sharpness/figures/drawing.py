@@ -6,7 +6,6 @@ Each panel's title holds the radius and Kendall's τ (Eq. 4) of what it shows. E
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
@@ -21,6 +20,7 @@ from sharpness.figures.layout import Defaults, Grid, lay_out
 from sharpness.figures.legend import Legend
 from sharpness.figures.panels import draw_panel, label_axes, point_area, share_axes
 from sharpness.figures.saving import save
+from sharpness.figures.title import title_lines
 
 PAGE = 7.0
 """Width in inches of the widest figure whose panels share their axes: a printed page."""
@@ -63,7 +63,7 @@ def compose(
     width, panel_height = _sizes(grid)
     measured = looks.models[cell_columns(looks.models)].notna().any(axis=1).sum()
     legend = Legend(looks, point_area(int(measured), width / columns), width)
-    title = _title(figure, note, width)
+    title = title_lines(f"Figure {figure.number}. {figure.title}", note, width)
     height = panel_height * rows + 0.45 + 0.15 * len(title) + legend.height
     canvas = Canvas(figsize=(width, height), layout="constrained")
     axes = canvas.subplots(rows, columns, squeeze=False)
@@ -95,12 +95,6 @@ def _sizes(grid: Grid) -> tuple[float, float]:
     return width, min(height, 1.2) if grid.aligned else height
 
 
-def _title(figure: Figure, note: str | None, width: float) -> list[str]:
-    """The lines of a figure's title, its note below."""
-    said = [f"Figure {figure.number}. {figure.title}", *([f"[{note}]"] if note else [])]
-    return [_symbols(line) for text in said for line in textwrap.wrap(text, int(width * 15))]
-
-
 def _heading(grid: Grid, i: int, j: int, tau: str) -> str:
     """What stands above a panel: its column at the top, its radius unless all below share it."""
     spot = grid.spots[i][j]
@@ -111,8 +105,3 @@ def _heading(grid: Grid, i: int, j: int, tau: str) -> str:
     else:
         lines = [*above, "    ".join(filter(None, (spot.heading, tau)))]
     return "\n".join(filter(None, lines))
-
-
-def _symbols(text: str) -> str:
-    """Norms with their index, which Unicode lacks for ∞."""
-    return text.replace("ℓ∞", r"$\ell_\infty$").replace("ℓ2", r"$\ell_2$")
