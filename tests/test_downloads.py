@@ -320,7 +320,7 @@ def test_not_found_anywhere(
 @pytest.mark.parametrize(
     "url", ["http://host.example/x", "ftp://host.example/x", "https://host.example/", "x/y"]
 )
-def test_only_https_files_are_fetched(tmp_path: Path, url: str) -> None:
+def test_without_a_digest_only_https_files_are_fetched(tmp_path: Path, url: str) -> None:
     with pytest.raises(Problem) as problem:
         fetch(url, tmp_path)
     one_line(problem, url)
@@ -352,6 +352,52 @@ def test_a_redirection_to_plain_http_is_refused(server: Server, tmp_path: Path) 
 def test_the_network_session_has_no_plain_http() -> None:
     session = transfer._session(URL)
     assert list(session.adapters) == ["https://"]
+    session = transfer._session("http://host.example:81/x")
+    assert set(session.adapters) == {"https://", "http://host.example:81/"}
+
+
+def test_plain_http_brings_what_a_sha256_proves(server: Server, tmp_path: Path) -> None:
+    url = f"{server.url}/data.bin"
+    path = fetch(url, tmp_path, sha256=SHA256)
+    assert path == tmp_path / "127.0.0.1" / "data.bin"
+    assert path.read_bytes() == BODY
+    server.body = BODY[::-1]
+    with pytest.raises(Problem) as problem:
+        fetch(url, tmp_path / "again", sha256=SHA256)
+    one_line(problem, url, "refused", "published")
+    assert not list(tmp_path.glob("again/*/data.bin*"))
+
+
+@pytest.mark.parametrize("claims", [{}, {"md5": MD5}, {"git_blob": GIT_BLOB}, {"size": len(BODY)}])
+def test_plain_http_without_a_sha256_is_refused(
+    server: Server, tmp_path: Path, claims: dict[str, Any]
+) -> None:
+    """Nobody is asked, a mirror no more than the server."""
+    url = f"{server.url}/data.bin"
+    for mirror in (None, server.url):
+        with pytest.raises(Problem) as problem:
+            fetch(url, tmp_path, mirror=mirror, **claims)
+        one_line(problem, url, "plain http", "sha256", "https")
+    assert not server.requests
+    assert not list(tmp_path.iterdir())
+
+
+def test_plain_http_does_not_lead_to_another_server(server: Server, tmp_path: Path) -> None:
+    url = f"{server.url}/data.bin"
+    server.faults = [redirect(f"http://localhost:{server.server_port}/data.bin")]
+    with pytest.raises(Problem) as problem:
+        fetch(url, tmp_path, sha256=SHA256)
+    one_line(problem, url, "localhost")
+    assert len(server.requests) == 1
+    server.faults = [redirect(f"{server.url}/elsewhere")]
+    assert fetch(url, tmp_path, sha256=SHA256).read_bytes() == BODY
+
+
+def test_a_mirror_serves_what_is_published_by_plain_http(server: Server, tmp_path: Path) -> None:
+    url = "http://host.example/folder/data.bin"
+    path = fetch(url, tmp_path, sha256=SHA256, mirror=server.url, offline=True)
+    assert path == final(tmp_path)
+    assert server.requests == [(f"/{PLACE}", None)]
 
 
 # -- what goes wrong on the way
@@ -590,6 +636,21 @@ def test_the_table_knows_the_data_of_the_sweeps() -> None:
     assert corrupted.bytes == 2_918_471_680
     assert corrupted.digest("md5") == "56bf5dcef84df0e2308c6dcbcbbd8499"
     assert len(corrupted.digest("sha256") or "") == 64
+
+
+def test_the_table_knows_the_data_of_the_small_networks() -> None:
+    """The digests that are published beside them."""
+    md5 = {
+        "abalone": "a769fd0119787cac09158fe08971e480",
+        "fashion-mnist-train-images": "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+        "fashion-mnist-train-labels": "25c81989df183df01b3e8a0aad5dffbe",
+        "fashion-mnist-test-images": "bef4ecab320f06d8554ea6380940ec79",
+        "fashion-mnist-test-labels": "bb300cfdad3c16e7a12a480ee83cd310",
+    }
+    assert {name: known(name).digest("md5") for name in md5} == md5
+    for name in [*md5, "cora-x", "cora-test-index"]:
+        assert len(known(name).digest("sha256") or "") == 64
+        assert known(name).bytes
 
 
 def test_an_unknown_download_is_refused(tmp_path: Path) -> None:

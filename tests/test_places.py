@@ -22,7 +22,7 @@ from scipy.io import savemat
 from sharpness.config.sources import SourceName
 from sharpness.data import classes, listing, locate, places, unpacking
 from sharpness.data.photo_sets import LAYOUTS, PUBLISHED
-from sharpness.data.registry import REGISTRY, SOURCES
+from sharpness.data.registry import REGISTRY, SOURCES, downloads
 from sharpness.downloads.fetch import TABLE, Download, known
 from sharpness.files import write_json
 from sharpness.problem import Problem
@@ -74,7 +74,8 @@ def test_every_set_has_a_source_that_the_configuration_knows() -> None:
 def test_what_is_published_can_be_downloaded_and_the_rest_says_where_it_is() -> None:
     for name, source in SOURCES.items():
         if source.published:
-            assert known(name).url.startswith("https://")
+            for row in map(known, downloads(name)):
+                assert row.url.startswith("https://") or row.digest("sha256")
             assert not source.advice
         else:
             assert "https://" in source.advice
@@ -482,7 +483,16 @@ def test_what_cannot_be_downloaded_is_missing_and_says_where_it_is(
 
 
 @pytest.mark.parametrize(
-    "name", ["imagenet-v2", "imagenet-r", "imagenet-a", "mnli", "hans-lexical", "bert-vocabulary"]
+    "name",
+    [
+        "imagenet-v2",
+        "imagenet-r",
+        "imagenet-a",
+        "mnli",
+        "hans-lexical",
+        "bert-vocabulary",
+        "abalone",
+    ],
 )
 def test_what_can_be_downloaded_is_missing_when_offline(tmp_path: Path, name: str) -> None:
     record = locate(name, settings(tmp_path))
@@ -564,6 +574,93 @@ def test_mnli_is_an_archive_or_its_two_files(tmp_path: Path) -> None:
     record = locate("mnli", settings(tmp_path, folder=str(root)))
     assert record["status"] == "missing"
     assert names[1] in record["reason"]
+
+
+def test_a_source_is_one_download_or_several_or_none() -> None:
+    assert (downloads("mnli"), downloads("objectnet")) == (("mnli",), ())
+    assert len(set(downloads("cora"))) == 8
+    assert len(set(downloads("fashion-mnist"))) == 4
+
+
+SEVERAL = {
+    "fashion-mnist": ["train-images-idx3", "train-labels-idx1", "t10k-images-idx3"],
+    "cora": [".x", ".y", ".tx", ".ty", ".allx", ".ally", ".graph"],
+}
+"""How the names of their files end, but for the last."""
+
+
+def publish_several(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> list[Path]:
+    """A mirror that holds a source of several files, each with its own contents; their paths."""
+    rows, mirror = {}, {}
+    for word in downloads(name):
+        url, content = known(word).url, word.encode()
+        digest = f"sha256 {hashlib.sha256(content).hexdigest()}"
+        rows[word] = Download(word, url, len(content), digest, "", "")
+        mirror[url.partition("://")[2]] = content
+    monkeypatch.setattr(places, "known", rows.__getitem__)
+    root = write_files(tmp_path / "mirror", mirror)
+    return [root / place for place in mirror]
+
+
+@pytest.mark.parametrize("name", SEVERAL)
+def test_several_files_are_one_source_in_the_order_of_its_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    mirrored = publish_several(tmp_path, monkeypatch, name)
+    given = settings(tmp_path, mirror=str(tmp_path / "mirror"))
+    assert places.within_reach(name, given)
+    record = locate(name, given)
+    assert (record["status"], record["remark"]) == ("present", "")
+    found = [Path(entry["path"]) for entry in record["files"]]
+    for path, ending in zip(found, SEVERAL[name], strict=False):
+        assert path.name.removesuffix("-ubyte.gz").endswith(ending)
+    assert [path.read_text() for path in found] == list(downloads(name))
+    assert [entry["sha256"] for entry in record["files"]] == [
+        hashlib.sha256(word.encode()).hexdigest() for word in downloads(name)
+    ]
+    assert found[0].is_relative_to(given["cache"])
+    mirrored[-1].write_bytes(bytes(mirrored[-1].stat().st_size))
+    assert locate(name, given) == record  # from the cache
+    found[-1].unlink()
+    with pytest.raises(Problem) as problem:
+        locate(name, given)
+    one_line(problem, mirrored[-1].name, "refused", f"; or name a copy in data.{name}.folder")
+
+
+@pytest.mark.parametrize("name", SEVERAL)
+def test_one_of_several_files_that_lacks_is_absence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    mirrored = publish_several(tmp_path, monkeypatch, name)
+    given = settings(tmp_path, mirror=str(tmp_path / "mirror"))
+    mirrored[-1].unlink()
+    assert not places.within_reach(name, given)
+    record = locate(name, given)
+    assert (record["status"], record["files"]) == ("missing", [])
+    for word in (mirrored[-1].name, "`offline: false`", f"data.{name}.folder"):
+        assert word in record["reason"]
+
+
+@pytest.mark.parametrize("name", SEVERAL)
+def test_several_files_in_a_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    mirrored = publish_several(tmp_path, monkeypatch, name)
+    given = settings(tmp_path, folder=str(mirrored[0].parent))
+    record = locate(name, given)
+    assert [entry["path"] for entry in record["files"]] == [str(path) for path in mirrored]
+    assert (record["status"], record["remark"]) == ("present", "")
+    assert not (tmp_path / "cache").exists()
+    mirrored[1].write_bytes(b"mine")
+    assert locate(name, given)["remark"].endswith("another digest than the published one")
+    mirrored[1].unlink()
+    record = locate(name, given)
+    assert record["status"] == "missing"
+    address = f"get http{'s' * (name == 'cora')}://{mirrored[1].relative_to(tmp_path / 'mirror')}"
+    for word in (f"data.{name}.folder", str(mirrored[1]), address):
+        assert word in record["reason"]
+    with pytest.raises(Problem, match=rf"data\.{name}: give a folder"):
+        locate(name, settings(tmp_path, file=str(mirrored[0])))
 
 
 def test_a_folder_with_another_class_is_one_line(tmp_path: Path) -> None:

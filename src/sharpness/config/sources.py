@@ -36,5 +36,8 @@ SourceName = Literal[
     "mnli",
     "hans",
     "bert-vocabulary",
+    "abalone",
+    "fashion-mnist",
+    "cora",
 ]
 """What a user can name a copy of."""

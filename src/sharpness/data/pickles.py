@@ -1,4 +1,4 @@
-"""Reading a pickle that may hold arrays, lists, strings and numbers, and nothing that acts."""
+"""Reading a pickle of arrays, sparse matrices, lists, strings and numbers; nothing in it acts."""
 
 from __future__ import annotations
 
@@ -18,18 +18,47 @@ def _encode(text: str, encoding: str) -> bytes:
     return text.encode("latin1")
 
 
+def _dtype(kind: str, align: int = 0, copy: int = 0) -> np.dtype[Any]:
+    """``numpy.dtype``, with the whole numbers that old pickles have for truth values."""
+    return np.dtype(kind, align=bool(align), copy=bool(copy))
+
+
+class Sparse:
+    """In the place of SciPy's ``csr_matrix``: what the pickle says of it, unexamined.
+
+    Attributes:
+        state: by name; ``_shape``, ``indptr``, ``indices`` and ``data`` if it is sound.
+    """
+
+    state: Any = None
+
+    def __setstate__(self, state: Any) -> None:
+        """Keep the state, and do nothing with it."""
+        self.state = state
+
+
+def _lists(factory: Any) -> dict[Any, Any]:
+    """In the place of ``defaultdict(list)``, a plain dictionary."""
+    if factory is not list:
+        raise pickle.UnpicklingError(f"a defaultdict of {factory!r}")
+    return {}
+
+
 _RECONSTRUCT = np.empty(0).__reduce__()[0]
 _ALLOWED = {
     ("numpy.core.multiarray", "_reconstruct"): _RECONSTRUCT,
     ("numpy._core.multiarray", "_reconstruct"): _RECONSTRUCT,
     ("numpy", "ndarray"): np.ndarray,
-    ("numpy", "dtype"): np.dtype,
+    ("numpy", "dtype"): _dtype,
     ("_codecs", "encode"): _encode,
+    ("scipy.sparse.csr", "csr_matrix"): Sparse,
+    ("collections", "defaultdict"): _lists,
+    ("__builtin__", "list"): list,
 }
 
 
 class _Arrays(pickle.Unpickler):
-    """An unpickler that knows how to rebuild an array and refuses every other global."""
+    """An unpickler that knows a few harmless globals and refuses every other."""
 
     def __init__(self, content: bytes, source: str) -> None:
         # latin1 maps the bytes of Python 2's strings to themselves.
@@ -44,7 +73,7 @@ class _Arrays(pickle.Unpickler):
 
 
 def unpickle(content: bytes, source: str) -> Any:
-    """The value of a pickle of plain data and NumPy arrays.
+    """The value of a pickle of plain data, NumPy arrays and `Sparse` matrices.
 
     Args:
         content: the pickle.

@@ -15,8 +15,8 @@ from typing import Any
 
 from sharpness.data import pairs, photo_sets
 from sharpness.data.members import BATCHES, CORRUPTIONS, LABELS
-from sharpness.data.registry import REGISTRY, SOURCES, TITLES, Entry
-from sharpness.downloads.fetch import Absent, fetch, known, reachable
+from sharpness.data.registry import REGISTRY, SOURCES, TITLES, Entry, downloads
+from sharpness.downloads.fetch import Absent, Download, fetch, known, reachable
 from sharpness.downloads.verification import Claim
 from sharpness.files import read_json, sha256
 from sharpness.problem import Problem
@@ -41,8 +41,9 @@ def locate(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
         name: a key of `sharpness.data.registry.REGISTRY`.
         settings: ``cache`` (folder of downloads), ``mirror`` and ``offline`` as `fetch` has them,
             and what the user names instead, each a path or None: ``file`` (the publisher's
-            archive; for CIFAR-10 also a prepared ``.npz``), ``folder`` (the unpacked archive) and,
-            for ImageNet, ``holdout`` (the soups' index of held-out training images). With
+            archive or file; for CIFAR-10 also a prepared ``.npz``), ``folder`` (the unpacked
+            archive, or the publisher's files where there are several) and, for ImageNet,
+            ``holdout`` (the soups' index of held-out training images). With
             ``standin``, what lies in the publishers' places is not theirs: their sizes and
             digests are not enforced.
 
@@ -84,10 +85,9 @@ def within_reach(name: str, settings: Mapping[str, Any]) -> bool:
         return any(
             Path(p).expanduser().exists() for p in (settings["file"], settings["folder"]) if p
         )
-    if not SOURCES[source].published:
-        return False
     places = {key: settings[key] for key in ("mirror", "offline")}
-    return reachable(known(source).url, Path(settings["cache"]).expanduser(), **places)
+    cache, rows = Path(settings["cache"]).expanduser(), downloads(source)
+    return bool(rows) and all(reachable(known(row).url, cache, **places) for row in rows)
 
 
 def remarks(paths: Iterable[str | Path]) -> list[str]:
@@ -124,17 +124,17 @@ def _found(entry: Entry, name: str, key: str | None, settings: Mapping[str, Any]
     if entry.source is None:
         return {"files": []}
     path = Path(settings[key]).expanduser() if key else None
-    if path is None and SOURCES[entry.source].published:
-        path, key = _fetched(entry.source, settings), "file"
+    fetched = [] if path else _fetched(entry.source, settings)
     if entry.kind == "photos":
-        found = photo_sets.find(name, key or "folder", path, settings)
+        kind, place = ("file", fetched[0]) if fetched else (key or "folder", path)
+        found = photo_sets.find(name, kind, place, settings)
     else:
-        assert path is not None  # all others are published
-        files = _files(entry.source, key, path)
+        files = _files(entry.source, key, path) if path else fetched
         found = {"files": [{"path": str(file), "sha256": sha256(file)} for file in files]}
         if key == "folder" and entry.kind == "text":
             found["folder"] = str(path)
-    remarks = [found.get("remark"), _other(entry.source, settings)]
+    given = [Path(file["path"]) for file in found["files"]] if key else []
+    remarks = [found.get("remark"), _other(entry.source, given, settings)]
     return {**found, "remark": " and ".join(remark for remark in remarks if remark)}
 
 
@@ -151,18 +151,25 @@ def _record(
 
 
 def _files(source: str, key: str | None, path: Path) -> list[Path]:
-    """The files of a set that is no photos: one archive, or its members in a folder."""
-    advice = f"correct data.{source}.{key} or get {known(source).url}"
-    files = [path] if key == "file" else [path / member for member in _MEMBERS[source]]
-    for file in files:
+    """The files of a set that is no photos: one, or in a folder the members or the several."""
+    urls = [known(row).url for row in downloads(source)]
+    names = _MEMBERS.get(source) or [url.rpartition("/")[2] for url in urls]
+    files = [path] if key == "file" else [path / name for name in names]
+    for i, file in enumerate(files):
         if not file.is_file():
+            url = urls[i if len(urls) > 1 else 0]
+            advice = f"correct data.{source}.{key} or get {url}"
             raise Absent(f"data.{source}.{key}: {file} is no file; {advice}")
     return files
 
 
-def _fetched(source: str, settings: Mapping[str, Any]) -> Path:
-    """The publisher's archive, from the cache, the mirror or the network."""
-    published, genuine = known(source), not settings.get("standin")
+def _fetched(source: str, settings: Mapping[str, Any]) -> list[Path]:
+    """What the publisher serves, from the cache, the mirror or the network; empty if nothing."""
+    return [_brought(source, known(row), settings) for row in downloads(source)]
+
+
+def _brought(source: str, published: Download, settings: Mapping[str, Any]) -> Path:
+    genuine = not settings.get("standin")
     try:
         return fetch(
             published.url,
@@ -180,21 +187,21 @@ def _fetched(source: str, settings: Mapping[str, Any]) -> Path:
         raise kind(f"{problem}; or name a copy in data.{source}{keys}") from problem
 
 
-def _other(source: str, settings: Mapping[str, Any]) -> str:
-    """How an archive that the user names differs from the published one; empty if it does not."""
-    path = Path(settings["file"] or "").expanduser()
-    if not settings["file"] or settings.get("standin") or not SOURCES[source].published:
+def _other(source: str, given: list[Path], settings: Mapping[str, Any]) -> str:
+    """How files that the user names differ from the published ones; empty if they do not."""
+    rows = downloads(source)
+    if settings.get("standin") or len(given) != len(rows):  # unpacked, or published nowhere
         return ""
-    if source == "cifar10" and path.suffix == ".npz":  # the title says that it was prepared
+    if source == "cifar10" and given[0].suffix == ".npz":  # the title says that it was prepared
         return ""
-    published = known(source)
-    blob = published.digest("git-blob")
-    claim = Claim(path, published.digest("sha256"), published.digest("md5"), blob)
-    try:
-        if claim.published:
-            claim.check(path)
-    except Problem:
-        return "comes from a file of another digest than the published one"
+    for path, published in zip(given, map(known, rows), strict=True):
+        blob = published.digest("git-blob")
+        claim = Claim(path, published.digest("sha256"), published.digest("md5"), blob)
+        try:
+            if claim.published:
+                claim.check(path)
+        except Problem:
+            return "comes from a file of another digest than the published one"
     return ""
 
 

@@ -1,6 +1,7 @@
 """Every data set that the project knows: what it is called, and where it comes from.
 
-Needs no torch. A *source* is one archive, file or folder; several data sets may be parts of one.
+Needs no torch. A *source* is one archive, a file or some files; several data sets may be parts of
+one.
 """
 
 from __future__ import annotations
@@ -8,22 +9,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["digits", "cifar", "photos", "text"]
+Kind = Literal["digits", "cifar", "photos", "text", "arrays"]
 
 
 @dataclass(frozen=True)
 class Source:
-    """One archive, file or folder that a user may have, or that is downloaded.
+    """One archive, a file or some files that a user may have, or that are downloaded.
 
     Attributes:
         takes: under which keys of ``data.<source>`` the user may name a copy.
-        published: whether it can be downloaded; then it has a row in ``downloads.csv``.
+        published: whether it can be downloaded; then it has rows in ``downloads.csv``.
         advice: how to get what cannot be downloaded.
+        rows: of ``downloads.csv``, in the order of the record's files; none is the source's name.
     """
 
     takes: tuple[str, ...]
     published: bool = True
     advice: str = ""
+    rows: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -32,9 +35,9 @@ class Entry:
 
     Attributes:
         title: what tables and figures call it.
-        kind: how it is read.
+        kind: how it is read; ``arrays`` by a module of the set's own, whole, and not by `load`.
         source: key of `SOURCES`; None for what ships with a dependency.
-        splits: ``train`` and ``test``, or ``test`` alone.
+        splits: that `load` knows: ``train`` and ``test``, or ``test`` alone.
     """
 
     title: str
@@ -71,6 +74,29 @@ SOURCES: dict[str, Source] = {
     "mnli": Source(("file", "folder")),
     "hans": Source(("file",)),
     "bert-vocabulary": Source(("file",)),
+    "abalone": Source(("file",)),
+    "fashion-mnist": Source(
+        ("folder",),
+        rows=(
+            "fashion-mnist-train-images",
+            "fashion-mnist-train-labels",
+            "fashion-mnist-test-images",
+            "fashion-mnist-test-labels",
+        ),
+    ),
+    "cora": Source(
+        ("folder",),
+        rows=(
+            "cora-x",
+            "cora-y",
+            "cora-tx",
+            "cora-ty",
+            "cora-allx",
+            "cora-ally",
+            "cora-graph",
+            "cora-test-index",
+        ),
+    ),
 }
 
 REGISTRY: dict[str, Entry] = {
@@ -91,7 +117,16 @@ REGISTRY: dict[str, Entry] = {
     "hans-subsequence": Entry("HANS (subsequence)", "text", "hans"),
     "hans-constituent": Entry("HANS (constituent)", "text", "hans"),
     "bert-vocabulary": Entry("BERT's uncased vocabulary", "text", "bert-vocabulary", ()),
+    "abalone": Entry("Abalone", "arrays", "abalone", ()),
+    "fashion-mnist": Entry("Fashion-MNIST", "arrays", "fashion-mnist", ()),
+    "cora": Entry("Cora", "arrays", "cora", ()),
 }
+
+
+def downloads(source: str) -> tuple[str, ...]:
+    """The rows of ``downloads.csv`` that a source is; none if it cannot be downloaded."""
+    found = SOURCES[source]
+    return (found.rows or (source,)) if found.published else ()
 
 
 def remade(name: str) -> str:

@@ -91,7 +91,8 @@ def fetch(
     """The local copy of a published file, brought if need be and verified every time.
 
     Args:
-        url: HTTPS only; the query is not part of the file's place.
+        url: HTTPS; plain HTTP only of a file whose ``sha256`` is given, which proves what came.
+            The query is not part of the file's place.
         folder: where downloads lie, as ``HOST/PATH``.
         sha256: published digest. Without any, the file is trusted on first use and its digest
             pinned beside it; later runs enforce the pin.
@@ -111,6 +112,8 @@ def fetch(
         Problem: in one line, whatever else keeps the file from being here, whole and genuine.
     """
     target = Path(folder) / place(url)
+    if urlsplit(url).scheme == "http" and not sha256:
+        raise Problem(f"{url}: is plain http, which proves nothing: give its sha256, or use https")
     claim = Claim(target, sha256, md5, git_blob, size)
     try:
         if not target.exists():
@@ -185,8 +188,8 @@ def place(url: str) -> str:
     """``HOST/PATH`` of an address."""
     parts = urlsplit(url)
     steps = unquote(parts.path).strip("/").split("/")
-    if parts.scheme != "https" or not parts.hostname:
-        raise Problem(f"{url}: only https addresses are fetched")
+    if parts.scheme not in ("https", "http") or not parts.hostname:
+        raise Problem(f"{url}: only https and http addresses are fetched")
     if not all(steps) or {".", ".."} & set(steps):
         raise Problem(f"{url}: names no file")
     return "/".join((parts.hostname, *steps))

@@ -60,7 +60,8 @@ def download(url: str, part: Path, size: int | None, *, verified: bool) -> None:
     """Bring the file at ``url`` to ``part``, continuing what is there.
 
     Args:
-        url: HTTPS, or HTTP from this machine. A redirection to plain HTTP is refused.
+        url: HTTPS; plain HTTP where the caller knows what must come, or asks this machine. A
+            redirection to another server's plain HTTP is refused.
         part: the unfinished file.
         size: published size in bytes.
         verified: whether a published digest guards against mixing two versions of the file.
@@ -130,12 +131,12 @@ def _attempt(
 
 
 def _session(url: str) -> requests.Session:
-    """A session that speaks HTTPS, and plain HTTP to nobody but a loopback mirror."""
+    """A session that speaks HTTPS, and plain HTTP to nobody but the server of such an address."""
     session = requests.Session()
     session.adapters.clear()
     session.mount("https://", HTTPAdapter(max_retries=RETRY))
     parts = urlsplit(url)
-    if parts.scheme == "http" and is_loopback(parts.hostname):
+    if parts.scheme == "http":
         session.mount(f"http://{parts.netloc}/", HTTPAdapter(max_retries=RETRY))
     return session
 
