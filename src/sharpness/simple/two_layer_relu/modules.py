@@ -34,6 +34,13 @@ EPSILON = 1e-3
 class TwoLayer(nn.Module):
     """One of the networks, with outputs of shape (examples,)."""
 
+    W1: Tensor
+    b1: Tensor
+    W2: Tensor
+    W3: Tensor
+    g: Tensor
+    train_inputs: Tensor
+
     def __init__(
         self, architecture: str, weights: Mapping[str, npt.ArrayLike], train: npt.ArrayLike
     ) -> None:
@@ -57,7 +64,7 @@ class TwoLayer(nn.Module):
         return self.activations(x) @ self.W2
 
     def hidden(self, x: Tensor) -> Tensor:
-        """h = W1 x + b1, (examples, m)."""
+        """Before the activation, h = W1 x + b1, (examples, m)."""
         h = x @ self.W1.T
         return h if self.architecture == "no-bias" else h + self.b1
 

@@ -1,0 +1,94 @@
+"""Gradient descent, SGD and SAM in batches, by matrix products: two and three layers."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from sharpness.simple.two_layer_relu.losses import Loss
+from sharpness.simple.two_layer_relu.modules import Weights
+from sharpness.simple.two_layer_relu.phases import Phase
+
+Array = npt.NDArray[np.floating]
+
+
+def advance(
+    architecture: str,
+    weights: Weights,
+    X: Array,
+    y: Array,
+    loss: Loss,
+    phase: Phase,
+    orders: npt.NDArray[np.int64],
+    noise: Array,
+) -> None:
+    """Train in place with any batch size; see ``algorithms.advance``.
+
+    Args:
+        architecture: "no-bias", "bias", "softplus" or "three-layer".
+        weights: float32 or float64, as are the arrays below.
+        X: training inputs, (n, d).
+        y: targets, (n,).
+        loss: ℓ(f, y).
+        phase: the settings.
+        orders: the examples in the order of their visits, (epochs, n).
+        noise: what is added to the targets at each visit, (epochs, n).
+    """
+    size = phase.batch or len(y)
+    for order, shift in zip(orders, noise, strict=True):
+        for start in range(0, len(y), size):
+            visits = slice(start, start + size)
+            x, target = X[order[visits]], y[order[visits]] + shift[visits]
+            g = gradient(architecture, weights, x, target, loss)
+            if phase.rho > 0:
+                norm = np.sqrt(sum(np.vdot(part, part) for part in g.values()))
+                radius = phase.rho / norm if norm > 0 else 0.0
+                there = {name: w + radius * g[name] for name, w in weights.items()}
+                g = gradient(architecture, there, x, target, loss)
+            for name, w in weights.items():
+                w *= 1 - phase.learning_rate * phase.weight_decay
+                w -= phase.learning_rate * g[name]
+
+
+def gradient(architecture: str, weights: Weights, x: Array, y: Array, loss: Loss) -> Weights:
+    """∇ of the mean loss of a batch, by the names of ``weights``.
+
+    Args:
+        architecture: as for ``advance``.
+        weights: the network's weights.
+        x: inputs, (examples, d).
+        y: targets, (examples,).
+        loss: ℓ(f, y).
+    """
+    h = x @ weights["W1"].T  # (examples, m)
+    if "b1" in weights:
+        h += weights["b1"]
+    if architecture == "softplus":
+        a, p = np.logaddexp(0, h), 0.5 * (1 + np.tanh(h / 2))
+    else:
+        a, p = np.maximum(h, 0), (h > 0).astype(h.dtype)
+    g: Weights = {}
+    if architecture == "three-layer":
+        g, back = _upper_layers(weights, a, y, loss)
+    else:
+        s = _slopes(a @ weights["W2"], y, loss)
+        g["W2"] = s @ a
+        back = np.outer(s, weights["W2"])
+    back *= p  # dL/dh, (examples, m)
+    g["W1"] = back.T @ x
+    if "b1" in weights:
+        g["b1"] = back.sum(axis=0)
+    return g
+
+
+def _upper_layers(weights: Weights, a: Array, y: Array, loss: Loss) -> tuple[Weights, Array]:
+    """The gradients of W2 and W3 of a three-layer network, and dL/da, (examples, m)."""
+    h = a @ weights["W2"].T
+    s = _slopes(np.maximum(h, 0) @ weights["W3"], y, loss)
+    back = np.outer(s, weights["W3"]) * (h > 0)  # dL/dh of the second layer
+    return {"W2": back.T @ a, "W3": s @ np.maximum(h, 0)}, back @ weights["W2"]
+
+
+def _slopes(f: Array, y: Array, loss: Loss) -> Array:
+    """dL/df of the batch's mean loss, in the precision of ``f``."""
+    return (loss.slope(f, y) / len(y)).astype(f.dtype)
