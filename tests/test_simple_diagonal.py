@@ -1,0 +1,310 @@
+"""Diagonal linear networks: the mathematics of Sec. 5.2 and the claims of Figure 7."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sharpness.figures.saving import save
+from sharpness.files import write_csv
+from sharpness.hessian import largest_eigenvalue, rescaled_hessian, trace
+from sharpness.kendall import kendall
+from sharpness.problem import Problem
+from sharpness.simple.diagonal import training
+from sharpness.simple.diagonal.figures import compose
+from sharpness.simple.diagonal.pool import rows
+from sharpness.simple.diagonal.quantities import (
+    DiagonalNetwork,
+    half_squares,
+    quantities,
+    scaling,
+)
+from sharpness.simple.diagonal.rows import COLUMNS, MEASURES, converged
+from sharpness.simple.diagonal.summary import summarise
+from sharpness.simple.diagonal.task import Task, sparse_regression
+from sharpness.simple.diagonal.training import CONVERGED, Trained, train
+
+Floats = npt.NDArray[np.float64]
+
+
+def weights(d: int, seed: int = 0) -> tuple[Floats, Floats]:
+    u, v = np.random.default_rng(seed).standard_normal((2, d))
+    return u, v
+
+
+def whitened(u: Floats, v: Floats, n: int) -> Task:
+    """A task with XᵀX = nI, n ≥ d, that u ⊙ v solves: ‖·‖²/2n is ½‖·‖² with XᵀX = I."""
+    q, _ = np.linalg.qr(np.random.default_rng(1).standard_normal((n, u.size)))
+    X = np.sqrt(n) * q
+    return Task(X, X @ (u * v), u * v)
+
+
+def limits(task: Task, u: Floats, v: Floats, c: Floats) -> tuple[float, float]:
+    """Trace and largest eigenvalue of ∇²L ⊙ ccᵀ as the library computes them."""
+    batches = [(torch.tensor(task.X), torch.tensor(task.y))]
+    model = DiagonalNetwork(u, v)
+    with rescaled_hessian(model, batches, torch.tensor(c), loss=half_squares) as operator:
+        return trace(operator), largest_eigenvalue(operator)
+
+
+def equation_7(task: Task, u: Floats, v: Floats) -> Floats:
+    """∇²L, (2d, 2d), of ‖·‖²/2n."""
+    gram = task.X.T @ task.X / len(task.y)
+    slope = np.diag(task.X.T @ (task.X @ (u * v) - task.y) / len(task.y))
+    U, V = np.diag(u), np.diag(v)
+    across = V @ gram @ U + slope  # the lower left block is its transpose
+    return np.block([[V @ gram @ V, across], [across.T, U @ gram @ U]])
+
+
+def equation_8(u: Floats, v: Floats) -> Floats:
+    """∇²L, (2d, 2d), for whitened inputs at a minimum."""
+    return np.block([[np.diag(v * v), np.diag(u * v)], [np.diag(u * v), np.diag(u * u)]])
+
+
+def autograd_hessian(task: Task, u: Floats, v: Floats) -> Floats:
+    X, y = torch.tensor(task.X), torch.tensor(task.y)
+
+    def loss(w: torch.Tensor) -> torch.Tensor:
+        return (X @ (w[: u.size] * w[u.size :]) - y).square().sum() / (2 * len(y))
+
+    start = torch.tensor(np.concatenate([u, v]))
+    return torch.autograd.functional.hessian(loss, start).numpy()  # type: ignore[no-untyped-call]
+
+
+def test_equation_7_is_the_hessian_anywhere() -> None:
+    task, (u, v) = sparse_regression(3, n=7, d=10, nonzero=2), weights(10)
+    expected = equation_7(task, u, v)
+    np.testing.assert_allclose(autograd_hessian(task, u, v), expected, rtol=1e-12, atol=1e-12)
+    c = np.random.default_rng(5).uniform(0.5, 2, 20)
+    found = limits(task, u, v, c)
+    rescaled = expected * np.outer(c, c)
+    assert found == pytest.approx((np.trace(rescaled), np.linalg.eigvalsh(rescaled)[-1]))
+
+
+@pytest.mark.parametrize("n", [12, 30])
+def test_equations_8_and_9_hold_for_whitened_inputs_at_a_minimum(n: int) -> None:
+    u, v = weights(12)
+    task = whitened(u, v, n)
+    np.testing.assert_allclose(autograd_hessian(task, u, v), equation_8(u, v), atol=1e-12)
+    found = limits(task, u, v, np.ones(24))
+    assert found == pytest.approx((np.sum(u**2 + v**2), np.max(u**2 + v**2)))
+    pairs = np.arange(24).reshape(2, 12).T.flatten()  # u₁ v₁ u₂ v₂ ...: blocks on the diagonal
+    blocks = equation_8(u, v)[np.ix_(pairs, pairs)]
+    eigenvalues = np.sort(np.concatenate([np.zeros(12), u**2 + v**2]))
+    np.testing.assert_allclose(np.linalg.eigvalsh(blocks), eigenvalues, atol=1e-12)
+
+
+def test_rescaled_limits_are_norms_of_beta() -> None:
+    """With c as corrected; with the printed one they are not, with |w| they are others."""
+    u, v = weights(12)
+    task, size = whitened(u, v, 20), np.abs(u * v)
+    found = quantities(task, u, v)
+    assert found["rescaled_trace"] / 2 == pytest.approx(size.sum()) == pytest.approx(found["l1"])
+    assert found["rescaled_eigenvalue"] / 2 == pytest.approx(size.max())
+    assert found["linf"] == size.max()
+    assert found["trace"] == pytest.approx(np.sum(u**2 + v**2))
+    printed = np.sqrt(np.abs(np.concatenate([v / u, u / v])))
+    assert limits(task, u, v, printed)[0] / 2 > 1.5 * size.sum()
+    adaptive = limits(task, u, v, np.abs(np.concatenate([u, v])))
+    assert adaptive == pytest.approx((2 * np.sum(size**2), 2 * size.max() ** 2))
+
+
+@settings(max_examples=10)
+@given(st.lists(st.floats(-3, 3), min_size=6, max_size=6), st.integers(0, 10))
+def test_rescaled_limits_do_not_see_a_reparametrization(powers: list[float], seed: int) -> None:
+    """Nor does the test loss, for (αu, v/α) with an α for each coordinate, anywhere."""
+    task, (u, v) = sparse_regression(seed, n=4, d=6, nonzero=2), weights(6, seed)
+    alpha = np.exp(powers)
+    before, after = quantities(task, u, v), quantities(task, alpha * u, v / alpha)
+    for name in before.keys() - {"trace"}:
+        assert after[name] == pytest.approx(before[name], rel=1e-8)
+    alpha[0] = 100.0
+    assert quantities(task, alpha * u, v / alpha)["trace"] > 1.5 * before["trace"]
+
+
+def test_a_zero_weight_has_a_zero_share() -> None:
+    u, v = np.array([0.0, 2.0, 0.0, -1.0]), np.array([3.0, 0.0, 0.0, 2.0])
+    np.testing.assert_allclose(scaling(u, v) ** 2, [0, 0, 0, 0.5, 0, 0, 0, 2])
+    found = quantities(whitened(u, v, 5), u, v)
+    assert found["rescaled_trace"] / 2 == pytest.approx(2.0)
+    assert found["rescaled_eigenvalue"] / 2 == pytest.approx(2.0)
+
+
+def test_the_test_loss_is_that_of_fresh_inputs() -> None:
+    task = sparse_regression(0)
+    beta = np.random.default_rng(2).standard_normal(200)
+    X = np.random.default_rng(3).standard_normal((20_000, 200))
+    squares = np.square(X @ beta - X @ task.truth)
+    error = squares.std() / np.sqrt(squares.size)
+    assert abs(task.test_loss(beta) - squares.mean()) < 3 * error < 0.05 * squares.mean()
+
+
+def test_the_task_is_the_papers() -> None:
+    task = sparse_regression(4)
+    assert task.X.shape == (80, 200)
+    assert np.count_nonzero(task.truth) == 20
+    np.testing.assert_array_equal(task.y, task.X @ task.truth)
+    assert not np.array_equal(sparse_regression(5).X, task.X)
+
+
+def small(seed: int = 0) -> Task:
+    return sparse_regression(seed, n=8, d=20, nonzero=2)
+
+
+def test_training_is_gradient_descent_until_the_loss_is_small() -> None:
+    task = small()
+    found = train(task, 3, 8000, seed=1)
+    for network in [network for network in found if network.status == "converged"]:
+        scale, _, (u, v) = training._draw(task, 1, network.draw)
+        assert network.scale == scale
+        n, steps = len(task.y), 0
+        while np.square(r := task.X @ (u * v) - task.y).mean() > CONVERGED:
+            slope = 2 / n * task.X.T @ r
+            u, v = u - network.learning_rate * v * slope, v - network.learning_rate * u * slope
+            steps += 1
+        assert network.steps == steps > 100
+        np.testing.assert_allclose(network.u, u, rtol=1e-9)
+        np.testing.assert_allclose(network.v, v, rtol=1e-9)
+        assert network.train_loss == pytest.approx(np.square(r).mean(), rel=1e-9)
+        assert network.train_loss <= CONVERGED
+
+
+def state(network: Trained) -> tuple[object, ...]:
+    return (*list(vars(network).values())[:-2], network.u.tobytes(), network.v.tobytes())
+
+
+def test_a_network_does_not_depend_on_which_others_are_trained_with_it() -> None:
+    expected = [state(network) for network in train(small(), 12, 4000, seed=2)]
+    failed = {status for _, _, _, status, *_ in expected}
+    assert failed == {"converged", "too slow"}
+    for together in (1, 5, 7):
+        found = train(small(), 12, 4000, seed=2, together=together)
+        assert [state(network) for network in found] == expected
+    fewer = train(small(), 5, 4000, seed=2)
+    assert [state(network) for network in fewer] == expected[: len(fewer)]
+    assert fewer[-1].status == "converged"
+
+
+def test_training_gives_up_when_nothing_converges(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(Problem, match="steps is 5, in which 0 of 20 networks converged; 2 are"):
+        train(small(), 2, 5, seed=0, together=20)
+    assert (
+        "seed 0, draws 0 to 2: 3 are still training after 0 of 5 steps" in capsys.readouterr().err
+    )
+    monkeypatch.setattr(training, "RATES", (5.0, 9.0))
+    diverged = training._trained(small(), range(4), 1000, seed=0)
+    assert {network.status for network in diverged} == {"diverged"}
+    assert all(network.steps < 1000 for network in diverged)
+
+
+def taus(networks: pd.DataFrame) -> dict[str, float]:
+    """τ of each measure with the test loss."""
+    loss = networks["test_loss"]
+    return {name: kendall(networks[name], loss, resamples=0).tau for name in MEASURES}
+
+
+def pool_file(folder: Path, networks: int, seed: int) -> Path:
+    path = folder / f"networks-{seed}.csv"
+    write_csv(path, rows(networks, 30_000, seed), COLUMNS)
+    return path
+
+
+@pytest.fixture(scope="module")
+def some(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first 40 networks of seed 8."""
+    return pool_file(tmp_path_factory.mktemp("diagonal"), 40, 8)
+
+
+def test_a_file_has_all_draws_and_measures_those_that_converge(some: Path) -> None:
+    every, networks = pd.read_csv(some), converged(some)
+    assert tuple(every.columns) == COLUMNS
+    assert list(every["draw"]) == list(range(len(every)))
+    assert len(networks) == 40 < len(every) < 60
+    assert (networks["train_loss"] <= CONVERGED).all()
+    assert networks.notna().all(axis=None)
+    others = every[every["status"] != "converged"]
+    assert (others["train_loss"] > CONVERGED).all()
+    assert others[["test_loss", *MEASURES]].isna().all(axis=None)
+
+
+def test_claims_of_figure_7(some: Path) -> None:
+    networks = converged(some)
+    tau = taus(networks)
+    assert 0.7 < tau["rescaled_trace"] < 0.9
+    assert tau["rescaled_trace"] > tau["trace"] + 0.04
+    assert tau["rescaled_eigenvalue"] < -0.2
+    ratio = networks["rescaled_trace"] / 2 / networks["l1"]
+    assert ratio.between(0.9, 1.1).all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("seed", "low", "high"),
+    [(8, -0.35, -0.2), (4, -0.3, -0.1), (0, -0.1, 0.1)],
+)
+def test_claims_of_figure_7_at_its_size(tmp_path: Path, seed: int, low: float, high: float) -> None:
+    """The trend of λmax is reverse where a coordinate of β* stands out; with seed 0 none does."""
+    path = pool_file(tmp_path, 200, seed)
+    tau = taus(converged(path))
+    assert len(pd.read_csv(path)) == pytest.approx(230, abs=10)
+    assert 0.75 < tau["rescaled_trace"] < 0.87
+    assert 0.04 < tau["rescaled_trace"] - tau["trace"] < 0.12
+    assert low < tau["rescaled_eigenvalue"] < high
+    assert tau["l1"] == pytest.approx(tau["rescaled_trace"], abs=0.02)
+
+
+def test_the_summary_says_what_the_first_file_shows(some: Path, tmp_path: Path) -> None:
+    (alone,) = [f for f in summarise({"networks": [some]}) if f.published == "about 0.8"]
+    found = kendall(converged(some)["rescaled_trace"], converged(some)["test_loss"])
+    assert (alone.quantity, alone.setting) == ("τ(tr ∇̃²L, test loss)", "40 networks, seed 8")
+    assert alone.value == f"{found.tau:.2f}"
+    assert alone.spread == f"95 % interval {found.low:.2f} to {found.high:.2f}"
+    reverse = tmp_path / "reverse.csv"
+    table = pd.read_csv(some).assign(seed=9)
+    table.assign(test_loss=-table["test_loss"]).to_csv(reverse, index=False)
+    both = {f.quantity: f for f in summarise({"networks": [some, reverse]})}[alone.quantity]
+    assert both.value == alone.value
+    assert both.spread == f"{alone.spread}; seeds 8, 9: {found.tau:.2f}, -{found.tau:.2f}"
+
+
+def test_the_summary_counts_draws_and_says_when_there_is_no_rank(
+    some: Path, tmp_path: Path
+) -> None:
+    few = tmp_path / "few.csv"
+    table = pd.read_csv(some)
+    late = table.index[table["status"] == "too slow"][:3]
+    kept = pd.concat([table[table["status"] == "converged"].head(2), table.loc[late]])
+    kept.loc[late[0], "status"] = "diverged"
+    kept.to_csv(few, index=False)
+    *taus_found, _, drawn = summarise({"networks": [few]})
+    assert drawn.value == "2 of 5 drawn"
+    assert drawn.note == "left out: 2 out of steps, 1 diverged"
+    assert {finding.value for finding in taus_found} == {"undefined"}
+    assert "3 needed" in taus_found[0].note
+
+
+def test_the_figure_has_six_panels_with_their_tau(some: Path, tmp_path: Path) -> None:
+    files = {"networks": [some]}
+    figure = compose("fig7", files)
+    networks = converged(some)
+    first = kendall(networks["l1"], networks["rescaled_trace"], resamples=0).tau
+    expected = [first, *taus(networks).values()]
+    panels = figure.axes[:6]
+    titles = [axes.get_title().replace("−", "-") for axes in panels]
+    assert titles == [f"τ = {tau:.2f}" for tau in expected]
+    assert [axes.get_ylabel() for axes in panels[1:]] == ["test loss"] * 5
+    assert all(len(axes.collections[0].get_offsets()) == 40 for axes in panels)
+    pictures = []
+    for name in ("one", "two"):
+        save(lambda: compose("fig7", files), tmp_path / name, "Figure 7")
+        pictures.append([(tmp_path / f"{name}.{end}").read_bytes() for end in ("png", "pdf")])
+    assert pictures[0] == pictures[1]
