@@ -377,9 +377,9 @@ def test_adaptive_trace_ignores_the_scale_between_layers(
 def test_a_gradient_is_the_mean_over_its_batch(seed: int, architecture: str) -> None:
     task, weights = parity(seed, d=4, n=6, test=1), network(architecture, seed=seed)
     X, y = task.inputs, task.targets
-    whole = batches.gradient(architecture, weights, X, y, MSE)
+    whole = batches.gradient(architecture, MSE, weights, X, y)
     halves = [
-        batches.gradient(architecture, weights, X[s], y[s], MSE) for s in (slice(3), slice(3, 6))
+        batches.gradient(architecture, MSE, weights, X[s], y[s]) for s in (slice(3), slice(3, 6))
     ]
     for name in weights:
         mean = (halves[0][name] + halves[1][name]) / 2

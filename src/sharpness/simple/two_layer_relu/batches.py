@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import numpy.typing as npt
 
+from sharpness.simple.two_layer_relu.descent import descend
 from sharpness.simple.two_layer_relu.losses import Loss
 from sharpness.simple.two_layer_relu.modules import Weights
 from sharpness.simple.two_layer_relu.phases import Phase
@@ -34,31 +37,19 @@ def advance(
         orders: the examples in the order of their visits, (epochs, n).
         noise: what is added to the targets at each visit, (epochs, n).
     """
-    size = phase.batch or len(y)
-    for order, shift in zip(orders, noise, strict=True):
-        for start in range(0, len(y), size):
-            visits = slice(start, start + size)
-            x, target = X[order[visits]], y[order[visits]] + shift[visits]
-            g = gradient(architecture, weights, x, target, loss)
-            if phase.rho > 0:
-                norm = np.sqrt(sum(np.vdot(part, part) for part in g.values()))
-                radius = phase.rho / norm if norm > 0 else 0.0
-                there = {name: w + radius * g[name] for name, w in weights.items()}
-                g = gradient(architecture, there, x, target, loss)
-            for name, w in weights.items():
-                w *= 1 - phase.learning_rate * phase.weight_decay
-                w -= phase.learning_rate * g[name]
+    slope = partial(gradient, architecture, loss)
+    descend(slope, weights, X, y, phase, orders, noise)
 
 
-def gradient(architecture: str, weights: Weights, x: Array, y: Array, loss: Loss) -> Weights:
+def gradient(architecture: str, loss: Loss, weights: Weights, x: Array, y: Array) -> Weights:
     """∇ of the mean loss of a batch, by the names of ``weights``.
 
     Args:
         architecture: as for ``advance``.
+        loss: ℓ(f, y).
         weights: the network's weights.
         x: inputs, (examples, d).
         y: targets, (examples,).
-        loss: ℓ(f, y).
     """
     h = x @ weights["W1"].T  # (examples, m)
     if "b1" in weights:

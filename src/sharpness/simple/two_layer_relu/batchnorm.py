@@ -1,0 +1,169 @@
+"""Simplified BatchNorm, f(x) = g W2 · φ with φ = a/s, a = relu(W1 x + b1), s² the mean of a².
+
+The mean is over the whole training set, and gradients flow through it.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+
+from sharpness.simple.two_layer_relu import batchnorm_steps
+from sharpness.simple.two_layer_relu.data import Task
+from sharpness.simple.two_layer_relu.descent import descend
+from sharpness.simple.two_layer_relu.losses import Loss
+from sharpness.simple.two_layer_relu.modules import Weights
+from sharpness.simple.two_layer_relu.phases import Phase
+
+Array = npt.NDArray[np.floating]
+Floats = npt.NDArray[np.float64]
+
+
+def advance(
+    architecture: str,
+    weights: Weights,
+    X: Array,
+    y: Array,
+    loss: Loss,
+    phase: Phase,
+    orders: npt.NDArray[np.int64],
+    noise: Array,
+) -> None:
+    """Train in place; see ``algorithms.advance``.
+
+    Args:
+        architecture: "batchnorm".
+        weights: float32 or float64, as are the arrays below.
+        X: training inputs, (n, d): all of them.
+        y: targets, (n,).
+        loss: ℓ(f, y).
+        phase: the settings.
+        orders: the examples in the order of their visits, (epochs, n).
+        noise: what is added to the targets at each visit, (epochs, n).
+    """
+    if phase.batch != 1:
+        descend(partial(gradient, train=X, loss=loss), weights, X, y, phase, orders, noise)
+        return
+    number = X.dtype.type
+    W = np.ascontiguousarray(np.vstack([weights["W1"].T, weights["b1"]]))
+    g = np.array([weights["g"]])
+    batchnorm_steps.train(
+        W,
+        weights["W2"],
+        g,
+        np.column_stack([X, np.ones_like(y)]),
+        loss.goal(y[orders] + noise).astype(X.dtype),
+        orders,
+        loss.kind == "logistic",
+        number(phase.learning_rate),
+        number(phase.rho),
+        number(1 - phase.learning_rate * phase.weight_decay),
+    )
+    weights["W1"][:], weights["b1"][:], weights["g"][...] = W[:-1].T, W[-1], g[0]
+
+
+def gradient(weights: Weights, x: Array, y: Array, train: Array, loss: Loss) -> Weights:
+    """∇ of the mean loss of a batch, by the names of ``weights``.
+
+    Args:
+        weights: the network's weights.
+        x: inputs, (examples, d).
+        y: targets, (examples,).
+        train: all training inputs, (n, d).
+        loss: ℓ(f, y).
+    """
+    W2, g = weights["W2"], weights["g"]
+    h = _hidden(weights, x)
+    a_train = np.maximum(_hidden(weights, train), 0)
+    s = _rms(a_train)
+    phi = np.maximum(h, 0) / s
+    slopes = (loss.slope(g * phi @ W2, y) / len(y)).astype(h.dtype)
+    back = g * W2 / s * slopes[:, None] * (h > 0)  # dL/dh with s fixed, (examples, m)
+    # And through s: −Σ dL/dφ φ/s, times ∂s/∂h = a/(n s) on every training example.
+    through = -(g * W2 * (slopes @ phi) / s**2 / len(train)) * a_train
+    return {
+        "W1": back.T @ x + through.T @ train,
+        "b1": back.sum(axis=0) + through.sum(axis=0),
+        "W2": g * (slopes @ phi),
+        "g": slopes @ phi @ W2,
+    }
+
+
+def outputs(weights: Weights, X: npt.ArrayLike, train: npt.ArrayLike) -> Floats:
+    """Every input's f(x) in float64, (examples,).
+
+    Args:
+        weights: the network's weights.
+        X: inputs, (examples, d).
+        train: all training inputs, (n, d).
+    """
+    w = _doubles(weights)
+    s = _rms(np.maximum(_hidden(w, np.asarray(train)), 0))
+    phi = np.maximum(_hidden(w, np.asarray(X)), 0) / s
+    return np.asarray(phi @ (w["g"] * w["W2"]), dtype=np.float64)
+
+
+def trace(weights: Weights, task: Task, loss: Loss, *, adaptive: bool = False) -> float:
+    """Tr ∇²L over all parameters, L the mean loss of the training examples.
+
+    It is mean(ℓ'' ‖∇f‖² + ℓ' Tr ∇²f), and f is linear in W2 and in g. By an entry of W1 or b1,
+
+        ∂φ = ∂a/s − φ ∂s/s,    ∂²φ = −2 ∂a ∂s/s² − φ ∂²s/s + 2 φ (∂s)²/s²,
+
+    where s ∂s = mean(a ∂a) and s ∂²s + (∂s)² = mean((∂a)²) over the training examples.
+
+    Args:
+        weights: the network's weights; the calculation is in float64.
+        task: whose training examples are used.
+        loss: ℓ(f, y).
+        adaptive: weigh each diagonal entry by its parameter's square: tr(∇²L ⊙ wwᵀ).
+    """
+    w = _doubles(weights)
+    sizes = {name: v**2 if adaptive else np.ones_like(v) for name, v in w.items()}
+    size = np.column_stack([sizes["W1"], sizes["b1"]])  # (m, d + 1)
+    x = np.column_stack([task.inputs, np.ones(len(task.inputs))])  # x', (n, d + 1)
+    h = _hidden(w, task.inputs)
+    on, a = (h > 0).astype(np.float64), np.maximum(h, 0)  # (n, m)
+    s = _rms(a)
+    phi = a / s
+    ds = phi.T @ x / len(x)  # (m, d + 1)
+    ds_squared = (size * ds**2).sum(axis=1)  # Σ (∂s)², (m,)
+    s_d2s = (size * (on.T @ x**2 / len(x))).sum(axis=1) - ds_squared  # s Σ ∂²s, (m,)
+    da_ds = on * (x @ (size * ds).T)  # Σ ∂a ∂s, (n, m)
+    da_squared = on * (x**2 @ size.T)  # Σ (∂a)², (n, m)
+    first = (da_squared - 2 * phi * da_ds + phi**2 * ds_squared) / s**2  # Σ (∂φ)²
+    second = (-2 * da_ds - phi * s_d2s + 2 * phi * ds_squared) / s**2  # Σ ∂²φ
+    slope_of_phi = w["g"] * w["W2"]
+    f_by_g = phi @ w["W2"]
+    squares = first @ slope_of_phi**2 + w["g"] ** 2 * (phi**2 @ sizes["W2"])
+    squares += sizes["g"] * f_by_g**2  # ‖∇f‖², (n,)
+    f, y = w["g"] * f_by_g, task.targets
+    curvatures = second @ slope_of_phi  # Tr ∇²f, (n,)
+    return float(np.mean(loss.curvature(f, y) * squares + loss.slope(f, y) * curvatures))
+
+
+def active_neurons(weights: Weights, train: npt.ArrayLike) -> int:
+    """How many neurons are active on some training input: k of the bound 4√k.
+
+    Args:
+        weights: the network's weights.
+        train: all training inputs, (n, d).
+    """
+    return int(np.count_nonzero((_hidden(_doubles(weights), np.asarray(train)) > 0).any(axis=0)))
+
+
+def _hidden(weights: Weights, x: Array) -> Array:
+    """Every neuron's h = W1 x + b1, (examples, m)."""
+    return x @ weights["W1"].T + weights["b1"]
+
+
+def _rms(a: Array) -> Array:
+    """Every neuron's s, (m,), from a (n, m); 1 for one that is active nowhere."""
+    s = np.sqrt(np.mean(a**2, axis=0))
+    return np.where(s > 0, s, np.ones_like(s))
+
+
+def _doubles(weights: Weights) -> Weights:
+    return {name: np.asarray(w, dtype=np.float64) for name, w in weights.items()}
