@@ -277,9 +277,9 @@ def test_a_model_does_not_depend_on_its_neighbours_and_repeats(clothes):
 
 
 def test_a_second_measurement_is_of_the_same_weights_with_other_draws(clothes, plain_row):
-    once = next(measured(clothes, SHORT, 0, [0], reliability=False))
-    assert once == plain_row | {"sharpness_again": ""}
-    assert plain_row["sharpness"] != plain_row["sharpness_again"]
+    first, again = float(plain_row["sharpness"]), float(plain_row["sharpness_again"])
+    assert first != again
+    assert first == pytest.approx(again, rel=0.5)
 
 
 def test_losses_of_a_row_are_those_of_eval_mode_over_all_examples(clothes, examples, plain_row):

@@ -32,7 +32,6 @@ def measured(
     procedure: Procedure,
     base: int,
     models: Sequence[int],
-    reliability: bool = True,
 ) -> Iterator[dict[str, object]]:
     """Train and measure models, one after the other.
 
@@ -44,7 +43,6 @@ def measured(
         procedure: how; see `procedure.PRESETS`.
         base: of the seeds of the pool.
         models: their numbers.
-        reliability: whether to measure every model once more, with other draws.
 
     Yields:
         A row of `rows.COLUMNS` for each model, without its network and procedure.
@@ -58,8 +56,7 @@ def measured(
             file=sys.stderr,
             flush=True,
         )
-        purposes = [_Purpose.MEASUREMENT] + [_Purpose.REPETITION] * reliability
-        found = [
+        first, again = (
             sharpness(
                 trained.weights,
                 trained.statistics,
@@ -67,14 +64,11 @@ def measured(
                 procedure,
                 _generator(base, model, purpose),
             )
-            for purpose in purposes
-        ]
+            for purpose in (_Purpose.MEASUREMENT, _Purpose.REPETITION)
+        )
         train_loss, _ = _loss_and_accuracy(trained, training, procedure)
         test_loss, accuracy = _loss_and_accuracy(trained, test, procedure)
-        again = found[1] if reliability else None
-        yield row(
-            base, model, len(trained.losses), train_loss, test_loss, accuracy, found[0], again
-        )
+        yield row(base, model, len(trained.losses), train_loss, test_loss, accuracy, first, again)
 
 
 def _generator(base: int, model: int, purpose: _Purpose) -> torch.Generator:

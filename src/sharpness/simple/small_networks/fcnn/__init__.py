@@ -1,0 +1,1 @@
+"""The fully connected network that tells the age of an abalone (Sec. III.A)."""

@@ -1,0 +1,117 @@
+"""Hammoud et al. (2023): their coefficients beside ours, by every procedure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import pandas as pd
+
+from sharpness.kendall import LEVEL
+from sharpness.simple.findings import Finding
+from sharpness.simple.small_networks.correlations import (
+    PROCEDURES,
+    Coefficients,
+    coefficients,
+    read_models,
+)
+from sharpness.simple.small_networks.missing import missing
+from sharpness.simple.small_networks.published import PUBLISHED
+from sharpness.simple.small_networks.words import coefficient, number
+
+MAIN = "τ(sharpness, test loss)"
+OTHERS: dict[str, Callable[[Coefficients], float]] = {
+    "τ(sharpness, generalization gap)": lambda found: found.gap,
+    "τ(sharpness, training loss)": lambda found: found.train,
+    "τ(sharpness, sharpness measured again)": lambda found: found.again,
+}
+RANGES = {
+    "sharpness": "sharpness, smallest to largest",
+    "test_loss": "test loss, smallest to largest",
+    "test_accuracy": "test accuracy, smallest to largest",
+    "epochs": "epochs of training, smallest to largest",
+}
+
+
+def summarise(files: Mapping[str, Any]) -> list[Finding]:
+    """Published and ours, first of what the paper prints, then of what explains it.
+
+    Ours are those of the first base of seeds; the spread is over all of them.
+
+    Args:
+        files: ``models``, paths of CSV files of `rows.COLUMNS`, and ``records``, paths of the
+            records of the data sets.
+    """
+    models = read_models(files["models"])
+    pools: dict[tuple[str, str], list[Coefficients]] = {}
+    for found in coefficients(models):
+        pools.setdefault((found.network, found.procedure), []).append(found)
+    absent, findings = missing(files["records"]), []
+    for network in PUBLISHED:
+        findings += [_main(*key, bases) for key, bases in pools.items() if key[0] == network]
+        findings += [_absent(network, absent[network])] if network in absent else []
+    for quantity, value in OTHERS.items():
+        findings += [_other(quantity, *key, list(map(value, b))) for key, b in pools.items()]
+    return [*(found for found in findings if found.value), *_ranges(models)]
+
+
+def _main(network: str, procedure: str, bases: list[Coefficients]) -> Finding:
+    """What the paper prints."""
+    first, published = bases[0], PUBLISHED[network]
+    remark = published.remark if procedure == "code" else ""
+    spread = _over([found.tau for found in bases])
+    if len(bases) == 1 and math.isfinite(first.low):
+        ends = f"{number(first.low)} to {number(first.high)}"
+        spread = f"{LEVEL:.0%} interval {ends}, over models"
+    return Finding(
+        MAIN,
+        f"{_setting(network, procedure)}, {first.models} models",
+        coefficient(published.tau, published.p),
+        coefficient(first.tau, first.p),
+        spread,
+        "; ".join(filter(None, (first.reason, remark))),
+    )
+
+
+def _absent(network: str, reason: str) -> Finding:
+    """That there is nothing to print, and why."""
+    published = PUBLISHED[network]
+    said = coefficient(published.tau, published.p)
+    return Finding(MAIN, published.title, said, "not measured", note=reason)
+
+
+def _other(quantity: str, network: str, procedure: str, values: list[float]) -> Finding:
+    """A coefficient that the paper does not have; without a value where nothing was measured."""
+    value = "" if math.isnan(values[0]) else number(values[0])
+    return Finding(quantity, _setting(network, procedure), "", value, _over(values))
+
+
+def _ranges(models: pd.DataFrame) -> Iterator[Finding]:
+    """What the models are like, beside the published plots."""
+    for column, quantity in RANGES.items():
+        for _, pool in models.groupby(["network", "procedure"], sort=False):
+            first = pool.loc[pool["base"] == pool["base"].min(), column].dropna()
+            if first.empty:
+                continue
+            network, procedure = pool.iloc[0][["network", "procedure"]]
+            published = getattr(PUBLISHED[network], column, "")
+            yield Finding(
+                quantity,
+                _setting(network, procedure),
+                published if procedure in PROCEDURES else "",
+                f"{first.min():.3g} to {first.max():.3g}".replace("-", "−"),
+                note=f"median {first.median():.3g}".replace("-", "−"),
+            )
+
+
+def _setting(network: str, procedure: str) -> str:
+    return f"{PUBLISHED[network].title}, {procedure}"
+
+
+def _over(values: list[float]) -> str:
+    """The spread over the bases of seeds; empty for one alone."""
+    known = [value for value in values if math.isfinite(value)]
+    if len(values) == 1 or not known:
+        return ""
+    return f"{number(min(known))} to {number(max(known))} over {len(known)} seed bases"
