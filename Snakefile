@@ -2,7 +2,8 @@
 
     checkpoints or training  ->  evaluation  ->  correlation  ->  tables, figures, report
 
-Targets: all, tables, figures, each figure (fig38), each pool (cifar10-vit).
+Targets: all, tables, figures, each figure (fig38), each pool (cifar10-vit), each simple study
+(linear, diagonal, small_networks, two_layer_relu).
 """
 
 import sys
@@ -35,6 +36,7 @@ include: "rules/checkpoints.smk"
 include: "rules/training.smk"
 include: "rules/evaluation.smk"
 include: "rules/correlation.smk"
+include: "rules/simple.smk"
 include: "rules/figures.smk"
 
 
@@ -46,7 +48,7 @@ rule all:
         rules.figures.input,
 
 
-for figure in FIGURES:
+for figure in [*FIGURES, *STUDY_FIGURES]:
 
     rule:
         name:
@@ -62,3 +64,13 @@ for pool in settings.pools:
             pool
         input:
             f"<results>/{pool}/correlations.csv",
+
+
+for study in STUDIES:
+
+    rule:
+        name:
+            study
+        input:
+            f"<results>/simple/{study}/summary.csv",
+            expand("<results>/figures/{figure}.pdf", figure=STUDIES[study].figures),

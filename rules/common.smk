@@ -7,6 +7,11 @@ from sharpness.figures.catalogue import load_catalogue
 from sharpness.files import sha256, source_digest
 from sharpness.plan import REVISION
 from sharpness.pools.formats import REVISION as FORMATS_REVISION
+from sharpness.simple.small_networks.procedures import DATA as DATA_OF
+from sharpness.simple.small_networks.procedures import REVISION as SMALL_NETWORKS_REVISION
+from sharpness.simple.small_networks.procedures import procedure_of
+from sharpness.simple.studies import load_studies
+from sharpness.simple.two_layer_relu.runs import REVISION as TWO_LAYER_REVISION
 from sharpness.standins import REVISION as STANDINS_REVISION
 from sharpness.training.settings import REVISION as TRAINING_REVISION
 
@@ -19,6 +24,18 @@ TABLES = {
 SWEEPS = [name for name, pool in settings.pools.items() if pool.kind == "sweep"]
 PUBLISHED = [name for name, pool in settings.pools.items() if pool.kind == "published"]
 SAMPLED = ["imagenet", "mnli"]
+STUDIES = {
+    name: study
+    for name, study in load_studies("resources/studies.yaml").items()
+    if name in settings.studies
+}
+if "two_layer_relu" in STUDIES:
+    drawn = settings.simple.two_layer_relu.catalogue.figures
+    STUDIES["two_layer_relu"] = STUDIES["two_layer_relu"].model_copy(update={"figures": drawn})
+STUDY_FIGURES = {figure: name for name, study in STUDIES.items() for figure in study.figures}
+SMALL_JOBS = {tuple(map(str, job[:4])): job.models for job in settings.simple.small_networks.jobs()}
+TWO_LAYER_JOBS = settings.simple.two_layer_relu.jobs
+MEASURES = ["average", "worst", "ball", "objective", "measure", "noise", "definition"]
 READING = ["correlation", "definition"]
 REPORTING = ["kendall", "published", "data/places", "figures/quantities"]
 LOCATING = [
@@ -167,3 +184,59 @@ def figure_defaults(wildcards):
     """The m and the steps that cells without their own have, by pool."""
     shown = {name: settings.pools[name].sharpness for name in CATALOGUE[wildcards.figure].pools}
     return {name: {"m": found.m, "steps": found.steps} for name, found in shown.items()}
+
+
+def procedure_of_job(wildcards):
+    """Every switch of the procedure by which a job's models are trained and measured."""
+    network = settings.simple.small_networks.networks[wildcards.network]
+    chosen = network.procedures[wildcards.procedure]
+    return asdict(procedure_of(wildcards.network, chosen.preset, chosen.switches))
+
+
+def files_of(study):
+    """What a study made, by what it holds."""
+    home = f"<results>/simple/{study}"
+    if study == "linear":
+        return {"curves": f"{home}/curves.csv"}
+    if study == "diagonal":
+        seeds = settings.simple.diagonal.seeds
+        return {"networks": [f"{home}/networks-{seed}.csv" for seed in seeds]}
+    if study == "small_networks":
+        networks = dict.fromkeys(job[0] for job in SMALL_JOBS)
+        return {
+            "models": [f"{home}/{job[0]}/{'-'.join(job[1:])}.csv" for job in SMALL_JOBS],
+            "records": [f"<results>/data/{DATA_OF[network]}.json" for network in networks],
+        }
+    stems = [f"{home}/{architecture}-{seed}" for architecture, seed in TWO_LAYER_JOBS]
+    return {
+        "catalogue": settings.simple.two_layer_relu.runs,
+        "solutions": [f"{stem}-solutions.csv" for stem in stems],
+        "curves": [f"{stem}-curves.csv" for stem in stems],
+        "weights": [f"{stem}.safetensors" for stem in stems],
+    }
+
+
+def study_files(wildcards):
+    """What the study of a summary made."""
+    return files_of(wildcards.study)
+
+
+def files_of_study_figure(wildcards):
+    """What the study of a figure made."""
+    return files_of(STUDY_FIGURES[wildcards.figure])
+
+
+def title_of_study_figure(wildcards):
+    """What stands above a figure of a study."""
+    return STUDIES[STUDY_FIGURES[wildcards.figure]].figures[wildcards.figure].title
+
+
+def study_note(study):
+    """What a study's numbers are not; empty where they are of the paper's own size."""
+    if study == "two_layer_relu" and settings.simple.two_layer_relu.schedule == "default":
+        return "reduced schedule"
+    if study != "small_networks" or settings.scale == "paper":
+        return ""
+    networks = settings.simple.small_networks.networks.values()
+    most = max(p.models for network in networks for p in network.procedures.values())
+    return f"{settings.scale}: at most {most} models a pool, trained on part of the data"

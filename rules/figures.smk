@@ -30,7 +30,7 @@ rule figure:
 
 rule figures:
     input:
-        expand("<results>/figures/{figure}.pdf", figure=FIGURES),
+        expand("<results>/figures/{figure}.pdf", figure=[*FIGURES, *STUDY_FIGURES]),
 
 
 rule report:
@@ -39,6 +39,8 @@ rule report:
         correlations=expand("<results>/{pool}/correlations.csv", pool=settings.pools),
         compared=expand("<results>/{pool}/published.csv", pool=PUBLISHED),
         figures=expand("<results>/figures/{figure}.png", figure=FIGURES),
+        summaries=expand("<results>/simple/{study}/summary.csv", study=STUDIES),
+        drawings=expand("<results>/figures/{figure}.png", figure=STUDY_FIGURES),
         published="resources/paper_taus.csv",
     output:
         "<results>/report.html",
@@ -57,9 +59,11 @@ rule report:
         taken=[name for name in PUBLISHED if settings.pools[name].errors == "published"],
         tables=TABLES,
         records=sorted({path for pool in settings.pools for path in records_of(pool).values()}),
+        studies={name: study.model_dump() for name, study in STUDIES.items()},
+        study_notes={name: study_note(name) for name in STUDIES},
         entries=[CATALOGUE[figure].model_dump() for figure in FIGURES],
         scale=settings.scale,
         note=settings.note,
-        code=code_of("report", "report", "tables", *READING, *REPORTING),
+        code=code_of("report", "report", "tables", "simple/findings", *READING, *REPORTING),
     script:
         "../scripts/report.py"

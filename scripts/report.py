@@ -1,5 +1,7 @@
 """Rule report: one page with verdicts, tables and figures."""
 
+from pathlib import Path
+
 import pandas as pd
 
 from sharpness.correlation import read_correlations, read_pool
@@ -7,6 +9,9 @@ from sharpness.data.places import remarks
 from sharpness.figures.catalogue import Figure
 from sharpness.job import job
 from sharpness.report.page import Findings, write_report
+from sharpness.report.studies import Studied
+from sharpness.simple.findings import read_findings
+from sharpness.simple.studies import Study
 from sharpness.tables.table import build_table, read_published
 
 with job(snakemake.log[0]):
@@ -17,6 +22,7 @@ with job(snakemake.log[0]):
     errors = dict(zip(snakemake.params.compared, compared, strict=True))
     taken = snakemake.params.taken
     published = read_published(snakemake.input.published)
+    drawings = {Path(png).stem: png for png in snakemake.input.drawings}
     write_report(
         snakemake.output[0],
         snakemake.params.scale,
@@ -33,4 +39,15 @@ with job(snakemake.log[0]):
             for entry, png in zip(snakemake.params.entries, snakemake.input.figures, strict=True)
         ],
         [*([note] if note else []), *remarks(snakemake.params.records)],
+        {
+            name: Studied(
+                study := Study(**entry),
+                read_findings(summary),
+                {figure: drawings[figure] for figure in study.figures},
+                snakemake.params.study_notes[name],
+            )
+            for (name, entry), summary in zip(
+                snakemake.params.studies.items(), snakemake.input.summaries, strict=True
+            )
+        },
     )

@@ -30,6 +30,10 @@ def validated(raw: Mapping[str, Any]) -> Config:
             _ = pool.models  # tables of models are read here, before anything runs
         except Problem as problem:
             raise Problem(f"configuration: pools.{name}.checkpoints: {problem}") from None
+    try:
+        _ = settings.simple.two_layer_relu.catalogue
+    except Problem as problem:
+        raise Problem(f"configuration: simple.two_layer_relu.runs: {problem}") from None
     return settings
 
 

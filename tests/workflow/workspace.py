@@ -27,14 +27,19 @@ class Workspace:
 
     @classmethod
     def made(
-        cls, folder: Path, overlay: str = "tiny.yaml", pools: Sequence[str] = (RESNET, VIT)
+        cls,
+        folder: Path,
+        overlay: str = "tiny.yaml",
+        pools: Sequence[str] = (RESNET, VIT),
+        studies: Sequence[str] = (),
     ) -> Workspace:
-        """The default configuration with these pools alone, and a tiny overlay on it."""
+        """The default configuration with these pools and studies alone, and a tiny overlay."""
         for name in ("Snakefile", "rules", "scripts", "profiles"):
             (folder / name).symlink_to(ROOT / name)
         shutil.copytree(ROOT / "resources", folder / "resources")
         config = yaml.safe_load((ROOT / "config.yaml").read_text())
         config["pools"] = {name: config["pools"][name] for name in pools}
+        config["studies"] = list(studies)
         (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
         tiny = yaml.safe_load((HERE / overlay).read_text())
         tiny["pools"] = {name: tiny["pools"][name] for name in pools}

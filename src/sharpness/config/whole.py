@@ -9,6 +9,7 @@ import yaml
 from pydantic import AfterValidator, Field, PositiveInt
 
 from sharpness.config.pools import Pool
+from sharpness.config.simple import Simple, Study
 from sharpness.config.sources import Sample, Source, SourceName
 from sharpness.config.words import Name, ProtocolName, Settings, distinct
 from sharpness.data.registry import REGISTRY, SOURCES
@@ -32,6 +33,8 @@ class Config(Settings):
     )
     resamples: PositiveInt = 2000
     sample: Sample = Sample()
+    studies: Annotated[list[Study], AfterValidator(distinct)] = Field(default=[])
+    simple: Simple = Simple()
     data: dict[SourceName, Source] = Field(default_factory=dict)
     pools: Annotated[dict[Name, Pool], Field(min_length=1)]
 

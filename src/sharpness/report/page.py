@@ -17,6 +17,7 @@ from sharpness.files import write_text
 from sharpness.report.agreement import accuracies, agreement
 from sharpness.report.models import counts, effect_of_copies
 from sharpness.report.ranks import main_protocol, ranks
+from sharpness.report.studies import Studied, on_the_page
 from sharpness.report.verdict import judge
 from sharpness.tables.html import to_html
 from sharpness.tables.parts import Table
@@ -49,6 +50,7 @@ def write_report(
     tables: Sequence[Table],
     figures: Sequence[tuple[Figure, str | Path]],
     notes: Sequence[str] = (),
+    studies: Mapping[str, Studied] | None = None,
 ) -> None:
     """Write ``report.html``: no other file is needed to read it, and it bears no date.
 
@@ -59,6 +61,7 @@ def write_report(
         tables: as ``tables.build_table`` gives them.
         figures: entries of the catalogue and their PNG files.
         notes: what the reader must know first, such as which data stand in for others.
+        studies: the simple studies, by name.
     """
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     template = files("sharpness.report").joinpath("page.html.j2").read_text(encoding="utf-8")
@@ -80,6 +83,7 @@ def write_report(
             }
             for figure, png in figures
         ],
+        studies=[on_the_page(name, found) for name, found in (studies or {}).items()],
     )
     write_text(out, page.rstrip() + "\n")
 

@@ -1,0 +1,12 @@
+"""Rule diagonal_networks: the networks of one seed, trained together and measured."""
+
+from sharpness.files import write_csv
+from sharpness.job import job
+from sharpness.machine import compute_device
+from sharpness.simple.diagonal.pool import rows
+from sharpness.simple.diagonal.rows import COLUMNS
+
+with job(snakemake.log[0]):
+    compute_device("cpu")
+    params, seed = snakemake.params, int(snakemake.wildcards.seed)
+    write_csv(snakemake.output[0], rows(params.networks, params.steps, seed), COLUMNS)

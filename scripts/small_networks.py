@@ -1,0 +1,18 @@
+"""Rule small_networks_pool: models of one pool, trained and measured; none without their data."""
+
+from sharpness.files import read_json, write_csv
+from sharpness.job import job
+from sharpness.simple.small_networks.pool import rows
+from sharpness.simple.small_networks.rows import COLUMNS
+
+with job(snakemake.log[0]):
+    found = rows(
+        snakemake.wildcards.network,
+        snakemake.wildcards.procedure,
+        snakemake.params.procedure,
+        read_json(snakemake.input[0]),
+        int(snakemake.wildcards.base),
+        snakemake.params.models,
+        snakemake.params.examples,
+    )
+    write_csv(snakemake.output[0], found, COLUMNS)

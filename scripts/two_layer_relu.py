@@ -1,0 +1,18 @@
+"""Rule two_layer_solutions: the runs of an architecture for some seeds, and constructions."""
+
+from sharpness.job import job
+from sharpness.machine import compute_device
+from sharpness.simple.two_layer_relu.pool import solutions, write_solutions
+from sharpness.simple.two_layer_relu.runs import Run
+
+with job(snakemake.log[0]):
+    compute_device("cpu")
+    found = solutions(
+        snakemake.wildcards.architecture,
+        map(Run.model_validate, snakemake.params.runs),
+        snakemake.params.seeds,
+        snakemake.params.schedule,
+        snakemake.params.state,
+    )
+    output = snakemake.output
+    write_solutions(found, output.solutions, output.curves, output.weights)

@@ -1,0 +1,101 @@
+"""The experiments of the study as data: what is trained, what is drawn, what the paper says.
+
+The Snakefile reads this, so neither this module nor ``runs`` loads torch, numba or numpy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from sharpness.problem import Problem
+from sharpness.simple.two_layer_relu.runs import Architecture, Run, Strict
+
+
+class Drawing(Strict):
+    """A figure: its heading and what it shows."""
+
+    title: str
+    caption: str
+
+
+class Row(Strict):
+    """A row of the paper's Table 1: do all flattest solutions generalize, and does 1-SAM?"""
+
+    flattest: bool
+    sam: bool
+
+
+class Catalogue(Strict):
+    """The whole file.
+
+    Attributes:
+        table1: the paper's Table 1 by architecture.
+        figures: by id.
+        runs: in the file's order.
+    """
+
+    table1: dict[Architecture, Row]
+    figures: dict[str, Drawing]
+    runs: tuple[Run, ...]
+
+    def shown(self, figure: str) -> tuple[Run, ...]:
+        """The runs of a figure by panel."""
+        return tuple(sorted((r for r in self.runs if r.figure == figure), key=lambda r: r.panel))
+
+
+def load_catalogue(path: str | Path) -> Catalogue:
+    """The experiments of a file.
+
+    Raises:
+        Problem: naming the file, the run and the key.
+    """
+    try:
+        entries = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise Problem(f"{path}: not YAML: {' '.join(str(error).split())}") from error
+    try:
+        catalogue = Catalogue.model_validate(entries)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise Problem(f"{path}: {_place(entries, first['loc'])}{first['msg']}") from error
+    _check(path, catalogue)
+    return catalogue
+
+
+def architectures(runs: Iterable[Run]) -> dict[str, tuple[Run, ...]]:
+    """The runs grouped by architecture, in their order."""
+    groups: dict[str, tuple[Run, ...]] = {}
+    for run in runs:
+        groups[run.architecture] = (*groups.get(run.architecture, ()), run)
+    return groups
+
+
+def _place(entries: Any, location: tuple[int | str, ...]) -> str:
+    """Where in the file: runs by their id rather than their number."""
+    parts = list(map(str, location))
+    if len(location) > 1 and location[0] == "runs":
+        entry = entries["runs"][location[1]]
+        name = entry.get("id") if isinstance(entry, dict) else None
+        parts = [f"run {name or location[1]}", *parts[2:]]
+    return "".join(f"{part}: " for part in (parts[0], ".".join(parts[1:])) if part) if parts else ""
+
+
+def _check(path: str | Path, catalogue: Catalogue) -> None:
+    """What no single entry can know."""
+    ids, panels = set(), set()
+    for run in catalogue.runs:
+        if run.id in ids:
+            raise Problem(f"{path}: run {run.id}: id: it is used twice; rename one of the two runs")
+        ids.add(run.id)
+        if run.figure is None:
+            continue
+        if run.figure not in catalogue.figures:
+            raise Problem(f"{path}: run {run.id}: figure: {run.figure!r} is not under figures")
+        if (run.figure, run.panel) in panels:
+            raise Problem(f"{path}: run {run.id}: panel: {run.figure} has two of {run.panel!r}")
+        panels.add((run.figure, run.panel))

@@ -1,0 +1,150 @@
+"""An entry of the study's catalogue: one way to train one architecture, and for how long."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
+
+from sharpness.problem import Problem
+
+REVISION = 1
+"""To be raised with every change that makes a solution or its measures another one."""
+
+Architecture = Literal["no-bias", "bias", "softplus", "layernorm", "batchnorm", "three-layer"]
+
+TITLES: dict[str, str] = {
+    "no-bias": "ReLU without bias",
+    "bias": "ReLU with bias",
+    "softplus": "Softplus with bias",
+    "layernorm": "simplified LayerNorm",
+    "batchnorm": "simplified BatchNorm",
+    "three-layer": "three layers with bias",
+}
+"""What each architecture is called in print."""
+
+
+class Strict(BaseModel):
+    """Closed to unknown keys, never changed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class TaskEntry(Strict):
+    """What is learned: ``parity`` or ``ball``, in d dimensions from n examples."""
+
+    name: Literal["parity", "ball"] = "parity"
+    d: Annotated[int, Field(ge=2)] = 30
+    n: PositiveInt = 100
+
+
+class InitialEntry(Strict):
+    """The initial weights: torch's default, W1 and b1 times a factor; g of BatchNorm."""
+
+    first_layer_scale: PositiveFloat = 1.0
+    gain: PositiveFloat = 1.0
+
+
+class PhaseEntry(Strict):
+    """One phase of a training; what the keys mean stands in ``phases.Phase``."""
+
+    learning_rate: PositiveFloat
+    epochs: PositiveInt
+    rho: NonNegativeFloat = 0.0
+    batch: NonNegativeInt = 1
+    weight_decay: NonNegativeFloat = 0.0
+    noise: NonNegativeFloat = 0.0
+    norm: PositiveFloat | None = None
+
+
+Phases = Annotated[tuple[PhaseEntry, ...], Field(min_length=1)]
+
+
+class Schedules(Strict):
+    """How long a run trains: here by default, and in the paper (or, of our own runs, at length)."""
+
+    default: Phases
+    published: Phases
+
+
+class Run(Strict):
+    """One way to train one architecture, repeated over seeds.
+
+    Attributes:
+        id: its name in every file.
+        figure: the figure that shows its curve; none for runs that only enter the pool.
+        panel: its letter there.
+        title: what the panel is called.
+        architecture: which network.
+        width: hidden units m.
+        task: what it learns.
+        loss: "mse" or "logistic".
+        smoothing: p of the logistic loss.
+        init: the initial weights.
+        seeds: of data, initial weights and training.
+        role: which kind of optimiser.
+        claim: what the paper says of it, where it says anything.
+        ours: whether it is an addition, which the paper does not have.
+        schedules: its phases, by name.
+    """
+
+    id: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
+    figure: str | None = None
+    panel: str = ""
+    title: str
+    architecture: Architecture
+    width: PositiveInt = 500
+    task: TaskEntry = TaskEntry()
+    loss: Literal["mse", "logistic"] = "mse"
+    smoothing: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
+    init: InitialEntry = InitialEntry()
+    seeds: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)] = (1, 2, 3)
+    role: Literal["sam", "baseline", "label-noise", "sgd"]
+    claim: str = ""
+    ours: bool = False
+    schedules: Schedules
+
+    def phases(self, schedule: str) -> tuple[PhaseEntry, ...]:
+        """Its phases by a schedule.
+
+        Raises:
+            Problem: there is no such schedule.
+        """
+        if schedule not in Schedules.model_fields:
+            raise Problem(f"schedule {schedule!r} is unknown; one of default, published")
+        return getattr(self.schedules, schedule)
+
+    def epochs(self, schedule: str) -> int:
+        """How many epochs it trains by a schedule."""
+        return sum(phase.epochs for phase in self.phases(schedule))
+
+    def reduced(self, schedule: str) -> bool:
+        """Whether the paper has this run and the schedule differs from the paper's."""
+        return not self.ours and self.phases(schedule) != self.schedules.published
+
+    @property
+    def pool(self) -> bool:
+        """Whether it is compared with the other runs of its architecture: parity by mse."""
+        return (self.task.name, self.loss) == ("parity", "mse")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError("seeds: one is there twice")
+        if self.smoothing and self.loss != "logistic":
+            raise ValueError("smoothing: only the logistic loss has it")
+        if bool(self.figure) != bool(self.panel):
+            raise ValueError("figure and panel: set both or none")
+        written = (*self.schedules.default, *self.schedules.published)
+        if self.architecture != "layernorm" and any(phase.norm for phase in written):
+            raise ValueError("norm: only layernorm can keep one")
+        return self
