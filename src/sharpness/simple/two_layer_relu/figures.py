@@ -22,6 +22,9 @@ POOL = "wenpool"
 NEURONS = "wen2"
 """The figure that shows the neurons beside the curves."""
 
+ENTRY = 1.2
+"""Inches that an entry of a legend takes, on average."""
+
 
 def compose(figure: str, files: Files) -> Figure:
     """A figure as matplotlib's object, in whatever style is set.
@@ -68,7 +71,8 @@ def _curves(figure: str, catalogue: Catalogue, files: Files) -> Figure:
         handles.append(Line2D([], [], label="least trace of an interpolator", **LEAST))
     if solutions["active_bound"][solutions["run"].isin(shown["run"])].notna().any():
         handles.append(Line2D([], [], label="least with as many active neurons", **ACTIVE))
-    canvas.legend(handles=handles, loc="outside lower center", ncols=len(handles))
+    across = len(handles) if len(handles) * ENTRY <= canvas.get_figwidth() else 3
+    canvas.legend(handles=handles, loc="outside lower center", ncols=across)
     return canvas
 
 

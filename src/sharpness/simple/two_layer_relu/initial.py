@@ -6,6 +6,9 @@ import numpy as np
 
 from sharpness.simple.two_layer_relu.modules import NAMES, Weights
 
+TAG = 1000
+"""Tells the draws of the weights from those of the data, which the same seed may determine."""
+
 
 def initial(
     architecture: str,
@@ -39,7 +42,7 @@ def initial(
             continue
         first = name in ("W1", "b1")
         bound = (d if first else width) ** -0.5
-        rng = np.random.default_rng([seed, ("W1", "b1", "W2", "W3").index(name)])
+        rng = np.random.default_rng([TAG + seed, ("W1", "b1", "W2", "W3").index(name)])
         draws = rng.uniform(-bound, bound, size=shapes[name])
         weights[name] = (draws * (first_layer_scale if first else 1.0)).astype(np.float32)
     return weights

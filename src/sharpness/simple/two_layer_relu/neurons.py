@@ -44,4 +44,4 @@ def draw_neurons(above: Axes, below: Axes, W1: npt.NDArray[np.floating]) -> None
     colours = [COLOURS[3] if place <= 2 else COLOURS[0] for place in places]
     below.bar(places, norms, color=colours, width=0.75)
     below.set_xlabel("input", labelpad=2)
-    below.set_ylabel("norm of its column of W1", labelpad=2)
+    below.set_ylabel("column norm of W1", labelpad=2)

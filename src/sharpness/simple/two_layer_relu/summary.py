@@ -69,12 +69,12 @@ def _correlations(catalogue: Catalogue, solutions: pd.DataFrame) -> Iterator[Fin
 
 
 def _by_seed(pool: pd.DataFrame, measure: str) -> str:
-    """τ over the runs of each seed alone, which share their data and their initial weights."""
+    """τ over the runs of each seed alone, which share data and initial weights; "" if too few."""
     taus = [
         kendall(rows[measure], rows["test_error"], resamples=0, test=False).tau
         for _, rows in pool.groupby("seed")
     ]
-    return f"within each seed {', '.join(map(format_tau, taus))}"
+    return f"within each seed {', '.join(map(format_tau, taus))}" if np.isfinite(taus).all() else ""
 
 
 def _worded(measure: str) -> str:

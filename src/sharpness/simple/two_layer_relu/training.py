@@ -26,9 +26,6 @@ from sharpness.simple.two_layer_relu.traces import outputs, trace
 ORDERS = 7
 """Tells the seeds of orders and label noise from those of the data and the initial weights."""
 
-WEIGHTS = 1000
-"""Added to the seed of the initial weights, whose bits would else be those of the data."""
-
 _LONG = 2500  # epochs of a stretch that is worth a line
 _PIECES = 8  # of the test inputs, whose activations then stay in the cache: three times as fast
 
@@ -90,7 +87,7 @@ class Training:
     def initial(self) -> Weights:
         """The weights that it begins with."""
         run, factors = self.run, self.run.init.model_dump()
-        return initial(run.architecture, run.task.d, run.width, self.seed + WEIGHTS, **factors)
+        return initial(run.architecture, run.task.d, run.width, self.seed, **factors)
 
     def _continued(self, progress: Progress, stretch: Stretch) -> Progress:
         """After another stretch; with a result that says so if the weights are not finite then."""
