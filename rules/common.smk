@@ -30,12 +30,20 @@ STUDIES = {
     if name in settings.studies
 }
 if "two_layer_relu" in STUDIES:
-    drawn = settings.simple.two_layer_relu.catalogue.figures
+    drawn = settings.simple.two_layer_relu.catalogue.drawn
     STUDIES["two_layer_relu"] = STUDIES["two_layer_relu"].model_copy(update={"figures": drawn})
 STUDY_FIGURES = {figure: name for name, study in STUDIES.items() for figure in study.figures}
 SMALL_JOBS = {tuple(map(str, job[:4])): job.models for job in settings.simple.small_networks.jobs()}
+STUDIED_DATA = sorted({DATA_OF[job[0]] for job in SMALL_JOBS if "small_networks" in STUDIES})
 TWO_LAYER_JOBS = settings.simple.two_layer_relu.jobs
-MEASURES = ["average", "worst", "ball", "objective", "measure", "noise", "definition"]
+MEASURES = [
+    *("average", "ball", "batches", "definition", "estimate", "measure"),
+    *("noise", "objective", "tasks", "worst"),
+]
+SHOWING = [
+    *("definition", "kendall", "simple/findings", "simple/showing", "tables/formats"),
+    *("figures/axes", "figures/codings", "figures/saving", "figures/style", "figures/title"),
+]
 READING = ["correlation", "definition"]
 REPORTING = ["kendall", "published", "data/places", "figures/quantities"]
 LOCATING = [
@@ -202,10 +210,9 @@ def files_of(study):
         seeds = settings.simple.diagonal.seeds
         return {"networks": [f"{home}/networks-{seed}.csv" for seed in seeds]}
     if study == "small_networks":
-        networks = dict.fromkeys(job[0] for job in SMALL_JOBS)
         return {
             "models": [f"{home}/{job[0]}/{'-'.join(job[1:])}.csv" for job in SMALL_JOBS],
-            "records": [f"<results>/data/{DATA_OF[network]}.json" for network in networks],
+            "records": [f"<results>/data/{name}.json" for name in STUDIED_DATA],
         }
     stems = [f"{home}/{architecture}-{seed}" for architecture, seed in TWO_LAYER_JOBS]
     return {
@@ -234,9 +241,12 @@ def title_of_study_figure(wildcards):
 def study_note(study):
     """What a study's numbers are not; empty where they are of the paper's own size."""
     if study == "two_layer_relu" and settings.simple.two_layer_relu.schedule == "default":
-        return "reduced schedule"
+        return "reduced schedules"
     if study != "small_networks" or settings.scale == "paper":
         return ""
-    networks = settings.simple.small_networks.networks.values()
-    most = max(p.models for network in networks for p in network.procedures.values())
-    return f"{settings.scale}: at most {most} models a pool, trained on part of the data"
+    parts = []
+    for name, network in settings.simple.small_networks.networks.items():
+        most = max(procedure.models for procedure in network.procedures.values())
+        data = f" on {network.examples} examples" if network.examples else ""
+        parts.append(f"{most} {name}{data}")
+    return f"{settings.scale}: {', '.join(parts)}" if parts else ""

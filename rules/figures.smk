@@ -58,7 +58,10 @@ rule report:
         compared=PUBLISHED,
         taken=[name for name in PUBLISHED if settings.pools[name].errors == "published"],
         tables=TABLES,
-        records=sorted({path for pool in settings.pools for path in records_of(pool).values()}),
+        records=sorted(
+            {path for pool in settings.pools for path in records_of(pool).values()}
+            | {f"{settings.home}/data/{name}.json" for name in STUDIED_DATA}
+        ),
         studies={name: study.model_dump() for name, study in STUDIES.items()},
         study_notes={name: study_note(name) for name in STUDIES},
         entries=[CATALOGUE[figure].model_dump() for figure in FIGURES],

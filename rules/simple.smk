@@ -50,7 +50,9 @@ rule diagonal_networks:
             "simple/diagonal/quantities",
             "simple/diagonal/pool",
             "simple/diagonal/rows",
+            "batches",
             "hessian",
+            "objective",
         ),
     script:
         "../scripts/diagonal.py"
@@ -81,6 +83,7 @@ rule small_networks_pool:
             wildcards.network
         ].examples,
         revision=SMALL_NETWORKS_REVISION,
+        state=f"{settings.home}/simple/small_networks/state",
     script:
         "../scripts/small_networks.py"
 
@@ -133,9 +136,7 @@ rule study_summary:
         runtime=10,
         gpu=0,
     params:
-        code=lambda wildcards: code_of(
-            "study_summary", f"simple/{wildcards.study}", "simple/findings", "kendall"
-        ),
+        code=lambda wildcards: code_of("study_summary", f"simple/{wildcards.study}", *SHOWING),
     script:
         "../scripts/study_summary.py"
 
@@ -161,14 +162,7 @@ rule study_figure:
         title=title_of_study_figure,
         note=lambda wildcards: study_note(STUDY_FIGURES[wildcards.figure]),
         code=lambda wildcards: code_of(
-            "study_figure",
-            f"simple/{STUDY_FIGURES[wildcards.figure]}",
-            "figures/axes",
-            "figures/codings",
-            "figures/saving",
-            "figures/style",
-            "figures/title",
-            "kendall",
+            "study_figure", f"simple/{STUDY_FIGURES[wildcards.figure]}", *SHOWING
         ),
     script:
         "../scripts/study_figure.py"

@@ -14,5 +14,6 @@ with job(snakemake.log[0]):
         int(snakemake.wildcards.base),
         snakemake.params.models,
         snakemake.params.examples,
+        snakemake.params.state,
     )
     write_csv(snakemake.output[0], found, COLUMNS)

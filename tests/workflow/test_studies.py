@@ -34,7 +34,6 @@ def runs() -> str:
     """A few runs of the table, of narrow networks and some epochs."""
     table = yaml.safe_load((ROOT / "resources" / "two_layer_relu.yaml").read_text())
     table["runs"] = [run for run in table["runs"] if run["id"] in KEPT]
-    table["figures"] = {name: table["figures"][name] for name in ("wen1", "wen4", "wenpool")}
     for run in table["runs"]:
         run |= {"width": 30, "seeds": [1, 2]}
         for phase in run["schedules"]["default"]:
@@ -90,10 +89,11 @@ def test_a_second_run_has_nothing_to_do(studied: Workspace) -> None:
 
 def test_a_switch_trains_its_own_procedure_alone(studied: Workspace, tmp_path: Path) -> None:
     copy = studied.copied(tmp_path / "copy")
-    path = ("simple", "small_networks", "networks", "fcnn", "procedures", "text", "switches")
-    copy.change(*path, value={"standardised_label": False})
+    path = ("simple", "small_networks", "networks", "fcnn", "procedures", "raw")
+    raw = {"preset": "text", "models": 2, "switches": {"standardised_label": False}}
+    copy.change(*path, value=raw)
     planned = jobs(copy.run(*STUDIES, "--dry-run"))
-    assert planned["small_networks_pool"] == 2  # the two jobs of "text"
+    assert planned["small_networks_pool"] == 1
     assert not {"dataset", "diagonal_networks", "two_layer_solutions"} & planned.keys()
 
 
@@ -147,8 +147,8 @@ def test_the_report_shows_them(studied: Workspace, tmp_path: Path) -> None:
     for words in (
         "Diagonal linear networks (Figure 7, Sec. 5.2)",
         'id="wenpool"',
-        "reduced schedule",
-        "tiny: at most 4 models a pool",
+        "reduced schedules",
+        "tiny: 4 fcnn on 200 examples, 2 lenet, 2 gat",
     ):
         assert words in page
 
@@ -157,16 +157,25 @@ def test_the_report_shows_them(studied: Workspace, tmp_path: Path) -> None:
     ("path", "value", "words"),
     [
         (("studies",), ["linear", "quadratic"], "studies.1: 'quadratic'"),
-        (("simple", "two_layer_relu", "runs"), "none.yaml", "none.yaml"),
+        (
+            ("simple", "two_layer_relu", "runs"),
+            "none.yaml",
+            "simple.two_layer_relu.runs: none.yaml: ",
+        ),
         (
             ("simple", "small_networks", "networks", "gat", "examples"),
             5,
             "networks.gat.examples: a graph is always whole",
         ),
         (
-            ("simple", "small_networks", "networks", "fcnn", "procedures", "text", "switches"),
-            {"minibatch": False},
+            ("simple", "small_networks", "networks", "fcnn", "procedures", "mine"),
+            {"preset": "text", "switches": {"minibatch": False}},
             "did you mean 'minibatches'?",
+        ),
+        (
+            ("simple", "small_networks", "networks", "fcnn", "procedures", "text", "switches"),
+            {"rho": 0.5},
+            "give another procedure another name",
         ),
     ],
 )

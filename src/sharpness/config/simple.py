@@ -1,4 +1,4 @@
-"""The small studies, each at its paper's own size unless the configuration says otherwise."""
+"""The small studies."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Job(NamedTuple):
 
 
 class SmallNetworks(Settings):
-    """Hammoud et al. (2023): pools that differ by their seeds alone, three bases of seeds."""
+    """Hammoud et al. (2023): pools of models that differ by their seeds alone."""
 
     bases: Seeds = Field(default=[0])
     networks: dict[Literal["fcnn", "lenet", "gat"], SmallNetwork] = Field(default={})
@@ -71,6 +71,11 @@ class SmallNetworks(Settings):
             if network == "gat" and settings.examples is not None:
                 raise ValueError("networks.gat.examples: a graph is always whole; remove it")
             for name, procedure in settings.procedures.items():
+                if name in ("text", "code") and (procedure.preset != name or procedure.switches):
+                    raise ValueError(
+                        f"networks.{network}.procedures.{name}: this name means the preset of "
+                        "this name as it is; give another procedure another name"
+                    )
                 try:
                     procedure_of(network, procedure.preset, procedure.switches)
                 except Problem as problem:

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
+from sharpness.files import digest, read_json, write_json
 from sharpness.machine import compute_device
 from sharpness.simple.small_networks.data import read
-from sharpness.simple.small_networks.procedures import procedure_of
+from sharpness.simple.small_networks.procedures import REVISION, procedure_of
+
+ALONE = ("lenet",)
+"""Networks of which each model is trained by itself; those of others share their steps."""
 
 
 def rows(
@@ -20,6 +26,7 @@ def rows(
     base: int,
     models: Sequence[int],
     examples: int | None,
+    state: str | Path,
 ) -> Iterator[dict[str, Any]]:
     """A row for each model; none where the data are missing, whose record says why.
 
@@ -31,13 +38,23 @@ def rows(
         base: of the seeds.
         models: their numbers.
         examples: how many of the training examples are used; None is all.
+        state: folder of what is finished, a file for the models that are trained together.
     """
     if record["status"] != "present":
         print(f"{record['title']} is missing, no model is trained", file=sys.stderr)
         return
     compute_device("cpu")
-    data = read(network, record, examples)
-    measured = import_module(f"sharpness.simple.small_networks.{network}.pool").measured
+    data = cache(lambda: read(network, record, examples))
     chosen = procedure_of(network, "text", switches)
-    for row in measured(data, chosen, base, models):
-        yield {"network": network, "procedure": procedure, "base": base, **row}
+    for together in [[model] for model in models] if network in ALONE else [list(models)]:
+        identity = {
+            **{"network": network, "switches": dict(switches), "base": base, "models": together},
+            **{"examples": examples, "revision": REVISION},
+            "data": [file["sha256"] for file in record["files"]],
+        }
+        path = Path(state) / f"{network}-{digest(identity)}.json"
+        if not path.exists():
+            measured = import_module(f"sharpness.simple.small_networks.{network}.pool").measured
+            write_json(path, list(measured(data(), chosen, base, together)))
+        for row in read_json(path):
+            yield {"network": network, "procedure": procedure, "base": base, **row}

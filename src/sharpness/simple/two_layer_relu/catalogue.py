@@ -13,14 +13,11 @@ import yaml
 from pydantic import ValidationError
 
 from sharpness.problem import Problem
+from sharpness.simple.studies import Drawing
 from sharpness.simple.two_layer_relu.runs import Architecture, Run, Strict
 
-
-class Drawing(Strict):
-    """A figure: its heading and what it shows."""
-
-    title: str
-    caption: str
+POOL = "wenpool"
+"""The figure that is ours: test error against the trace, of all runs that are compared."""
 
 
 class Row(Strict):
@@ -43,6 +40,13 @@ class Catalogue(Strict):
     figures: dict[str, Drawing]
     runs: tuple[Run, ...]
 
+    @property
+    def drawn(self) -> dict[str, Drawing]:
+        """The figures that have something to show."""
+        pooled = any(run.pool for run in self.runs)
+        shown = {run.figure for run in self.runs} | ({POOL} if pooled else set())
+        return {name: figure for name, figure in self.figures.items() if name in shown}
+
     def shown(self, figure: str) -> tuple[Run, ...]:
         """The runs of a figure by panel."""
         return tuple(sorted((r for r in self.runs if r.figure == figure), key=lambda r: r.panel))
@@ -56,6 +60,10 @@ def load_catalogue(path: str | Path) -> Catalogue:
     """
     try:
         entries = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise Problem(f"{path}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise Problem(f"{path}: is no text ({error})") from error
     except yaml.YAMLError as error:
         raise Problem(f"{path}: not YAML: {' '.join(str(error).split())}") from error
     try:

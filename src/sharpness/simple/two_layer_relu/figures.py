@@ -10,14 +10,16 @@ from matplotlib.lines import Line2D
 
 from sharpness.figures.codings import COLOURS
 from sharpness.problem import Problem
-from sharpness.simple.two_layer_relu.catalogue import Catalogue, architectures, load_catalogue
+from sharpness.simple.two_layer_relu.catalogue import (
+    POOL,
+    Catalogue,
+    architectures,
+    load_catalogue,
+)
 from sharpness.simple.two_layer_relu.curves import ACTIVE, FITTED, LEAST, draw_curves, share_traces
 from sharpness.simple.two_layer_relu.neurons import draw_neurons, first_layer
 from sharpness.simple.two_layer_relu.reading import Files, in_pool, read
 from sharpness.simple.two_layer_relu.scatter import draw_solutions, legend_handles
-
-POOL = "wenpool"
-"""The figure that is ours: test error against the trace."""
 
 NEURONS = "wen2"
 """The figure that shows the neurons beside the curves."""
@@ -38,8 +40,8 @@ def compose(figure: str, files: Files) -> Figure:
         Problem: the catalogue has no such figure, or a file is missing.
     """
     catalogue = load_catalogue(files["catalogue"])
-    if figure not in catalogue.figures:
-        raise Problem(f"figure {figure!r} is unknown; one of {', '.join(catalogue.figures)}")
+    if figure not in catalogue.drawn:
+        raise Problem(f"figure {figure!r} is unknown; one of {', '.join(catalogue.drawn)}")
     if figure == POOL:
         return _pools(catalogue, files)
     return _curves(figure, catalogue, files)
@@ -68,7 +70,7 @@ def _curves(figure: str, catalogue: Catalogue, files: Files) -> Figure:
     if not np.allclose(shown["trace"], shown["gauss_newton"]):
         handles.append(Line2D([], [], color="k", label="without the residuals' part", **FITTED))
     if any(run.pool and run.architecture in catalogue.table1 for run in runs):
-        handles.append(Line2D([], [], label="least trace of an interpolator", **LEAST))
+        handles.append(Line2D([], [], label="least trace known", **LEAST))
     if solutions["active_bound"][solutions["run"].isin(shown["run"])].notna().any():
         handles.append(Line2D([], [], label="least with as many active neurons", **ACTIVE))
     across = len(handles) if len(handles) * ENTRY <= canvas.get_figwidth() else 3

@@ -46,10 +46,12 @@ def in_pool(solutions: pd.DataFrame, runs: Iterable[Run]) -> pd.DataFrame:
 
 
 def length(run: Run, solutions: pd.DataFrame) -> str:
-    """How long a run trained: ``4,000 of 100,000 epochs``; nothing if it did not."""
+    """How a run trained: ``4,000 of 100,000 epochs``, and whether only by the paper's settings."""
     rows = of_run(solutions, run)
     if rows.empty:
         return ""
     schedule = rows["schedule"].iloc[0]
-    whole = f" of {run.epochs('published'):,}" if run.reduced(schedule) else ""
-    return f"{run.epochs(schedule):,}{whole} epochs"
+    if not run.reduced(schedule):
+        return f"{run.epochs(schedule):,} epochs"
+    other = "" if run.shortened(schedule) else ", partly other settings"
+    return f"{run.epochs(schedule):,} of {run.epochs('published'):,} epochs{other}"

@@ -131,6 +131,13 @@ class Run(Strict):
         """Whether the paper has this run and the schedule differs from the paper's."""
         return not self.ours and self.phases(schedule) != self.schedules.published
 
+    def shortened(self, schedule: str) -> bool:
+        """Whether every phase has the settings of one of the paper's, whatever its length."""
+        published = [phase.model_copy(update={"epochs": 1}) for phase in self.schedules.published]
+        return all(
+            phase.model_copy(update={"epochs": 1}) in published for phase in self.phases(schedule)
+        )
+
     @property
     def pool(self) -> bool:
         """Whether it is compared with the other runs of its architecture: parity by mse."""

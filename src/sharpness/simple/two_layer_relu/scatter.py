@@ -52,7 +52,7 @@ def draw_solutions(axes: Axes, architecture: str, pool: pd.DataFrame, built: pd.
 def legend_handles() -> list[Line2D]:
     """One handle for each kind of solution, and one for the least trace."""
     handles = [Line2D([], [], label=words, **_look(role)) for role, words in ROLES.items()]
-    return [*handles, Line2D([], [], label="least trace", **LEAST)]
+    return [*handles, Line2D([], [], label="least trace known", **LEAST)]
 
 
 def _look(role: str) -> Look:

@@ -92,7 +92,8 @@ def _of_run(run: Run, solutions: pd.DataFrame) -> Iterator[Finding]:
         return
     parity = run.task.name == "parity"
     errors = 1 - rows["test_error"] if parity else rows["test_error"]
-    seeds = f"seeds {listed(rows['seed'], 'd')}"
+    finite = rows["status"] == "ok"
+    seeds = f"seeds {listed(rows.loc[finite, 'seed'], 'd')}"
     figure = f"Figure {run.figure.removeprefix('wen')} ({run.panel}); " if run.figure else ""
     reasons = "; ".join(rows["reason"].dropna().unique())
     for quantity, values, form in (
@@ -103,7 +104,7 @@ def _of_run(run: Run, solutions: pd.DataFrame) -> Iterator[Finding]:
             quantity=quantity,
             setting=f"{run.id}: {TITLES[run.architecture]}, {run.title}",
             published=run.claim if quantity != "Tr ∇²L" else "",
-            value=f"{values.mean():{form}}" if values.notna().any() else NONE,
-            spread=f"{listed(values, form)} ({seeds})",
+            value=f"{values[finite].mean():{form}}" if finite.any() else NONE,
+            spread=f"{listed(values[finite], form)} ({seeds})" if finite.any() else "",
             note="; ".join(filter(None, (f"{figure}{length(run, solutions)}", reasons))),
         )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from pydantic import PositiveFloat
+
 from sharpness.simple.small_networks.stopping import StopRule
 
 STOPS = {
@@ -53,9 +55,9 @@ class Procedure:
     activated_output: bool = False
     initial_weights: Literal["xavier", "torch"] = "xavier"
     minibatches: bool = True
-    learning_rate: float = 0.014
+    learning_rate: PositiveFloat = 0.014
     stop: Literal["text", "code"] = "text"
-    rho: float = 0.025
+    rho: PositiveFloat = 0.025
     ascent: Literal["restarts", "single"] = "restarts"
     repaired_projection: bool = True
 

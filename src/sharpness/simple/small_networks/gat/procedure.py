@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from pydantic import PositiveFloat, PositiveInt
+
 from sharpness.simple.small_networks.stopping import StopRule
 
 STOPS = {
@@ -44,10 +46,10 @@ class Procedure:
     """
 
     features_normalised: bool = False
-    learning_rate: float = 0.236
+    learning_rate: PositiveFloat = 0.236
     stop: Literal["text", "code"] = "text"
-    rho: float = 0.02
-    restarts: int = 50
+    rho: PositiveFloat = 0.02
+    restarts: PositiveInt = 50
     duplicates: bool = True
     dropout_in_measure: bool = False
     objective: Literal["batch", "training set"] = "batch"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
+
 
 @dataclass(frozen=True)
 class Procedure:
@@ -47,16 +49,16 @@ class Procedure:
     """
 
     initialisation: Literal["xavier", "torch"] = "xavier"
-    learning_rate: float = 0.05
-    batch: int = 64
-    weight_decay: float = 0.0
-    threshold: float = 0.05
-    epochs: int = 10
+    learning_rate: PositiveFloat = 0.05
+    batch: PositiveInt = 64
+    weight_decay: NonNegativeFloat = 0.0
+    threshold: NonNegativeFloat = 0.05
+    epochs: PositiveInt = 10
     eval_after_first_epoch: bool = False
     mean_of_batch_means: bool = False
-    rho: float = 1e-4
-    restarts: int = 50
-    rounds: int = 5
+    rho: PositiveFloat = 1e-4
+    restarts: PositiveInt = 50
+    rounds: PositiveInt = 5
     whole_epochs: bool = False
     ascent_in_train_mode: bool = False
     centre_after_first_step: bool = False
