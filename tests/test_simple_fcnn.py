@@ -203,7 +203,7 @@ SWITCHED = [
 @pytest.mark.parametrize(("procedure", "switch"), SWITCHED, ids=lambda x: str(x)[:40])
 def test_each_switch_changes_the_measure(procedure: Procedure, switch: dict[str, Any]) -> None:
     def values(chosen: Procedure) -> list[float]:
-        return [float(row["sharpness"]) for row in measured(shells(), chosen, 0, [0, 1], False)]
+        return [float(row["sharpness"]) for row in measured(shells(), chosen, 0, [0, 1])]
 
     assert values(replace(procedure, **switch)) != pytest.approx(values(procedure), rel=1e-3)
 
