@@ -82,4 +82,4 @@ def _words(curve: pd.DataFrame) -> str:
     curve = curve.sort_values("scale")
     peak, (start, end) = curve.iloc[curve["sharpness"].argmax()], curve["sharpness"].iloc[[0, -1]]
     top = f"{peak['sharpness']:.3g} at scale {peak['scale']:.2g}"
-    return f"{start:.1e}, up to {top}, down to {end:.0e}"
+    return f"{start:.1e}, up to {top}, down to {end:.1g}"
