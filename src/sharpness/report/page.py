@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -15,6 +14,7 @@ from jinja2 import Environment, StrictUndefined
 from sharpness.figures.catalogue import Figure
 from sharpness.files import write_text
 from sharpness.report.agreement import accuracies, agreement
+from sharpness.report.images import embedded
 from sharpness.report.models import counts, effect_of_copies
 from sharpness.report.ranks import main_protocol, ranks
 from sharpness.report.studies import Studied, on_the_page
@@ -79,7 +79,7 @@ def write_report(
                 "number": figure.number,
                 "title": figure.title,
                 "caption": figure.caption,
-                "png": base64.b64encode(Path(png).read_bytes()).decode(),
+                "png": embedded(png),
             }
             for figure, png in figures
         ],

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sharpness.report.images import embedded
 from sharpness.simple.findings import Finding
 from sharpness.simple.studies import Study
 
@@ -42,7 +42,7 @@ def on_the_page(name: str, studied: Studied) -> dict[str, Any]:
                 "id": figure,
                 "title": drawing.title,
                 "caption": drawing.caption,
-                "png": base64.b64encode(Path(studied.drawings[figure]).read_bytes()).decode(),
+                "png": embedded(studied.drawings[figure]),
             }
             for figure, drawing in studied.study.figures.items()
         ],

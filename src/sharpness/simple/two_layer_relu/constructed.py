@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from sharpness.simple.two_layer_relu.constructions import exclusive_or, generalising, memorising
-from sharpness.simple.two_layer_relu.losses import test_error
 from sharpness.simple.two_layer_relu.measures import measured
 from sharpness.simple.two_layer_relu.solution import Solution, bounds
-from sharpness.simple.two_layer_relu.traces import outputs
 from sharpness.simple.two_layer_relu.training import Training
 
 CONSTRUCTIONS = {
@@ -30,16 +27,11 @@ def constructed(training: Training) -> Iterator[Solution]:
     run, task, loss = training.run, training.task, training.loss
     for build in CONSTRUCTIONS.get(run.architecture, ()):
         weights = build(run.architecture, task)
-        f = outputs(run.architecture, weights, task.inputs, task.inputs)
-        fresh = outputs(run.architecture, weights, task.test_inputs, task.inputs)
-        seen = replace(task, test_inputs=task.inputs, test_targets=task.targets)
         name = f"{run.architecture}-{build.__name__.replace('_', '-')}"
         row = {
             **{"architecture": run.architecture, "run": name, "role": "construction"},
             **{"seed": training.seed, "task": task.name, "loss": loss.kind, "status": "ok"},
-            "train_loss": loss.value(f, task.targets),
-            "train_error": test_error(seen, f),
-            "test_error": test_error(task, fresh),
+            **training.errors(weights),
             **bounds(run, weights, task),
             **measured(run.architecture, weights, task, loss),
         }

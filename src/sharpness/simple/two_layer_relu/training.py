@@ -89,6 +89,19 @@ class Training:
         run, factors = self.run, self.run.init.model_dump()
         return initial(run.architecture, run.task.d, run.width, self.seed, **factors)
 
+    def errors(self, weights: Weights) -> dict[str, float]:
+        """The loss and the error on the training examples, and the error on fresh ones."""
+        task, architecture = self.task, self.run.architecture
+        f = outputs(architecture, weights, task.inputs, task.inputs)
+        pieces = np.array_split(task.test_inputs, _PIECES)
+        fresh = [outputs(architecture, weights, piece, task.inputs) for piece in pieces]
+        seen = replace(task, test_inputs=task.inputs, test_targets=task.targets)
+        return {
+            "train_loss": self.loss.value(f, task.targets),
+            "train_error": test_error(seen, f),
+            "test_error": test_error(task, np.concatenate(fresh)),
+        }
+
     def _continued(self, progress: Progress, stretch: Stretch) -> Progress:
         """After another stretch; with a result that says so if the weights are not finite then."""
         # In their order, whatever a file made of it: the kernels' sums are in this order.
@@ -106,15 +119,9 @@ class Training:
         """A point of the curve, in float64."""
         weights = {name: value.astype(np.float64) for name, value in weights.items()}
         task, architecture = self.task, self.run.architecture
-        f = outputs(architecture, weights, task.inputs, task.inputs)
-        pieces = np.array_split(task.test_inputs, _PIECES)
-        fresh = [outputs(architecture, weights, piece, task.inputs) for piece in pieces]
-        seen = replace(task, test_inputs=task.inputs, test_targets=task.targets)
         return {
             "epoch": epoch,
-            "train_loss": self.loss.value(f, task.targets),
-            "train_error": test_error(seen, f),
-            "test_error": test_error(task, np.concatenate(fresh)),
+            **self.errors(weights),
             "trace": trace(architecture, weights, task, self.loss),
             "gauss_newton": gauss_newton(architecture, weights, task, self.loss),
         }

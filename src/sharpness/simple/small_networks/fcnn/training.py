@@ -12,6 +12,7 @@ from sharpness.simple.small_networks.ascent import Weights, descended, loss_and_
 from sharpness.simple.small_networks.fcnn.network import mean_squared_error
 from sharpness.simple.small_networks.fcnn.procedure import STOPS, Procedure
 from sharpness.simple.small_networks.fcnn.task import Task
+from sharpness.simple.small_networks.stacks import train_stack
 
 
 def train(
@@ -28,18 +29,11 @@ def train(
     Returns:
         The weights after, and the number of epochs of each model.
     """
-    weights = {name: w.clone() for name, w in weights.items()}
-    losses: list[list[float]] = [[] for _ in generators]
-    active = list(range(len(losses)))
-    while active:
-        part = {name: w[active] for name, w in weights.items()}
-        part, sums = _epoch(task, procedure, part, [generators[i] for i in active])
-        for name, w in part.items():
-            weights[name][active] = w
-        for i, loss in zip(active, sums, strict=True):
-            losses[i].append(loss)
-        active = [i for i in active if not STOPS[procedure.stop].stops(losses[i])]
-    return weights, [len(history) for history in losses]
+
+    def epoch(part: Weights, models: list[int]) -> tuple[Weights, list[float]]:
+        return _epoch(task, procedure, part, [generators[i] for i in models])
+
+    return train_stack(weights, len(generators), STOPS[procedure.stop], epoch)
 
 
 def _epoch(

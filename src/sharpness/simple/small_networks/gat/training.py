@@ -13,6 +13,7 @@ from sharpness.simple.small_networks.gat.dropout import Dropout
 from sharpness.simple.small_networks.gat.field import Field
 from sharpness.simple.small_networks.gat.network import cross_entropy
 from sharpness.simple.small_networks.gat.procedure import STOPS, Procedure
+from sharpness.simple.small_networks.stacks import train_stack
 
 Streams = Sequence[np.random.Generator]
 
@@ -32,19 +33,12 @@ def train(
     Returns:
         The weights after, and the number of epochs of each model.
     """
-    weights = {name: w.clone() for name, w in weights.items()}
-    losses: list[list[float]] = [[] for _ in orders]
-    active = list(range(len(losses)))
-    while active:
-        part = {name: w[active] for name, w in weights.items()}
-        streams = [orders[i] for i in active], [drops[i] for i in active]
-        part, sums = _epoch(field, procedure.learning_rate, part, *streams)
-        for name, w in part.items():
-            weights[name][active] = w
-        for i, loss in zip(active, sums, strict=True):
-            losses[i].append(loss)
-        active = [i for i in active if not STOPS[procedure.stop].stops(losses[i])]
-    return weights, [len(history) for history in losses]
+
+    def one(part: Weights, models: list[int]) -> tuple[Weights, list[float]]:
+        streams = [orders[i] for i in models], [drops[i] for i in models]
+        return _epoch(field, procedure.learning_rate, part, *streams)
+
+    return train_stack(weights, len(orders), STOPS[procedure.stop], one)
 
 
 def _epoch(
