@@ -17,6 +17,7 @@ from sharpness.simple.two_layer_relu.initial import initial
 from sharpness.simple.two_layer_relu.losses import Loss
 from sharpness.simple.two_layer_relu.modules import EPSILON, NAMES, TwoLayer, Weights
 from sharpness.simple.two_layer_relu.phases import Phase
+from sharpness.simple.two_layer_relu.visits import Visits
 
 MODULES = {"layernorm": layernorm, "batchnorm": batchnorm}
 ARCHITECTURES = pytest.mark.parametrize("architecture", MODULES)
@@ -54,7 +55,7 @@ def trained(
     orders = visits() if orders is None else orders
     noise = np.broadcast_to(np.asarray(noise, precision), orders.shape)
     X, y = task.inputs.astype(precision), task.targets.astype(precision)
-    MODULES[architecture].advance(architecture, weights, X, y, loss, phase, orders, noise)
+    MODULES[architecture].advance(architecture, weights, Visits(X, y, loss, phase, orders, noise))
     return weights
 
 

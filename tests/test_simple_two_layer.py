@@ -17,7 +17,7 @@ from torch.func import functional_call
 from torch.nn.functional import logsigmoid
 
 from sharpness.problem import Problem
-from sharpness.simple.two_layer_relu import batches, losses, plain
+from sharpness.simple.two_layer_relu import gradients, losses, plain
 from sharpness.simple.two_layer_relu.algorithms import TRAINERS, advance
 from sharpness.simple.two_layer_relu.data import TASKS, Task, ball, parity
 from sharpness.simple.two_layer_relu.initial import initial
@@ -25,6 +25,7 @@ from sharpness.simple.two_layer_relu.losses import Loss
 from sharpness.simple.two_layer_relu.modules import NAMES, TwoLayer, Weights
 from sharpness.simple.two_layer_relu.phases import Phase
 from sharpness.simple.two_layer_relu.traces import outputs, trace
+from sharpness.simple.two_layer_relu.visits import Visits
 
 MINE = ("no-bias", "bias", "softplus", "three-layer")
 MSE, LOGISTIC = Loss("mse"), Loss("logistic", smoothing=0.2)
@@ -204,7 +205,7 @@ def test_steps_are_those_of_autograd(architecture: str, phase: Phase, loss: Loss
     expected = trained_by_autograd(architecture, weights, task, loss, phase, orders, noise)
     start = {name: w.copy() for name, w in weights.items()}
     X, y = task.inputs, task.targets
-    module_of(architecture).advance(architecture, weights, X, y, loss, phase, orders, noise)
+    module_of(architecture).advance(architecture, weights, Visits(X, y, loss, phase, orders, noise))
     # Softplus is computed by a series.
     tolerance = 1e-7 if architecture == "softplus" and phase.batch == 1 else 1e-12
     for name in weights:
@@ -247,15 +248,17 @@ def test_a_run_continues_from_its_weights(architecture: str, batch: int) -> None
     orders, noise = visits(7, 4), np.zeros((4, 7))
     whole, parts = network(architecture), network(architecture)
     given_, run = (task.inputs, task.targets, MSE, phase), module_of(architecture).advance
-    run(architecture, whole, *given_, orders, noise)
+    run(architecture, whole, Visits(*given_, orders, noise))
     for half in (slice(0, 2), slice(2, 4)):
-        run(architecture, parts, *given_, orders[half], noise[half])
+        run(architecture, parts, Visits(*given_, orders[half], noise[half]))
     assert squared_distance(whole, parts) == 0
 
 
 def test_advance_draws_orders_and_signs_from_its_seed(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
-    monkeypatch.setattr(plain, "advance", lambda *given_: seen.append(given_[-2:]))
+    monkeypatch.setattr(
+        plain, "advance", lambda *given_: seen.append((given_[-1].orders, given_[-1].noise))
+    )
     for seed in ((1, 2), (1, 2), (1, 3)):
         advance("bias", network("bias"), parity(0, d=4, n=50), MSE, Phase(1, 1, noise=0.5), 3, seed)
     advance("bias", network("bias"), parity(0, d=4, n=50), MSE, Phase(1, 1), 3, (1, 2))
@@ -377,9 +380,9 @@ def test_adaptive_trace_ignores_the_scale_between_layers(
 def test_a_gradient_is_the_mean_over_its_batch(seed: int, architecture: str) -> None:
     task, weights = parity(seed, d=4, n=6, test=1), network(architecture, seed=seed)
     X, y = task.inputs, task.targets
-    whole = batches.gradient(architecture, MSE, weights, X, y)
+    whole = gradients.gradient(architecture, MSE, weights, X, y)
     halves = [
-        batches.gradient(architecture, MSE, weights, X[s], y[s]) for s in (slice(3), slice(3, 6))
+        gradients.gradient(architecture, MSE, weights, X[s], y[s]) for s in (slice(3), slice(3, 6))
     ]
     for name in weights:
         mean = (halves[0][name] + halves[1][name]) / 2

@@ -12,6 +12,7 @@ from sharpness.simple.two_layer_relu.data import Task
 from sharpness.simple.two_layer_relu.losses import Loss
 from sharpness.simple.two_layer_relu.modules import Weights
 from sharpness.simple.two_layer_relu.phases import Phase
+from sharpness.simple.two_layer_relu.visits import Visits
 
 TRAINERS = {
     "no-bias": plain,
@@ -61,4 +62,5 @@ def advance(
     if phase.noise:
         noise[:] = phase.noise * rng.choice([-1.0, 1.0], size=(epochs, n))
     X, y = task.inputs.astype(precision), task.targets.astype(precision)
-    TRAINERS[architecture].advance(architecture, weights, X, y, loss, phase, orders, noise)
+    visits = Visits(X, y, loss, phase, orders, noise)
+    TRAINERS[architecture].advance(architecture, weights, visits)

@@ -15,51 +15,34 @@ from sharpness.simple.two_layer_relu.data import Task
 from sharpness.simple.two_layer_relu.descent import descend
 from sharpness.simple.two_layer_relu.losses import Loss
 from sharpness.simple.two_layer_relu.modules import Weights
-from sharpness.simple.two_layer_relu.phases import Phase
+from sharpness.simple.two_layer_relu.visits import Visits
 
 Array = npt.NDArray[np.floating]
 Floats = npt.NDArray[np.float64]
 
 
-def advance(
-    architecture: str,
-    weights: Weights,
-    X: Array,
-    y: Array,
-    loss: Loss,
-    phase: Phase,
-    orders: npt.NDArray[np.int64],
-    noise: Array,
-) -> None:
+def advance(architecture: str, weights: Weights, visits: Visits) -> None:
     """Train in place; see ``algorithms.advance``.
 
     Args:
         architecture: "batchnorm".
-        weights: float32 or float64, as are the arrays below.
-        X: training inputs, (n, d): all of them.
-        y: targets, (n,).
-        loss: ℓ(f, y).
-        phase: the settings.
-        orders: the examples in the order of their visits, (epochs, n).
-        noise: what is added to the targets at each visit, (epochs, n).
+        weights: float32 or float64.
+        visits: the examples and the settings.
     """
-    if phase.batch != 1:
-        descend(partial(gradient, train=X, loss=loss), weights, X, y, phase, orders, noise)
+    if visits.phase.batch != 1:
+        descend(partial(gradient, train=visits.X, loss=visits.loss), weights, visits)
         return
-    number = X.dtype.type
     W = np.ascontiguousarray(np.vstack([weights["W1"].T, weights["b1"]]))
     g = np.array([weights["g"]])
     batchnorm_steps.train(
         W,
         weights["W2"],
         g,
-        np.column_stack([X, np.ones_like(y)]),
-        loss.goal(y[orders] + noise).astype(X.dtype),
-        orders,
-        loss.kind == "logistic",
-        number(phase.learning_rate),
-        number(phase.rho),
-        number(1 - phase.learning_rate * phase.weight_decay),
+        np.column_stack([visits.X, np.ones_like(visits.y)]),
+        visits.goals,
+        visits.orders,
+        visits.logistic,
+        *visits.rates,
     )
     weights["W1"][:], weights["b1"][:], weights["g"][...] = W[:-1].T, W[-1], g[0]
 

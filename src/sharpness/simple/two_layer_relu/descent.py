@@ -8,40 +8,29 @@ import numpy as np
 import numpy.typing as npt
 
 from sharpness.simple.two_layer_relu.modules import Weights
-from sharpness.simple.two_layer_relu.phases import Phase
+from sharpness.simple.two_layer_relu.visits import Visits
 
 Array = npt.NDArray[np.floating]
 Gradient = Callable[[Weights, Array, Array], Weights]
 
 
-def descend(
-    gradient: Gradient,
-    weights: Weights,
-    X: Array,
-    y: Array,
-    phase: Phase,
-    orders: npt.NDArray[np.int64],
-    noise: Array,
-) -> None:
-    """Train in place; see ``algorithms.advance``.
+def descend(gradient: Gradient, weights: Weights, visits: Visits) -> None:
+    """Train in place with any batch size; see ``algorithms.advance``.
 
     Args:
         gradient: ∇ of a batch's mean loss, by the names of the weights, from the weights, the
             batch's inputs (examples, d) and its targets (examples,).
-        weights: float32 or float64, as are the arrays below.
-        X: training inputs, (n, d).
-        y: targets, (n,).
-        phase: the settings.
-        orders: the examples in the order of their visits, (epochs, n).
-        noise: what is added to the targets at each visit, (epochs, n).
+        weights: float32 or float64.
+        visits: the examples and the settings.
     """
+    X, y, phase = visits.X, visits.y, visits.phase
     size, rate = phase.batch or len(y), phase.learning_rate
-    for order, shift in zip(orders, noise, strict=True):
+    for order, shift in zip(visits.orders, visits.noise, strict=True):
         for start in range(0, len(y), size):
-            visits = slice(start, start + size)
-            batch = X[order[visits]], y[order[visits]] + shift[visits]
+            part = slice(start, start + size)
+            batch = X[order[part]], y[order[part]] + shift[part]
             g = gradient(weights, *batch)
-            norm = float(np.sqrt(sum(np.vdot(part, part) for part in g.values())))
+            norm = float(np.sqrt(sum(np.vdot(slope, slope) for slope in g.values())))
             if phase.rho > 0 and norm > 0:
                 climb = phase.rho / norm
                 g = gradient({name: w + climb * g[name] for name, w in weights.items()}, *batch)

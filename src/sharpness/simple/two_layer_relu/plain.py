@@ -12,58 +12,39 @@ and at θ + ρ∇L/‖∇L‖, with c = ρ sign(s) / √(‖a‖² + q ‖u‖²
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
-import numpy.typing as npt
 from numba import njit
 
-from sharpness.simple.two_layer_relu import batches
-from sharpness.simple.two_layer_relu.losses import Loss
+from sharpness.simple.two_layer_relu.descent import descend
+from sharpness.simple.two_layer_relu.gradients import gradient
 from sharpness.simple.two_layer_relu.modules import Weights
-from sharpness.simple.two_layer_relu.phases import Phase
-
-Array = npt.NDArray[np.floating]
+from sharpness.simple.two_layer_relu.visits import Visits
 
 
-def advance(
-    architecture: str,
-    weights: Weights,
-    X: Array,
-    y: Array,
-    loss: Loss,
-    phase: Phase,
-    orders: npt.NDArray[np.int64],
-    noise: Array,
-) -> None:
+def advance(architecture: str, weights: Weights, visits: Visits) -> None:
     """Train in place; see ``algorithms.advance``.
 
     Args:
         architecture: "no-bias", "bias" or "softplus".
-        weights: float32 or float64, as are the arrays below.
-        X: training inputs, (n, d).
-        y: targets, (n,).
-        loss: ℓ(f, y).
-        phase: the settings.
-        orders: the examples in the order of their visits, (epochs, n).
-        noise: what is added to the targets at each visit, (epochs, n).
+        weights: float32 or float64.
+        visits: the examples and the settings.
     """
-    if phase.batch != 1:
-        batches.advance(architecture, weights, X, y, loss, phase, orders, noise)
+    if visits.phase.batch != 1:
+        descend(partial(gradient, architecture, visits.loss), weights, visits)
         return
-    number = X.dtype.type
     bias = architecture != "no-bias"
     W1 = np.ascontiguousarray(weights["W1"].T)  # (d, m): rows as long as the layer is wide
     _visit(
         W1,
         weights["b1"] if bias else np.zeros_like(weights["W2"]),
         weights["W2"],
-        X,
-        loss.goal(y[orders] + noise).astype(X.dtype),
-        orders,
-        number(phase.learning_rate),
-        number(phase.rho),
-        number(1 - phase.learning_rate * phase.weight_decay),
-        loss.kind == "logistic",
+        visits.X,
+        visits.goals,
+        visits.orders,
+        *visits.rates,
+        visits.logistic,
         bias,
         architecture == "softplus",
     )

@@ -13,45 +13,28 @@ the root of that sum: SAM's ascent writes to neither W1 nor W2.
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
-import numpy.typing as npt
 from numba import njit
 
-from sharpness.simple.two_layer_relu import batches
-from sharpness.simple.two_layer_relu.losses import Loss
+from sharpness.simple.two_layer_relu.descent import descend
+from sharpness.simple.two_layer_relu.gradients import gradient
 from sharpness.simple.two_layer_relu.modules import Weights
-from sharpness.simple.two_layer_relu.phases import Phase
-
-Array = npt.NDArray[np.floating]
+from sharpness.simple.two_layer_relu.visits import Visits
 
 
-def advance(
-    architecture: str,
-    weights: Weights,
-    X: Array,
-    y: Array,
-    loss: Loss,
-    phase: Phase,
-    orders: npt.NDArray[np.int64],
-    noise: Array,
-) -> None:
+def advance(architecture: str, weights: Weights, visits: Visits) -> None:
     """Train in place; see ``algorithms.advance``.
 
     Args:
         architecture: "three-layer".
-        weights: float32 or float64, as are the arrays below.
-        X: training inputs, (n, d).
-        y: targets, (n,).
-        loss: ℓ(f, y).
-        phase: the settings.
-        orders: the examples in the order of their visits, (epochs, n).
-        noise: what is added to the targets at each visit, (epochs, n).
+        weights: float32 or float64.
+        visits: the examples and the settings.
     """
-    if phase.batch != 1:
-        batches.advance(architecture, weights, X, y, loss, phase, orders, noise)
+    if visits.phase.batch != 1:
+        descend(partial(gradient, architecture, visits.loss), weights, visits)
         return
-    number = X.dtype.type
     # Transposed, a row of W1 and W2 is what one input, or one unit of the first layer, feeds.
     W1, W2 = (np.ascontiguousarray(weights[name].T) for name in ("W1", "W2"))
     _visit(
@@ -59,13 +42,11 @@ def advance(
         weights["b1"],
         W2,
         weights["W3"],
-        X,
-        loss.goal(y[orders] + noise).astype(X.dtype),
-        orders,
-        number(phase.learning_rate),
-        number(phase.rho),
-        number(1 - phase.learning_rate * phase.weight_decay),
-        loss.kind == "logistic",
+        visits.X,
+        visits.goals,
+        visits.orders,
+        *visits.rates,
+        visits.logistic,
     )
     weights["W1"][:], weights["W2"][:] = W1.T, W2.T
 

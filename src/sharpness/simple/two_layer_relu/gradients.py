@@ -1,51 +1,21 @@
-"""Gradient descent, SGD and SAM in batches, by matrix products: two and three layers."""
+"""The gradients of batches, by matrix products: two and three layers without normalization."""
 
 from __future__ import annotations
-
-from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
-from sharpness.simple.two_layer_relu.descent import descend
 from sharpness.simple.two_layer_relu.losses import Loss
 from sharpness.simple.two_layer_relu.modules import Weights
-from sharpness.simple.two_layer_relu.phases import Phase
 
 Array = npt.NDArray[np.floating]
-
-
-def advance(
-    architecture: str,
-    weights: Weights,
-    X: Array,
-    y: Array,
-    loss: Loss,
-    phase: Phase,
-    orders: npt.NDArray[np.int64],
-    noise: Array,
-) -> None:
-    """Train in place with any batch size; see ``algorithms.advance``.
-
-    Args:
-        architecture: "no-bias", "bias", "softplus" or "three-layer".
-        weights: float32 or float64, as are the arrays below.
-        X: training inputs, (n, d).
-        y: targets, (n,).
-        loss: ℓ(f, y).
-        phase: the settings.
-        orders: the examples in the order of their visits, (epochs, n).
-        noise: what is added to the targets at each visit, (epochs, n).
-    """
-    slope = partial(gradient, architecture, loss)
-    descend(slope, weights, X, y, phase, orders, noise)
 
 
 def gradient(architecture: str, loss: Loss, weights: Weights, x: Array, y: Array) -> Weights:
     """∇ of the mean loss of a batch, by the names of ``weights``.
 
     Args:
-        architecture: as for ``advance``.
+        architecture: "no-bias", "bias", "softplus" or "three-layer".
         loss: ℓ(f, y).
         weights: the network's weights.
         x: inputs, (examples, d).
