@@ -3,7 +3,7 @@
     checkpoints or training  ->  evaluation  ->  correlation  ->  tables, figures, report
 
 Targets: all, tables, figures, each figure (fig38), each pool (cifar10-vit), each simple study
-(linear, diagonal, small_networks, two_layer_relu).
+(linear, diagonal, small_networks, two_layer_relu), fetch (on a login node: all that must be fetched).
 """
 
 import sys
@@ -31,6 +31,7 @@ pathvars:
 
 
 include: "rules/common.smk"
+include: "rules/fetch.smk"
 include: "rules/data.smk"
 include: "rules/checkpoints.smk"
 include: "rules/training.smk"
@@ -38,6 +39,11 @@ include: "rules/evaluation.smk"
 include: "rules/correlation.smk"
 include: "rules/simple.smk"
 include: "rules/figures.smk"
+
+
+# Snakemake's own memory may be lost, or overruled by --touch; the stamps of the jobs are not.
+if workflow.is_main_process:
+    set_aside(settings.home, wanted_parameters)
 
 
 rule all:

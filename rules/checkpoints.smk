@@ -47,7 +47,7 @@ rule download:
         runtime=240,
         gpu=0,
     params:
-        member=lambda wildcards: asdict(pool_of(wildcards).members[wildcards.model]),
+        member=lambda wildcards: asdict(member_of(wildcards)),
         format=lambda wildcards: pool_of(wildcards).checkpoints.format,
         network=lambda wildcards: pool_of(wildcards).network,
         keep=lambda wildcards: pool_of(wildcards).checkpoints.keep,

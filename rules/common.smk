@@ -1,10 +1,12 @@
 """What the rules share: names, and which settings a rule uses. Needs and makes no file."""
 
 from dataclasses import asdict
+from types import SimpleNamespace
 
 from sharpness.data.places import within_reach
 from sharpness.figures.catalogue import load_catalogue
 from sharpness.files import sha256, source_digest
+from sharpness.needs import PUBLISHED_ERRORS, VOCABULARY, needed_data, needed_parts
 from sharpness.plan import REVISION
 from sharpness.pools.formats import REVISION as FORMATS_REVISION
 from sharpness.simple.small_networks.procedures import DATA as DATA_OF
@@ -12,6 +14,7 @@ from sharpness.simple.small_networks.procedures import REVISION as SMALL_NETWORK
 from sharpness.simple.small_networks.procedures import procedure_of
 from sharpness.simple.studies import load_studies
 from sharpness.simple.two_layer_relu.runs import REVISION as TWO_LAYER_REVISION
+from sharpness.stamps import set_aside
 from sharpness.standins import REVISION as STANDINS_REVISION
 from sharpness.training.settings import REVISION as TRAINING_REVISION
 
@@ -35,6 +38,10 @@ if "two_layer_relu" in STUDIES:
 STUDY_FIGURES = {figure: name for name, study in STUDIES.items() for figure in study.figures}
 SMALL_JOBS = {tuple(map(str, job[:4])): job.models for job in settings.simple.small_networks.jobs()}
 STUDIED_DATA = sorted({DATA_OF[job[0]] for job in SMALL_JOBS if "small_networks" in STUDIES})
+try:
+    PARTS = needed_parts(settings)
+except Problem as problem:
+    sys.exit(f"configuration: {problem}")
 TWO_LAYER_JOBS = settings.simple.two_layer_relu.jobs
 MEASURES = [
     *("average", "ball", "batches", "definition", "estimate", "measure"),
@@ -44,7 +51,7 @@ SHOWING = [
     *("definition", "kendall", "simple/findings", "simple/showing", "tables/formats"),
     *("figures/axes", "figures/codings", "figures/saving", "figures/style", "figures/title"),
 ]
-READING = ["correlation", "definition"]
+READING = ["correlation", "definition", "frames"]
 REPORTING = ["kendall", "published", "data/places", "figures/quantities"]
 LOCATING = [
     f"data/{module}"
@@ -58,7 +65,7 @@ LOCATING = [
         "unpacking",
     )
 ]
-NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+NAME = r"[A-Za-z0-9~][A-Za-z0-9._~-]*"
 
 
 def one_of(names):
@@ -80,14 +87,27 @@ def code_of(script, *sources):
     return [sha256(f"scripts/{script}.py")[:16], source_digest(*sources)]
 
 
+def wanted_parameters(rule, wildcards):
+    """What a rule would compute with now; a LookupError where it would not compute at all."""
+    found = SimpleNamespace(**wildcards)
+    params = {known.name: known.params for known in workflow.rules}[rule]
+    return {name: value(found) if callable(value) else value for name, value in params.items()}
+
+
 def pool_of(wildcards):
     """The settings of the pool that the wildcards name."""
     return settings.pools[wildcards.pool]
 
 
 def models_of(wildcards):
-    """The models of one job, which share the process of the first."""
+    """The stems of the models of one job, which share the process of the first."""
     return pool_of(wildcards).jobs[wildcards.first]
+
+
+def member_of(wildcards):
+    """The published model whose stem the wildcards name."""
+    pool = pool_of(wildcards)
+    return pool.members[pool.stems[wildcards.model]]
 
 
 def plan_of(wildcards):
@@ -113,15 +133,15 @@ def of_each_model(pattern):
 
     def paths(wildcards):
         pool = pool_of(wildcards)
-        models = pool.jobs[wildcards.first] if hasattr(wildcards, "first") else pool.models
-        return [pattern.format(pool=wildcards.pool, model=model) for model in models]
+        stems = pool.jobs[wildcards.first] if hasattr(wildcards, "first") else pool.stems
+        return [pattern.format(pool=wildcards.pool, model=stem) for stem in stems]
 
     return paths
 
 
 def of_each_part(wildcards):
-    """The record of each data set of a pool, by the part that it plays."""
-    parts = pool_of(wildcards).data
+    """The record of each data set that a pool needs, by the part that it plays."""
+    parts = PARTS[wildcards.pool]
     return {part: f"<results>/data/{name}.json" for part, name in parts.items()}
 
 
@@ -134,7 +154,7 @@ def beside_the_parts(wildcards):
     if pool.data["train"] in SAMPLED:
         found["sample"] = f"<results>/data/{pool.data['train']}-sample.csv"
     if pool.inputs and pool.inputs.name == "tokens":
-        found["vocabulary"] = "<results>/data/bert-vocabulary.json"
+        found["vocabulary"] = f"<results>/data/{VOCABULARY}.json"
     if pool.errors == "published":
         found["published"] = published_errors(wildcards)
     return found
@@ -143,7 +163,7 @@ def beside_the_parts(wildcards):
 def published_errors(wildcards):
     """What the publishers, or the makers of the stand-ins, say of their models' errors."""
     if not settings.standins:
-        return ["resources/published_errors.csv"]
+        return [PUBLISHED_ERRORS]
     standin = f"{settings.home}/standin/{wildcards.pool}.csv"
     copied = exists(f"{settings.home}/{wildcards.pool}/pool.csv") and not exists(standin)
     return [] if copied else [standin]
@@ -162,7 +182,7 @@ def download_inputs(wildcards):
     """What a published model waits for: its stand-in, or a file that the user names."""
     if settings.standins:
         return [f"<results>/standin/{wildcards.pool}.csv"]
-    file = pool_of(wildcards).members[wildcards.model].file
+    file = member_of(wildcards).file
     return [file] if file else []
 
 
@@ -199,6 +219,11 @@ def procedure_of_job(wildcards):
     network = settings.simple.small_networks.networks[wildcards.network]
     chosen = network.procedures[wildcards.procedure]
     return asdict(procedure_of(wildcards.network, chosen.preset, chosen.switches))
+
+
+def small_models(wildcards):
+    """The models of one job of Hammoud et al."""
+    return SMALL_JOBS[wildcards.network, wildcards.procedure, wildcards.base, wildcards.first]
 
 
 def files_of(study):

@@ -31,7 +31,7 @@ rule pool:
             for first in pool_of(wildcards).first_of.values()
         ],
         max_test_error=lambda wildcards: getattr(pool_of(wildcards), "max_test_error", None),
-        code=code_of("pool", "pool", "plan"),
+        code=code_of("pool", "pool", "plan", "frames"),
     script:
         "../scripts/pool.py"
 

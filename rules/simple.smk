@@ -78,7 +78,7 @@ rule small_networks_pool:
         gpu=0,
     params:
         procedure=procedure_of_job,
-        models=lambda wildcards: SMALL_JOBS[tuple(wildcards)],
+        models=small_models,
         examples=lambda wildcards: settings.simple.small_networks.networks[
             wildcards.network
         ].examples,

@@ -6,7 +6,7 @@ from sharpness.files import read_json
 from sharpness.job import job
 from sharpness.training.export import export
 
-with job(snakemake.log[0]):
+with job(snakemake):
     model = snakemake.wildcards.model
     state = Path(snakemake.input[0]).parents[1] / "state" / model
     export(read_json(snakemake.input[0])[model], state, **dict(snakemake.output.items()))

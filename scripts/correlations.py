@@ -6,7 +6,7 @@ from sharpness.correlation import correlations, read_pool, write_correlations
 from sharpness.files import read_json
 from sharpness.job import job
 
-with job(snakemake.log[0]):
+with job(snakemake):
     # Only read where they lie: a copied pool.csv is correlated without any data set.
     paths = {part: path for part, path in snakemake.params.records.items() if Path(path).exists()}
     records = {part: read_json(path) for part, path in paths.items()}

@@ -4,7 +4,7 @@ from sharpness.data import locate
 from sharpness.files import write_json
 from sharpness.job import job
 
-with job(snakemake.log[0]) as terminal:
+with job(snakemake) as terminal:
     found = locate(snakemake.wildcards.data, snakemake.params.source)
     write_json(snakemake.output[0], found)
     if found["status"] != "present":

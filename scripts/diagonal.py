@@ -6,7 +6,7 @@ from sharpness.machine import compute_device
 from sharpness.simple.diagonal.pool import rows
 from sharpness.simple.diagonal.rows import COLUMNS
 
-with job(snakemake.log[0]):
+with job(snakemake):
     compute_device("cpu")
     params, seed = snakemake.params, int(snakemake.wildcards.seed)
     write_csv(snakemake.output[0], rows(params.networks, params.steps, seed), COLUMNS)

@@ -4,7 +4,7 @@ from sharpness.job import job
 from sharpness.pools.download import obtain
 from sharpness.pools.table import Member
 
-with job(snakemake.log[0]):
+with job(snakemake):
     obtain(
         Member(**snakemake.params.member),
         snakemake.params.format,

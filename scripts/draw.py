@@ -4,7 +4,7 @@ from sharpness.job import job
 from sharpness.training.draw import Space
 from sharpness.training.models import write_models
 
-with job(snakemake.log[0]):
+with job(snakemake):
     write_models(
         snakemake.params.models,
         snakemake.params.seed,

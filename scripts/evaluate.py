@@ -2,25 +2,30 @@
 
 from pathlib import Path
 
+from sharpness.data.places import unneeded
 from sharpness.evaluation import evaluate_models
 from sharpness.files import read_json, write_json
 from sharpness.job import job
 from sharpness.machine import compute_device
 from sharpness.plan import Plan
+from sharpness.pools.stems import stem
 from sharpness.published import read_published, usable
 
-with job(snakemake.log[0]):
+with job(snakemake):
     given, params = snakemake.input, snakemake.params
-    data = {part: read_json(given[part]) for part in params.parts}
+    data = {
+        part: read_json(given[part]) if part in given.keys() else unneeded(name)  # noqa: SIM118
+        for part, name in params.parts.items()
+    }
     inputs = params.inputs and {**params.inputs, "threads": snakemake.threads}
     if "sample" in given.keys():  # noqa: SIM118
         data["train"]["sample"] = given.sample
     if "vocabulary" in given.keys():  # noqa: SIM118
         inputs["vocabulary"] = read_json(given.vocabulary)
     published = {}
-    if "published" in given.keys():  # noqa: SIM118
-        stated = read_published(given.published[0], snakemake.wildcards.pool)
-        published = usable(stated, params.preparation)
+    for path in given.get("published", []):
+        taken = usable(read_published(path, snakemake.wildcards.pool), params.preparation)
+        published |= {stem(model): errors for model, errors in taken.items()}
     found = evaluate_models(
         dict(zip(params.models, given.weights, strict=True)),
         [read_json(path) for path in given.records] if "records" in given.keys() else None,  # noqa: SIM118

@@ -7,7 +7,7 @@ from sharpness.figures.catalogue import Figure
 from sharpness.figures.drawing import draw
 from sharpness.job import job
 
-with job(snakemake.log[0]):
+with job(snakemake):
     draw(
         Figure(**snakemake.params.entry),
         {name: read_pool(path) for name, path in snakemake.input.items()},

@@ -4,5 +4,5 @@ from sharpness.files import write_csv
 from sharpness.job import job
 from sharpness.simple.linear.curves import COLUMNS, curves
 
-with job(snakemake.log[0]):
+with job(snakemake):
     write_csv(snakemake.output[0], curves(snakemake.params.seed), COLUMNS)

@@ -4,7 +4,7 @@ from sharpness.correlation import read_pool
 from sharpness.job import job
 from sharpness.published import compare, read_published, usable, write_compared
 
-with job(snakemake.log[0]):
+with job(snakemake):
     stated = {}
     for path in snakemake.input.published:
         stated |= read_published(path, snakemake.wildcards.pool)

@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-import pandas as pd
-
 from sharpness.correlation import read_correlations, read_pool
 from sharpness.data.places import remarks
 from sharpness.figures.catalogue import Figure
+from sharpness.frames import read_frame
 from sharpness.job import job
 from sharpness.report.page import Findings, write_report
 from sharpness.report.studies import Studied
@@ -14,11 +13,11 @@ from sharpness.simple.findings import read_findings
 from sharpness.simple.studies import Study
 from sharpness.tables.table import build_table, read_published
 
-with job(snakemake.log[0]):
+with job(snakemake):
     titles, note = snakemake.params.pools, snakemake.params.note
     pools = dict(zip(titles, map(read_pool, snakemake.input.pools), strict=True))
     found = dict(zip(titles, map(read_correlations, snakemake.input.correlations), strict=True))
-    compared = map(pd.read_csv, snakemake.input.compared)
+    compared = map(read_frame, snakemake.input.compared)
     errors = dict(zip(snakemake.params.compared, compared, strict=True))
     taken = snakemake.params.taken
     published = read_published(snakemake.input.published)

@@ -7,7 +7,7 @@ from sharpness.job import job
 from sharpness.plan import Plan
 from sharpness.rows import write_rows
 
-with job(snakemake.log[0]):
+with job(snakemake):
     model = snakemake.wildcards.model
     write_rows(
         read_json(snakemake.input[0])[model],

@@ -4,7 +4,7 @@ from sharpness.data.sample import write_sample
 from sharpness.files import read_json
 from sharpness.job import job
 
-with job(snakemake.log[0]):
+with job(snakemake):
     write_sample(
         snakemake.output[0],
         snakemake.wildcards.data,

@@ -5,7 +5,7 @@ from sharpness.job import job
 from sharpness.simple.small_networks.pool import rows
 from sharpness.simple.small_networks.rows import COLUMNS
 
-with job(snakemake.log[0]):
+with job(snakemake):
     found = rows(
         snakemake.wildcards.network,
         snakemake.wildcards.procedure,

@@ -8,7 +8,7 @@ from sharpness.pools.table import Member
 from sharpness.published import KEYS
 from sharpness.standins.making import make_standins
 
-with job(snakemake.log[0]):
+with job(snakemake):
     params = snakemake.params
     members = [Member(**member) for member in params.members]
     found = make_standins(params.format, members, params.network, Path(snakemake.output[0]).parent)

@@ -8,7 +8,7 @@ from sharpness.job import job
 from sharpness.standins.photos import write_photos
 from sharpness.standins.sentences import write_sentences
 
-with job(snakemake.log[0]):
+with job(snakemake):
     work = Path(snakemake.output[0]).parent
     for name in ("cache", "folders", "mirror"):
         rmtree(work / name, ignore_errors=True)  # downloads of former stand-ins included

@@ -5,7 +5,7 @@ from pathlib import Path
 from sharpness.job import job
 from sharpness.simple.showing import draw
 
-with job(snakemake.log[0]):
+with job(snakemake):
     draw(
         snakemake.params.study,
         snakemake.wildcards.figure,

@@ -4,6 +4,6 @@ from sharpness.job import job
 from sharpness.simple.findings import write_findings
 from sharpness.simple.showing import summarise
 
-with job(snakemake.log[0]):
+with job(snakemake):
     findings = summarise(snakemake.wildcards.study, dict(snakemake.input.items()))
     write_findings(snakemake.output[0], findings)

@@ -6,7 +6,7 @@ from sharpness.correlation import read_correlations
 from sharpness.job import job
 from sharpness.tables.table import read_published, write_table
 
-with job(snakemake.log[0]):
+with job(snakemake):
     found = map(read_correlations, snakemake.input.correlations)
     write_table(
         int(snakemake.wildcards.table),

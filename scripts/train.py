@@ -10,7 +10,7 @@ from sharpness.training.models import read_models
 from sharpness.training.settings import Settings
 from sharpness.training.sweep import Sweep, train_models
 
-with job(snakemake.log[0]):
+with job(snakemake):
     record = read_json(snakemake.input.data)
     sweep = Sweep(
         seed=snakemake.params.seed,

@@ -5,7 +5,7 @@ from sharpness.machine import compute_device
 from sharpness.simple.two_layer_relu.pool import solutions, write_solutions
 from sharpness.simple.two_layer_relu.runs import Run
 
-with job(snakemake.log[0]):
+with job(snakemake):
     compute_device("cpu")
     found = solutions(
         snakemake.wildcards.architecture,

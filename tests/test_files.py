@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -39,18 +41,37 @@ def test_digests_tell_values_apart():
     assert source_digest("files") != source_digest("job")
 
 
+def script_of(folder: Path, **params: Any) -> SimpleNamespace:
+    """What Snakemake gives to the script of a rule without inputs."""
+    output, log = folder / "out.csv", folder / "logs" / "pool" / "one.log"
+    return SimpleNamespace(
+        rule="one", wildcards={"pool": "p"}, input=[], output=[output], log=[log], params=params
+    )
+
+
 def test_a_problem_is_one_line_and_exit_code_1(tmp_path: Path, capsys):
-    log = tmp_path / "logs" / "job.log"
-    with pytest.raises(SystemExit) as stopped, job(str(log)):
+    script = script_of(tmp_path)
+    with pytest.raises(SystemExit) as stopped, job(script):
         raise Problem("key: wrong; do this")
     assert stopped.value.code == 1
     assert capsys.readouterr().err == "key: wrong; do this\n"
-    assert log.read_text() == "key: wrong; do this\n"
+    assert script.log[0].read_text() == "key: wrong; do this\n"
+    assert not (tmp_path / "stamps").exists()
 
 
 def test_a_defect_keeps_its_traceback_in_the_log(tmp_path: Path, capsys):
-    log = tmp_path / "job.log"
-    with pytest.raises(SystemExit), job(str(log)):
+    script = script_of(tmp_path)
+    with pytest.raises(SystemExit), job(script):
         raise KeyError("x")
-    assert "Traceback" in log.read_text()
+    assert "Traceback" in script.log[0].read_text()
     assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_job_that_ends_well_stamps_what_it_made(tmp_path: Path):
+    script = script_of(tmp_path, radius=0.1)
+    with job(script):
+        write_text(script.output[0], "made")
+    stamp = read_json(tmp_path / "stamps" / "pool" / "one.json")
+    assert (stamp["rule"], stamp["wildcards"]) == ("one", [["pool", "p"]])
+    assert stamp["outputs"] == [str(script.output[0])]
+    assert stamp["made"] == script.output[0].stat().st_mtime_ns

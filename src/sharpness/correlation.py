@@ -13,6 +13,7 @@ import pandas as pd
 
 from sharpness.definition import Cell
 from sharpness.files import write_text
+from sharpness.frames import read_frame
 from sharpness.kendall import FEWEST, LEVEL, RESAMPLES, Correlation, kendall_columns
 from sharpness.problem import Problem
 
@@ -117,7 +118,7 @@ def read_pool(path: str | Path) -> pd.DataFrame:
     Raises:
         Problem: if the file lacks a column or has a column that names no cell.
     """
-    pool = pd.read_csv(path, dtype={"model": str, "status": str, "reason": str})
+    pool = read_frame(path)
     for name in ("model", "status", "reason", "error_test"):
         if name not in pool:
             raise Problem(f"{path}: no column {name!r}; make the file anew by the workflow")
@@ -133,4 +134,4 @@ def write_correlations(path: str | Path, frame: pd.DataFrame) -> None:
 
 def read_correlations(path: str | Path) -> pd.DataFrame:
     """The table that ``write_correlations`` wrote."""
-    return pd.read_csv(path).fillna({"reason": ""})
+    return read_frame(path).fillna({"reason": ""})

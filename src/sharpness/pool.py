@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from sharpness.files import sha256, write_text
+from sharpness.frames import read_frame
 from sharpness.problem import Problem
 
 FLOATS = "%.9g"
@@ -59,7 +60,7 @@ def assemble(
     Raises:
         Problem: if a file is not of these cells, this revision of the code or this checkpoint.
     """
-    read = [(source, _read(source.errors), _read(source.sharpness)) for source in sources]
+    read = [(s, read_frame(s.errors), read_frame(s.sharpness)) for s in sources]
     _check_devices([(source, cells) for source, _, cells in read])
     rows = [_row(*files, wanted) for files in read]
     table = models.merge(pd.DataFrame(rows), on="model", how="left", validate="one_to_one")
@@ -89,12 +90,6 @@ def _exclude(table: pd.DataFrame, cells: Sequence[str], limit: float) -> None:
 def write_pool(table: pd.DataFrame, path: str | Path) -> None:
     """Write the table of a pool, the same bytes for the same values."""
     write_text(path, table.to_csv(index=False, float_format=FLOATS, lineterminator="\n"))
-
-
-def _read(path: Path) -> pd.DataFrame:
-    """A file of rows; digests stay words, even if they look like numbers."""
-    words = {"checkpoint": str, "points_digest": str}
-    return pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=words)
 
 
 def _row(

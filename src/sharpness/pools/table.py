@@ -11,9 +11,9 @@ from math import isfinite
 from pathlib import Path
 
 from sharpness.files import write_csv
+from sharpness.pools.stems import stem
 from sharpness.problem import Problem
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _WHOLE = re.compile(r"-?\d+")
 _NUMBER = re.compile(r"-?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
 _CHECKSUM = re.compile(r"sha256 [0-9a-f]{64}|md5 [0-9a-f]{32}")
@@ -25,7 +25,7 @@ class Member:
     """One published model.
 
     Attributes:
-        model: its name, which becomes a file's name.
+        model: its name; `stems.stem` makes the name of its files of it.
         parameters: its hyper-parameters; what the table leaves empty is an empty string.
         url: where its publisher serves it; empty if ``file`` says where it is.
         bytes: the published size.
@@ -123,8 +123,10 @@ def _member(row: dict[str, str], where: str) -> Member:
     """
     name = row.pop("model")
     url, file, size, checksum = (row.pop(key, "") for key in _FILE_COLUMNS)
-    if not _NAME.fullmatch(name):
-        raise Problem(f"{where}: model {name!r} is no name; use letters, digits, '.', '_' and '-'")
+    try:
+        stem(name)
+    except Problem as problem:
+        raise Problem(f"{where}: model {problem}") from None
     if url and not url.startswith("https://"):
         raise Problem(f"{where}: url {url!r} is not an https address")
     if not url and not file:
