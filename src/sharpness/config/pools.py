@@ -19,6 +19,7 @@ from sharpness.config.networks import (
 )
 from sharpness.config.training import Sweep, Training
 from sharpness.config.words import Column, DataSet, Fraction, Part, Settings
+from sharpness.pools.stems import stem
 from sharpness.pools.table import Member, choose, read_table
 
 
@@ -46,16 +47,21 @@ class _Pool(Settings):
         raise NotImplementedError
 
     @cached_property
+    def stems(self) -> dict[str, str]:
+        """The models by the stems of their files, in order."""
+        return {stem(model): model for model in self.models}
+
+    @cached_property
     def jobs(self) -> dict[str, list[str]]:
-        """The models that share a process, by the first of them."""
-        size = self.models_per_job
-        groups = [self.models[i : i + size] for i in range(0, len(self.models), size)]
+        """The stems of the models that share a process, by the first of them."""
+        size, stems = self.models_per_job, list(self.stems)
+        groups = [stems[i : i + size] for i in range(0, len(stems), size)]
         return {group[0]: group for group in groups}
 
     @cached_property
     def first_of(self) -> dict[str, str]:
-        """For each model, the first model of its process."""
-        return {model: first for first, group in self.jobs.items() for model in group}
+        """For each stem, the first one of its process."""
+        return {stem: first for first, group in self.jobs.items() for stem in group}
 
 
 class SweepPool(_Pool):
