@@ -3,12 +3,15 @@
     checkpoints or training  ->  evaluation  ->  correlation  ->  tables, figures, report
 
 Targets: all, tables, figures, each figure (fig38), each pool (cifar10-vit), each simple study
-(linear, diagonal, small_networks, two_layer_relu), fetch (on a login node: all that must be fetched).
+(linear, diagonal, small_networks, two_layer_relu), fetch (all that must be downloaded).
 """
 
 import sys
 
+from sharpness.figures.catalogue import load_catalogue
 from sharpness.problem import Problem
+from sharpness.requests import load_requests
+from sharpness.simple.studies import load_studies
 from sharpness.validation import validated
 
 
@@ -17,6 +20,9 @@ configfile: "config.yaml"
 
 try:
     settings = validated(config)
+    CATALOGUE = load_catalogue("resources/figures.yaml")
+    KNOWN_STUDIES = load_studies("resources/studies.yaml")
+    REQUESTS = load_requests()
 except Problem as problem:
     sys.exit(str(problem))
 

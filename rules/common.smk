@@ -4,7 +4,6 @@ from dataclasses import asdict
 from types import SimpleNamespace
 
 from sharpness.data.places import within_reach
-from sharpness.figures.catalogue import load_catalogue
 from sharpness.files import sha256, source_digest
 from sharpness.needs import PUBLISHED_ERRORS, VOCABULARY, needed_data, needed_parts
 from sharpness.plan import REVISION
@@ -12,13 +11,11 @@ from sharpness.pools.formats import REVISION as FORMATS_REVISION
 from sharpness.simple.small_networks.procedures import DATA as DATA_OF
 from sharpness.simple.small_networks.procedures import REVISION as SMALL_NETWORKS_REVISION
 from sharpness.simple.small_networks.procedures import procedure_of
-from sharpness.simple.studies import load_studies
 from sharpness.simple.two_layer_relu.runs import REVISION as TWO_LAYER_REVISION
 from sharpness.stamps import set_aside
 from sharpness.standins import REVISION as STANDINS_REVISION
 from sharpness.training.settings import REVISION as TRAINING_REVISION
 
-CATALOGUE = load_catalogue("resources/figures.yaml")
 FIGURES = [name for name in CATALOGUE if set(CATALOGUE[name].pools) <= set(settings.pools)]
 TABLES = {
     number: [name for name, pool in settings.pools.items() if pool.table == number]
@@ -29,7 +26,7 @@ PUBLISHED = [name for name, pool in settings.pools.items() if pool.kind == "publ
 SAMPLED = ["imagenet", "mnli"]
 STUDIES = {
     name: study
-    for name, study in load_studies("resources/studies.yaml").items()
+    for name, study in KNOWN_STUDIES.items()
     if name in settings.studies
 }
 if "two_layer_relu" in STUDIES:
@@ -85,6 +82,12 @@ wildcard_constraints:
 def code_of(script, *sources):
     """A digest of a script and of the modules behind it: an edit remakes what they made."""
     return [sha256(f"scripts/{script}.py")[:16], source_digest(*sources)]
+
+
+def requested(rule, resource):
+    """What a job of a rule asks a cluster for: twice as much at each further attempt."""
+    first = getattr(REQUESTS[rule], resource)
+    return lambda wildcards, attempt: first * 2 ** (attempt - 1)
 
 
 def wanted_parameters(rule, wildcards):

@@ -20,12 +20,12 @@ rule evaluate:
         "<benchmarks>/{pool}/evaluate/{first}.tsv"
     threads: settings.decoders
     resources:
-        mem_mb=12000,
-        runtime=480,
+        mem_mb=requested("evaluate", "mem_mb"),
+        runtime=requested("evaluate", "runtime"),
         gpu=settings.gpus,
     params:
         models=models_of,
-        parts=lambda wildcards: list(pool_of(wildcards).data),
+        parts=lambda wildcards: pool_of(wildcards).data,
         inputs=inputs_of,
         preparation=lambda wildcards: getattr(pool_of(wildcards), "preparation", ""),
         classes=lambda wildcards: getattr(pool_of(wildcards), "network", {}).get("classes"),
@@ -49,8 +49,8 @@ rule rows:
         "<benchmarks>/{pool}/rows/{model}.tsv"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=10,
+        mem_mb=requested("rows", "mem_mb"),
+        runtime=requested("rows", "runtime"),
         gpu=0,
     params:
         plan=plan_of,

@@ -15,8 +15,8 @@ rule linear_curves:
         "<benchmarks>/simple/linear.tsv"
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime=20,
+        mem_mb=requested("linear_curves", "mem_mb"),
+        runtime=requested("linear_curves", "runtime"),
         gpu=0,
     params:
         seed=settings.simple.linear.seed,
@@ -36,8 +36,8 @@ rule diagonal_networks:
         seed=r"\d+",
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime=60,
+        mem_mb=requested("diagonal_networks", "mem_mb"),
+        runtime=requested("diagonal_networks", "runtime"),
         gpu=0,
     params:
         networks=settings.simple.diagonal.networks,
@@ -73,8 +73,8 @@ rule small_networks_pool:
         first=r"\d+",
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=120,
+        mem_mb=requested("small_networks_pool", "mem_mb"),
+        runtime=requested("small_networks_pool", "runtime"),
         gpu=0,
     params:
         procedure=procedure_of_job,
@@ -102,8 +102,8 @@ rule two_layer_solutions:
         seed=r"\d+",
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime=2880,
+        mem_mb=requested("two_layer_solutions", "mem_mb"),
+        runtime=requested("two_layer_solutions", "runtime"),
         gpu=0,
     params:
         runs=lambda wildcards: [
@@ -132,8 +132,8 @@ rule study_summary:
         study=one_of(STUDIES),
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=requested("study_summary", "mem_mb"),
+        runtime=requested("study_summary", "runtime"),
         gpu=0,
     params:
         code=lambda wildcards: code_of("study_summary", f"simple/{wildcards.study}", *SHOWING),
@@ -154,8 +154,8 @@ rule study_figure:
         figure=one_of(STUDY_FIGURES),
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=requested("study_figure", "mem_mb"),
+        runtime=requested("study_figure", "runtime"),
         gpu=0,
     params:
         study=lambda wildcards: STUDY_FIGURES[wildcards.figure],

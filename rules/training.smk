@@ -17,8 +17,8 @@ rule draw:
         pool=one_of(SWEEPS),
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=5,
+        mem_mb=requested("draw", "mem_mb"),
+        runtime=requested("draw", "runtime"),
         gpu=0,
     params:
         models=lambda wildcards: pool_of(wildcards).models,
@@ -43,8 +43,8 @@ rule train:
         pool=one_of(SWEEPS),
     threads: 1
     resources:
-        mem_mb=6000,
-        runtime=480,
+        mem_mb=requested("train", "mem_mb"),
+        runtime=requested("train", "runtime"),
         gpu=settings.gpus,
     params:
         models=models_of,
@@ -72,8 +72,8 @@ rule checkpoint:
         pool=one_of(SWEEPS),
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=10,
+        mem_mb=requested("checkpoint", "mem_mb"),
+        runtime=requested("checkpoint", "runtime"),
         gpu=0,
     params:
         code=code_of("checkpoint", "training/export", "training/layout", "files"),

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from sharpness.cards import card
 from sharpness.data import load
 from sharpness.files import read_json, write_json
 from sharpness.job import job
@@ -10,7 +11,7 @@ from sharpness.training.models import read_models
 from sharpness.training.settings import Settings
 from sharpness.training.sweep import Sweep, train_models
 
-with job(snakemake):
+with job(snakemake), card(snakemake.params.device, snakemake.config.get("jobs_per_card", 1)):
     record = read_json(snakemake.input.data)
     sweep = Sweep(
         seed=snakemake.params.seed,
