@@ -13,6 +13,8 @@ fail() {
 
 command -v "$python" >/dev/null ||
     fail "$python is not there. Install Python 3.11 or newer, or name one: make PYTHON=/path/to/python3.11"
+# Where this folder's own environment is active, its Python goes with it: take the one behind it.
+python=$(readlink -f "$(command -v "$python")")
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
     fail "$("$python" --version) is too old. Install Python 3.11 or newer and name it: make PYTHON=python3.11"
 

@@ -129,6 +129,19 @@ def test_a_copied_folder_gets_its_own_environment(project: Path, python: Path) -
     assert record(copy) == ["pins", "project"]
 
 
+def test_the_folders_own_environment_may_be_active(project: Path, python: Path) -> None:
+    install(project)
+    programs = project / ".venv" / "bin"
+    (programs / "python").unlink()
+    for name in ("python", "python3"):
+        (programs / name).symlink_to(python)  # as venv links the Python behind it
+    pins = project / "envs" / "requirements.txt"
+    pins.write_text(pins.read_text() + "# newer\n")
+    made = make(project, ".venv/.installed", PATH=f"{programs}:{os.environ['PATH']}")
+    assert made.returncode == 0, made.stderr
+    assert (project / ".venv" / ".installed").exists()
+
+
 def test_an_old_python_is_refused_in_one_line(project: Path, python: Path) -> None:
     (project / "old").write_text("1")
     refused = install(project)
