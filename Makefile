@@ -5,13 +5,15 @@
 
 PYTHON ?= python3
 CORES ?= all
+KILLS ?= 30
+INPUTS ?= 100000
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .NOTPARALLEL:
 .DEFAULT_GOAL := all
-.PHONY: all workflow test check lock container help free force
+.PHONY: all workflow test check chaos fuzz slurm kubernetes generic lock container help free force
 
 STAMP := .venv/.installed
 ACTIVATE := source .venv/bin/activate
@@ -45,6 +47,23 @@ check: $(STAMP) ## style, types and the workflow's own linter; changes nothing
 	mypy
 	snakefmt --check Snakefile rules
 	snakemake --lint
+
+chaos: $(STAMP) ## kill -9 a run at 30 moments (KILLS=3: at three): it must end in the same bytes
+	@$(ACTIVATE)
+	exec python tests/chaos/chaos.py --kills $(KILLS)
+
+fuzz: $(STAMP) ## 100,000 damaged inputs to every reader (INPUTS=...)
+	@$(ACTIVATE)
+	exec python tests/fuzz/fuzz.py --inputs $(INPUTS)
+
+slurm: ## Snakemake's plugin for this engine into the environment; also: make kubernetes, make generic
+slurm kubernetes generic: $(STAMP)
+	@if [[ -x .venv/bin/pip ]]; then
+	    install=(.venv/bin/python -m pip install --disable-pip-version-check)
+	else
+	    install=(uv pip install --python .venv/bin/python)
+	fi
+	"$${install[@]}" --quiet --no-deps --require-hashes -r envs/$@.txt
 
 container: envs/sharpness.sif ## the image that Snakefile names, made from the same pins
 

@@ -6,13 +6,13 @@ Targets: all, tables, figures, each figure (fig38), each pool (cifar10-vit), eac
 (linear, diagonal, small_networks, two_layer_relu), fetch (all that must be downloaded).
 """
 
+import logging
 import sys
 
-from sharpness.figures.catalogue import load_catalogue
+from sharpness.folders import check_writable
 from sharpness.problem import Problem
 from sharpness.requests import load_requests
-from sharpness.simple.studies import load_studies
-from sharpness.validation import validated
+from sharpness.validation import catalogues, validated
 
 
 configfile: "config.yaml"
@@ -20,8 +20,9 @@ configfile: "config.yaml"
 
 try:
     settings = validated(config)
-    CATALOGUE = load_catalogue("resources/figures.yaml")
-    KNOWN_STUDIES = load_studies("resources/studies.yaml")
+    CATALOGUE, KNOWN_STUDIES = catalogues(
+        settings, "resources/figures.yaml", "resources/studies.yaml"
+    )
     REQUESTS = load_requests()
 except Problem as problem:
     sys.exit(str(problem))
@@ -47,8 +48,14 @@ include: "rules/simple.smk"
 include: "rules/figures.smk"
 
 
-# Snakemake's own memory may be lost, or overruled by --touch; the stamps of the jobs are not.
 if workflow.is_main_process:
+    # Where the disk is full, Snakemake's own log would fill the terminal with tracebacks.
+    logging.raiseExceptions = False
+    try:
+        check_writable(settings.home, ".snakemake")
+    except Problem as problem:
+        sys.exit(str(problem))
+    # Its memory may be lost, or overruled by --touch; the stamps of the jobs are not.
     set_aside(settings.home, wanted_parameters)
 
 

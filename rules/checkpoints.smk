@@ -51,7 +51,7 @@ rule download:
         format=lambda wildcards: pool_of(wildcards).checkpoints.format,
         network=lambda wildcards: pool_of(wildcards).network,
         keep=lambda wildcards: pool_of(wildcards).checkpoints.keep,
-        places=settings.places(standin=settings.standins),
+        standin=settings.standins,
         revision=FORMATS_REVISION,
     message:
         "{wildcards.pool}: {wildcards.model} from {params.member[url]}"

@@ -42,7 +42,7 @@ except Problem as problem:
 TWO_LAYER_JOBS = settings.simple.two_layer_relu.jobs
 MEASURES = [
     *("average", "ball", "batches", "definition", "estimate", "measure"),
-    *("noise", "objective", "tasks", "worst"),
+    *("noise", "objective", "room", "tasks", "worst"),
 ]
 SHOWING = [
     *("definition", "kendall", "simple/findings", "simple/showing", "tables/formats"),

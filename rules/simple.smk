@@ -136,6 +136,7 @@ rule study_summary:
         runtime=requested("study_summary", "runtime"),
         gpu=0,
     params:
+        files=study_files,
         code=lambda wildcards: code_of("study_summary", f"simple/{wildcards.study}", *SHOWING),
     script:
         "../scripts/study_summary.py"
@@ -159,6 +160,7 @@ rule study_figure:
         gpu=0,
     params:
         study=lambda wildcards: STUDY_FIGURES[wildcards.figure],
+        files=files_of_study_figure,
         title=title_of_study_figure,
         note=lambda wildcards: study_note(STUDY_FIGURES[wildcards.figure]),
         code=lambda wildcards: code_of(

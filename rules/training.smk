@@ -48,6 +48,7 @@ rule train:
         gpu=settings.gpus,
     params:
         models=models_of,
+        data=lambda wildcards: pool_of(wildcards).data["train"],
         seed=lambda wildcards: pool_of(wildcards).sweep.seed,
         architecture=lambda wildcards: pool_of(wildcards).architecture.model_dump(),
         settings=lambda wildcards: pool_of(wildcards).training.model_dump(),

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from sharpness.files import read_json
 from sharpness.job import job
 from sharpness.training.export import export
+from sharpness.training.records import read_trainings
 
 with job(snakemake):
     model = snakemake.wildcards.model
     state = Path(snakemake.input[0]).parents[1] / "state" / model
-    export(read_json(snakemake.input[0])[model], state, **dict(snakemake.output.items()))
+    export(read_trainings(snakemake.input[0])[model], state, **dict(snakemake.output.items()))

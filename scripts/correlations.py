@@ -3,13 +3,13 @@
 from pathlib import Path
 
 from sharpness.correlation import correlations, read_pool, write_correlations
-from sharpness.files import read_json
+from sharpness.data.records import read_record
 from sharpness.job import job
 
 with job(snakemake):
     # Only read where they lie: a copied pool.csv is correlated without any data set.
     paths = {part: path for part, path in snakemake.params.records.items() if Path(path).exists()}
-    records = {part: read_json(path) for part, path in paths.items()}
+    records = {part: read_record(path) for part, path in paths.items()}
     found = correlations(
         read_pool(snakemake.input[0]),
         snakemake.params.subgroups,

@@ -1,8 +1,9 @@
-"""Rule download: one published model, verified and converted."""
+"""Rule download: one published model, verified and converted; from where makes no difference."""
 
 from sharpness.job import job
 from sharpness.pools.download import obtain
 from sharpness.pools.table import Member
+from sharpness.validation import validated
 
 with job(snakemake):
     obtain(
@@ -11,5 +12,5 @@ with job(snakemake):
         snakemake.params.network,
         snakemake.output[0],
         keep=snakemake.params.keep,
-        **snakemake.params.places,
+        **validated(snakemake.config).places(standin=snakemake.params.standin),
     )

@@ -2,33 +2,39 @@
 
 from pathlib import Path
 
+from sharpness.cards import card
 from sharpness.data.places import unneeded
+from sharpness.data.records import read_record
 from sharpness.evaluation import evaluate_models
-from sharpness.files import read_json, write_json
+from sharpness.files import write_json
 from sharpness.job import job
 from sharpness.machine import compute_device
 from sharpness.plan import Plan
 from sharpness.pools.stems import stem
 from sharpness.published import read_published, usable
+from sharpness.training.records import read_training
 
-with job(snakemake):
+with (
+    job(snakemake) as terminal,
+    card(snakemake.params.device, snakemake.config.get("jobs_per_card", 1)),
+):
     given, params = snakemake.input, snakemake.params
     data = {
-        part: read_json(given[part]) if part in given.keys() else unneeded(name)  # noqa: SIM118
+        part: read_record(given[part]) if part in given.keys() else unneeded(name)  # noqa: SIM118
         for part, name in params.parts.items()
     }
     inputs = params.inputs and {**params.inputs, "threads": snakemake.threads}
     if "sample" in given.keys():  # noqa: SIM118
         data["train"]["sample"] = given.sample
     if "vocabulary" in given.keys():  # noqa: SIM118
-        inputs["vocabulary"] = read_json(given.vocabulary)
+        inputs["vocabulary"] = read_record(given.vocabulary)
     published = {}
     for path in given.get("published", []):
         taken = usable(read_published(path, snakemake.wildcards.pool), params.preparation)
         published |= {stem(model): errors for model, errors in taken.items()}
     found = evaluate_models(
         dict(zip(params.models, given.weights, strict=True)),
-        [read_json(path) for path in given.records] if "records" in given.keys() else None,  # noqa: SIM118
+        [read_training(path) for path in given.records] if "records" in given.keys() else None,  # noqa: SIM118
         Plan.parse(params.plan),
         data,
         Path(snakemake.output[0]).parents[1] / "state",
@@ -39,3 +45,6 @@ with job(snakemake):
         classes=params.classes,
     )
     write_json(snakemake.output[0], found)
+    for name, row in found.items():
+        if row["failed"]:
+            print(f"{name} has no result, the rest goes on: {row['failed']}", file=terminal)

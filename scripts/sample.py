@@ -1,13 +1,13 @@
 """Rule sample: the seeded list of training examples that are looked at."""
 
+from sharpness.data.records import read_record
 from sharpness.data.sample import write_sample
-from sharpness.files import read_json
 from sharpness.job import job
 
 with job(snakemake):
     write_sample(
         snakemake.output[0],
         snakemake.wildcards.data,
-        read_json(snakemake.input[0]),
+        read_record(snakemake.input[0]),
         **snakemake.params.sample,
     )

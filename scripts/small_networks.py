@@ -1,6 +1,7 @@
 """Rule small_networks_pool: models of one pool, trained and measured; none without their data."""
 
-from sharpness.files import read_json, write_csv
+from sharpness.data.records import read_record
+from sharpness.files import write_csv
 from sharpness.job import job
 from sharpness.simple.small_networks.pool import rows
 from sharpness.simple.small_networks.rows import COLUMNS
@@ -10,7 +11,7 @@ with job(snakemake):
         snakemake.wildcards.network,
         snakemake.wildcards.procedure,
         snakemake.params.procedure,
-        read_json(snakemake.input[0]),
+        read_record(snakemake.input[0]),
         int(snakemake.wildcards.base),
         snakemake.params.models,
         snakemake.params.examples,

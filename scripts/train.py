@@ -4,7 +4,8 @@ from pathlib import Path
 
 from sharpness.cards import card
 from sharpness.data import load
-from sharpness.files import read_json, write_json
+from sharpness.data.records import read_record
+from sharpness.files import write_json
 from sharpness.job import job
 from sharpness.machine import compute_device
 from sharpness.training.models import read_models
@@ -12,7 +13,7 @@ from sharpness.training.settings import Settings
 from sharpness.training.sweep import Sweep, train_models
 
 with job(snakemake), card(snakemake.params.device, snakemake.config.get("jobs_per_card", 1)):
-    record = read_json(snakemake.input.data)
+    record = read_record(snakemake.input.data)
     sweep = Sweep(
         seed=snakemake.params.seed,
         architecture=snakemake.params.architecture,

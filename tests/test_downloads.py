@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 from urllib3.util import Retry
@@ -534,10 +534,13 @@ def test_room_is_checked_before_the_transfer(
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_a_disk_that_fills_up_is_one_line(server: Server, tmp_path: Path) -> None:
-    part = leave_part(tmp_path, b"", None)
-    part.unlink()
-    part.symlink_to("/dev/full")
+def test_a_disk_that_fills_up_is_one_line(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, mode: str) -> IO[bytes]:
+        return open("/dev/full", mode)
+
+    monkeypatch.setattr(transfer, "open", full, raising=False)
     with pytest.raises(Problem) as problem:
         fetch(URL, tmp_path, mirror=server.url)
     one_line(problem, URL, "No space left on device")

@@ -19,6 +19,7 @@ from evaluations import (
     column,
     images,
     made_subject,
+    network,
     read,
     record,
     written,
@@ -34,6 +35,7 @@ from sharpness.files import read_json, sha256
 from sharpness.items import Subject
 from sharpness.plan import Plan
 from sharpness.problem import Problem
+from sharpness.room import Room
 from sharpness.rows import write_rows
 from sharpness.sets import Sets
 
@@ -123,7 +125,7 @@ def test_how_many_examples_pass_at_a_time_makes_no_other_item(
     apart = replace(subject, state=tmp_path / "other")
     sizes: set[int] = set()
     subject.model.register_forward_pre_hook(lambda _, inputs: sizes.add(len(inputs[0])))
-    assert evaluate(apart, PLAN, present(*SOME), OK, micro_batch=3) == whole
+    assert evaluate(apart, PLAN, present(*SOME), OK, room=Room(3)) == whole
     assert sizes <= {1, 2, 3}
     for name in whole["errors"] + whole["cells"]:
         one, two = read_json(subject.state / name), read_json(apart.state / name)
@@ -160,10 +162,55 @@ def test_a_model_trained_elsewhere_is_measured(subject: Subject, opened: list[An
 def test_a_model_that_returns_nan_gives_rows_that_say_so(
     subject: Subject, opened: list[Any]
 ) -> None:
-    nn.init.constant_(subject.model[3].bias, float("nan"))  # type: ignore[index]
+    nn.init.constant_(subject.model[3].weight, 3e38)  # type: ignore[index]
     _, cells = written(evaluate(subject, PLAN, present(*SOME)), subject)
     assert {*column(cells, "status")} == {"failed"}
     assert all("loss of the unperturbed model is nan" in c["reason"] for c in cells)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_model_with_weights_that_are_not_finite_is_asked_nothing(
+    subject: Subject, opened: list[Any], value: float
+) -> None:
+    subject.model[1].weight.data[2, 5] = value  # type: ignore[index]
+    subject.model[3].bias.data.fill_(value)  # type: ignore[index]
+    sets = present("train", "test", "v2", r="get r")
+    known = {"v2": 0.5}
+    found = {**evaluate(subject, PLAN, sets, published=known), "missing": sets.missing}
+    errors, cells = written(found, subject)
+    reason = f"{subject.checkpoint}: 1 of the 384 numbers of tensor 1.weight are not finite"
+    assert column(errors, "part") == ["train", "test", "v2", "r"]
+    assert column(errors, "status") == ["failed"] * 3 + ["missing"]
+    assert column(cells, "cell") == [cell.id for cell in CELLS]
+    assert {*column(cells, "status")} == {"failed"}
+    assert all(row["reason"].startswith(reason) for row in errors[:3] + cells)
+    assert not any(row["error"] for row in errors)
+    assert not any(row["value"] for row in cells)
+    assert opened == []
+    assert not subject.state.exists()
+    diverged = {"status": "diverged", "reason": "diverged: the loss is not finite in epoch 3"}
+    _, cells = written(evaluate(subject, PLAN, present(*SOME), diverged), subject)
+    assert {*column(cells, "status")} == {"skipped"}  # its training has said more
+
+
+def test_a_broken_model_leaves_the_others_of_its_job_alone(
+    checkpoints: dict[str, Path],
+    opened: list[Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Any,
+) -> None:
+    def load_model(path: Path, device: torch.device) -> nn.Module:
+        model = network()
+        if path.stem == "a":
+            model[1].weight.data[0, 0] = float("nan")
+        return model
+
+    monkeypatch.setattr(evaluation, "load_model", load_model)
+    found = evaluate_models(checkpoints, None, PLAN, DATA, tmp_path, CPU)
+    assert found["a"]["cells"] == found["a"]["errors"] == []
+    assert len(found["b"]["cells"]) == len(CELLS)
+    assert "tensor 1.weight" in capsys.readouterr().err
 
 
 def test_a_lost_item_is_named(subject: Subject, opened: list[Any]) -> None:

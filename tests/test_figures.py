@@ -528,8 +528,8 @@ def edited(tmp_path: Path, **changes: object) -> Path:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"colums": "every radius"}, "fig44: colums: Extra inputs"),
-        ({"rows": None}, "fig44: rows: Field required"),
+        ({"colums": "every radius"}, "fig44: colums: there is no such key"),
+        ({"rows": None}, "fig44: rows: this key is required"),
         ({"columns": "every width"}, "fig44: columns"),
         ({"protocol": "papre"}, "fig44: protocol: .*'papre' is unknown"),
         ({"panels": {"x": "sharpness"}}, "fig44: .*a panel lacks 'pool'"),
@@ -544,7 +544,7 @@ def edited(tmp_path: Path, **changes: object) -> Path:
         ({"panels": {"pool": VIT, "x": "gap", "part": "train"}}, "part 'train' has no gap"),
         ({"panels": {"pool": [], "x": "gap"}}, "fig44: .*a panel lacks 'pool'"),
         ({"marker": {"columns": "a", "scale": "log"}}, "fig44: marker: .*for colours alone"),
-        ({"colour": {"columns": "a", "labels": "b"}}, "fig44: colour.labels: Extra inputs"),
+        ({"colour": {"columns": "a", "labels": "b"}}, "fig44: colour.labels: there is no such key"),
     ],
 )
 def test_a_typo_is_a_problem_that_names_figure_and_key(

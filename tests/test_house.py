@@ -1,17 +1,13 @@
-"""The house in order: pins with hashes, recipes made from them, a profile that Snakemake knows."""
+"""The house in order: pins with hashes, and recipes made from them."""
 
 from __future__ import annotations
 
 import platform
 import re
-import shutil
-import subprocess
-import sys
 import tomllib
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -21,6 +17,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
 PINS = ROOT / "envs" / "requirements.txt"
+PLUGINS = [ROOT / "envs" / f"{engine}.txt" for engine in ("slurm", "generic")]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 
@@ -32,11 +29,12 @@ def entries(text: str) -> Iterator[tuple[Requirement, list[str]]]:
             yield Requirement(requirement), hashes
 
 
-def pinned() -> dict[str, str]:
+def pinned(*files: Path) -> dict[str, str]:
     """Name to version of the pins that apply to this machine and this Python."""
     return {
         canonicalize_name(requirement.name): str(requirement.specifier).removeprefix("==")
-        for requirement, _ in entries(PINS.read_text())
+        for file in files or [PINS]
+        for requirement, _ in entries(file.read_text())
         if requirement.marker is None or requirement.marker.evaluate()
     }
 
@@ -52,8 +50,8 @@ def wanted() -> list[Requirement]:
 
 
 def test_every_pin_is_exact_and_has_hashes() -> None:
-    found = list(entries(PINS.read_text()))
-    assert len(found) > 100
+    assert len(pinned()) > 100
+    found = [entry for file in (PINS, *PLUGINS) for entry in entries(file.read_text())]
     for requirement, hashes in found:
         assert re.fullmatch(r"==[^*,]+", str(requirement.specifier)), requirement
         assert hashes, f"{requirement} has no hash"
@@ -71,9 +69,14 @@ def test_no_file_names_a_registry(path: Path) -> None:
 
 @pytest.mark.parametrize("requirement", wanted(), ids=str)
 def test_pins_satisfy_the_ranges(requirement: Requirement) -> None:
-    name = canonicalize_name(requirement.name)
-    assert name in pinned(), f"{name} has no pin: run `make lock`"
-    assert requirement.specifier.contains(pinned()[name]), f"{name}: run `make lock`"
+    name, pins = canonicalize_name(requirement.name), pinned(PINS, *PLUGINS)
+    assert name in pins, f"{name} has no pin: run `make lock`"
+    assert requirement.specifier.contains(pins[name]), f"{name}: run `make lock`"
+
+
+def test_plugins_are_no_part_of_the_base() -> None:
+    assert pinned(*PLUGINS).keys().isdisjoint(pinned())
+    assert not [line for line in PYPROJECT["project"]["dependencies"] if "executor" in line]
 
 
 def test_one_ordinary_wheel_serves_cpu_and_gpu() -> None:
@@ -108,55 +111,3 @@ def test_conda_takes_python_from_conda_and_all_else_from_the_pins() -> None:
     )
     # conda hands these lines to pip as a requirements file beside environment.yaml.
     assert section == {"pip": ["--require-hashes", "-r requirements.txt"]}
-
-
-def profile() -> dict[str, Any]:
-    return yaml.safe_load((ROOT / "profiles" / "default" / "profile.yaml").read_text())
-
-
-def test_profile_keys_are_snakemake_options() -> None:
-    from snakemake.cli import get_argument_parser
-
-    options = {name for action in get_argument_parser()._actions for name in action.option_strings}
-    assert options >= {f"--{key}" for key in profile()}
-    assert not {"cores", "jobs"} & profile().keys(), "cores stay on the command line"
-    assert "code" not in profile()["rerun-triggers"]
-
-
-TOY = """
-rule all:
-    input: "b.txt", "c.txt"
-rule bad:
-    priority: 1
-    output: "a.txt"
-    log: "bad.log"
-    shell: "echo reason $((6 * 7)) > {log}; echo once >> tries; exit 1"
-rule needs_bad:
-    input: "a.txt"
-    output: "b.txt"
-    shell: "touch {output}"
-rule good:
-    output: "c.txt"
-    params: CHANGED
-    shell: "echo SAID > {output}"
-"""
-
-
-@pytest.mark.workflow
-def test_profile_does_what_it_says(tmp_path: Path) -> None:
-    shutil.copytree(ROOT / "profiles", tmp_path / "profiles")
-
-    def run(changed: str, said: str, *words: str) -> str:
-        text = TOY.replace("CHANGED", changed).replace("SAID", said)
-        (tmp_path / "Snakefile").write_text(text)
-        command = [sys.executable, "-m", "snakemake", "--cores", "1", *words]
-        done = subprocess.run(command, cwd=tmp_path, text=True, capture_output=True)
-        return done.stdout + done.stderr
-
-    output = run("1", "first")
-    assert "reason 42" in output  # show-failed-logs
-    assert (tmp_path / "tries").read_text() == "once\n"  # retries
-    assert (tmp_path / "c.txt").read_text() == "first\n"  # keep-going
-    assert "Nothing to be done" in run("1", "second", "c.txt")  # code is no trigger
-    run("2", "second", "c.txt")
-    assert (tmp_path / "c.txt").read_text() == "second\n"  # params are

@@ -26,6 +26,7 @@ from sharpness.batches import rebatched
 from sharpness.definition import ALL, PROTOCOLS
 from sharpness.measure import measured
 from sharpness.problem import Problem
+from sharpness.room import Room
 
 AVERAGE = Definition("average", "l2", adaptive=True, logit_norm=False)
 WORST = Definition("worst", "linf", adaptive=True, logit_norm=False)
@@ -354,7 +355,7 @@ def test_how_many_examples_pass_at_a_time_does_not_matter(definition: Definition
 def test_a_micro_batch_of_nothing_is_a_problem_of_every_cell() -> None:
     cells = [Cell(AVERAGE, 0.1), Cell(WORST, 0.1)]
     data = {"original": small_points()}
-    found = dict(measured(smooth_network(0), data, cells, effort=EFFORT, micro_batch=0))  # type: ignore[arg-type]
+    found = dict(measured(smooth_network(0), data, cells, effort=EFFORT, room=Room(0)))  # type: ignore[arg-type]
     assert all("micro_batch is 0" in str(found[cell]) for cell in cells)
 
 

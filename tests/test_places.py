@@ -343,7 +343,7 @@ def test_an_index_is_never_unpickled(tmp_path: Path, content: str) -> None:
         path.write_text("nothing")
     with pytest.raises(Problem) as problem:
         locate("imagenet", settings(tmp_path, folder=str(root), holdout=str(path)))
-    one_line(problem, path, "no readable .npy")
+    one_line(problem, path, "no readable array")
 
 
 # -- the shifts

@@ -72,7 +72,8 @@ def records(folder: Path, *missing: str) -> list[Path]:
     for name in ("cora", "abalone", "fashion-mnist"):
         path = folder / f"{name}.json"
         status = "missing" if name in missing else "present"
-        write_json(path, {"name": name, "status": status, "reason": WHY * (status == "missing")})
+        record = {"name": name, "status": status, "reason": WHY * (status == "missing")}
+        write_json(path, {**record, "title": name, "files": [{"path": "a file"}]})
         paths.append(path)
     return paths
 
@@ -326,6 +327,7 @@ def test_the_figure_has_a_row_a_procedure_and_a_column_a_network(tmp_path: Path)
 
 def test_a_figure_of_nothing_says_so(tmp_path: Path) -> None:
     long = {"name": "cora", "status": "missing", "reason": "too long a reason $x$ " * 50}
+    long |= {"title": "Cora", "files": []}
     paths = records(tmp_path, "abalone", "fashion-mnist")
     write_json(paths[0], long)
     canvas = drawn(tmp_path, lambda: compose("hammoud1", {"models": [], "records": paths}))

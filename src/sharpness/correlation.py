@@ -13,7 +13,7 @@ import pandas as pd
 
 from sharpness.definition import Cell
 from sharpness.files import write_text
-from sharpness.frames import read_frame
+from sharpness.frames import check_columns, read_frame
 from sharpness.kendall import FEWEST, LEVEL, RESAMPLES, Correlation, kendall_columns
 from sharpness.problem import Problem
 
@@ -116,14 +116,18 @@ def read_pool(path: str | Path) -> pd.DataFrame:
     """The models of a ``pool.csv``: one row each, NaN for what is missing.
 
     Raises:
-        Problem: if the file lacks a column or has a column that names no cell.
+        Problem: if the file lacks a column, has a column that names no cell, or has words where
+            numbers are needed.
     """
     pool = read_frame(path)
-    for name in ("model", "status", "reason", "error_test"):
-        if name not in pool:
-            raise Problem(f"{path}: no column {name!r}; make the file anew by the workflow")
+    errors = [name for name in pool.columns if name.startswith("error_")]
+    numbers = [*errors, *target_columns(pool), *cell_columns(pool)]
+    check_columns(pool, path, ("model", "status", "reason", "error_test"), numbers)
     for name in cell_columns(pool):
-        Cell.parse(name)
+        try:
+            Cell.parse(name)
+        except Problem as problem:
+            raise Problem(f"{path}: {problem}") from problem
     return pool.fillna({"reason": ""})
 
 
@@ -133,5 +137,13 @@ def write_correlations(path: str | Path, frame: pd.DataFrame) -> None:
 
 
 def read_correlations(path: str | Path) -> pd.DataFrame:
-    """The table that ``write_correlations`` wrote."""
-    return read_frame(path).fillna({"reason": ""})
+    """The table that ``write_correlations`` wrote.
+
+    Raises:
+        Problem: if the file is no such table.
+    """
+    table = read_frame(path)
+    found = list(Correlation.__dataclass_fields__)
+    numbers = [name for name in found if name not in ("status", "reason")]
+    check_columns(table, path, ("cell", "target", "subgroup", *found), numbers)
+    return table.fillna({"reason": ""})

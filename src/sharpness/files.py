@@ -14,24 +14,44 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+from sharpness.faults import number_of
+from sharpness.problem import Problem
+
 
 @contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:
     """A temporary path beside ``path`` that is renamed to it when the block ends well.
 
     A kill at any moment leaves the old file or the new one, never half of either.
+
+    Raises:
+        OSError: naming ``path``, where the disk or the folder does not take it, whatever the
+            library that was to write it says of that.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = None
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        os.close(handle)
+        temporary = Path(name)
         yield temporary
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
+    except Exception as error:
+        if (number := _of_this(error, path)) is None:
+            raise
+        raise OSError(number, os.strerror(number), str(path)) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def _of_this(error: Exception, path: Path) -> int | None:
+    """The system's number of an error that belongs to ``path``, not to a file that it names."""
+    named = getattr(error, "filename", None)
+    mine = named is None or Path(os.fsdecode(named)).name.startswith(f".{path.name}.")
+    return number_of(error) if mine else None
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -60,8 +80,17 @@ def finite(number: float) -> float | None:
 
 
 def read_json(path: str | Path) -> Any:
-    """The value that a JSON file holds."""
-    return json.loads(Path(path).read_text(encoding="utf-8"))
+    """The value that a JSON file holds.
+
+    Raises:
+        Problem: if it is no JSON, or cut off.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise Problem(
+            f"{path}: is no whole JSON file ({error}); remove it and run again"
+        ) from error
 
 
 def digest(value: Any) -> str:

@@ -2,15 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
+
+from sharpness.problem import Problem
+from sharpness.reading import readable
 
 WORDS = ("model", "status", "reason", "checkpoint", "points_digest", "part", "data", "source")
 """Columns of words, even where one of them is "NA" or looks like a number."""
 
 
 def read_frame(path: str | Path) -> pd.DataFrame:
-    """A CSV file of this project; an empty cell is NaN."""
+    """A CSV file of this project; an empty cell is NaN.
+
+    Raises:
+        Problem: if it is no table.
+    """
     words = dict.fromkeys(WORDS, str)
-    return pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=words)
+    with readable(path, "remove it and run again"):
+        return pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=words)
+
+
+def check_columns(
+    frame: pd.DataFrame, path: str | Path, names: Iterable[str], numbers: Iterable[str] = ()
+) -> None:
+    """Refuse a table without its columns, or with words where numbers are needed.
+
+    Args:
+        frame: what a file holds.
+        path: the file.
+        names: columns that must be there.
+        numbers: those that, where they are there, hold nothing but numbers.
+
+    Raises:
+        Problem: naming the file and the column.
+    """
+    mend = "remove it and run again"
+    for name in names:
+        if name not in frame:
+            raise Problem(f"{path}: no column {name!r}; {mend}")
+    for name in numbers:
+        if name in frame and frame[name].dtype.kind not in "iuf":
+            values = frame[name].dropna()
+            odd = values[pd.to_numeric(values, errors="coerce").isna()]
+            if culprits := [*odd, *values]:  # none where all is empty
+                shown = str(culprits[0])[:60]
+                raise Problem(f"{path}: {shown!r} in column {name!r} is no number; {mend}")

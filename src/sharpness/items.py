@@ -24,6 +24,7 @@ from sharpness.files import digest, finite, sha256, write_json
 from sharpness.measure import measured
 from sharpness.plan import REVISION, Plan, Row
 from sharpness.problem import Problem
+from sharpness.room import Room
 from sharpness.sets import augmented, first_points, resident
 
 
@@ -56,15 +57,16 @@ class Items:
         origin: the checkpoint's digest.
     """
 
-    def __init__(self, subject: Subject, micro_batch: int | None = None) -> None:
+    def __init__(self, subject: Subject, room: Room | None = None) -> None:
         """Compute nothing yet.
 
         Args:
             subject: the model.
-            micro_batch: most examples in one pass through the model.
+            room: most examples in one pass through the model.
         """
         self.origin = sha256(subject.checkpoint)[:16]
-        self._subject, self._micro_batch = subject, micro_batch
+        self._subject, self._room = subject, room or Room()
+        self._room.whose = subject.name
         self._common = {"checkpoint": self.origin, "revision": REVISION}
 
     def published(self, part: str, data: str, error: float) -> str:
@@ -81,8 +83,10 @@ class Items:
         path = self._subject.state / f"error-{digest(key)}.json"
         if not path.exists():
             start = monotonic()
-            rows = self._micro_batch or ROWS
-            error, loss = error_and_loss(self._subject.model, examples, rows)
+            error, loss = self._room.fitting(
+                lambda rows: error_and_loss(self._subject.model, examples, rows or ROWS),
+                min(ROWS, len(examples)),
+            )
             row = {"part": part, "data": examples.title, "examples": len(examples), "error": error}
             write_json(path, row | {"loss": finite(loss), **self._common})
             found = f"{100 * error:.2f} % of {len(examples)} on {examples.title}"
@@ -121,8 +125,8 @@ class Items:
             name: replace(knob, steps=plan.steps, samples=plan.samples.get(name, knob.samples))
             for name, knob in PROTOCOLS.items()
         }
-        model, most = self._subject.model, self._micro_batch
-        yield from measured(model, data, cells, plan.seed, protocols=knobs, micro_batch=most)
+        model, room = self._subject.model, self._room
+        yield from measured(model, data, cells, plan.seed, protocols=knobs, room=room)
 
     def _say(self, what: str, start: float) -> None:
         """A line of progress for the job's log."""

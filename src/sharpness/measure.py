@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import closing
+from functools import partial
 
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
@@ -14,6 +15,7 @@ from sharpness.definition import Cell, Data, Definition, Estimate, Protocol
 from sharpness.estimate import combined
 from sharpness.objective import Loss, Network, evaluation_mode
 from sharpness.problem import Problem
+from sharpness.room import NoRoom, Room
 from sharpness.tasks import AS_THE_PROTOCOL, Effort, Points, Task, noise_of, values_of
 
 
@@ -46,7 +48,8 @@ def sharpness(
         samples: draws per batch in the average case; the protocol's 100 or 20 by default.
         antithetic: draw δ and −δ together.
         micro_batch: most examples in one pass through the model; None is a whole batch. A small
-            one takes less memory and gives the same value, up to rounding.
+            one takes less memory and gives the same value, up to rounding. When memory runs out,
+            it is halved, and standard error says so.
 
     Returns:
         The estimate: mean over batches, weighted by examples, with its standard error.
@@ -60,8 +63,9 @@ def sharpness(
     effort = Effort(steps, samples, antithetic)
     protocols = {knobs.name: knobs}
     # Closed, so that the model is as it was even while a raised problem is being handled.
+    room = Room(micro_batch)
     with closing(
-        measured(model, {"original": batches}, [cell], seed, loss, effort, protocols, micro_batch)
+        measured(model, {"original": batches}, [cell], seed, loss, effort, protocols, room)
     ) as results:
         return _raise_problem(next(results)[1])
 
@@ -98,7 +102,7 @@ def sharpness_table(
         Problem: as in ``sharpness``, for the first cell that has no value.
     """
     data: dict[Data, Sequence[Batch]] = {"original": batches, "augmented": augmented}
-    results = measured(model, data, cells, seed, loss, effort, micro_batch=micro_batch)
+    results = measured(model, data, cells, seed, loss, effort, room=Room(micro_batch))
     with closing(results):
         found = {cell: _raise_problem(result) for cell, result in results}
     return {cell: found[cell] for cell in cells}
@@ -112,7 +116,7 @@ def measured(
     loss: Loss = cross_entropy,
     effort: Effort = AS_THE_PROTOCOL,
     protocols: Mapping[str, Protocol] | None = None,
-    micro_batch: int | None = None,
+    room: Room | None = None,
 ) -> Generator[tuple[Cell, Estimate | Problem], None, None]:
     """Each cell with its estimate, or with the reason why it has none, as soon as it is known.
 
@@ -124,12 +128,16 @@ def measured(
         loss: (outputs, targets) → mean loss over the examples of a batch.
         effort: steps and samples of the cells that do not say so themselves.
         protocols: knobs by name where they are not the presets.
-        micro_batch: as in ``sharpness``; no value depends on it, but for rounding.
+        room: the most examples in one pass, for this and what follows; no value depends on it, but
+            for rounding. When memory runs out, it shrinks and the cells at hand start anew.
 
     Yields:
         (cell, estimate or problem).
+
+    Raises:
+        NoRoom: if the model has not the memory for one example.
     """
-    named = protocols or {}
+    named, room = protocols or {}, room or Room()
     groups: dict[tuple[object, ...], list[Task]] = defaultdict(list)
     for cell in cells:
         try:
@@ -141,20 +149,30 @@ def measured(
             groups[(cell.data, cell.m, alike)].append(task)
     with evaluation_mode(model):
         try:
-            points = Points(Network(model), data, loss, micro_batch)
+            points = Points(Network(model), data, loss)
         except Problem as problem:
             yield from ((task.cell, problem) for group in groups.values() for task in group)
             return
         for tasks in groups.values():
+            compute = partial(_group, points, tasks, seed, effort.antithetic)
             try:
-                objectives = points.objectives(tasks[0].cell)
-                values = values_of(objectives, tasks, seed, effort.antithetic)
+                values, examples = room.fitting(compute, points.most(tasks[0].cell))
+            except NoRoom:
+                raise
             except Problem as problem:
                 yield from ((task.cell, problem) for task in tasks)
                 continue
-            examples = [objective.examples for objective in objectives]
             for task, per_batch in zip(tasks, values, strict=True):
                 yield task.cell, _combined(per_batch, examples)
+
+
+def _group(
+    points: Points, tasks: list[Task], seed: int, antithetic: bool, micro_batch: int | None
+) -> tuple[Sequence[Sequence[Tensor]], list[int]]:
+    """What each task of a group found in each batch, and the examples of each batch."""
+    objectives = points.objectives(tasks[0].cell, micro_batch)
+    values = values_of(objectives, tasks, seed, antithetic)
+    return values, [objective.examples for objective in objectives]
 
 
 def _combined(per_batch: Sequence[Tensor], examples: Sequence[int]) -> Estimate | Problem:

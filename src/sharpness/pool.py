@@ -11,8 +11,10 @@ from typing import Any
 import pandas as pd
 
 from sharpness.files import sha256, write_text
-from sharpness.frames import read_frame
+from sharpness.frames import check_columns, read_frame
 from sharpness.problem import Problem
+
+_OF_CELLS = ("cell", "device", "value")
 
 FLOATS = "%.9g"
 """Digits that give a float32 back."""
@@ -60,7 +62,7 @@ def assemble(
     Raises:
         Problem: if a file is not of these cells, this revision of the code or this checkpoint.
     """
-    read = [(s, read_frame(s.errors), read_frame(s.sharpness)) for s in sources]
+    read = [(s, _read(s.errors, "part", "error"), _read(s.sharpness, *_OF_CELLS)) for s in sources]
     _check_devices([(source, cells) for source, _, cells in read])
     rows = [_row(*files, wanted) for files in read]
     table = models.merge(pd.DataFrame(rows), on="model", how="left", validate="one_to_one")
@@ -90,6 +92,13 @@ def _exclude(table: pd.DataFrame, cells: Sequence[str], limit: float) -> None:
 def write_pool(table: pd.DataFrame, path: str | Path) -> None:
     """Write the table of a pool, the same bytes for the same values."""
     write_text(path, table.to_csv(index=False, float_format=FLOATS, lineterminator="\n"))
+
+
+def _read(path: Path, *names: str) -> pd.DataFrame:
+    """A file of rows; the last of the named columns holds numbers."""
+    frame = read_frame(path)
+    check_columns(frame, path, (*names, "status", "reason", "checkpoint"), names[-1:])
+    return frame
 
 
 def _row(

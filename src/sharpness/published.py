@@ -1,6 +1,6 @@
 """Errors that the publishers of models state, and how far the evaluated ones are from them.
 
-Needs no torch.
+Needs no torch, and to read them no pandas.
 """
 
 from __future__ import annotations
@@ -9,11 +9,14 @@ import csv
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from sharpness.files import write_text
 from sharpness.problem import Problem
+from sharpness.reading import readable
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 LIMIT = 0.3
 """Points by which an evaluated error may miss the published one without a warning."""
@@ -56,13 +59,15 @@ def read_published(path: str | Path, pool: str) -> dict[str, dict[str, Published
     Raises:
         Problem: if a column is missing, an error is no fraction, or one is stated twice.
     """
-    with open(path, encoding="utf-8", newline="") as stream:
-        reader = csv.DictReader(stream)
+    with readable(path), open(path, encoding="utf-8", newline="") as stream:
+        reader = csv.DictReader(stream, strict=True)
         if absent := [key for key in KEYS if key not in (reader.fieldnames or ())]:
             raise Problem(f"{path}: no column {absent[0]!r}; it needs {', '.join(KEYS)}")
         rows = [(reader.line_num, row) for row in reader if row["pool"] == pool]
     found: dict[str, dict[str, PublishedError]] = {}
     for line, row in rows:
+        if None in row or None in row.values():
+            raise Problem(f"{path}, line {line}: has not as many cells as the header; mend it")
         parts = found.setdefault(row["model"], {})
         if row["part"] in parts:
             what = f"error of {row['model']!r} on {row['part']!r}"
@@ -119,6 +124,8 @@ def compare(
         ``comparable`` (whether the preprocessing agrees), ``warn`` (comparable, and more than
         ``LIMIT`` points apart), ``preprocessing`` and ``source`` of the published error.
     """
+    import pandas as pd
+
     columns = [str(name) for name in pool.columns]
     parts = [name.removeprefix("error_") for name in columns if name.startswith("error_")]
     rows = []

@@ -75,10 +75,11 @@ def write_rows(
     mend = f"remove it and run again: rm {evaluated}"
     items = [_item(state, name, mend) for name in found["errors"]]
     rows = [{"source": "evaluated", **item, **done} for item in items]
+    if why := _failed(found):
+        rows = [{"part": part, **why} for part in found["parts"]]
     rows += [{"part": p, "status": "missing", "reason": why} for p, why in found["missing"].items()]
     write_csv(errors, rows, ERRORS)
-    why = _unmeasured(found)
-    if why:
+    if why := _failed(found) or _unmeasured(found):
         write_csv(sharpness, [{**row, **why} for row in wanted], CELLS)
         return
     measured = [_item(state, name, mend) for name in found["cells"]]
@@ -86,6 +87,13 @@ def write_rows(
     if settings != [dict(row) for row in wanted]:
         raise Problem(f"{evaluated}: its cells are not those that are wanted; {mend}")
     write_csv(sharpness, measured, CELLS)
+
+
+def _failed(found: Mapping[str, Any]) -> dict[str, Any]:
+    """What stands in every row of a model that has no result at all; nothing if it has some."""
+    if not found.get("failed"):
+        return {}
+    return {"status": "failed", "reason": found["failed"], "checkpoint": found["checkpoint"]}
 
 
 def _unmeasured(found: Mapping[str, Any]) -> dict[str, Any]:

@@ -76,19 +76,26 @@ class Points:
         network: Network,
         data: Mapping[Data, Sequence[Batch]],
         loss: Loss,
-        micro_batch: int | None = None,
     ) -> None:
-        """Keep the batches until a cell asks for them; ``micro_batch`` as ``Objective`` has it."""
+        """Keep the batches until a cell asks for them."""
         self._network, self._data, self._loss = network, data, loss
-        self._micro_batch = micro_batch
+        self._micro_batch: int | None = None
         self._made: dict[tuple[Data, int | None], list[Objective]] = {}
 
-    def objectives(self, cell: Cell) -> list[Objective]:
-        """The objectives of a cell's data, m examples each.
+    def most(self, cell: Cell) -> int:
+        """The examples in the largest batch of a cell's data."""
+        sizes = [len(targets) for _, targets in self._data.get(cell.data, ())]
+        return min(cell.m, sum(sizes)) if cell.m else max(sizes, default=0)
+
+    def objectives(self, cell: Cell, micro_batch: int | None = None) -> list[Objective]:
+        """The objectives of a cell's data, m examples each; ``micro_batch`` as they take it.
 
         Raises:
             Problem: if there are no such data.
         """
+        if micro_batch != self._micro_batch:
+            self._made.clear()
+            self._micro_batch = micro_batch
         key = (cell.data, cell.m)
         if key not in self._made:
             batches = self._data.get(cell.data, ())
@@ -97,7 +104,7 @@ class Points:
             if cell.m is not None:
                 batches = rebatched(batches, cell.m)
             self._made[key] = [
-                Objective(self._network, batch, self._loss, self._micro_batch) for batch in batches
+                Objective(self._network, batch, self._loss, micro_batch) for batch in batches
             ]
         return self._made[key]
 

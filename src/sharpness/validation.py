@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from difflib import get_close_matches
-from typing import Any, get_args
+from functools import cache
+from typing import Any
 
 from pydantic import ValidationError
 
+from sharpness.complaints import complaint
 from sharpness.config import Config
-from sharpness.config.sources import SourceName
-from sharpness.config.words import DataSet, Part, Settings
-from sharpness.definition import ALL, PROTOCOLS
+from sharpness.config.misfits import misfits
+from sharpness.config.reserved import clashes
+from sharpness.figures.catalogue import Figure, load_catalogue
 from sharpness.problem import Problem
+from sharpness.simple.studies import Study, load_studies
 
 
 def validated(raw: Mapping[str, Any]) -> Config:
@@ -24,7 +26,8 @@ def validated(raw: Mapping[str, Any]) -> Config:
     try:
         settings = Config.model_validate(dict(raw))
     except ValidationError as error:
-        raise Problem(f"configuration: {_explained(error)}") from None
+        said = complaint(error, _schema())
+        raise Problem(f"configuration: {said}") from None
     for name, pool in settings.pools.items():
         try:
             _ = pool.models  # tables of models are read here, before anything runs
@@ -34,66 +37,34 @@ def validated(raw: Mapping[str, Any]) -> Config:
         _ = settings.simple.two_layer_relu.catalogue
     except Problem as problem:
         raise Problem(f"configuration: simple.two_layer_relu.runs: {problem}") from None
+    for said in misfits(settings):
+        raise Problem(f"configuration: {said}")
     return settings
 
 
-def _explained(error: ValidationError) -> str:
-    """The first complaint in one line."""
-    first = error.errors(include_url=False)[0]
-    path = _path(first["loc"])
-    key = ".".join(part for part in path if part != "[key]") or "(top level)"
-    message = first["msg"].removeprefix("Value error, ").replace("\n", " ")
-    if first["type"] == "extra_forbidden":
-        near = get_close_matches(path[-1], _known_keys(), n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        return f"{key}: there is no such key{hint}"
-    if "[key]" in path:
-        return f"{key}: {message}{_nearest(path[-2], _known_words())}"
-    if first["type"].startswith("union_tag"):
-        return f"{key}.{_kind(first['ctx'])}"
-    if first["type"] == "missing":
-        return f"{key}: this key is required and is not there"
-    value = repr(first["input"])
-    shown = value if len(value) <= 60 else value[:57] + "..."
-    return f"{key}: {shown}: {message}{_nearest(str(first['input']), _known_words())}"
+@cache
+def _schema() -> dict[str, Any]:
+    return Config.model_json_schema()
 
 
-def _kind(found: Mapping[str, str]) -> str:
-    """The key that tells one kind of settings from another, and what is wrong with it."""
-    key = found["discriminator"].strip("'")
-    if "tag" in found:
-        return f"{key}: {found['tag']!r}: it is one of {found['expected_tags']}"
-    return f"{key}: this key is required and is not there"
+def catalogues(
+    settings: Config, figures: str, studies: str
+) -> tuple[dict[str, Figure], dict[str, Study]]:
+    """The figures and the studies, none of which has the name of a pool.
 
+    Args:
+        settings: of this run.
+        figures: file of the figures.
+        studies: file of the studies.
 
-def _path(location: tuple[int | str, ...]) -> list[str]:
-    """The keys as they are written, without pydantic's words for the member of a union."""
-    path = [str(part) for part in location]
-    if path[:1] == ["pools"] and len(path) > 2 and path[2] in ("sweep", "published"):
-        del path[2]
-    if path[:1] == ["pools"] and len(path) > 3 and path[2] in ("architecture", "inputs"):
-        del path[3]
-    return path
-
-
-def _nearest(word: str, known: list[str]) -> str:
-    near = get_close_matches(word, known, n=1)
-    return f"; did you mean {near[0]!r}?" if near and near[0] != word else ""
-
-
-def _known_words() -> list[str]:
-    return (
-        [d.id for d in ALL]
-        + list(PROTOCOLS)
-        + [w for k in (DataSet, Part, SourceName) for w in get_args(k)]
-    )
-
-
-def _known_keys() -> list[str]:
-    kinds: list[type[Settings]] = [Settings]
-    known: set[str] = set()
-    while kinds:
-        kind = kinds.pop()
-        kinds += kind.__subclasses__()
-        known |= kind.model_fields.keys()
-    return sorted(known)
+    Raises:
+        Problem: if a file is no catalogue, or a pool has the name of a target.
+    """
+    found = load_catalogue(figures), load_studies(studies)
+    for name in settings.studies:
+        if name not in found[1]:
+            raise Problem(f"{studies}: has no study {name!r}, which the configuration names")
+    drawn = [name for study in found[1].values() for name in study.figures]
+    for said in clashes(settings, [*found[0], *drawn]):
+        raise Problem(f"configuration: {said}")
+    return found

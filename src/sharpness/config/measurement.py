@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import AfterValidator, Field
 
 from sharpness.config.words import (
+    Count,
     Counts,
     DefinitionId,
     Fraction,
     Name,
     ProtocolName,
     Radii,
+    Seed,
     Settings,
+    distinct,
 )
 from sharpness.definition import ALL, Cell, Data, Definition
 
@@ -23,7 +26,9 @@ class Ablation(Settings):
 
     definition: DefinitionId
     radii: Radii
-    data: list[Data] = Field(default=["original"])
+    data: Annotated[list[Data], AfterValidator(distinct)] = Field(
+        default=["original"], min_length=1
+    )
     m: Counts | None = None
     steps: Counts | None = None
 
@@ -31,22 +36,14 @@ class Ablation(Settings):
 class Sharpness(Settings):
     """What is measured on each model."""
 
-    points: PositiveInt
-    m: PositiveInt
-    steps: PositiveInt
-    samples: dict[ProtocolName, PositiveInt] = Field(default_factory=dict)
-    seed: Annotated[int, Field(ge=0)] = 0
+    points: Count
+    m: Count
+    steps: Count
+    samples: dict[ProtocolName, Count] = Field(default_factory=dict)
+    seed: Seed = 0
     max_train_error: Fraction | None = None
     radii: dict[DefinitionId, Radii]
     ablations: dict[Name, Ablation] = Field(default_factory=dict)
-
-    @model_validator(mode="after")
-    def _whole_batches(self) -> Sharpness:
-        sizes = [self.m, *(m for a in self.ablations.values() for m in a.m or [])]
-        for m in sizes:
-            if self.points % m:
-                raise ValueError(f"m is {m}, which does not divide the {self.points} points")
-        return self
 
     def plan(self, protocols: list[str]) -> dict[str, Any]:
         """What ``Plan.parse`` takes: all that the results depend on, the cells as ids."""

@@ -6,14 +6,13 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Annotated, Literal, NamedTuple, Self
 
-from pydantic import AfterValidator, Field, PositiveInt, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from sharpness.config.words import Name, Settings, distinct
+from sharpness.config.words import Count, File, Models, Name, Seed, Settings, distinct
 from sharpness.problem import Problem
 from sharpness.simple.small_networks.procedures import PRESETS, procedure_of
 from sharpness.simple.two_layer_relu.catalogue import Catalogue, architectures, load_catalogue
 
-Seed = Annotated[int, Field(ge=0)]
 Seeds = Annotated[list[Seed], Field(min_length=1), AfterValidator(distinct)]
 Study = Literal["linear", "diagonal", "small_networks", "two_layer_relu"]
 
@@ -27,8 +26,8 @@ class Linear(Settings):
 class Diagonal(Settings):
     """Figure 7: diagonal linear networks, one pool a seed."""
 
-    networks: PositiveInt = 200
-    steps: PositiveInt = 30_000
+    networks: Models = 200
+    steps: Count = 30_000
     seeds: Seeds = Field(default=[0])
 
 
@@ -36,8 +35,8 @@ class Procedure(Settings):
     """How the models of a pool are trained and measured: a preset, and switches set otherwise."""
 
     preset: Literal["text", "code"]
-    models: PositiveInt = 50
-    models_per_job: PositiveInt = 50
+    models: Models = 50
+    models_per_job: Count = 50
     bases: Seeds | None = None
     switches: dict[str, bool | int | float | str] = Field(default={})
 
@@ -45,7 +44,7 @@ class Procedure(Settings):
 class SmallNetwork(Settings):
     """One network of Hammoud et al. (2023) by several procedures."""
 
-    examples: PositiveInt | None = None
+    examples: Count | None = None
     procedures: dict[Name, Procedure] = Field(min_length=1)
 
 
@@ -98,7 +97,7 @@ class SmallNetworks(Settings):
 class TwoLayerReLU(Settings):
     """Wen, Ma and Li (2023): the runs of a table, by reduced schedules or the published ones."""
 
-    runs: str = "resources/two_layer_relu.yaml"
+    runs: File = "resources/two_layer_relu.yaml"
     schedule: Literal["default", "published"] = "default"
 
     @cached_property

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field, PositiveInt
-
-from sharpness.config.words import Settings
+from sharpness.config.words import Count, PathName, Seed, Settings
 
 
 class Source(Settings):
     """Where a data set that is not downloaded lies, and which of its examples are held out."""
 
-    file: str | None = None
-    folder: str | None = None
-    holdout: str | None = None
+    file: PathName | None = None
+    folder: PathName | None = None
+    holdout: PathName | None = None
 
 
 class Sample(Settings):
     """The training examples that are looked at where a training set is too large for all."""
 
-    examples: PositiveInt = 50_000
-    seed: Annotated[int, Field(ge=0)] = 0
+    examples: Count = 50_000
+    seed: Seed = 0
 
 
 SourceName = Literal[

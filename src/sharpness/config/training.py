@@ -4,18 +4,29 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt
+from pydantic import AfterValidator, Field, Strict
 
-from sharpness.config.words import Fraction, Settings, ordered
+from sharpness.config.words import (
+    Count,
+    Fraction,
+    Models,
+    Number,
+    Positive,
+    Seed,
+    Settings,
+    ordered,
+)
 
 
 class Sweep(Settings):
     """The distribution from which the models of a pool are drawn (App. H)."""
 
-    models: PositiveInt
-    seed: Annotated[int, Field(ge=0)] = 0
-    learning_rate: Annotated[tuple[PositiveFloat, PositiveFloat], AfterValidator(ordered)]
-    sam_rho: list[Annotated[float, Field(ge=0)]] = Field(default=[0.0, 0.05, 0.1], min_length=1)
+    models: Models
+    seed: Seed = 0
+    learning_rate: Annotated[tuple[Positive, Positive], Strict(False), AfterValidator(ordered)]
+    sam_rho: list[Annotated[float, Field(ge=0), Number]] = Field(
+        default=[0.0, 0.05, 0.1], min_length=1
+    )
     mixup: Fraction = 0.5
     augment: Fraction = 0.5
 
@@ -28,11 +39,11 @@ class Sweep(Settings):
 class Training(Settings):
     """How each model of a sweep is trained (Sec. 5.1 and App. H)."""
 
-    epochs: PositiveInt = 200
-    batch_size: PositiveInt = 128
-    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
-    warmup_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.4
-    mixup_alpha: PositiveFloat = 0.5
-    repeats: PositiveInt = 2
+    epochs: Count = 200
+    batch_size: Count = 128
+    momentum: Annotated[float, Field(ge=0, lt=1), Number] = 0.9
+    warmup_fraction: Annotated[float, Field(gt=0, lt=1), Number] = 0.4
+    mixup_alpha: Positive = 0.5
+    repeats: Count = 2
     precision: Literal["float32", "bfloat16"] = "float32"
     compile: bool = False

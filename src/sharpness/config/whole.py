@@ -6,12 +6,21 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, Field, PositiveInt
+from pydantic import AfterValidator, Field
 
 from sharpness.config.pools import Pool
 from sharpness.config.simple import Simple, Study
 from sharpness.config.sources import Sample, Source, SourceName
-from sharpness.config.words import Name, ProtocolName, Settings, distinct
+from sharpness.config.words import (
+    Count,
+    Folder,
+    Mirror,
+    Name,
+    ProtocolName,
+    Results,
+    Settings,
+    distinct,
+)
 from sharpness.data.registry import REGISTRY, SOURCES
 
 
@@ -20,18 +29,19 @@ class Config(Settings):
 
     scale: Name
     note: str = ""
-    results: str = "results"
+    results: Results = "results"
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    gpus: Annotated[int, Field(ge=0)] = 0
-    decoders: PositiveInt = 1
+    gpus: Annotated[int, Field(ge=0, le=64)] = 0
+    jobs_per_card: Annotated[int, Field(gt=0, le=64)] = 1
+    decoders: Annotated[int, Field(gt=0, le=1024)] = 1
     offline: bool = True
     standins: bool = False
-    mirror: str | None = None
-    cache: str = "~/.cache/sharpness"
+    mirror: Mirror | None = None
+    cache: Folder = "~/.cache/sharpness"
     protocols: Annotated[list[ProtocolName], AfterValidator(distinct)] = Field(
         default=["paper", "released"], min_length=1
     )
-    resamples: PositiveInt = 2000
+    resamples: Count = 2000
     sample: Sample = Sample()
     studies: Annotated[list[Study], AfterValidator(distinct)] = Field(default=[])
     simple: Simple = Simple()
@@ -73,5 +83,16 @@ class Config(Settings):
 
 
 def schema() -> str:
-    """The JSON schema of a configuration, as YAML."""
-    return yaml.safe_dump(Config.model_json_schema(), sort_keys=False, allow_unicode=True)
+    """The JSON schema of a configuration, as YAML; no part of it allows unknown keys."""
+    whole = Config.model_json_schema()
+    _close(whole)
+    return yaml.safe_dump(whole, sort_keys=False, allow_unicode=True)
+
+
+def _close(place: Any) -> None:
+    """Allow no key beside those that fit a pattern, which pydantic leaves open."""
+    if isinstance(place, dict) and "patternProperties" in place:
+        place["additionalProperties"] = False
+    if isinstance(place, dict | list):
+        for inner in place.values() if isinstance(place, dict) else place:
+            _close(inner)

@@ -11,17 +11,24 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 
+from sharpness.data.contents import MOST
+from sharpness.data.decoding import opened
 from sharpness.data.images import Images
 from sharpness.data.members import BATCHES, members
 from sharpness.data.pickles import unpickle
 from sharpness.data.places import PREPARED, TITLES
+from sharpness.numpyfiles import read_npz
 from sharpness.problem import Problem
 
 MEAN = (0.4914, 0.4822, 0.4465)
 STD = (0.2023, 0.1994, 0.2010)
 """The normalization of the authors' code."""
+
+CLASSES = 10
+PARTS = ("images", "label", "is_test", "bytes", "offset")
+"""Arrays of a prepared file that are looked at."""
+_LARGEST = 1 << 29  # bytes of a prepared file, unpacked; the images have 184 million
 
 Array = NDArray[Any]
 
@@ -41,7 +48,7 @@ def images(pixels: Array, labels: Array, title: str) -> Images:
         std=STD,
         flip=True,
         title=title,
-        classes=10,
+        classes=CLASSES,
     )
 
 
@@ -61,7 +68,9 @@ def published(
     wanted = sorted(name for name in digests if name.startswith("data") == (split == "train"))
     found = {}
     for name, stream in members(files, wanted):
-        content = stream.read()
+        content = stream.read(MOST + 1)
+        if len(content) > MOST:
+            raise Problem(f"{files[0]}: {name} holds more than {MOST} bytes; fetch it again")
         md5, expected = hashlib.md5(content, usedforsecurity=False).hexdigest(), digests[name]
         if expected not in (None, md5):
             raise Problem(f"{files[0]}: MD5 of {name} is {md5}, not the published {expected}")
@@ -83,15 +92,17 @@ def prepared(path: Path, split: str) -> Images:
         Problem: if the file holds anything else.
     """
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            labels, packed = arrays["label"], "bytes" in arrays.files
-            chosen = np.flatnonzero(arrays["is_test"].astype(bool) == (split == "test"))
-            if packed:
-                pixels = _decode(arrays["bytes"], arrays["offset"], chosen)
-            else:
-                pixels = arrays["images"][chosen]
+        arrays = read_npz(path, _LARGEST, PARTS)
+        labels, packed = arrays["label"], "bytes" in arrays
+        chosen = np.flatnonzero(arrays["is_test"].astype(bool) == (split == "test"))
+        if packed:
+            pixels = _decode(arrays["bytes"], arrays["offset"], chosen)
+        else:
+            pixels = arrays["images"][chosen]
         _check(pixels, labels[chosen])
-    except (KeyError, ValueError, IndexError, OSError) as error:
+    except Problem:
+        raise
+    except (KeyError, TypeError, ValueError, IndexError, OSError) as error:
         raise Problem(f"{path}: is no prepared array file ({error})") from error
     return images(pixels, labels[chosen], PREPARED[packed])
 
@@ -99,10 +110,10 @@ def prepared(path: Path, split: str) -> Images:
 def _batch(content: Any, source: str) -> tuple[Array, Array]:
     """Pixels (n, 32, 32, 3) and labels (n,) of one member, which stores planes of colour."""
     try:
-        labels = np.asarray(content["labels"])
-        pixels = content["data"].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+        labels = np.asarray([_whole(label) for label in content["labels"]])
+        pixels = np.asarray(content["data"]).reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
         _check(pixels, labels)
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+    except (LookupError, TypeError, AttributeError, ValueError) as error:
         raise Problem(f"{source}: is no batch of images ({error})") from error
     return pixels, labels
 
@@ -113,13 +124,28 @@ def _check(pixels: Array, labels: Array) -> None:
         raise ValueError(f"pixels are {pixels.dtype} of shape {pixels.shape}")
     if labels.shape != (len(pixels),) or labels.dtype.kind not in "ui":
         raise ValueError(f"labels are {labels.dtype} of shape {labels.shape}")
+    check_labels(labels)
+
+
+def check_labels(labels: Array) -> None:
+    """Refuse numbers that are no classes, while it is known which file they are from."""
+    if len(labels) and not 0 <= labels.min() <= labels.max() < CLASSES:
+        raise ValueError(f"labels are {labels.min()} to {labels.max()}, not 0 to {CLASSES - 1}")
+
+
+def _whole(label: Any) -> int:
+    if type(label) is not int:
+        raise TypeError(f"a label is a {type(label).__name__}")
+    return label
 
 
 def _decode(content: Array, offset: Array, chosen: Array) -> Array:
     """Decode the chosen ones of many image files that lie end to end, (k, 32, 32, 3)."""
+    if content.dtype != np.uint8 or content.ndim != 1 or offset.dtype.kind not in "ui":
+        raise ValueError(f"bytes are {content.dtype}, offsets {offset.dtype}")
     pixels = np.empty((len(chosen), 32, 32, 3), np.uint8)
     for row, i in enumerate(chosen):
-        with Image.open(io.BytesIO(content[offset[i] : offset[i + 1]].tobytes())) as image:
+        with opened(io.BytesIO(content[offset[i] : offset[i + 1]].tobytes())) as image:
             if image.size != (32, 32):
                 raise ValueError(f"image {i} is of size {image.size}")
             pixels[row] = np.asarray(image.convert("RGB"))

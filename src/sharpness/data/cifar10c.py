@@ -13,10 +13,11 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sharpness.data.cifar10 import images
+from sharpness.data.cifar10 import check_labels, images
 from sharpness.data.images import Images
 from sharpness.data.members import CORRUPTIONS, LABELS, members
 from sharpness.data.places import TITLES
+from sharpness.numpyfiles import read_header
 from sharpness.problem import Problem
 
 TEST = 10_000
@@ -74,6 +75,10 @@ def _rows(files: Sequence[Path], test: int, rows: slice) -> tuple[Array, Array]:
         source = f"{files[0]}: {name}"
         if name == LABELS:
             labels = _part(stream, SEVERITIES * test, (), rows, source)
+            try:
+                check_labels(labels)
+            except ValueError as error:
+                raise Problem(f"{source}: {error}; fetch it again") from error
         else:
             part = _part(stream, SEVERITIES * test, SHAPE, rows, source)
             pixels[CORRUPTIONS.index(name)] = part
@@ -85,14 +90,7 @@ def _part(
     stream: IO[bytes], length: int, shape: tuple[int, ...], rows: slice, source: str
 ) -> Array:
     """Some rows of an array in NumPy's file format, without reading the others."""
-    header = {
-        (1, 0): np.lib.format.read_array_header_1_0,
-        (2, 0): np.lib.format.read_array_header_2_0,
-    }
-    try:
-        found, columns_first, dtype = header[np.lib.format.read_magic(stream)](stream)
-    except (KeyError, ValueError) as error:
-        raise Problem(f"{source}: is no readable array ({error})") from error
+    found, columns_first, dtype = read_header(stream, source)
     typed = dtype == np.uint8 if shape else dtype.kind in "ui"
     if found != (length, *shape) or columns_first or not typed:
         kind = "uint8" if shape else "integers"

@@ -8,16 +8,22 @@ from pathlib import Path
 
 from sharpness.problem import Problem
 
+MOST = 64 << 20
+"""Bytes of a small file, unpacked; the largest published one has 47 million."""
+
 
 def contents(path: Path) -> bytes:
     """The bytes of a file, unpacked if its name ends in ``.gz``.
 
     Raises:
-        Problem: if it cannot be read, or is damaged or cut off.
+        Problem: if it cannot be read, is damaged or cut off, or holds more than `MOST` bytes.
     """
     try:
-        packed = path.read_bytes()
-        return gzip.decompress(packed) if path.suffix == ".gz" else packed
+        with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as stream:
+            content = stream.read(MOST + 1)
     except (OSError, EOFError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or error
         raise Problem(f"{path}: cannot be read ({reason}); fetch it again") from error
+    if len(content) > MOST:
+        raise Problem(f"{path}: holds more than {MOST} bytes; fetch it again")
+    return content

@@ -18,6 +18,7 @@ from sharpness.data.registry import SOURCES
 from sharpness.data.unpacking import made_once
 from sharpness.downloads.fetch import Absent
 from sharpness.files import sha256
+from sharpness.numpyfiles import read_npy
 from sharpness.problem import Problem
 
 ARCHIVES = (
@@ -116,10 +117,10 @@ def held_out(path: Path, images: int) -> NDArray[np.bool_]:
     if not path.is_file():
         raise Problem(f"data.imagenet.holdout: {path} is no file; correct it or remove the key")
     try:
-        index = np.load(path, allow_pickle=False)
-        fits = index.dtype.kind in "biuf" and bool(np.isin(index, (0, 1)).all())
-    except (ValueError, OSError, EOFError, AttributeError) as error:
-        raise Problem(f"{path}: is no readable .npy file ({error})") from error
+        index = read_npy(path)
+    except OSError as error:
+        raise Problem(f"{path}: cannot be read ({error.strerror or error}); mend it") from error
+    fits = index.dtype.kind in "biuf" and bool(np.isin(index, (0, 1)).all())
     if index.shape != (images,) or not fits:
         raise Problem(
             f"{path}: is {index.dtype} of shape {index.shape}, not a 0 or 1 for each of the "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -46,13 +47,16 @@ def sized(folder: Path, names: Iterable[str]) -> Iterator[File]:
     """Each image with its size.
 
     Raises:
-        Problem: if one is not there.
+        Problem: if one is not there, or is no file: who opens a pipe waits for ever.
     """
     for name in names:
         try:
-            yield name, os.stat(folder / name).st_size
+            found = os.stat(folder / name)
         except FileNotFoundError:
             raise Problem(f"{folder / name}: no such image; the folder has changed") from None
+        if not stat.S_ISREG(found.st_mode):
+            raise Problem(f"{folder / name}: is no file; remove it")
+        yield name, found.st_size
 
 
 def summary(folder: Path, names: Iterable[str]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 import tarfile
 import zlib
 from collections.abc import Mapping
@@ -49,7 +50,7 @@ def load(
         if REGISTRY[name].kind in _INPUTS:
             return _streamed(name, split, record, inputs or {})
         return _resident(name, split, files)
-    except (OSError, EOFError, tarfile.TarError, zlib.error) as error:
+    except (OSError, EOFError, tarfile.TarError, zlib.error, lzma.LZMAError) as error:
         where = getattr(error, "filename", None) or (files[0] if files else record["folder"])
         reason = getattr(error, "strerror", None) or error
         raise Problem(

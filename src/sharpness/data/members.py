@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import tarfile
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+from sharpness.archives import tar_members
 from sharpness.problem import Problem
 
 BATCHES = {
@@ -43,6 +43,9 @@ CORRUPTIONS = tuple(
 
 LABELS = "labels.npy"
 
+_BYTES = 8 << 30  # unpacked; CIFAR-10-C has 2.9 billion
+_MEMBERS = 1000
+
 
 def members(files: Sequence[Path], names: Collection[str]) -> Iterator[tuple[str, IO[bytes]]]:
     """Open the wanted members one after the other, in the archive's order; nothing is unpacked.
@@ -55,7 +58,7 @@ def members(files: Sequence[Path], names: Collection[str]) -> Iterator[tuple[str
         Name and stream, open until the next is asked for.
 
     Raises:
-        Problem: after the last, if one is not there.
+        Problem: if one is there twice, or after the last, if one is not there.
     """
     missing = set(names)
     opened = _from_archive(files[0]) if len(files) == 1 else _from_folder(files)
@@ -63,16 +66,17 @@ def members(files: Sequence[Path], names: Collection[str]) -> Iterator[tuple[str
         if name in missing:
             missing.remove(name)
             yield name, stream
+        elif name in names:
+            raise Problem(f"{files[0]}: holds {name} twice; fetch it again")
     if missing:
         raise Problem(f"{files[0]}: lacks {', '.join(sorted(missing))}")
 
 
 def _from_archive(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
-    with tarfile.open(path) as archive:
-        for member in archive:
-            stream = archive.extractfile(member)
-            if stream is not None:
-                yield PurePosixPath(member.name).name, stream
+    for archive, member in tar_members(path, _BYTES, _MEMBERS):
+        stream = archive.extractfile(member) if member.isfile() else None  # links are not followed
+        if stream is not None:
+            yield PurePosixPath(member.name).name, stream
 
 
 def _from_folder(files: Sequence[Path]) -> Iterator[tuple[str, IO[bytes]]]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import zipfile
-import zlib
 from collections.abc import Container, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
+from sharpness.archives import damage
+from sharpness.data.contents import contents
 from sharpness.problem import Problem
 
 LABELS = ("contradiction", "entailment", "neutral")
@@ -29,6 +31,10 @@ HEURISTICS = {
 """HANS's words for the heuristics that its pairs are made against (McCoy et al., 2019)."""
 ENTAILED, NOT_ENTAILED = "entailment", "non-entailment"
 COLUMNS = ("gold_label", "sentence1", "sentence2", "heuristic")
+
+_LARGEST = 1 << 30  # bytes of a file of MNLI; the training pairs have 450 million
+_LONGEST = 1 << 20  # bytes of a line
+_HALF = re.compile("[\ud800-\udfff]")
 
 
 class Pair(NamedTuple):
@@ -62,7 +68,9 @@ def mnli_pairs(
         Problem: naming the file, and the line that is no pair.
     """
     with _mnli(record, split) as (stream, source):
-        for number, line in enumerate(stream, start=1):
+        for number, line in enumerate(iter(lambda: stream.readline(_LONGEST + 1), b""), start=1):
+            if len(line) > _LONGEST:
+                raise Problem(f"{source}: line {number}: has no end; fetch it again")
             if lines is None or number in lines:
                 pair = _parsed(line, number, f"{source}: line {number}")
                 if pair.label != UNDECIDED:
@@ -80,26 +88,27 @@ def hans_pairs(record: Mapping[str, Any], heuristic: str) -> Iterator[Pair]:
         Problem: naming the file, and the column that is missing or the line that is no pair.
     """
     source = record["files"][0]["path"]
-    with open(source, encoding="utf-8", newline="\n") as stream:
-        try:
-            header = stream.readline().rstrip("\r\n").split("\t")
-            for column in COLUMNS:
-                if column not in header:
-                    raise Problem(f"{source}: line 1: has no column {column}; fetch it again")
-            for number, line in enumerate(stream, start=2):
-                cells = line.rstrip("\r\n").split("\t")
-                if len(cells) != len(header):
-                    raise Problem(
-                        f"{source}: line {number}: has {len(cells)} cells, the header "
-                        f"{len(header)}; fetch it again"
-                    )
-                row = dict(zip(header, cells, strict=True))
-                if row["gold_label"] not in (ENTAILED, NOT_ENTAILED):
-                    raise Problem(_unknown(f"{source}: line {number}", row["gold_label"]))
-                if row["heuristic"] == heuristic:
-                    yield Pair(number, row["gold_label"], row["sentence1"], row["sentence2"])
-        except UnicodeDecodeError as error:
-            raise Problem(f"{source}: is no UTF-8 text ({error}); fetch it again") from error
+    try:
+        text = contents(Path(source)).decode()
+    except UnicodeDecodeError as error:
+        raise Problem(f"{source}: is no UTF-8 text ({error}); fetch it again") from error
+    first, *lines = text.removesuffix("\n").split("\n")
+    header = first.rstrip("\r").split("\t")
+    for column in COLUMNS:
+        if column not in header:
+            raise Problem(f"{source}: line 1: has no column {column}; fetch it again")
+    for number, line in enumerate(lines, start=2):
+        cells = line.rstrip("\r").split("\t")
+        if len(cells) != len(header):
+            raise Problem(
+                f"{source}: line {number}: has {len(cells)} cells, the header {len(header)}; "
+                "fetch it again"
+            )
+        row = dict(zip(header, cells, strict=True))
+        if row["gold_label"] not in (ENTAILED, NOT_ENTAILED):
+            raise Problem(_unknown(f"{source}: line {number}", row["gold_label"]))
+        if row["heuristic"] == heuristic:
+            yield Pair(number, row["gold_label"], row["sentence1"], row["sentence2"])
 
 
 @contextmanager
@@ -112,26 +121,31 @@ def _mnli(record: Mapping[str, Any], split: str) -> Iterator[tuple[IO[bytes], st
             yield stream, str(path)
         return
     path, member = Path(record["files"][0]["path"]), f"{FOLDER}/{name}"
-    try:
-        with zipfile.ZipFile(path) as archive, archive.open(member) as stream:
+    with damage(f"{path}: is no whole zip archive"), zipfile.ZipFile(path) as archive:
+        if member not in archive.namelist():
+            raise Problem(f"{path}: has no member {member}; fetch it again")
+        if archive.getinfo(member).file_size > _LARGEST:
+            raise Problem(f"{path}: {member}: holds more than {_LARGEST} bytes; fetch it again")
+        with archive.open(member) as stream:
             yield stream, f"{path}: {member}"
-    except KeyError as error:
-        raise Problem(f"{path}: has no member {member}; fetch it again") from error
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
-        raise Problem(f"{path}: is no whole zip archive ({error}); fetch it again") from error
 
 
 def _parsed(line: bytes, number: int, where: str) -> Pair:
     try:
         row = json.loads(line)
         pair = Pair(number, row["gold_label"], row["sentence1"], row["sentence2"])
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise Problem(f"{where}: is no sentence pair ({error!r}); fetch it again") from error
     if pair.label not in (*LABELS, UNDECIDED):
         raise Problem(_unknown(where, pair.label))
-    if not isinstance(pair.first, str) or not isinstance(pair.second, str):
+    if not all(map(_is_text, (pair.first, pair.second))):
         raise Problem(f"{where}: a sentence is no text; fetch it again")
     return pair
+
+
+def _is_text(sentence: object) -> bool:
+    """Whether it is a text, and not with half of a letter in it, as JSON may write."""
+    return isinstance(sentence, str) and not _HALF.search(sentence)
 
 
 def _unknown(where: str, label: object) -> str:

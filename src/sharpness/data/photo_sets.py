@@ -70,7 +70,7 @@ def find(name: str, key: str, path: Path | None, settings: Mapping[str, Any]) ->
         Absent: if the photos are not there.
         Problem: if they are not what they should be.
     """
-    if path is None or not path.exists():
+    if path is None or not (path.is_file() if key == "file" else path.exists()):
         raise Absent(_advice(name, key, path))
     if name in LAYOUTS:
         found = _find_shift(name, key, path, Path(settings["cache"]).expanduser())

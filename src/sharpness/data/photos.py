@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import struct
-import zlib
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,25 +11,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from sharpness.batches import Batch
+from sharpness.data.decoding import opened
 from sharpness.data.examples import Groups
 from sharpness.data.listing import File, digest_of
 from sharpness.data.preprocessing import Recipe, Values
 from sharpness.files import digest
 from sharpness.problem import Problem
-
-_UNREADABLE = (
-    OSError,
-    SyntaxError,  # Pillow's word for a broken PNG
-    ValueError,
-    EOFError,
-    struct.error,
-    zlib.error,
-    Image.DecompressionBombError,
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,9 +86,9 @@ class Photos:
     def _read(self, name: str) -> Values:
         path = self.folder / name
         try:
-            with Image.open(path) as image:
+            with opened(path) as image:
                 return self.recipe(image)
-        except _UNREADABLE as error:
+        except (OSError, ValueError) as error:
             reason = " ".join(str(error).split())
             raise Problem(f"{path}: is no whole image ({reason}); fetch it again") from error
 

@@ -13,15 +13,17 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from sharpness.archives import damage
 from sharpness.data import pairs, photo_sets
 from sharpness.data.members import BATCHES, CORRUPTIONS, LABELS
+from sharpness.data.records import read_record
 from sharpness.data.registry import REGISTRY, SOURCES, TITLES, Entry, downloads
 from sharpness.downloads.fetch import Absent, Download, fetch, known, reachable
 from sharpness.downloads.verification import Claim
-from sharpness.files import read_json, sha256
+from sharpness.files import sha256
 from sharpness.problem import Problem
 
-__all__ = ["PREPARED", "TITLES", "locate", "remarks", "within_reach"]
+__all__ = ["PREPARED", "TITLES", "locate", "remarks", "unneeded", "within_reach"]
 
 PREPARED = {True: "CIFAR-10 (JPEG)", False: "CIFAR-10 (prepared)"}
 """Titles of a prepared array file, by whether it holds packed JPEG files."""
@@ -90,13 +92,18 @@ def within_reach(name: str, settings: Mapping[str, Any]) -> bool:
     return bool(rows) and all(reachable(known(row).url, cache, **places) for row in rows)
 
 
+def unneeded(name: str) -> dict[str, Any]:
+    """The record of a data set that nobody looked for: the errors on it are the publishers'."""
+    return _record(name, "missing", "its errors are taken as published", {"files": []}, {})
+
+
 def remarks(paths: Iterable[str | Path]) -> list[str]:
     """How data sets differ from what was published, a sentence each.
 
     Args:
         paths: of their records; those that are not there are passed over.
     """
-    records = [read_json(path) for path in paths if Path(path).exists()]
+    records = [read_record(path) for path in paths if Path(path).exists()]
     return [f"{r['title']} {r['remark']}." for r in records if r.get("remark")]
 
 
@@ -183,8 +190,10 @@ def _brought(source: str, published: Download, settings: Mapping[str, Any]) -> P
         )
     except Problem as problem:
         keys = " or ".join(f".{key}" for key in SOURCES[source].takes)
-        kind = Absent if isinstance(problem, Absent) else Problem
-        raise kind(f"{problem}; or name a copy in data.{source}{keys}") from problem
+        advice = f"{problem}; or name a copy in data.{source}{keys}"
+        if isinstance(problem, Absent):
+            raise Absent(advice) from problem
+        raise Problem(f"{advice} (one that is not there, to go on without it)") from problem
 
 
 def _other(source: str, given: list[Path], settings: Mapping[str, Any]) -> str:
@@ -207,8 +216,5 @@ def _other(source: str, given: list[Path], settings: Mapping[str, Any]) -> str:
 
 def _holds_jpeg(path: Path) -> bool:
     """Whether a prepared array file is of the packed form, told from its directory alone."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return "bytes.npy" in archive.namelist()
-    except zipfile.BadZipFile as error:
-        raise Problem(f"{path}: is no .npz file ({error})") from error
+    with damage(f"{path}: is no .npz file"), zipfile.ZipFile(path) as archive:
+        return "bytes.npy" in archive.namelist()

@@ -86,8 +86,8 @@ def _words(path: Path) -> Floats:
     try:
         state = content.state if isinstance(content, Sparse) else {}
         rows, columns = state["_shape"]
-        _demand(rows * columns <= LARGEST)
-        starts, indices, values = (np.asarray(state[k]) for k in ("indptr", "indices", "data"))
+        _demand(type(rows) is type(columns) is int and rows * columns <= LARGEST)
+        starts, indices, values = (_numbers(state[k]) for k in ("indptr", "indices", "data"))
         _demand(starts.shape == (rows + 1,) and indices.shape == values.shape == (starts[-1],))
         _demand(starts.dtype.kind == indices.dtype.kind == "i" and starts[0] == 0)
         _demand((np.diff(starts) >= 0).all() and (values == 1).all())
@@ -106,7 +106,7 @@ def _topics(path: Path) -> Integers:
         raise Problem(f"{path}: is no matrix of indicators; fetch it again")
     if not (((content == 0) | (content == 1)).all() and (content.sum(axis=1) == 1).all()):
         raise Problem(f"{path}: has a row without exactly one class; fetch it again")
-    return content.argmax(axis=1).astype(np.int64)
+    return np.asarray(content).argmax(axis=1).astype(np.int64)
 
 
 def _order(path: Path, known: int, nodes: int) -> Integers:
@@ -124,8 +124,10 @@ def _edges(path: Path, nodes: int) -> Integers:
     """Each edge in both directions, once, without loops, (2, E)."""
     content = unpickle(contents(path), str(path))
     try:
-        _demand(isinstance(content, dict))
+        _demand(isinstance(content, dict) and all(type(o) is list for o in content.values()))
+        _demand(sum(map(len, content.values())) <= LARGEST // 64)
         pairs = [(node, other) for node, others in content.items() for other in others]
+        _demand(all(type(node) is type(other) is int for node, other in pairs))
         edges = np.array(pairs).reshape(-1, 2)
         _demand(edges.dtype.kind == "i")
     except (TypeError, ValueError) as error:
@@ -134,6 +136,12 @@ def _edges(path: Path, nodes: int) -> Integers:
         raise Problem(f"{path}: names nodes outside 0 to {nodes - 1}")
     edges = edges[edges[:, 0] != edges[:, 1]]
     return np.ascontiguousarray(np.unique(np.concatenate([edges, edges[:, ::-1]]), axis=0).T)
+
+
+def _numbers(part: Any) -> NDArray[Any]:
+    """An array of a pickle as a plain one; whole numbers in 64 bits, whose differences fit."""
+    _demand(isinstance(part, np.ndarray))
+    return np.asarray(part, np.int64 if part.dtype.kind == "i" else None)
 
 
 def _demand(fact: Any) -> None:

@@ -19,6 +19,7 @@ from sharpness.data.listing import names
 from sharpness.data.registry import remade
 from sharpness.files import write_csv
 from sharpness.problem import Problem
+from sharpness.reading import readable
 
 PHOTOS = ("file", "label")
 """Columns of a list of photos: ``class/name`` in the folder of the training images, the logit."""
@@ -66,13 +67,11 @@ def read_sample(path: str | Path, columns: Sequence[str]) -> list[dict[str, str]
     Raises:
         Problem: if it cannot be read, has other columns, or no rows.
     """
-    try:
-        with open(path, encoding="utf-8", newline="") as stream:
-            reader = csv.DictReader(stream)
-            rows = list(reader)
-    except OSError as error:
-        raise Problem(f"{path}: cannot be read ({error.strerror}); {REDRAWN}") from error
-    if tuple(reader.fieldnames or ()) != tuple(columns) or not rows:
+    with readable(path, REDRAWN), open(path, encoding="utf-8", newline="") as stream:
+        reader = csv.DictReader(stream)
+        rows = list(reader)
+    whole = all(None not in row and None not in row.values() for row in rows)
+    if tuple(reader.fieldnames or ()) != tuple(columns) or not rows or not whole:
         raise Problem(f"{path}: is no list of {', '.join(columns)}; {REDRAWN}")
     return rows
 

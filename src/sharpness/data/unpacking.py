@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import lzma
 import os
 import shutil
+import stat
 import sys
-import tarfile
 import zipfile
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 
+from sharpness.archives import MEMBERS, allowance, bound, damage, tar_members
 from sharpness.downloads.fetch import locked
 from sharpness.problem import Problem
 
-MEMBERS = 250_000
-"""Files and folders in one archive; the largest published one has about 52,000."""
 BYTES = 64 << 30
 """Unpacked size of one archive; the largest published one has about 9 GB."""
+LONGEST = 255
+"""Bytes of a file's name, as most file systems have it."""
 
 
 def made_once(place: Path, room: int, make: Callable[[Path], None]) -> Path:
@@ -58,7 +57,7 @@ def made_once(place: Path, room: int, make: Callable[[Path], None]) -> Path:
 
 
 def unpacked(archive: Path, place: Path) -> Path:
-    """The contents of an archive: a ``.zip``, else a tar of any compression.
+    """The contents of an archive: a ``.zip``, else a tar, plain or gzipped.
 
     Args:
         archive: never altered.
@@ -68,54 +67,52 @@ def unpacked(archive: Path, place: Path) -> Path:
         ``place``.
 
     Raises:
-        Problem: if the archive is damaged, would write outside the folder, holds links or
-            devices, is too large, or there is no room.
+        Problem: if the archive is damaged, would write outside the folder, holds links, devices or
+            a file twice, is too large, or there is no room.
     """
 
     def make(part: Path) -> None:
         print(f"unpacking {archive} into {place}", file=sys.stderr)
-        try:
-            (_unzip if archive.suffix == ".zip" else _untar)(archive, part)
-        except _DAMAGED as error:
-            reason = " ".join(str(error).split())
-            raise Problem(f"{archive}: cannot be unpacked ({reason}); fetch it again") from error
+        with damage(f"{archive}: cannot be unpacked"):
+            try:
+                (_unzip if archive.suffix == ".zip" else _untar)(archive, part)
+            except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
+                raise ValueError("a name is that of a file and of a folder") from error
 
     # Photos are compressed already: what comes out is as large as what goes in.
     return made_once(place, archive.stat().st_size, make)
 
 
-_DAMAGED = (
-    tarfile.TarError,
-    zipfile.BadZipFile,
-    EOFError,
-    zlib.error,
-    lzma.LZMAError,
-    RuntimeError,  # a password is asked for
-    NotImplementedError,
-)
-
-
 def _untar(archive: Path, folder: Path) -> None:
-    with tarfile.open(archive) as members:
-        total = 0
-        for count, member in enumerate(members, 1):
-            total += member.size
-            _bound(archive, count, total)
-            if not (member.isfile() or member.isdir()):
-                raise Problem(f"{archive}: refused: {member.name} is neither file nor folder")
-            members.extract(member, folder, filter="data")
+    for members, member in tar_members(archive, BYTES, MEMBERS):
+        if not (member.isfile() or member.isdir()):
+            raise Problem(f"{archive}: refused: {member.name} is neither file nor folder")
+        _check_place(archive, folder, member.name, member.isdir())
+        members.extract(member, folder, filter="data")
 
 
 def _unzip(archive: Path, folder: Path) -> None:
     with zipfile.ZipFile(archive) as members:
         found = members.infolist()
-        _bound(archive, len(found), sum(member.file_size for member in found))
+        total = sum(member.file_size for member in found)
+        bound(archive, len(found), total, MEMBERS, allowance(archive, BYTES))
         for member in found:
-            if not (folder / member.filename).resolve().is_relative_to(folder.resolve()):
-                raise Problem(f"{archive}: refused: {member.filename} is outside the folder")
+            kind = stat.S_IFMT(member.external_attr >> 16)
+            if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+                raise Problem(f"{archive}: refused: {member.filename} is neither file nor folder")
+            _check_place(archive, folder, member.filename, member.is_dir())
             members.extract(member, folder)
 
 
-def _bound(archive: Path, count: int, total: int) -> None:
-    if count > MEMBERS or total > BYTES:
-        raise Problem(f"{archive}: refused: more than {MEMBERS} files or {BYTES} bytes come out")
+def _check_place(archive: Path, folder: Path, name: str, is_folder: bool) -> None:
+    """Refuse a name outside the folder, and a file in the place of another.
+
+    The latter it may be because the disk takes A and a for the same.
+    """
+    steps = [len(os.fsencode(step)) for step in Path(name).parts]
+    if max(steps, default=0) > LONGEST or sum(steps) > 4 * LONGEST:
+        raise Problem(f"{archive}: refused: {name[:LONGEST]}... is too long a name")
+    if not (folder / name).resolve().is_relative_to(folder.resolve()):
+        raise Problem(f"{archive}: refused: {name} is outside the folder")
+    if not is_folder and os.path.lexists(folder / name):
+        raise Problem(f"{archive}: refused: {name} is there twice; fetch it again")

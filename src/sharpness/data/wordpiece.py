@@ -16,6 +16,7 @@ from tokenizers.models import WordPiece
 from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 
+from sharpness.data.contents import contents
 from sharpness.problem import Problem
 
 PAD, UNKNOWN, START, END = "[PAD]", "[UNK]", "[CLS]", "[SEP]"
@@ -92,8 +93,8 @@ def read_vocabulary(path: str | Path) -> dict[str, int]:
         Problem: if the file cannot be read, a token is there twice, or a special one is missing.
     """
     try:
-        tokens = Path(path).read_text(encoding="utf-8").rstrip("\n").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
+        tokens = contents(Path(path)).decode().rstrip("\n").split("\n")
+    except UnicodeDecodeError as error:
         raise Problem(f"{path}: is no readable vocabulary ({error}); fetch it again") from error
     numbers: dict[str, int] = {}
     for number, token in enumerate(token.rstrip("\r") for token in tokens):

@@ -14,7 +14,7 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 from urllib.parse import quote, unquote, urlsplit
@@ -148,6 +148,8 @@ def reachable(
 def _bring(url: str, sources: list[str | Path], claim: Claim) -> None:
     """Transfer from the first source that has the file, check it, and give it its name."""
     part = claim.target.with_name(claim.target.name + ".part")
+    if part.is_symlink():  # writing to it would write elsewhere
+        part.unlink()
     for source in sources:
         try:
             if isinstance(source, Path):
@@ -161,6 +163,8 @@ def _bring(url: str, sources: list[str | Path], claim: Claim) -> None:
             if not isinstance(problem, NotThere):
                 log.warning("%s; asking the next source", problem)
     try:
+        if isinstance(source, Path) and not claim.published:
+            replace(claim, target=source).check(part)  # what the mirror's own run has pinned
         claim.check(part)
     except Problem as problem:
         part.unlink()
@@ -175,6 +179,8 @@ def _sources(url: str, mirror: str | Path | None, offline: bool) -> list[str | P
     if mirror is not None:
         address = str(mirror)
         parts = urlsplit(address)
+        if "@" in parts.netloc:  # it would stand in logs and metadata
+            raise Problem("mirror: the address must not hold a name or password; remove it")
         if "://" not in address:
             sources.append(Path(address).expanduser() / place(url))
         elif parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname)):
@@ -212,12 +218,21 @@ def locked(target: Path) -> Iterator[None]:
     target.parent.mkdir(parents=True, exist_ok=True)
     with _lock_file(target.with_name(f".{target.name}.lock")) as stream:
         if stream is not None:
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                log.warning("%s: waiting for another run that is making it", target)
-                fcntl.flock(stream, fcntl.LOCK_EX)
+            _lock(stream, target)
         yield
+
+
+def _lock(stream: IO[str], target: Path) -> None:
+    """Wait for the lock; a shared one where NFS grants no other to a file open for reading."""
+    for kind in (fcntl.LOCK_EX, fcntl.LOCK_SH):
+        try:
+            return fcntl.flock(stream, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            log.warning("%s: waiting for another run that is making it", target)
+            return fcntl.flock(stream, kind)
+        except OSError as error:
+            if error.errno != errno.EBADF or kind == fcntl.LOCK_SH:
+                raise
 
 
 def _lock_file(path: Path) -> AbstractContextManager[IO[str] | None]:

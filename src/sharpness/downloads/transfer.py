@@ -20,6 +20,7 @@ from tqdm import tqdm
 from urllib3.exceptions import HTTPError, MaxRetryError, ProtocolError
 from urllib3.util import Retry
 
+from sharpness.downloads.access import Session, advice
 from sharpness.problem import Problem
 
 RETRY = Retry(total=5, backoff_factor=0.5, status_forcelist=(429, 500, 502, 503, 504))
@@ -116,7 +117,8 @@ def _attempt(
             raise NotThere(f"{url}: not found (HTTP {response.status_code})")
         resumed = response.status_code == 206 and content.startswith(f"bytes {offset}-")
         if response.status_code != 200 and not resumed:
-            raise Unavailable(f"{url}: HTTP {response.status_code} {response.reason}")
+            hint = advice(response.url) if response.status_code in (401, 403) else ""
+            raise Unavailable(f"{url}: HTTP {response.status_code} {response.reason}{hint}")
         offset = offset if resumed else 0
         length = response.headers.get("Content-Length")
         total = size if length is None else offset + int(length)
@@ -130,9 +132,9 @@ def _attempt(
     _tag(part).unlink(missing_ok=True)
 
 
-def _session(url: str) -> requests.Session:
+def _session(url: str) -> Session:
     """A session that speaks HTTPS, and plain HTTP to nobody but the server of such an address."""
-    session = requests.Session()
+    session = Session()
     session.adapters.clear()
     session.mount("https://", HTTPAdapter(max_retries=RETRY))
     parts = urlsplit(url)

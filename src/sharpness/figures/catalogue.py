@@ -10,14 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-import yaml
-from pydantic import ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
+from sharpness.complaints import complaint, written
 from sharpness.definition import PROTOCOLS
 from sharpness.figures.entries import AnyCoding, Coding, Panel, Strict, check_part
 from sharpness.problem import Problem
+from sharpness.yamlfile import read_yaml
 
 Every = Literal["every radius", "every m", "every steps"]
 
@@ -38,7 +39,7 @@ class Figure(Strict):
         columns: what each column adds, from left to right.
     """
 
-    id: str
+    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
     title: str
     caption: str
     protocol: str = "paper"
@@ -97,18 +98,19 @@ def load_catalogue(path: str | Path) -> dict[str, Figure]:
     Raises:
         Problem: if the file is no catalogue; names the figure and the key.
     """
-    entries = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    entries = read_yaml(path)
     if not isinstance(entries, list):
         raise Problem(f"{path}: not a list of figures")
     figures: dict[str, Figure] = {}
     for place, entry in enumerate(entries, start=1):
-        name = entry.get("id", f"entry {place}") if isinstance(entry, dict) else f"entry {place}"
+        name = f"entry {place}"
+        if isinstance(entry, dict) and isinstance(entry.get("id"), str):
+            name = written(entry["id"])
         try:
             figure = Figure.model_validate(entry)
         except ValidationError as error:
-            first = error.errors()[0]
-            key = ".".join(map(str, first["loc"]))
-            raise Problem(f"{path}: {name}: {f'{key}: ' if key else ''}{first['msg']}") from error
+            said = complaint(error, Figure.model_json_schema())
+            raise Problem(f"{path}: {name}: {said}") from error
         if figure.id in figures:
             raise Problem(f"{path}: {name}: the id is used twice")
         figures[figure.id] = figure

@@ -38,7 +38,7 @@ def build(architecture: Mapping[str, Any]) -> nn.Module:
     """
     sizes = dict(architecture)
     name = sizes.pop("name", None)
-    if name not in _HOME:
+    if not isinstance(name, str) or name not in _HOME:
         raise Problem(f"architecture: name is {name!r}; it is one of {', '.join(_HOME)}")
     module, class_name = _HOME[name]
     network: type[nn.Module] = getattr(import_module(f"{__name__}.{module}"), class_name)
@@ -67,7 +67,11 @@ def initialise(network: nn.Module, generator: torch.Generator) -> None:
 
 
 def _check_size(name: str, value: Any, *, many: bool) -> None:
-    numbers = value if many and isinstance(value, list | tuple) else [value]
-    if not numbers or any(type(number) is not int or number < 1 for number in numbers):
+    numbers = value if isinstance(value, list | tuple) else [value]
+    if (
+        many != isinstance(value, list | tuple)
+        or not numbers
+        or any(type(number) is not int or number < 1 for number in numbers)
+    ):
         what = "a list of positive whole numbers" if many else "a positive whole number"
         raise Problem(f"{name} is {value!r}; it is {what}")

@@ -7,15 +7,19 @@ three arrays with the heads on an axis of their own, where the network has one m
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile, is_zipfile
 
 import numpy as np
 
 from sharpness.files import atomic
+from sharpness.numpyfiles import read_npz
 from sharpness.pools.names import Array, Entry, apply, invert
 from sharpness.problem import Problem
+
+_HEADER = 256  # bytes of an array's header, at the most
+_SLACK = 1 << 20  # of what has no place in the network, and is named if it is small
 
 
 def entries(architecture: Mapping[str, Any]) -> list[Entry]:
@@ -36,7 +40,11 @@ def entries(architecture: Mapping[str, Any]) -> list[Entry]:
 
 def read(path: str | Path, architecture: Mapping[str, Any]) -> dict[str, Array]:
     """The weights of a file, under the names of our network; see ``formats.read``."""
-    return apply(entries(architecture), _arrays(path), str(path))
+    if not Path(path).is_file():
+        raise Problem(f"{path}: no such file")
+    table = entries(architecture)
+    most = sum(4 * prod(entry.upstream_shape) + _HEADER for entry in table) + _SLACK
+    return apply(table, read_npz(Path(path), most), str(path))
 
 
 def write(path: str | Path, weights: Mapping[str, Array], architecture: Mapping[str, Any]) -> None:
@@ -89,24 +97,3 @@ def _norm(theirs: str, ours: str, dim: int) -> list[Entry]:
         Entry(f"{theirs}/scale", (dim,), f"{ours}.weight"),
         Entry(f"{theirs}/bias", (dim,), f"{ours}.bias"),
     ]
-
-
-def _arrays(path: str | Path) -> dict[str, Array]:
-    """All arrays of an ``.npz`` file; objects are refused, not unpickled."""
-    if not Path(path).is_file():
-        raise Problem(f"{path}: no such file")
-    if not is_zipfile(path):
-        raise Problem(f"{path}: is no whole .npz file; delete it and fetch it again")
-    with np.load(path, allow_pickle=False) as stored:
-        return {name: _array(stored, name, path) for name in stored.files}
-
-
-def _array(stored: Any, name: str, path: str | Path) -> Array:
-    try:
-        value = stored[name]
-    except (BadZipFile, ValueError, EOFError, OSError) as error:
-        reason = str(error).partition("\n")[0]
-        raise Problem(f"{path}: array {name} cannot be read: {reason}") from error
-    if not isinstance(value, np.ndarray):  # a member that is no .npy file comes as bytes
-        raise Problem(f"{path}: {name} is no array; wrong format?")
-    return value

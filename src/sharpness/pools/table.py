@@ -61,7 +61,9 @@ def read_table(path: str | Path) -> list[Member]:
     try:
         with open(path, encoding="utf-8-sig", newline="") as stream:
             header, *rows = list(csv.reader(stream, strict=True)) or [[]]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except OSError as error:
+        raise Problem(f"{path}: cannot be read as a table: {error.strerror or error}") from error
+    except (UnicodeDecodeError, csv.Error) as error:
         raise Problem(f"{path}: cannot be read as a table: {error}") from error
     _check_header(header, path)
     members: dict[str, Member] = {}

@@ -30,6 +30,8 @@ def read_tensors(path: str | Path, inside: str | None = None) -> dict[str, Array
     Raises:
         Problem: if the file is absent, broken, or holds anything but a dict of tensors.
     """
+    if not Path(path).is_file():
+        raise Problem(f"{path}: no such file")
     value = _load(path)
     if inside is not None:
         if not isinstance(value, Mapping) or inside not in value:
@@ -37,7 +39,10 @@ def read_tensors(path: str | Path, inside: str | None = None) -> dict[str, Array
         value = value[inside]
     if not isinstance(value, Mapping):
         raise Problem(f"{path}: holds a {type(value).__name__}, not tensors by name; wrong format?")
-    return {str(name): _array(tensor, f"{path}: {name}") for name, tensor in value.items()}
+    if not all(isinstance(name, str) for name in value):
+        raise Problem(f"{path}: holds tensors without names; wrong format?")
+    _check_storage(value, path)
+    return {name: _array(tensor, f"{path}: {name}") for name, tensor in value.items()}
 
 
 def write_tensors(path: str | Path, arrays: Mapping[str, Array]) -> None:
@@ -56,16 +61,39 @@ def _load(path: str | Path) -> Any:
 
     try:
         mapped = zipfile.is_zipfile(path)  # files from before torch 1.6 are not
+        if mapped:
+            _check_parts(path)
         return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
-    except FileNotFoundError as error:
-        raise Problem(f"{path}: no such file") from error
+    except Problem:
+        raise
     except pickle.UnpicklingError as error:
         asked = re.search(r"GLOBAL ([\w.]+)", str(error))
         what = f"asks for {asked[1]}" if asked else "holds more than tensors, or is broken"
         raise Problem(f"{path}: refused, its pickle {what}") from error
     except Exception as error:  # a damaged file may raise anything
-        reason = str(error).partition("\n")[0]
+        words = str(error) or type(error).__name__
+        reason = re.split(r"\n|\. ", words)[0]  # what follows is advice to trust the file
         raise Problem(f"{path}: is no whole PyTorch file ({reason}); fetch it again") from error
+
+
+def _check_parts(path: str | Path) -> None:
+    """Refuse an archive from which more would come than it has bytes; PyTorch packs nothing."""
+    with zipfile.ZipFile(path) as archive:
+        claimed = sum(part.file_size for part in archive.infolist())
+    if claimed > Path(path).stat().st_size:
+        raise Problem(f"{path}: claims to hold {claimed} bytes; PyTorch does not write such files")
+
+
+def _check_storage(tensors: Mapping[str, Any], path: str | Path) -> None:
+    """Refuse tensors of more memory than the file has, which it does not fill."""
+    import torch
+
+    plain = [
+        t for t in tensors.values() if isinstance(t, torch.Tensor) and t.layout is torch.strided
+    ]
+    storages = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in plain}
+    if sum(storages.values()) > Path(path).stat().st_size:
+        raise Problem(f"{path}: claims more bytes of tensors than it holds; fetch it again")
 
 
 def _array(tensor: Any, where: str) -> Array:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from sharpness.complaints import complaint, written
 from sharpness.problem import Problem
+from sharpness.yamlfile import read_yaml
 
 
 class _Strict(BaseModel):
@@ -46,13 +47,14 @@ def load_studies(path: str | Path) -> dict[str, Study]:
     Raises:
         Problem: if the file is no list of studies; names the study and the key.
     """
-    entries = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    entries = read_yaml(path)
+    if not isinstance(entries, dict):
+        raise Problem(f"{path}: not studies by name")
     studies = {}
     for name, entry in entries.items():
         try:
-            studies[name] = Study.model_validate(entry)
+            studies[str(name)] = Study.model_validate(entry)
         except ValidationError as error:
-            first = error.errors()[0]
-            key = ".".join(map(str, first["loc"]))
-            raise Problem(f"{path}: {name}: {key}: {first['msg']}") from error
+            said = complaint(error, Study.model_json_schema())
+            raise Problem(f"{path}: {written(name)}: {said}") from error
     return studies

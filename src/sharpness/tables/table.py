@@ -15,11 +15,15 @@ import pandas as pd
 
 from sharpness.definition import ALL, PROTOCOLS, Cell, Definition
 from sharpness.files import write_text
+from sharpness.frames import check_columns
 from sharpness.problem import Problem
+from sharpness.reading import readable
 from sharpness.tables.latex import to_latex
 from sharpness.tables.layouts import LAYOUTS, Layout
 from sharpness.tables.markdown import to_markdown
 from sharpness.tables.parts import PUBLISHED, Column, Entry, Row, Section, Table
+
+_FACTS = ("table", "family", "case", "norm", "adaptive", "logit_norm", "radius", "dataset", "tau")
 
 Place = tuple[Definition, float, str, str]
 """Where a coefficient belongs: definition, radius, target, source."""
@@ -27,7 +31,9 @@ Place = tuple[Definition, float, str, str]
 
 def read_published(path: str | Path) -> pd.DataFrame:
     """The printed coefficients: columns table, family, definition, radius, dataset and tau."""
-    facts = pd.read_csv(path)
+    with readable(path):
+        facts = pd.read_csv(path)
+    check_columns(facts, path, _FACTS, ("table", "radius", "tau"))
     words = facts[["case", "norm", "adaptive", "logit_norm"]].itertuples(index=False)
     return facts.assign(definition=[Definition(*word).id for word in words])
 

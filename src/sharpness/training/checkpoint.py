@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from sharpness.faults import number_of
 from sharpness.files import atomic
 from sharpness.networks import build
 from sharpness.problem import Problem
@@ -37,18 +39,21 @@ def load(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
     Raises:
         Problem: if the file is absent, cut off, or not one of this project's checkpoints.
+        OSError: if it may not or cannot be read.
     """
+    if not Path(path).is_file():
+        raise Problem(f"{path}: no such checkpoint")
     try:
         with safe_open(path, framework="pt") as stream:
             text = (stream.metadata() or {}).get(KEY)
             weights = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
-    except FileNotFoundError as error:
-        raise Problem(f"{path}: no such checkpoint") from error
     except (SafetensorError, OSError) as error:
+        if number := number_of(error):  # the disk's fault: the file may well be whole
+            raise OSError(number, os.strerror(number), str(path)) from error
         raise Problem(f"{path}: not a whole safetensors file ({error}); make it again") from error
     if text is None:
         raise Problem(f"{path}: has no metadata of this project; convert it first")
-    return weights, json.loads(text)
+    return weights, _metadata(text, path)
 
 
 def load_model(path: str | Path, device: torch.device | str = "cpu") -> nn.Module:
@@ -61,9 +66,17 @@ def load_model(path: str | Path, device: torch.device | str = "cpu") -> nn.Modul
         Problem: naming the file, and the tensor that is missing, left over or of the wrong shape.
     """
     weights, metadata = load(path)
-    if "architecture" not in metadata:
+    architecture = metadata.get("architecture")
+    if not isinstance(architecture, dict):
         raise Problem(f"{path}: its metadata names no architecture")
-    network = build(metadata["architecture"])
+    try:
+        _check_layers(architecture, len(weights))
+        with torch.device("meta"):  # takes no memory, whatever sizes are named
+            places = build(architecture).state_dict()
+    except Problem as problem:
+        raise Problem(f"{path}: its metadata: {problem}; make it again") from problem
+    _check_fit(places, weights, str(path))
+    network = build(architecture)
     load_strictly(network, weights, str(path))
     return network.to(device).eval()
 
@@ -74,7 +87,12 @@ def load_strictly(network: nn.Module, weights: Mapping[str, Tensor], source: str
     Raises:
         Problem: naming ``source`` and the tensor that does not fit.
     """
-    places = network.state_dict()
+    _check_fit(network.state_dict(), weights, source)
+    network.load_state_dict(weights)
+
+
+def _check_fit(places: Mapping[str, Tensor], weights: Mapping[str, Tensor], source: str) -> None:
+    """Refuse tensors that are not those of a network, one by one."""
     for name in sorted(places.keys() | weights.keys()):
         if name not in weights:
             raise Problem(f"{source}: tensor {name} is missing")
@@ -83,4 +101,25 @@ def load_strictly(network: nn.Module, weights: Mapping[str, Tensor], source: str
         if weights[name].shape != places[name].shape:
             sizes = f"{tuple(weights[name].shape)}; the network has {tuple(places[name].shape)}"
             raise Problem(f"{source}: tensor {name} has shape {sizes}")
-    network.load_state_dict(weights)
+        if weights[name].dtype != places[name].dtype:
+            kinds = f"{weights[name].dtype}; the network has {places[name].dtype}"
+            raise Problem(f"{source}: tensor {name} holds {kinds}")
+
+
+def _check_layers(architecture: Mapping[str, Any], tensors: int) -> None:
+    """Refuse more layers than there are tensors, before so many are built."""
+    for key in ("depth", "blocks"):
+        value = architecture.get(key, 0)
+        for number in value if isinstance(value, list) else [value]:
+            if isinstance(number, int) and number > tensors:
+                raise Problem(f"{key} is {value}, but there are {tensors} tensors")
+
+
+def _metadata(text: str, path: str | Path) -> dict[str, Any]:
+    try:
+        metadata = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise Problem(f"{path}: its metadata is no JSON ({error}); make it again") from error
+    if not isinstance(metadata, dict):
+        raise Problem(f"{path}: its metadata is no object; make it again")
+    return metadata

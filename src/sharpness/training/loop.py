@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from sharpness.errors import error_and_loss
+from sharpness.errors import ROWS, error_and_loss
 from sharpness.files import finite
+from sharpness.room import Room
 from sharpness.training.batches import batches
 from sharpness.training.learner import Learner
 from sharpness.training.settings import learning_rate
@@ -52,7 +53,11 @@ def train(
         learner.resume(state, str(file))
         curve = state.curve
     _run(task, data, learner, curve, file)
-    record = _record(task, data, curve, *error_and_loss(learner.network, data))
+    room = Room(whose=f"model {task.index}")
+    found = room.fitting(
+        lambda rows: error_and_loss(learner.network, data, rows or ROWS), min(ROWS, len(data))
+    )
+    record = _record(task, data, curve, *found)
     weights = {name: t.cpu().contiguous() for name, t in learner.network.state_dict().items()}
     State(weights, {}, curve, record).save(file)
     return Trained(weights, record)

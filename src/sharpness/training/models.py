@@ -10,6 +10,7 @@ from typing import Any
 
 from sharpness.files import write_csv
 from sharpness.problem import Problem
+from sharpness.reading import readable
 from sharpness.training.draw import Hyperparameters, Space, draw
 
 COLUMNS = ["model", "learning_rate", "sam_rho", "mixup", "augment"]
@@ -30,9 +31,9 @@ def read_models(path: str | Path) -> dict[str, tuple[int, Hyperparameters]]:
     Raises:
         Problem: naming the file and the model whose row does not hold them.
     """
-    with open(path, encoding="utf-8", newline="") as stream:
+    with readable(path, "remove it and run again"), open(path, newline="") as stream:
         rows = list(csv.DictReader(stream))
-    return {row["model"]: (index, _parsed(row, path)) for index, row in enumerate(rows)}
+    return {str(row.get("model")): (i, _parsed(row, path)) for i, row in enumerate(rows)}
 
 
 def _parsed(row: Mapping[str, Any], path: str | Path) -> Hyperparameters:

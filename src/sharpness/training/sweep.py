@@ -11,10 +11,12 @@ from typing import Any
 import torch
 
 from sharpness.data.images import Images
+from sharpness.faults import out_of_memory
+from sharpness.problem import Problem
 from sharpness.training.draw import Hyperparameters
 from sharpness.training.loop import train
 from sharpness.training.settings import Settings
-from sharpness.training.task import Task
+from sharpness.training.task import Task, Trained
 
 
 @dataclass(frozen=True)
@@ -56,13 +58,30 @@ def train_models(
 
     Returns:
         For each model, the record of its training.
+
+    Raises:
+        Problem: if a batch is too much for the memory. Half a batch would be another training.
     """
     records = {}
     for name in names:
-        trained = train(sweep.task(*models[name]), sweep.images, sweep.state / name, sweep.device)
+        trained = _trained(name, *models[name], sweep)
         records[name] = trained.record
         print(f"{name}: {_summary(trained.record)}", file=sys.stderr)
     return records
+
+
+def _trained(name: str, index: int, hyperparameters: Hyperparameters, sweep: Sweep) -> Trained:
+    """One model, trained or found."""
+    try:
+        task = sweep.task(index, hyperparameters)
+        return train(task, sweep.images, sweep.state / name, sweep.device)
+    except RuntimeError as error:
+        if not out_of_memory(error):
+            raise
+        raise Problem(
+            f"{name}: out of memory with batches of {sweep.settings.batch_size}; take a device "
+            "with more, or lower the pool's training.batch_size, which makes other models"
+        ) from error
 
 
 def _summary(record: Mapping[str, Any]) -> str:

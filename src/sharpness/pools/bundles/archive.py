@@ -3,27 +3,16 @@
 from __future__ import annotations
 
 import re
-import struct
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO
-from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
+from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
+from sharpness.archives import BROKEN
 from sharpness.pools.bundles.wire import Damaged
 from sharpness.problem import Problem
 
-_BROKEN = (
-    Damaged,
-    BadZipFile,
-    zlib.error,
-    struct.error,
-    EOFError,
-    OSError,
-    RuntimeError,  # encrypted, or of a later version of the format
-    ValueError,
-)
 _INDEX = ".index"
 
 
@@ -104,7 +93,9 @@ def _newest(archive: ZipFile, file: PurePosixPath) -> list[str]:
 def _visible(info: ZipInfo) -> bool:
     """Whether a member is a file, and none that an operating system hid beside one."""
     path = PurePosixPath(info.filename)
-    return not (info.is_dir() or path.name.startswith("._") or "__MACOSX" in path.parts)
+    return bool(info.filename) and not (
+        info.is_dir() or path.name.startswith("._") or "__MACOSX" in path.parts
+    )
 
 
 @contextmanager
@@ -114,6 +105,6 @@ def _problems(where: str) -> Iterator[None]:
         yield
     except Problem:
         raise
-    except _BROKEN as error:
+    except (Damaged, OSError, *BROKEN) as error:
         reason = str(error).partition("\n")[0]
         raise Problem(f"{where}: {reason}; fetch it again, if it is of this format") from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from sharpness.files import read_json
+from sharpness.data.records import read_record
 from sharpness.simple.small_networks.procedures import DATA
 
 
@@ -15,6 +15,6 @@ def missing(records: Iterable[str | Path]) -> dict[str, str]:
     Args:
         records: of the data sets, as `sharpness.data.locate` gives them.
     """
-    found = {record["name"]: record for record in map(read_json, records)}
+    found = {record["name"]: record for record in map(read_record, records)}
     absent = {name: r["reason"] for name, r in found.items() if r["status"] != "present"}
     return {network: absent[data] for network, data in DATA.items() if data in absent}

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict
 from difflib import get_close_matches
+from functools import cache
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from sharpness.complaints import said, shown
 from sharpness.problem import Problem
 from sharpness.simple.small_networks.fcnn.procedure import PRESETS as FCNN
 from sharpness.simple.small_networks.gat.procedure import PRESETS as GAT
@@ -43,8 +45,14 @@ def procedure_of(network: str, preset: str, switches: Mapping[str, Any]) -> Any:
             hint = f"; did you mean {near[0]!r}?" if near else f"; one of {', '.join(known)}"
             raise Problem(f"switches.{name}: {network} has no such switch{hint}")
     try:
-        return TypeAdapter(type(base)).validate_python(known | dict(switches))
+        return _adapter(network).validate_python(known | dict(switches))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         name = str(first["loc"][0])
-        raise Problem(f"switches.{name}: {switches[name]!r}: {first['msg']}") from None
+        raise Problem(f"switches.{name}: {shown(switches[name])}: {said(first)}") from None
+
+
+@cache
+def _adapter(network: str) -> TypeAdapter[Any]:
+    """What checks the switches of a network; it is slow to make."""
+    return TypeAdapter(type(PRESETS[network]["text"]))

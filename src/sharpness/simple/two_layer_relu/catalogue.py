@@ -9,12 +9,15 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
+from sharpness.complaints import said, shown, written
 from sharpness.problem import Problem
 from sharpness.simple.studies import Drawing
 from sharpness.simple.two_layer_relu.runs import Architecture, Run, Strict
+from sharpness.yamlfile import read_yaml
+
+_OF_KEYS = ("extra_forbidden", "missing")  # what is wrong is the key, and not its value
 
 POOL = "wenpool"
 """The figure that is ours: test error against the trace, of all runs that are compared."""
@@ -58,19 +61,13 @@ def load_catalogue(path: str | Path) -> Catalogue:
     Raises:
         Problem: naming the file, the run and the key.
     """
-    try:
-        entries = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise Problem(f"{path}: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise Problem(f"{path}: is no text ({error})") from error
-    except yaml.YAMLError as error:
-        raise Problem(f"{path}: not YAML: {' '.join(str(error).split())}") from error
+    entries = read_yaml(path)
     try:
         catalogue = Catalogue.model_validate(entries)
     except ValidationError as error:
         first = error.errors()[0]
-        raise Problem(f"{path}: {_place(entries, first['loc'])}{first['msg']}") from error
+        value = "" if first["type"] in _OF_KEYS else f"{shown(first['input'])}: "
+        raise Problem(f"{path}: {_place(entries, first['loc'])}{value}{said(first)}") from error
     _check(path, catalogue)
     return catalogue
 
@@ -85,11 +82,11 @@ def architectures(runs: Iterable[Run]) -> dict[str, tuple[Run, ...]]:
 
 def _place(entries: Any, location: tuple[int | str, ...]) -> str:
     """Where in the file: runs by their id rather than their number."""
-    parts = list(map(str, location))
+    parts = list(map(written, location))
     if len(location) > 1 and location[0] == "runs":
         entry = entries["runs"][location[1]]
         name = entry.get("id") if isinstance(entry, dict) else None
-        parts = [f"run {name or location[1]}", *parts[2:]]
+        parts = [f"run {written(name or location[1])}", *parts[2:]]
     return "".join(f"{part}: " for part in (parts[0], ".".join(parts[1:])) if part) if parts else ""
 
 

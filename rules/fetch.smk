@@ -1,0 +1,59 @@
+"""Everything that the configuration needs from elsewhere, brought into the cache, and only that.
+
+Needs: the network or a mirror, whatever `offline` says; runs where Snakemake was started.
+Makes: fetched/<item>.json, for each model or source the address, size and digest of its files.
+"""
+
+from sharpness import fetching
+
+NEEDED_DATA = needed_data(settings, PARTS, STUDIED_DATA)
+ITEMS = fetching.items(settings, NEEDED_DATA)
+PLACES = settings.places(standin=False)
+
+
+rule fetch_item:
+    output:
+        "<results>/fetched/{item}.json",
+    log:
+        "<logs>/fetch/{item}.log",
+    benchmark:
+        "<benchmarks>/fetch/{item}.tsv"
+    wildcard_constraints:
+        item=f"models/{NAME}/{NAME}|data/{NAME}",
+    localrule: True
+    threads: 1
+    resources:
+        mem_mb=requested("fetch_item", "mem_mb"),
+        runtime=requested("fetch_item", "runtime"),
+        gpu=0,
+    params:
+        files=lambda wildcards: ITEMS[wildcards.item],
+        cache=PLACES["cache"],
+        mirror=PLACES["mirror"],
+        gone=lambda wildcards: fetching.is_gone(
+            f"{settings.home}/fetched/{wildcards.item}.json",
+            ITEMS[wildcards.item],
+            PLACES["cache"],
+        ),
+    message:
+        "fetch: {wildcards.item}"
+    script:
+        "../scripts/fetch_item.py"
+
+
+rule fetch:
+    input:
+        expand("<results>/fetched/{item}.json", item=ITEMS),
+    log:
+        "<logs>/fetch.log",
+    localrule: True
+    threads: 1
+    resources:
+        mem_mb=requested("fetch", "mem_mb"),
+        runtime=requested("fetch", "runtime"),
+        gpu=0,
+    params:
+        cache=PLACES["cache"],
+        by_hand=lambda wildcards: fetching.by_hand(settings, NEEDED_DATA),
+    script:
+        "../scripts/fetch.py"

@@ -1,0 +1,151 @@
+"""Everything that a configuration needs from elsewhere, brought into one folder, and nothing else.
+
+The folder holds it as ``HOST/PATH``, so that it is the mirror of machines without a network.
+Needs no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sharpness.config import Config
+from sharpness.data.registry import REGISTRY, SOURCES, TITLES, downloads
+from sharpness.downloads.fetch import Download, fetch, known, place
+from sharpness.files import read_json, sha256, write_json
+from sharpness.pools.table import Member
+
+Item = list[dict[str, Any]]
+"""Files that come together: the arguments by which `fetch` knows each."""
+
+
+def items(settings: Config, data: Iterable[str]) -> dict[str, Item]:
+    """What is to be brought, by a name that can be a file's path.
+
+    A model that has a local file, a data set that the user names, and stand-ins need nothing.
+
+    Args:
+        settings: the configuration.
+        data: the data sets that are needed.
+    """
+    found = {
+        f"models/{name}/{stem}": [_arguments(pool.members[model])]
+        for name, pool in settings.pools.items()
+        if pool.kind == "published" and not settings.standins
+        for stem, model in pool.stems.items()
+        if not pool.members[model].file
+    }
+    for source in sorted({REGISTRY[name].source or "" for name in data} - {""}):
+        if not _given(settings, source) and downloads(source):
+            found[f"data/{source}"] = [_arguments(known(row)) for row in downloads(source)]
+    return found
+
+
+def by_hand(settings: Config, data: Iterable[str]) -> list[str]:
+    """What the user has to get, a line each: it cannot be downloaded, or is not where it should be.
+
+    Args:
+        settings: the configuration.
+        data: the data sets that are needed.
+    """
+    found = []
+    for name in data:
+        source = REGISTRY[name].source
+        if source is None or settings.source(name)["standin"]:
+            continue
+        found += _lacking(name, source, settings.source(name))
+    if not settings.standins:
+        members = [m for pool in settings.pools.values() for m in _members(pool)]
+        found += [f"{m.file}: the table's row of {m.model} names it" for m in members if _gone(m)]
+    return list(dict.fromkeys(found))
+
+
+def bring(item: Item, cache: str | Path, mirror: str | Path | None, record: str | Path) -> None:
+    """Bring the files of an item into the cache, and write down what came.
+
+    Args:
+        item: the files.
+        cache: where downloads lie.
+        mirror: asked before the network, as `fetch` has it.
+        record: where ``cache`` and ``files`` are written, the latter as ``url``, ``bytes`` and
+            ``sha256``.
+
+    Raises:
+        Problem: in one line, whatever keeps a file from being here, whole and genuine.
+    """
+    found = []
+    for file in item:
+        path = fetch(folder=cache, mirror=mirror, **file)
+        digest = file["sha256"] or sha256(path)
+        found.append({"url": file["url"], "bytes": path.stat().st_size, "sha256": digest})
+    write_json(record, {"cache": str(cache), "files": found})
+
+
+def is_gone(record: str | Path, item: Item, cache: str | Path) -> bool:
+    """Whether a file was brought, and has left the cache since."""
+    if not Path(record).exists():
+        return False
+    return not all((Path(cache) / place(file["url"])).is_file() for file in item)
+
+
+def told(records: Sequence[str | Path], hand: Sequence[str], cache: str) -> list[str]:
+    """What the user is to know when all is here, a line each.
+
+    Args:
+        records: from `bring`.
+        hand: from `by_hand`.
+        cache: where downloads lie.
+    """
+    files = [file for record in records for file in read_json(record)["files"]]
+    sizes = {file["url"]: file["bytes"] for file in files}
+    lines = [f"by hand: {line}" for line in hand]
+    if not sizes:
+        return [*lines, "nothing to bring: what is not named by you is made here or installed"]
+    total = f"{len(sizes)} files, {sum(sizes.values()):,} bytes"
+    return [
+        f"{total}, verified, in {cache}",
+        *lines,
+        "machines without a network need `offline: true` and this cache; "
+        f"where they cannot write to it, `mirror: {cache}` and a `cache` of their own",
+    ]
+
+
+def _lacking(name: str, source: str, place: Mapping[str, Any]) -> list[str]:
+    """What is not there of a data set, and cannot be downloaded."""
+    keys = SOURCES[source].takes
+    named = {key: place[key] for key in (*keys, "holdout") if place[key]}
+    found = [
+        f"data.{source}.{key}: {path} is not there"
+        for key, path in named.items()
+        if not Path(path).exists()
+    ]
+    if not set(keys) & set(named) and not downloads(source):
+        where = " or ".join(f"data.{source}.{key}" for key in keys)
+        found.append(f"{TITLES[source]}: {SOURCES[source].advice}; name it in {where}")
+    if name == "imagenet-2p" and "holdout" not in named:
+        index = "imagenet_98_idxs.npy of https://github.com/mlfoundations/model-soups"
+        found.append(f"{TITLES[name]}: {index}; name it in data.imagenet.holdout")
+    return found
+
+
+def _given(settings: Config, source: str) -> bool:
+    """Whether a source is a stand-in, or named by the user."""
+    name = next(name for name, entry in REGISTRY.items() if entry.source == source)
+    place = settings.source(name)
+    return bool(place["standin"] or place["file"] or place["folder"])
+
+
+def _members(pool: Any) -> Iterable[Member]:
+    return pool.members.values() if pool.kind == "published" else ()
+
+
+def _gone(member: Member) -> bool:
+    return bool(member.file) and not Path(member.file).exists()
+
+
+def _arguments(published: Download | Member) -> dict[str, Any]:
+    """By which `fetch` knows a file."""
+    kinds = {"sha256": "sha256", "md5": "md5", "git_blob": "git-blob"}
+    digests = {key: published.digest(kind) for key, kind in kinds.items()}
+    return {"url": published.url, "size": published.bytes, **digests}

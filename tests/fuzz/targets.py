@@ -1,0 +1,471 @@
+"""The readers of ours: for each, small valid files, how they are damaged, and how they are read."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import pickle
+import struct
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+import yaml
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # the toys that other tests share
+
+from damage import JSON_WORDS, WORDS, altered, damaged, mostly, of_nothing
+from evaluations import PLAN
+from synthetic import pool as synthetic_pool
+
+from sharpness.correlation import correlations, read_correlations, read_pool
+from sharpness.data import abalone, fashion_mnist, planetoid
+from sharpness.figures.catalogue import load_catalogue as load_figures
+from sharpness.files import sha256
+from sharpness.networks import build
+from sharpness.pool import Sources, assemble
+from sharpness.pools import augreg, tensorflow
+from sharpness.pools.bundles.leveldb import read_table as read_level
+from sharpness.pools.bundles.leveldb import write_table as write_level
+from sharpness.pools.names import apply
+from sharpness.pools.table import read_table
+from sharpness.problem import Problem
+from sharpness.published import read_published
+from sharpness.requests import load_requests
+from sharpness.rows import CELLS, ERRORS
+from sharpness.simple.studies import load_studies
+from sharpness.simple.two_layer_relu.catalogue import load_catalogue as load_runs
+from sharpness.tables.table import read_published as read_facts
+from sharpness.training import checkpoint
+from sharpness.training.layout import KEY
+from sharpness.validation import validated
+
+ROOT = Path(__file__).parents[2]
+VIT = {"name": "vit", "image_size": 8, "patch_size": 4, "dim": 4, "depth": 1, "heads": 2}
+VIT |= {"mlp_dim": 4, "classes": 2}
+BERT = {"name": "bert", "vocabulary": 6, "positions": 4, "types": 2, "dim": 4, "depth": 1}
+BERT |= {"heads": 1, "mlp_dim": 4, "classes": 3}
+RESNET = {"name": "preact-resnet", "width": 1, "blocks": [1], "in_channels": 1, "classes": 2}
+
+
+@dataclass(frozen=True)
+class Target:
+    """A reader.
+
+    Attributes:
+        share: of all inputs, in parts of a hundred.
+        inputs: what it is given; built when it is first asked for.
+        read: reads one input, with a folder for its files.
+    """
+
+    share: int
+    inputs: Callable[[], SearchStrategy[Any]]
+    read: Callable[[Path, Any], Any]
+
+
+def packed(content: Mapping[str, bytes], method: int = zipfile.ZIP_STORED) -> bytes:
+    """A zip archive."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", method) as archive:
+        for name, data in content.items():
+            archive.writestr(zipfile.ZipInfo(name), data)
+    return stream.getvalue()
+
+
+def unpacked(whole: bytes) -> dict[str, bytes]:
+    """The files of a zip archive."""
+    with zipfile.ZipFile(io.BytesIO(whole)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def one_of_them(
+    content: Mapping[str, bytes], harm: Callable[[bytes], SearchStrategy[bytes]]
+) -> SearchStrategy[bytes]:
+    """An archive in which one file is damaged, and all checksums of the archive are right."""
+
+    def with_damaged(name: str) -> SearchStrategy[bytes]:
+        return harm(content[name]).map(lambda data: packed({**content, name: data}))
+
+    return st.sampled_from(sorted(content)).flatmap(with_damaged)
+
+
+def written(folder: Path, content: bytes, name: str = "input") -> Path:
+    path = folder / name
+    path.write_bytes(content)
+    return path
+
+
+# ---- checkpoints ----
+
+
+@cache
+def bundle() -> bytes:
+    """A checkpoint of TensorFlow, zipped."""
+    table = tensorflow.entries(BERT)
+    arrays = {entry.upstream: np.ones(entry.upstream_shape, np.float32) for entry in table}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "bert_00.zip"
+        tensorflow.write(path, apply(table, arrays, "toy"), BERT)
+        return path.read_bytes()
+
+
+def bundles() -> SearchStrategy[bytes]:
+    """Damaged as files, in one of their parts, or within a message whose checksum is right."""
+    whole, content = bundle(), unpacked(bundle())
+    index = next(name for name in content if name.endswith(".index"))
+    rows = read_level(content[index])
+
+    def with_message(key: bytes) -> SearchStrategy[bytes]:
+        return damaged(rows[key]).map(
+            lambda message: packed({**content, index: write_level({**rows, key: message})})
+        )
+
+    return mostly(
+        st.sampled_from(sorted(rows)).flatmap(with_message),
+        damaged(whole),
+        one_of_them(content, damaged),
+        damaged(content[index]).map(lambda data: packed({**content, index: data})),
+        of_nothing(),
+    )
+
+
+@cache
+def arrays() -> bytes:
+    """A file of AugReg's."""
+    stream = io.BytesIO()
+    np.savez(
+        stream,
+        **{e.upstream: np.ones(e.upstream_shape, np.float32) for e in augreg.entries(VIT)},
+    )
+    return stream.getvalue()
+
+
+def npz() -> SearchStrategy[bytes]:
+    """Damaged as files, in one array, or in the head of one."""
+    content = unpacked(arrays())
+
+    def head(data: bytes) -> SearchStrategy[bytes]:
+        return damaged(data[:128], JSON_WORDS).map(lambda start: start + data[128:])
+
+    return mostly(
+        one_of_them(content, head),
+        one_of_them(content, damaged),
+        damaged(arrays()),
+        of_nothing(),
+    )
+
+
+@cache
+def tensors() -> bytes:
+    """A checkpoint of this project."""
+    torch.manual_seed(0)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.safetensors"
+        weights = build(RESNET).state_dict()
+        checkpoint.save(path, weights, {"architecture": RESNET, "source": "toy"})
+        return path.read_bytes()
+
+
+def safetensors() -> SearchStrategy[bytes]:
+    """Damaged as files, in the header, or in our own metadata within a sound header."""
+    whole = tensors()
+    length = int.from_bytes(whole[:8], "little")
+    header, body = whole[8 : 8 + length], whole[8 + length :]
+    known = json.loads(header)
+    said = known["__metadata__"][KEY]
+
+    def framed(text: bytes) -> bytes:
+        return len(text).to_bytes(8, "little") + text + body
+
+    def described(text: bytes) -> bytes:
+        metadata = {KEY: text.decode("utf-8", errors="replace")}
+        return framed(json.dumps({**known, "__metadata__": metadata}).encode())
+
+    return mostly(
+        damaged(said.encode(), JSON_WORDS).map(described),
+        altered({"architecture": RESNET}).map(lambda m: described(json.dumps(m).encode())),
+        damaged(header, JSON_WORDS).map(framed),
+        damaged(whole),
+        of_nothing(),
+    )
+
+
+# ---- tables ----
+
+
+def texts(whole: str) -> Callable[[], SearchStrategy[bytes]]:
+    """A text, damaged; or words in any order."""
+    return lambda: mostly(damaged(whole.encode(), WORDS), of_nothing(WORDS))
+
+
+def first_lines(path: str, count: int) -> str:
+    lines = (ROOT / path).read_text(encoding="utf-8").splitlines(keepends=True)
+    return "".join(lines[:count])
+
+
+@cache
+def pool() -> pd.DataFrame:
+    frame = synthetic_pool(models=6)
+    return frame[[*frame.columns[:14], frame.columns[-1]]]
+
+
+def read_a_pool(folder: Path, content: bytes) -> None:
+    """As the rule ``correlations`` does, a ``pool.csv`` that somebody copied."""
+    found = read_pool(written(folder, content))
+    if len(found) > 40:
+        return
+    correlations(found, ["augment", "mixup"], {"corrupted": "it is not there"}, resamples=5)
+
+
+def coefficients() -> SearchStrategy[bytes]:
+    """A ``correlations.csv``, damaged."""
+    return texts(correlations(pool(), resamples=5).head(5).to_csv(index=False))()
+
+
+def rows_of(columns: list[str], given: list[dict[str, Any]]) -> str:
+    return pd.DataFrame(given, columns=columns).to_csv(index=False)
+
+
+def model_files() -> SearchStrategy[tuple[bool, bytes]]:
+    """One of the two tables of a model, damaged."""
+    digest = "0" * 16
+    done = {"status": "ok", "reason": "", "checkpoint": digest}
+    cells = [{**row, **done, "value": 0.5, "device": "cpu"} for row in PLAN.rows()]
+    errors = [{**done, "part": part, "error": 0.1} for part in ("train", "test")]
+    tables = rows_of(ERRORS, errors), rows_of(CELLS, cells)
+    return st.one_of(
+        *(
+            texts(table)().map(lambda content, which=which: (which, content))
+            for which, table in ((False, tables[0]), (True, tables[1]))
+        )
+    )
+
+
+def read_a_model(folder: Path, damaged_one: tuple[bool, bytes]) -> None:
+    """As the rule ``pool`` does."""
+    of_cells, content = damaged_one
+    weights = written(folder, b"weights", "model.safetensors")
+    done = {"status": "ok", "reason": "", "checkpoint": sha256(weights)[:16]}
+    cells = [{**row, **done, "value": 0.5, "device": "cpu"} for row in PLAN.rows()]
+    errors = [{**done, "part": part, "error": 0.1} for part in ("train", "test")]
+    digest = done["checkpoint"].encode()
+    paths = {
+        False: written(folder, rows_of(ERRORS, errors).encode(), "errors.csv"),
+        True: written(folder, rows_of(CELLS, cells).encode(), "cells.csv"),
+    }
+    paths[of_cells].write_bytes(content.replace(b"0" * 16, digest))
+    source = Sources("model-000", paths[False], paths[True], weights, folder / "job.json")
+    assemble(pd.DataFrame([{"model": "model-000", "mixup": 1}]), [source], PLAN.rows(), 0.5)
+
+
+# ---- configurations and catalogues ----
+
+
+@cache
+def small_runs() -> str:
+    whole = yaml.safe_load((ROOT / "resources" / "two_layer_relu.yaml").read_text(encoding="utf-8"))
+    runs = whole["runs"][:2]
+    shown = {run["figure"] for run in runs}
+    figures = {name: figure for name, figure in whole["figures"].items() if name in shown}
+    table = dict(list(whole["table1"].items())[:1])
+    return yaml.safe_dump({"table1": table, "figures": figures, "runs": runs}, sort_keys=False)
+
+
+@cache
+def small_figures() -> str:
+    whole = yaml.safe_load((ROOT / "resources" / "figures.yaml").read_text(encoding="utf-8"))
+    return yaml.safe_dump([whole[0], whole[-1]], sort_keys=False, allow_unicode=True)
+
+
+@cache
+def small_studies() -> str:
+    whole = yaml.safe_load((ROOT / "resources" / "studies.yaml").read_text(encoding="utf-8"))
+    return yaml.safe_dump(dict(list(whole.items())[:2]), sort_keys=False, allow_unicode=True)
+
+
+@cache
+def small_configuration() -> dict[str, Any]:
+    """One pool of each kind, of the default configuration; RUNS and TABLE stand for files."""
+    whole = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+    whole = json.loads(json.dumps(whole))  # no part of it in two places
+    names = ("cifar10-resnet18", "augreg-i1k")
+    whole["pools"] = {name: whole["pools"][name] for name in names}
+    for settings in whole["pools"].values():
+        radii = settings["sharpness"]["radii"]
+        settings["sharpness"]["radii"] = dict(list(radii.items())[:2])
+    whole["pools"]["augreg-i1k"]["checkpoints"] |= {"models": "TABLE", "take": 2}
+    whole["simple"]["two_layer_relu"]["runs"] = "RUNS"
+    whole["data"] = {"cifar10": {"file": "x.npz"}}
+    return whole
+
+
+def found(value: Any, places: Mapping[str, str]) -> Any:
+    """The configuration with the words that stand for files replaced."""
+    if isinstance(value, dict):
+        return {key: found(inner, places) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [found(inner, places) for inner in value]
+    return places.get(value, value) if isinstance(value, str) else value
+
+
+def read_a_configuration(folder: Path, raw: Any) -> None:
+    table = written(folder, first_lines("resources/pools/augreg-i1k.csv", 4).encode(), "table.csv")
+    runs = written(folder, RUNS.encode(), "runs.yaml")
+    settings = validated(found(raw, {"TABLE": str(table), "RUNS": str(runs)}))
+    for name in settings.pools:  # what the Snakefile asks for next
+        sharpness = settings.pools[name].sharpness
+        if sharpness.points <= 2048:
+            sharpness.plan(settings.protocols)
+        len(settings.pools[name].first_of)
+    settings.source("cifar10")
+
+
+RUNS = """\
+table1: {}
+figures: {}
+runs: []
+"""
+
+
+def read_configuration_text(folder: Path, content: bytes) -> None:
+    """As Snakemake reads it; what is no YAML, or no keys with values, it refuses itself."""
+    try:
+        raw = yaml.safe_load(content.decode())
+    except Exception as error:
+        raise Problem("Snakemake refuses this file itself") from error
+    if not isinstance(raw, dict):
+        raise Problem("Snakemake refuses this file itself")
+    read_a_configuration(folder, raw)
+
+
+# ---- data ----
+
+
+def idx(array: np.ndarray) -> bytes:
+    sizes = struct.pack(f">{array.ndim}I", *array.shape)
+    return bytes((0, 0, 8, array.ndim)) + sizes + array.tobytes()
+
+
+def images() -> SearchStrategy[tuple[int, bytes]]:
+    """One of the four files of Fashion-MNIST, damaged as packed or as unpacked."""
+    files = clothes()
+    return st.sampled_from(range(4)).flatmap(
+        lambda which: mostly(
+            damaged(files[which]).map(gzip.compress), damaged(gzip.compress(files[which]))
+        ).map(lambda content: (which, content))
+    )
+
+
+@cache
+def clothes() -> list[bytes]:
+    pixels, labels = np.zeros((2, 28, 28), np.uint8), np.ones(2, np.uint8)
+    return [idx(pixels), idx(labels), idx(pixels), idx(labels)]
+
+
+def read_clothes(folder: Path, changed: tuple[int, bytes]) -> None:
+    contents = [gzip.compress(file, 1) for file in clothes()]
+    contents[changed[0]] = changed[1]
+    paths = [written(folder, content, f"{k}.gz") for k, content in enumerate(contents)]
+    fashion_mnist.read(paths)
+
+
+@cache
+def graph() -> list[bytes]:
+    """Cora's files, as tests of its reader make them."""
+    from test_simple_data import PARTS, cora
+
+    with tempfile.TemporaryDirectory() as folder:
+        return [path.read_bytes() for path, _ in zip(cora(Path(folder)), PARTS, strict=True)]
+
+
+def graphs() -> SearchStrategy[tuple[int, bytes]]:
+    words = [pickle.dumps(value, 2) for value in ([1], {}, 2**70, "a", None, (1.5,))]
+    words += [b"cos\nsystem\n", b"(S'x'\ntR.", b"\x8a\xff", b"T\xff\xff\xff\x7f", b"I1\n"]
+    return st.sampled_from(range(8)).flatmap(
+        lambda which: damaged(graph()[which], words).map(lambda content: (which, content))
+    )
+
+
+def read_graph(folder: Path, changed: tuple[int, bytes]) -> None:
+    contents = list(graph())
+    contents[changed[0]] = changed[1]
+    planetoid.read([written(folder, content, f"{k}") for k, content in enumerate(contents)])
+
+
+SHELLS = "".join(f"{'MFI'[k % 3]},0.4,0.3,0.1,0.5,0.2,0.1,0.2,{1 + k % 20}\n" for k in range(5))
+
+TARGETS: dict[str, Target] = {
+    "TensorFlow checkpoints": Target(
+        15, bundles, lambda folder, content: tensorflow.read(written(folder, content), BERT)
+    ),
+    "AugReg files": Target(
+        13, npz, lambda folder, content: augreg.read(written(folder, content), VIT)
+    ),
+    "checkpoints of ours": Target(
+        8,
+        safetensors,
+        lambda folder, content: checkpoint.load_model(written(folder, content)),
+    ),
+    "configurations": Target(15, lambda: altered(small_configuration()), read_a_configuration),
+    "configurations as text": Target(
+        5, texts(yaml.safe_dump(small_configuration(), sort_keys=False)), read_configuration_text
+    ),
+    "catalogue of figures": Target(
+        4,
+        texts(small_figures()),
+        lambda folder, content: load_figures(written(folder, content)),
+    ),
+    "catalogue of studies": Target(
+        3,
+        texts(small_studies()),
+        lambda folder, content: load_studies(written(folder, content)),
+    ),
+    "catalogue of runs": Target(
+        3, texts(small_runs()), lambda folder, content: load_runs(written(folder, content))
+    ),
+    "tables of models": Target(
+        9,
+        texts(first_lines("resources/pools/augreg-i1k.csv", 4)),
+        lambda folder, content: read_table(written(folder, content)),
+    ),
+    "published errors": Target(
+        4,
+        texts(first_lines("resources/published_errors.csv", 5)),
+        lambda folder, content: read_published(written(folder, content), "clip-soups"),
+    ),
+    "published coefficients": Target(
+        2,
+        texts(first_lines("resources/paper_taus.csv", 5)),
+        lambda folder, content: read_facts(written(folder, content)),
+    ),
+    "pool.csv": Target(3, texts(pool().to_csv(index=False)), read_a_pool),
+    "correlations.csv": Target(
+        3,
+        coefficients,
+        lambda folder, content: read_correlations(written(folder, content)),
+    ),
+    "rows of a model": Target(3, model_files, read_a_model),
+    "requests": Target(
+        2,
+        texts(first_lines("resources/requests.csv", 4)),
+        lambda folder, content: load_requests(written(folder, content)),
+    ),
+    "Fashion-MNIST": Target(3, images, read_clothes),
+    "Cora": Target(3, graphs, read_graph),
+    "Abalone": Target(
+        2,
+        texts(SHELLS),
+        lambda folder, content: abalone.read([written(folder, content)]),
+    ),
+}

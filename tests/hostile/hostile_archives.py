@@ -1,0 +1,347 @@
+"""Archives that would write elsewhere, fill the disk or the memory, or are not what they say."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import pickle
+import stat
+import struct
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from hostile_readers import batches, cuts, loaded, unpacked
+from hostile_world import Case, Maker
+from photo_files import CLASSES, photo, tar
+
+from sharpness.data.members import BATCHES
+
+INSIDE = {f"imagenet-r/{CLASSES[0]}/0.png": photo(0), "imagenet-r/README.txt": b"about"}
+SKETCH = {f"sketch/{CLASSES[0]}/0.png": photo(0)}
+Member = tarfile.TarInfo
+
+
+def member(name: str, kind: bytes = tarfile.REGTYPE, target: str = "", size: int = 0) -> Member:
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname, info.size = kind, target, size
+    return info
+
+
+def header(info: Member, form: int = tarfile.GNU_FORMAT) -> bytes:
+    return info.tobuf(form)
+
+
+def holding(*infos: Member, content: bytes = b"", form: int = tarfile.GNU_FORMAT) -> Maker:
+    """A tar of photos, and members behind them; ``precious`` lies where links may point."""
+
+    def make(given: Path) -> Path:
+        (given / "precious").write_text("precious")
+        whole = tar(INSIDE)
+        end = len(whole) - next(i for i in range(len(whole)) if whole[-i - 1])
+        path = given / "imagenet-r.tar"
+        more = b"".join(header(info, form) + content for info in infos)
+        path.write_bytes(whole[: -(-end // 512) * 512] + more + bytes(1024))
+        return path
+
+    return make
+
+
+def pax(key: str, value: str, name: str = "imagenet-r/x") -> Maker:
+    """A tar with a record of the newer kind about its last member."""
+    info = member(name)
+    info.pax_headers = {key: value}
+    return holding(info, form=tarfile.PAX_FORMAT)
+
+
+def linked_and_entered(given: Path) -> Path:
+    """A link, and a file through it."""
+    infos = (
+        member("imagenet-r/way", tarfile.SYMTYPE, "../../.."),
+        member("imagenet-r/way/witness"),
+    )
+    return holding(*infos)(given)
+
+
+def shaped(change: Callable[[bytes], bytes], name: str = "imagenet-r.tar.gz") -> Maker:
+    """A compressed tar of photos, changed as a whole."""
+
+    def make(given: Path) -> Path:
+        path = given / name
+        path.write_bytes(change(tar(INSIDE, "gz")))
+        return path
+
+    return make
+
+
+def flipped(at: float) -> Callable[[bytes], bytes]:
+    def change(content: bytes) -> bytes:
+        damaged = bytearray(content)
+        damaged[int(at * len(content))] ^= 0x10
+        return bytes(damaged)
+
+    return change
+
+
+def zeros(before: bytes, size: int) -> bytes:
+    """A small ``.gz`` of some bytes and ``size`` zeros, made quickly: in many members."""
+    step = gzip.compress(bytes(1 << 20))
+    return gzip.compress(before) + step * (size >> 20)
+
+
+def bomb(info: Member, name: str = "imagenet-r.tar.gz", size: int = 1 << 30) -> Maker:
+    """A compressed tar of one huge member that holds zeros."""
+
+    def make(given: Path) -> Path:
+        path = given / name
+        path.write_bytes(zeros(header(info), size))
+        return path
+
+    return make
+
+
+def zipped(
+    files: dict[str, bytes] | None = None, change: Callable[[bytes], bytes] = lambda b: b
+) -> Maker:
+    def make(given: Path) -> Path:
+        stream = io.BytesIO()
+        with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, content in {**SKETCH, **(files or {})}.items():
+                archive.writestr(name, content)
+        path = given / "ImageNet-Sketch.zip"
+        path.write_bytes(change(stream.getvalue()))
+        return path
+
+    return make
+
+
+def special(kind: int, content: bytes = b"../../precious") -> Maker:
+    """A zip with a member that is no file, such as Unix archivers write."""
+
+    def make(given: Path) -> Path:
+        (given / "precious").write_text("precious")
+        path = given / "ImageNet-Sketch.zip"
+        info = zipfile.ZipInfo(f"sketch/{CLASSES[0]}/x.png")
+        info.create_system, info.external_attr = 3, (kind | 0o644) << 16
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr(info, content)
+        return path
+
+    return make
+
+
+def twice(given: Path) -> Path:
+    path = given / "ImageNet-Sketch.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for seed in (0, 1):
+            archive.writestr(f"sketch/{CLASSES[0]}/0.png", photo(seed))
+    return path
+
+
+def in_directory(offset: int, value: bytes) -> Callable[[bytes], bytes]:
+    """Change a field of every entry of a zip's directory."""
+
+    def change(content: bytes) -> bytes:
+        changed, at = bytearray(content), content.find(b"PK\x01\x02")
+        while at >= 0:
+            changed[at + offset : at + offset + len(value)] = value
+            at = content.find(b"PK\x01\x02", at + 4)
+        return bytes(changed)
+
+    return change
+
+
+def zip_bomb(given: Path) -> Path:
+    path = given / "ImageNet-Sketch.zip"
+    return zip_of_zeros(path, f"sketch/{CLASSES[0]}/0.png", 1024)
+
+
+def zip_of_zeros(path: Path, member: str, steps: int) -> Path:
+    """A zip of one member that holds some 2²⁰ zeros each; it has a thousandth of that."""
+    step = 1 << 20
+    packer = zlib.compressobj(1, wbits=-15)
+    first = packer.compress(bytes(step)) + packer.flush(zlib.Z_FULL_FLUSH)
+    second = packer.compress(bytes(step)) + packer.flush(zlib.Z_FULL_FLUSH)
+    packed = first + second * (steps - 1) + packer.flush()
+    crc = 0
+    for _ in range(steps):
+        crc = zlib.crc32(bytes(step), crc)
+    name = member.encode()
+    fields = struct.pack("<HHHIIIHH", 8, 0, 33, crc, len(packed), steps * step, len(name), 0)
+    local = b"PK\x03\x04" + struct.pack("<HH", 20, 0) + fields + name
+    entry = b"PK\x01\x02" + struct.pack("<HHH", 20, 20, 0) + fields + bytes(14) + name
+    start = len(local) + len(packed)
+    end = b"PK\x05\x06" + struct.pack("<HHHHIIH", 0, 0, 1, 1, len(entry), start, 0)
+    path.write_bytes(local + packed + entry + end)
+    return path
+
+
+def overlapping(given: Path) -> Path:
+    """Many names for the same packed bytes, each 16 MB of zeros."""
+    path = given / "ImageNet-Sketch.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(f"sketch/{CLASSES[0]}/000.png", bytes(16 << 20))
+        first = archive.infolist()[0]
+        for number in range(1, 100):
+            copy = zipfile.ZipInfo(f"sketch/{CLASSES[0]}/{number:03}.png")
+            for key in ("compress_type", "CRC", "compress_size", "file_size", "header_offset"):
+                setattr(copy, key, getattr(first, key))
+            archive.filelist.append(copy)
+            archive.NameToInfo[copy.filename] = copy
+    return path
+
+
+def nested(given: Path) -> Path:
+    """A zip in a zip in a zip: none but the outermost is opened."""
+    content = b""
+    for level in range(3):
+        stream = io.BytesIO()
+        with zipfile.ZipFile(stream, "w") as archive:
+            archive.writestr(f"{level}.zip", content)
+        content = stream.getvalue()
+    path = given / "ImageNet-Sketch.zip"
+    path.write_bytes(content)
+    return path
+
+
+def cifar(*infos: Member) -> Maker:
+    """The archive of CIFAR-10 with other kinds of members in the place of its batches."""
+
+    def make(given: Path) -> Path:
+        path = given / "cifar-10-python.tar.gz"
+        path.write_bytes(gzip.compress(b"".join(map(header, infos)) + bytes(1024)))
+        return path
+
+    return make
+
+
+def doubled(given: Path) -> Path:
+    """The archive of CIFAR-10 with another batch of the same name in it."""
+    content = pickle.dumps({"labels": [1], "data": np.zeros((1, 3072), np.uint8)}, 2)
+    parts = {f"cifar-10-batches-py/{name}": content for name in BATCHES}
+    path = given / "cifar-10-python.tar.gz"
+    path.write_bytes(tar({**parts, "other/test_batch": content}, "gz"))
+    return path
+
+
+def corrupted(given: Path) -> Path:
+    """CIFAR-10-C whose first array says that it is a petabyte."""
+    stream = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        stream, {"descr": "|u1", "fortran_order": False, "shape": (1 << 40, 32, 32, 3)}
+    )
+    path = given / "CIFAR-10-C.tar"
+    path.write_bytes(tar({"CIFAR-10-C/fog.npy": stream.getvalue()}))
+    return path
+
+
+R, SKETCHED = unpacked("imagenet-r"), unpacked("imagenet-sketch")
+PAX, LONG = tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME
+FOLDER = f"cifar-10-batches-py/{next(iter(BATCHES))}"
+SPARSE = {
+    "GNU.sparse.major": "0",
+    "GNU.sparse.minor": "1",
+    "GNU.sparse.name": "imagenet-r/holes",
+    "GNU.sparse.size": str(1 << 20),
+    "GNU.sparse.numblocks": "0",
+    "GNU.sparse.map": "0,0",
+}
+
+
+def sparse(given: Path) -> Path:
+    info = member("imagenet-r/x")
+    info.pax_headers = SPARSE
+    return holding(info, form=tarfile.PAX_FORMAT)(given)
+
+
+CASES = [
+    Case("tar: an absolute path", holding(member("/witness")), R, ("outside",)),
+    Case("tar: the folder above", holding(member("../witness")), R, ("outside",)),
+    Case("tar: down and up again", holding(member("imagenet-r/../../witness")), R, ("outside",)),
+    Case("tar: a link outside", holding(member("imagenet-r/way", tarfile.SYMTYPE, "/etc")), R),
+    Case("tar: a link, and a file through it", linked_and_entered, R, ("neither file nor",)),
+    Case("tar: a hard link outside", holding(member("x", tarfile.LNKTYPE, "../../precious")), R),
+    Case("tar: a device", holding(member("imagenet-r/null", tarfile.CHRTYPE)), R),
+    Case("tar: a disk", holding(member("imagenet-r/disk", tarfile.BLKTYPE)), R),
+    Case("tar: a pipe", holding(member("imagenet-r/pipe", tarfile.FIFOTYPE)), R),
+    Case("tar: a file twice", holding(member("imagenet-r/README.txt")), R, ("twice",)),
+    Case(
+        "tar: a file where a folder is", holding(member(f"imagenet-r/{CLASSES[0]}")), R, ("twice",)
+    ),
+    Case(
+        "tar: a class in small letters and in capitals",
+        holding(member(f"imagenet-r/{CLASSES[0].upper()}/0.png")),
+        loaded("imagenet-r"),
+        names=CLASSES[0].upper(),
+    ),
+    Case(
+        "tar: a folder where a file is",
+        holding(member("imagenet-r/README.txt/x")),
+        R,
+        ("a file and of a folder",),
+    ),
+    Case("tar: a name with new lines", holding(member("../a\nError: delete it\n\x1b[2J")), R),
+    Case("tar: a NUL in a name", pax("path", "imagenet-r/a\0b"), R, ("null byte",)),
+    Case("tar: a name longer than any disk takes", pax("path", "imagenet-r/" + "x" * 5000), R),
+    Case("tar: less than no bytes", pax("size", "-1024"), R, ("less than no",)),
+    Case("tar: a file of holes", sparse, R, ("holes",)),
+    Case(
+        "tar: a petabyte in a header", holding(member("imagenet-r/x", size=1 << 50)), R, ("more",)
+    ),
+    Case("tar: a gigabyte of zeros", bomb(member("imagenet-r/x", size=1 << 30)), R, ("more",)),
+    Case("tar: a record of a gigabyte", bomb(member("x", PAX, size=1 << 30)), R, ("a name of",)),
+    Case("tar: a name of a gigabyte", bomb(member("x", LONG, size=1 << 30)), R, ("a name of",)),
+    *(
+        Case(f"tar: cut off at {n}", shaped(lambda c, n=n: c[:n]), R)
+        for n in cuts(len(tar(INSIDE, "gz")))
+    ),
+    *(Case(f"tar: a bit flipped at {at}", shaped(flipped(at)), R) for at in (0.0, 0.3, 0.6, 0.99)),
+    Case("zip: an absolute path", zipped({"/witness": b""}), SKETCHED, ("outside",)),
+    Case("zip: the folder above", zipped({"../witness": b""}), SKETCHED, ("outside",)),
+    Case("zip: a link", special(stat.S_IFLNK), SKETCHED, ("neither file nor folder",)),
+    Case("zip: a device", special(stat.S_IFCHR), SKETCHED, ("neither file nor folder",)),
+    Case("zip: a file twice", twice, SKETCHED, ("twice",)),
+    Case("zip: a gigabyte of zeros", zip_bomb, SKETCHED, ("more than",)),
+    Case("zip: a hundred names for the same bytes", overlapping, SKETCHED, ("more than",)),
+    Case("zip: zips in it", nested, loaded("imagenet-sketch"), ("no class",), "unpacked"),
+    Case("zip: a password", zipped(change=in_directory(8, b"\1\0")), SKETCHED),
+    Case("zip: an unknown packing", zipped(change=in_directory(10, b"\x63\0")), SKETCHED),
+    Case("zip: a wrong checksum", zipped(change=in_directory(16, b"\0\0\0\0")), SKETCHED, ("CRC",)),
+    Case(
+        "zip: four gigabytes in its directory",
+        zipped(change=in_directory(24, b"\xfe\xff\xff\xff")),
+        SKETCHED,
+    ),
+    Case(
+        "zip: a name elsewhere than it says",
+        zipped(change=in_directory(42, b"\x05\0\0\0")),
+        SKETCHED,
+    ),
+    *(
+        Case(f"zip: cut off at {n}", zipped(change=lambda c, n=n: c[: int(n * len(c))]), SKETCHED)
+        for n in (0.0, 0.2, 0.8, 0.99)
+    ),
+    Case(
+        "CIFAR-10: links in the place of batches",
+        cifar(member(FOLDER, tarfile.SYMTYPE, "/etc/passwd")),
+        batches,
+        ("lacks",),
+    ),
+    Case(
+        "CIFAR-10: a batch that links to itself",
+        cifar(member(FOLDER, tarfile.LNKTYPE, FOLDER)),
+        batches,
+        ("lacks",),
+    ),
+    Case("CIFAR-10: a batch twice", doubled, batches, ("holds test_batch twice",)),
+    Case(
+        "CIFAR-10: a batch of a gigabyte",
+        bomb(member(FOLDER, size=1 << 30), "cifar-10-python.tar.gz"),
+        batches,
+        ("more than",),
+    ),
+    Case("CIFAR-10-C: an array of a petabyte", corrupted, loaded("cifar10-c"), ("shape",)),
+]

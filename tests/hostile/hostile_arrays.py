@@ -1,0 +1,440 @@
+"""Weights with false headers, sizes, types or contents, in every format that models come in."""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from hostile_archives import zip_of_zeros
+from hostile_readers import RESNET, cuts, genuine, loaded, obtained
+from hostile_readers import weights as drawn
+from hostile_world import CANARY, Case, Maker, Reader
+from photo_files import imagenet, settings
+from safetensors.torch import save
+
+from sharpness.data import locate
+from sharpness.pools.bundles import leveldb
+from sharpness.pools.bundles.bundle import read_index, write_index
+from sharpness.pools.bundles.wire import put_bytes, put_number
+from sharpness.training.checkpoint import load_model
+
+Arrays = dict[str, Any]
+Change = Callable[[Arrays], Any]
+
+# AugReg's .npz
+
+
+def npz(change: Change, packed: bool = False) -> Maker:
+    def make(given: Path) -> Path:
+        path = genuine("augreg", given)
+        with np.load(path) as stored:
+            arrays = dict(stored)
+        change(arrays)
+        (np.savez_compressed if packed else np.savez)(path, **arrays)
+        return path
+
+    return make
+
+
+def npy(shape: str, descr: str = "'<f4'", content: bytes = bytes(48), version: int = 1) -> bytes:
+    """An ``.npy`` file whose header says whatever it is told to."""
+    text = f"{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}}}"
+    form = "<H" if version == 1 else "<I"
+    return (
+        b"\x93NUMPY" + bytes([version, 0]) + struct.pack(form, len(text)) + text.encode() + content
+    )
+
+
+def member(content: bytes, method: int = zipfile.ZIP_STORED) -> Maker:
+    """A whole ``.npz`` file but for one member."""
+
+    def make(given: Path) -> Path:
+        path = genuine("augreg", given)
+        with zipfile.ZipFile(path) as archive:
+            files = {name: archive.read(name) for name in archive.namelist()}
+        with zipfile.ZipFile(path, "w", method) as archive:
+            for name, whole in {**files, "cls.npy": content}.items():
+                archive.writestr(name, whole)
+        return path
+
+    return make
+
+
+def acting_header(given: Path) -> Path:
+    code = f"__import__('os').system('touch {given / CANARY}')"
+    return member(npy(f"({code},)"))(given)
+
+
+def spoilt(form: str, change: Callable[[bytes], bytes]) -> Maker:
+    """A whole file, changed in its bytes."""
+
+    def make(given: Path) -> Path:
+        path = genuine(form, given)
+        path.write_bytes(change(path.read_bytes()))
+        return path
+
+    return make
+
+
+def flip(at: float) -> Callable[[bytes], bytes]:
+    def change(content: bytes) -> bytes:
+        damaged = bytearray(content)
+        damaged[int(at * len(content))] ^= 0x10
+        return bytes(damaged)
+
+    return change
+
+
+def cut(at: float) -> Callable[[bytes], bytes]:
+    return lambda content: content[: int(at * len(content))]
+
+
+def flipped_number(given: Path) -> Path:
+    """One bit of one weight."""
+    path = genuine("augreg", given)
+    content = bytearray(path.read_bytes())
+    content[content.index(b"embedding/kernel.npy") + 300] ^= 1
+    path.write_bytes(content)
+    return path
+
+
+def packed_and_flipped(given: Path) -> Path:
+    path = npz(lambda arrays: None, packed=True)(given)
+    content = bytearray(path.read_bytes())
+    content[content.index(b"embedding/kernel.npy") + 200] ^= 0xFF
+    path.write_bytes(content)
+    return path
+
+
+def twice(given: Path) -> Path:
+    path = genuine("augreg", given)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("cls.npy", npy("(1, 1, 12)"))
+    return path
+
+
+def bomb(given: Path) -> Path:
+    return zip_of_zeros(genuine("augreg", given), "cls.npy", 1024)
+
+
+def changed(name: str, change: Callable[[Any], Any]) -> Change:
+    return lambda arrays: arrays.update({name: change(arrays[name])})
+
+
+HEADERS = {
+    "a shape of an exabyte": npy("(1152921504606846976,)"),
+    "a shape beyond all numbers": npy("(" + "9" * 60 + ", 3)"),
+    "sides of less than nothing": npy("(-3, -4)"),
+    "a side that is a word": npy("('a',)"),
+    "objects": npy("(1, 1, 12)", "'|O'"),
+    "objects in a field": npy("(1, 1, 3)", "[('a', '<f4'), ('b', '|O')]"),
+    "texts of a gigabyte": npy("(1,)", "'<U268435456'"),
+    "types of no bytes": npy("(1152921504606846976,)", "'|V0'", b""),
+    "a type that is none": npy("(1, 1, 12)", "'<q77'"),
+    "ten thousand brackets": npy("(" * 9000 + ")" * 9000),
+    "nine thousand signs": npy("(" + "-" * 9000 + "1,)"),
+    "a header of four gigabytes": b"\x93NUMPY\2\0" + b"\xff\xff\xff\xff" + bytes(40),
+    "version 9": b"\x93NUMPY\x09\0" + bytes(60),
+    "more numbers than its shape": npy("(1, 1, 12)", content=bytes(96)),
+    "fewer numbers than its shape": npy("(1, 1, 12)", content=bytes(44)),
+    "big-endian numbers": npy("(1, 1, 12)", "'>f4'"),
+}
+ARRAYS: dict[str, Change] = {
+    "missing": lambda arrays: arrays.pop("head/bias"),
+    "one too many": lambda arrays: arrays.update({"../../x": np.zeros(2, np.float32)}),
+    "turned": changed("embedding/kernel", lambda a: a.T),
+    "complex numbers": changed("head/bias", lambda a: a.astype(np.complex64)),
+    "texts": changed("head/bias", lambda a: a.astype(str)),
+    "half precision": changed("head/bias", lambda a: a.astype(np.float16)),
+    "whole numbers": changed("head/bias", lambda a: a.astype(np.int32)),
+}
+
+
+def holdout(given: Path) -> Path:
+    imagenet(given)
+    path = given / "index.npy"
+    path.write_bytes(npy("(1152921504606846976,)"))
+    return path
+
+
+def read_holdout(path: Path, work: Path) -> None:
+    locate("imagenet-2p", settings(work, folder=str(path.parent), holdout=str(path)))
+
+
+def prepared(**change: Any) -> Maker:
+    """A prepared file of CIFAR-10, packed, with other arrays."""
+
+    def make(given: Path) -> Path:
+        arrays = {
+            "bytes": np.zeros(9, np.uint8),
+            "offset": np.array([0, 9]),
+            "label": np.zeros(1, np.uint8),
+            "is_test": np.ones(1, bool),
+        }
+        path = given / "cifar.npz"
+        np.savez_compressed(path, **{**arrays, **change})
+        return path
+
+    return make
+
+
+# Checkpoints of the workflow: safetensors
+
+
+def metadata_of(**change: Any) -> dict[str, str]:
+    return {"sharpness": json.dumps({"architecture": RESNET, **change})}
+
+
+def tensors() -> dict[str, torch.Tensor]:
+    return {name: torch.from_numpy(array) for name, array in drawn("cifar10-released").items()}
+
+
+def checkpoint(content: Callable[[], bytes]) -> Maker:
+    def make(given: Path) -> Path:
+        path = given / "model.safetensors"
+        path.write_bytes(content())
+        return path
+
+    return make
+
+
+def stored(change: Change = lambda weights: None, metadata: dict[str, str] | None = None) -> Maker:
+    """A whole checkpoint of a changed model."""
+
+    def content() -> bytes:
+        weights = tensors()
+        change(weights)
+        return save({k: t.contiguous() for k, t in weights.items()}, metadata or metadata_of())
+
+    return checkpoint(content)
+
+
+def raw(
+    header: bytes | dict[str, Any], data: bytes = bytes(64), length: int | None = None
+) -> Maker:
+    """A checkpoint of a header and some bytes."""
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return checkpoint(lambda: struct.pack("<Q", length or len(text)) + text + data)
+
+
+def entry(*offsets: int, dtype: str = "F32", shape: tuple[int, ...] = (4,)) -> dict[str, Any]:
+    return {"dtype": dtype, "shape": list(shape), "data_offsets": list(offsets)}
+
+
+def read_checkpoint(path: Path, work: Path) -> None:
+    load_model(path)
+
+
+def pipe(given: Path) -> Path:
+    os.mkfifo(given / "model.safetensors")
+    return given / "model.safetensors"
+
+
+SAFE = {
+    "a header of an exabyte": raw(b"{}", length=10**18),
+    "a header longer than the file": raw(b"{}", length=5000),
+    "a tensor of an exabyte": raw({"x": entry(0, 4 * 10**18, shape=(10**18,))}),
+    "offsets of less than nothing": raw({"x": entry(-16, 0)}),
+    "offsets that run backwards": raw({"x": entry(16, 0)}),
+    "tensors that overlap": raw({"x": entry(0, 16), "y": entry(8, 24)}, bytes(24)),
+    "a hole between tensors": raw({"x": entry(0, 16), "y": entry(32, 48)}, bytes(48)),
+    "bytes behind its tensors": raw({"x": entry(0, 16)}),
+    "an unknown type": raw({"x": entry(0, 64, dtype="O8")}),
+    "a shape that its bytes do not fill": raw({"x": entry(0, 64, shape=(5,))}),
+    "a shape beyond all numbers": raw({"x": entry(0, 64, shape=(1 << 40, 1 << 40))}),
+    "no JSON": raw(b"{'x': 1}"),
+    "a list": raw(b"[]"),
+    "no UTF-8": raw(b'{"\xff\xfe": 1}'),
+    "a thousand brackets": raw(b'{"x":' * 1000 + b"1" + b"}" * 1000),
+    "no metadata": raw({"x": entry(0, 64, shape=(16,))}),
+    "metadata that is no JSON": stored(metadata={"sharpness": "{"}),
+    "metadata that is a number": stored(metadata={"sharpness": "7"}),
+    "metadata of many brackets": stored(metadata={"sharpness": "[" * 100_000}),
+    "an architecture that is a text": stored(metadata=metadata_of(architecture="resnet")),
+    "an unknown architecture": stored(metadata=metadata_of(architecture={"name": "os.system"})),
+    "a network of a terabyte": stored(
+        metadata=metadata_of(architecture={**RESNET, "width": 10**6})
+    ),
+    "a thousand million layers": stored(
+        metadata=metadata_of(architecture={**RESNET, "blocks": [10**9]})
+    ),
+    "a tensor missing": stored(lambda w: w.pop("linear.bias")),
+    "a tensor too many": stored(lambda w: w.update(x=torch.zeros(1))),
+    "a tensor turned": stored(changed("linear.weight", lambda t: t.T)),
+    "half precision": stored(changed("linear.bias", lambda t: t.half())),
+    "whole numbers": stored(changed("linear.bias", lambda t: t.int())),
+    "a pipe in its place": pipe,
+}
+
+
+def whole() -> bytes:
+    return save(tensors(), metadata_of())
+
+
+def flip_at(place: int) -> bytes:
+    damaged = bytearray(whole())
+    damaged[place] ^= 0x80
+    return bytes(damaged)
+
+
+# TensorFlow's checkpoints
+
+STEM = "bert_00/model.ckpt-36815"
+INDEX, DATA = f"{STEM}.index", f"{STEM}.data-00000-of-00001"
+
+
+def bundle(change: Callable[[dict[str, bytes]], Any], method: int = zipfile.ZIP_DEFLATED) -> Maker:
+    def make(given: Path) -> Path:
+        path = genuine("bert-tf1", given)
+        with zipfile.ZipFile(path) as archive:
+            files = {name: archive.read(name) for name in archive.namelist()}
+        change(files)
+        with zipfile.ZipFile(path, "w", method) as archive:
+            for name, content in files.items():
+                archive.writestr(name, content)
+        return path
+
+    return make
+
+
+def reindexed(name: str, **values: Any) -> Callable[[dict[str, bytes]], None]:
+    """Another place, size or shape of a tensor in the index, with right checksums."""
+
+    def change(files: dict[str, bytes]) -> None:
+        shards, tensors = read_index(files[INDEX])
+        tensors[name] = replace(tensors[name], **values)
+        files[INDEX] = write_index(tensors, shards)
+
+    return change
+
+
+def claimed(size: int) -> Callable[[dict[str, bytes]], None]:
+    """An index that says of one tensor that it is large, and is right in itself."""
+
+    def change(files: dict[str, bytes]) -> None:
+        rows = leveldb.read_table(files[INDEX])
+        shape = put_bytes(2, put_number(1, size))
+        rows[b"output_bias"] = put_number(1, 1) + put_bytes(2, shape) + put_number(5, 4 * size)
+        files[INDEX] = leveldb.write_table(rows)
+
+    return change
+
+
+def flipped_weight(files: dict[str, bytes]) -> None:
+    data = bytearray(files[DATA])
+    data[read_index(files[INDEX])[1]["output_bias"].offset] ^= 1
+    files[DATA] = bytes(data)
+
+
+BUNDLES: dict[str, Callable[[dict[str, bytes]], Any]] = {
+    "a tensor of an exabyte": claimed(1 << 58),
+    "a tensor of sixteen gigabytes": claimed(1 << 32),
+    "a tensor behind the end": reindexed("output_bias", offset=1 << 60),
+    "two tensors in one place": reindexed("output_bias", offset=0),
+    "a data file that is not there": reindexed("output_bias", shard=1 << 31),
+    "a flipped bit in the index": lambda f: f.update({INDEX: flip(0.5)(f[INDEX])}),
+    "a flipped bit of a weight": flipped_weight,
+    "an index cut off": lambda f: f.update({INDEX: f[INDEX][:-9]}),
+    "data cut off": lambda f: f.update({DATA: f[DATA][:-9]}),
+    "an index of zeros": lambda f: f.update({INDEX: bytes(1 << 26)}),
+    "data that unpack to a hundred times as much": lambda f: f.update({DATA: bytes(1 << 26)}),
+    "a checkpoint elsewhere": lambda f: f.update(
+        {
+            "bert_00/other.index": b"",
+            "bert_00/checkpoint": b'model_checkpoint_path: "../../../../etc/passwd"\n',
+        }
+    ),
+    "no index": lambda f: f.pop(INDEX),
+}
+
+
+def recoded(given: Path) -> Path:
+    return bundle(lambda files: None, zipfile.ZIP_LZMA)(given)
+
+
+NPZ, CIFAR = obtained("augreg"), loaded("cifar10")
+
+
+def soup(change: Change) -> Maker:
+    def make(given: Path) -> Path:
+        path = genuine("soups", given)
+        weights = torch.load(path, weights_only=True)
+        change(weights)
+        torch.save(weights, path)
+        return path
+
+    return make
+
+
+SOUPS: dict[str, Change] = {
+    "missing": lambda w: w.pop("model.visual.proj"),
+    "one too many": lambda w: w.update(stray=torch.zeros(1)),
+    "turned": changed("model.visual.proj", lambda t: t.T.contiguous()),
+    "half precision": changed("model.visual.proj", lambda t: t.half()),
+    "brain floats": changed("model.visual.proj", lambda t: t.bfloat16()),
+    "sparse": changed("model.visual.proj", lambda t: t.to_sparse()),
+    "nowhere": changed("model.visual.proj", lambda t: t.to("meta")),
+    "a name that is none": lambda w: w.update({7: torch.zeros(1)}),
+}
+FORMS: tuple[tuple[str, Reader], ...] = tuple(
+    (form, obtained(form)) for form in ("soups", "bert", "bert-tf1", "augreg")
+)
+
+CASES = [
+    *(Case(f"npz: {name}", member(c), NPZ, ("array cls",)) for name, c in HEADERS.items()),
+    *(
+        Case(f"npz: an array {name}", npz(change), NPZ, ("array",))
+        for name, change in ARRAYS.items()
+    ),
+    Case("npz: a header that acts", acting_header, NPZ, ("array cls",)),
+    Case("npz: a flipped bit of a number", flipped_number, NPZ, ("CRC",)),
+    Case("npz: packed, and bits flipped", packed_and_flipped, NPZ, ("embedding/kernel",)),
+    Case("npz: an array twice", twice, NPZ, ("twice",)),
+    Case("npz: a gigabyte of zeros", bomb, NPZ, ("unpacks to",)),
+    Case("npy: a hold-out of an exabyte", holdout, read_holdout, ("shape",)),
+    Case(
+        "prepared CIFAR-10: a gigabyte",
+        lambda given: zip_of_zeros(given / "cifar.npz", "bytes.npy", 1024),
+        CIFAR,
+        ("unpacks",),
+    ),
+    Case("prepared CIFAR-10: broken offsets", prepared(offset=np.array([0.5, np.nan])), CIFAR),
+    Case(
+        "prepared CIFAR-10: offsets far away", prepared(offset=np.array([-(2**62), 2**62])), CIFAR
+    ),
+    Case("prepared CIFAR-10: a class too many", prepared(label=np.array([10], np.uint8)), CIFAR),
+    *(
+        Case(f"{form}: cut off at {at}", spoilt(form, cut(at)), read)
+        for form, read in FORMS
+        for at in (0.0, 0.001, 0.5, 0.999)
+    ),
+    *(
+        Case(f"{form}: another kind of file", spoilt(form, lambda c: b"<html>404</html>"), read)
+        for form, read in FORMS
+    ),
+    *(
+        Case(f"soup: a tensor {name}", soup(change), obtained("soups"))
+        for name, change in SOUPS.items()
+    ),
+    *(Case(f"checkpoint: {name}", make, read_checkpoint) for name, make in SAFE.items()),
+    *(
+        Case(f"checkpoint: cut off at {n}", checkpoint(lambda n=n: whole()[:n]), read_checkpoint)
+        for n in cuts(len(whole()))
+    ),
+    *(
+        Case(
+            f"checkpoint: a bit flipped at {n}", checkpoint(lambda n=n: flip_at(n)), read_checkpoint
+        )
+        for n in (0, 7, 9, 40)
+    ),
+    *(Case(f"TensorFlow: {n}", bundle(c), obtained("bert-tf1")) for n, c in BUNDLES.items()),
+    Case("TensorFlow: an unusual packing", recoded, obtained("bert-tf1"), ("unusual",)),
+]

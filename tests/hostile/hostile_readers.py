@@ -1,0 +1,151 @@
+"""The ways by which the workflow reads what others made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from hostile_world import Reader
+from photo_files import settings
+from toy_bert import TINY
+
+from sharpness.data import cifar10, locate
+from sharpness.data.loading import load
+from sharpness.data.members import BATCHES
+from sharpness.data.records import read_record
+from sharpness.files import write_json
+from sharpness.networks import build
+from sharpness.pools.download import obtain
+from sharpness.pools.formats import write
+from sharpness.pools.table import Member
+from sharpness.simple.small_networks.data import read as read_small
+
+VIT: dict[str, Any] = {
+    "name": "vit",
+    "image_size": 12,
+    "patch_size": 4,
+    "dim": 12,
+    "depth": 2,
+    "heads": 3,
+    "mlp_dim": 17,
+    "classes": 5,
+}
+CLIP: dict[str, Any] = {**VIT, "name": "clip-vit", "heads": 2, "embedding": 7}
+RESNET = {"name": "preact-resnet", "width": 4, "blocks": [1, 1], "in_channels": 1, "classes": 10}
+ARCHITECTURES: dict[str, dict[str, Any]] = {
+    "augreg": VIT,
+    "soups": CLIP,
+    "bert": TINY,
+    "bert-tf1": TINY,
+    "cifar10-released": RESNET,
+}
+NAMES = {
+    "augreg": "model.npz",
+    "soups": "model.pt",
+    "bert": "pytorch_model.bin",
+    "bert-tf1": "bert_00.zip",
+    "cifar10-released": "model.pth",
+}
+PHOTOS = {"name": "photos", "recipe": "clip", "size": 8}
+SMALL = {"cora": "gat", "abalone": "fcnn", "fashion-mnist": "lenet"}
+
+
+def published(form: str, given: Path) -> Path:
+    """Where the mirror of a case has the file of a published model."""
+    path = given / "mirror" / "host.example" / "models" / NAMES[form]
+    path.parent.mkdir(parents=True)
+    return path
+
+
+def genuine(form: str, given: Path) -> Path:
+    """A whole file of a published model, to be spoilt."""
+    path = published(form, given)
+    write(form, path, weights(form), ARCHITECTURES[form])
+    return path
+
+
+def weights(form: str) -> dict[str, Any]:
+    """What a model of this format may have learned."""
+    random = np.random.default_rng(0)
+    places = build(ARCHITECTURES[form]).state_dict()
+    return {name: random.normal(size=t.shape).astype(t.numpy().dtype) for name, t in places.items()}
+
+
+def obtained(form: str) -> Reader:
+    """Download, verification, conversion."""
+
+    def read(path: Path, work: Path) -> None:
+        member = Member(model="m", parameters={}, url=f"https://host.example/models/{NAMES[form]}")
+        out = work / "m.safetensors"
+        places: dict[str, Any] = {"cache": work / "cache", "mirror": path.parents[2]}
+        try:
+            obtain(
+                member,
+                form,
+                ARCHITECTURES[form],
+                out,
+                **places,
+                offline=True,
+                standin=False,
+                keep=False,
+            )
+        finally:
+            assert not out.exists()
+
+    return read
+
+
+def loaded(name: str, key: str = "file", split: str = "test") -> Reader:
+    """Finding, unpacking, the record, and every example."""
+
+    def read(path: Path, work: Path) -> None:
+        inputs: dict[str, Any] = PHOTOS
+        given = {key: str(path)}
+        if name in ("mnli", "hans-lexical"):
+            vocabulary = work / "vocab.txt"
+            vocabulary.write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\na\n")
+            found = locate("bert-vocabulary", settings(work, file=str(vocabulary)))
+            inputs = {"name": "tokens", "length": 8, "vocabulary": found}
+        record = _found(name, given, work)
+        if name in SMALL:
+            read_small(SMALL[name], record, None)
+        else:
+            for _ in load(name, split, record, inputs).batches(4):
+                pass
+
+    return read
+
+
+def unpacked(name: str) -> Reader:
+    """An archive of photos, of which nothing may stay."""
+
+    def read(path: Path, work: Path) -> None:
+        try:
+            _found(name, {"file": str(path)}, work)
+        finally:
+            place = work / "cache" / "unpacked"
+            left = list(place.iterdir()) if place.is_dir() else []
+            assert [p.name for p in left if p.suffix != ".lock"] == []
+
+    return read
+
+
+def batches(path: Path, work: Path) -> None:
+    """The published archive of CIFAR-10 but for its digests, behind which nobody gets."""
+    record = _found("cifar10", {"file": str(path)}, work)
+    files = [Path(entry["path"]) for entry in record["files"]]
+    for split in ("train", "test"):
+        cifar10.published(files, split, dict.fromkeys(BATCHES))
+
+
+def _found(name: str, given: dict[str, str], work: Path) -> dict[str, Any]:
+    record = locate(name, settings(work, **given))
+    write_json(work / f"{name}.json", record)
+    return read_record(work / f"{name}.json")
+
+
+def cuts(length: int) -> Iterator[int]:
+    """Where files are cut off: at once, in the first bytes, in the middle and near the end."""
+    yield from (0, 1, 7, 30, length // 3, length // 2, length - 100, length - 1)

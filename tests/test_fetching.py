@@ -1,0 +1,369 @@
+"""What is to be fetched and what is not, by configuration; and a cache that people share."""
+
+from __future__ import annotations
+
+import csv
+import errno
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from sharpness.config import Config
+from sharpness.data.places import locate, unneeded
+from sharpness.downloads import fetch as downloads
+from sharpness.downloads.fetch import fetch, locked
+from sharpness.fetching import bring, by_hand, is_gone, items, told
+from sharpness.files import read_json, sha256
+from sharpness.needs import needed_data, needed_parts
+from sharpness.pools.download import obtain
+from sharpness.pools.table import Member
+from sharpness.problem import Problem
+from sharpness.validation import validated
+
+ROOT = Path(__file__).parents[1]
+SHIFTS = ["imagenet-v2", "imagenet-r", "imagenet-sketch", "imagenet-a", "objectnet"]
+
+
+def merged(whole: dict[str, Any], overlay: dict[str, Any]) -> dict[str, Any]:
+    """As Snakemake merges: dicts by key, all else replaced."""
+    for key, value in overlay.items():
+        inner = whole.get(key)
+        both = isinstance(value, dict) and isinstance(inner, dict)
+        whole[key] = merged(inner, value) if both else value
+    return whole
+
+
+def configured(names: list[str], **changes: Any) -> Config:
+    """The configuration at the paper's scale with these pools alone."""
+    default = json.loads(json.dumps(yaml.safe_load((ROOT / "config.yaml").read_text())))
+    whole = merged(default, yaml.safe_load((ROOT / "config" / "paper.yaml").read_text()))
+    whole["pools"] = {name: whole["pools"][name] for name in names}
+    return validated(merged(whole, changes))
+
+
+def needed(settings: Config, *studied: str) -> list[str]:
+    return needed_data(settings, needed_parts(settings), studied)
+
+
+@pytest.fixture(autouse=True)
+def at_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tables are named as seen from where the workflow runs."""
+    monkeypatch.chdir(ROOT)
+
+
+# -- what is needed
+
+
+def test_every_set_of_a_pool_is_needed_where_errors_are_evaluated() -> None:
+    settings = configured(["clip-soups", "feather-berts"])
+    for name, parts in needed_parts(settings).items():
+        assert parts == settings.pools[name].data
+    hans = ["hans-lexical", "hans-subsequence", "hans-constituent"]
+    wanted = ["imagenet", *SHIFTS, "imagenet-2p", "mnli", *hans, "bert-vocabulary", "cora"]
+    assert needed(settings, "cora") == wanted
+
+
+def test_sets_whose_errors_are_published_are_not_needed() -> None:
+    published = {name: {"errors": "published"} for name in ("clip-soups", "augreg-i1k")}
+    settings = configured(["clip-soups", "augreg-i1k"], pools=published)
+    parts = needed_parts(settings)
+    assert parts["clip-soups"] == {"train": "imagenet"}
+    # Of this pool one model has published errors, and the others are to be evaluated.
+    assert parts["augreg-i1k"] == settings.pools["augreg-i1k"].data
+
+
+def test_one_model_without_an_error_needs_the_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = configured(["clip-soups"], pools={"clip-soups": {"errors": "published"}})
+    with open("resources/published_errors.csv", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    kept = [r for r in rows if (r["model"], r["part"]) != ("model_7", "a")]
+    other = [r | {"preprocessing": "timm"} if r["part"] == "r" else r for r in kept]
+    for written, wanted in (
+        (rows, {"train"}),
+        (kept, {"train", "a"}),
+        (other, {"train", "a", "r"}),
+    ):
+        with open(tmp_path / "errors.csv", "w", newline="") as stream:
+            writer = csv.DictWriter(stream, rows[0])
+            writer.writeheader()
+            writer.writerows(written)
+        monkeypatch.setattr("sharpness.needs.PUBLISHED_ERRORS", tmp_path / "errors.csv")
+        assert set(needed_parts(settings)["clip-soups"]) == wanted
+    (tmp_path / "errors.csv").unlink()
+    with pytest.raises(Problem, match=r"errors.csv: "):
+        needed_parts(settings)
+
+
+def test_an_unneeded_set_has_a_record_that_says_why() -> None:
+    record = unneeded("imagenet-a")
+    assert record["status"] == "missing"
+    assert record["title"] == "ImageNet-A"
+    assert "published" in record["reason"]
+    assert record.keys() == locate("digits", dict.fromkeys(("file", "folder"))).keys()
+
+
+# -- what is to be brought
+
+
+def test_models_and_sources_are_brought_once_each() -> None:
+    settings = configured(["feather-berts"], pools={"feather-berts": {"checkpoints": {"take": 3}}})
+    found = items(settings, needed(settings, "cora"))
+    models = [f"models/feather-berts/{name}" for name in settings.pools["feather-berts"].models]
+    assert list(found) == [*models, "data/bert-vocabulary", "data/cora", "data/hans", "data/mnli"]
+    (file,) = found[models[0]]
+    assert file["url"].startswith("https://huggingface.co/connectivity/feather_berts_")
+    assert len(found["data/cora"]) == 8
+    assert found["data/hans"][0]["git_blob"].startswith("e042af")
+    assert by_hand(settings, needed(settings, "cora")) == []
+
+
+def test_what_the_user_has_is_not_brought(tmp_path: Path) -> None:
+    table = tmp_path / "mine.csv"
+    table.write_text(f"model,file,url\na,{tmp_path}/a.npz,\nb,,https://host.example/b.npz\n")
+    settings = configured(
+        ["augreg-i1k"],
+        pools={"augreg-i1k": {"checkpoints": {"models": str(table)}, "subgroups": []}},
+        data={
+            "imagenet": {"folder": str(tmp_path)},
+            "imagenet-r": {"file": str(tmp_path / "r.tar")},
+            "objectnet": {"folder": str(tmp_path)},
+        },
+    )
+    found = items(settings, needed(settings))
+    assert list(found) == ["models/augreg-i1k/b", "data/imagenet-a", "data/imagenet-v2"]
+    lines = by_hand(settings, needed(settings))
+    assert len(lines) == 3
+    assert f"data.imagenet-r.file: {tmp_path}/r.tar is not there" in lines
+    assert any("ImageNet-Sketch.zip" in line and ".folder" in line for line in lines)
+    assert any(line.startswith(f"{tmp_path}/a.npz: ") for line in lines)
+
+
+def test_what_cannot_be_downloaded_is_named_with_its_advice() -> None:
+    settings = configured(["clip-soups"])
+    lines = by_hand(settings, needed(settings))
+    for words in ("image-net.org", "objectnet.dev", "ImageNet-Sketch", "imagenet_98_idxs.npy"):
+        assert sum(words in line for line in lines) == 1
+    assert not any("imagenet-v2" in line for line in lines)
+
+
+def test_standins_need_nothing() -> None:
+    settings = validated(yaml.safe_load((ROOT / "config.yaml").read_text()))
+    assert items(settings, needed(settings)) == {}
+    assert by_hand(settings, needed(settings)) == []
+    assert list(items(settings, needed(settings, "abalone"))) == ["data/abalone"]
+    assert told([], [], "cache") == [
+        "nothing to bring: what is not named by you is made here or installed"
+    ]
+
+
+# -- bringing
+
+
+@pytest.fixture
+def mirror(tmp_path: Path) -> Path:
+    folder = tmp_path / "mirror" / "host.example"
+    folder.mkdir(parents=True)
+    (folder / "a").write_bytes(b"a" * 1000)
+    (folder / "b").write_bytes(b"b" * 234)
+    return folder.parent
+
+
+def wanted(*names: str) -> list[dict[str, Any]]:
+    absent = dict.fromkeys(("size", "sha256", "md5", "git_blob"))
+    return [{"url": f"https://host.example/{name}", **absent} for name in names]
+
+
+def test_what_came_is_written_down_and_told(tmp_path: Path, mirror: Path) -> None:
+    cache, record = tmp_path / "cache", tmp_path / "record.json"
+    assert not is_gone(record, wanted("a", "b"), cache)
+    bring(wanted("a", "b"), cache, mirror, record)
+    digests = {name: sha256(mirror / "host.example" / name) for name in "ab"}
+    assert read_json(record) == {
+        "cache": str(cache),
+        "files": [
+            {"url": "https://host.example/a", "bytes": 1000, "sha256": digests["a"]},
+            {"url": "https://host.example/b", "bytes": 234, "sha256": digests["b"]},
+        ],
+    }
+    total, by_hand_line, settings = told([record, record], ["get it"], str(cache))
+    assert total == f"2 files, 1,234 bytes, verified, in {cache}"
+    assert by_hand_line == "by hand: get it"
+    assert f"`mirror: {cache}`" in settings
+    assert "`offline: true`" in settings
+    assert not is_gone(record, wanted("a", "b"), cache)
+    (cache / "host.example" / "b").unlink()
+    assert is_gone(record, wanted("a", "b"), cache)
+
+
+def test_the_pin_of_a_mirror_travels_with_its_file(tmp_path: Path, mirror: Path) -> None:
+    """A file that was damaged after it was pinned is not pinned anew elsewhere."""
+    fetch("https://host.example/a", tmp_path / "cache", mirror=mirror)
+    (tmp_path / "cache" / "host.example" / "a").write_bytes(b"damaged")
+    with pytest.raises(Problem) as problem:
+        fetch("https://host.example/a", tmp_path / "own", mirror=tmp_path / "cache", offline=True)
+    assert "refused" in str(problem.value)
+    assert "cache/host.example/a.sha256" in str(problem.value)
+    assert not (tmp_path / "own" / "host.example" / "a").exists()
+
+
+# -- a cache that is shared
+
+
+def written(path: Path) -> Path:
+    """A model that the reader of AugReg takes for a small ViT."""
+    path.parent.mkdir(parents=True)
+    np.savez(path, cls=np.zeros(1))
+    return path
+
+
+@pytest.mark.parametrize("there", [True, False])
+@pytest.mark.parametrize("mirrored", [True, False])
+def test_an_original_that_was_fetched_is_never_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: bool, mirrored: bool
+) -> None:
+    """With ``keep: false``, where the mirror is the cache, or is not; what came goes."""
+    place = "host.example/m.npz"
+    cache, mirror = tmp_path / "cache", tmp_path / ("cache" if mirrored else "mirror")
+    if there:
+        written(cache / place)
+    if not mirrored:
+        written(mirror / place)
+    monkeypatch.setattr("sharpness.pools.download.read", lambda *_: {"w": np.zeros(2, np.float32)})
+    if not there and mirrored:
+        with pytest.raises(Problem, match="is neither in"):
+            converted(tmp_path, cache, mirror)
+        return
+    converted(tmp_path, cache, mirror)
+    assert (tmp_path / "m.safetensors").exists()
+    assert (cache / place).exists() == there
+    assert (mirror / place).exists()
+
+
+def converted(tmp_path: Path, cache: Path, mirror: Path) -> None:
+    obtain(
+        Member("m", {}, "https://host.example/m.npz"),
+        "augreg",
+        {},
+        tmp_path / "m.safetensors",
+        cache=cache,
+        mirror=mirror,
+        offline=True,
+        standin=False,
+        keep=False,
+    )
+
+
+READER = """
+import os, sys
+from sharpness.downloads.fetch import fetch, locked
+from sharpness.problem import Problem
+cache, other, sha256 = sys.argv[1:]
+assert os.geteuid() == 65534
+for digest in (None, sha256):
+    print(fetch("https://host.example/a", cache, sha256=digest, offline=True).stat().st_size)
+print(fetch("https://host.example/a", other, mirror=cache, offline=True).stat().st_size)
+path = fetch("https://host.example/a", cache, offline=True)
+with locked(path):
+    print("locked")
+try:
+    open(path, "ab")
+except PermissionError:
+    print("read only")
+try:
+    fetch("https://elsewhere.example/b", cache, mirror=cache, offline=True)
+except Problem as problem:
+    print(problem)
+"""
+
+
+@pytest.fixture
+def public() -> Iterator[Path]:
+    """A folder that other users may enter, which pytest's own is not."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def test_another_user_reads_a_cache_that_is_not_his(public: Path, mirror: Path) -> None:
+    become = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    if os.geteuid() != 0 or not shutil.which("setpriv"):
+        pytest.skip("only root can become another user")
+    python = [*become, sys.executable, "-B", "-c"]
+    can = subprocess.run(
+        [*python, "import sharpness.downloads.fetch"], capture_output=True, cwd="/", check=False
+    )
+    if can.returncode:
+        pytest.skip("another user cannot read this installation")
+    path = fetch("https://host.example/a", public / "cache", mirror=mirror)
+    (public / "own").mkdir()
+    os.chown(public / "own", 65534, 65534)
+    done = subprocess.run(
+        [*python, READER, str(public / "cache"), str(public / "own"), sha256(path)],
+        capture_output=True,
+        text=True,
+        cwd="/",
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    *read, last = done.stdout.splitlines()
+    assert read == ["1000", "1000", "1000", "locked", "read only"]
+    assert "elsewhere.example" in last
+    assert (public / "own" / "host.example" / "a").read_bytes() == path.read_bytes()
+
+
+def test_a_lock_that_can_only_be_read_is_shared_on_nfs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NFS refuses an exclusive lock of a file that is not open for writing."""
+    real, kinds = fcntl.flock, []
+
+    def as_nfs(stream: Any, kind: int) -> None:
+        kinds.append(kind)
+        if kind & fcntl.LOCK_EX and not stream.writable():
+            raise OSError(errno.EBADF, "Bad file descriptor")
+        real(stream, kind)
+
+    monkeypatch.setattr(downloads.fcntl, "flock", as_nfs)
+    target = tmp_path / "data.bin"
+    lock = tmp_path / ".data.bin.lock"
+    lock.touch()
+    monkeypatch.setattr(downloads, "_lock_file", Path.open)
+    with locked(target), open(lock, "a") as other, pytest.raises(BlockingIOError):
+        real(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    assert kinds == [fcntl.LOCK_EX | fcntl.LOCK_NB, fcntl.LOCK_SH | fcntl.LOCK_NB]
+
+
+def test_a_dead_host_says_how_to_go_on_without_the_set(tmp_path: Path) -> None:
+    absent = dict.fromkeys(("file", "folder", "holdout", "mirror"))
+    place = {**absent, "cache": str(tmp_path), "offline": False, "standin": False}
+    (tmp_path / "people.eecs.berkeley.edu").mkdir()
+    (tmp_path / "people.eecs.berkeley.edu" / "~hendrycks").touch()
+    with pytest.raises(Problem) as problem:
+        locate("imagenet-a", place)
+    message = str(problem.value)
+    assert "data.imagenet-a.file or .folder (one that is not there, to go on without it)" in message
+    assert "\n" not in message
+    without = {**place, "file": str(tmp_path / "none")}
+    assert locate("imagenet-a", without)["status"] == "missing"
+
+
+def test_the_digests_of_the_tables_are_handed_on() -> None:
+    settings = configured(
+        ["feather-berts"], pools={"feather-berts": {"checkpoints": {"take": 100}}}
+    )
+    found = items(settings, needed(settings))
+    assert found["models/feather-berts/bert_01"][0]["sha256"].startswith("9f182a737b527027")

@@ -1,0 +1,287 @@
+"""Full and read-only disks, files that vanish, a clock that goes back, two runs in one folder.
+
+Each ends in a line that says what is wrong and with an exit code, keeps what is finished, and
+works once the cause is gone. The disks are small ones in memory, mounted where nobody else sees it.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from workspace import VIT, Workspace, jobs
+
+pytestmark = pytest.mark.workflow
+
+KEPT = "make room and run again; what is finished is kept"
+UNSHARE = ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--user", "--map-root-user"])]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A run of one sweep that nobody disturbed."""
+    workspace = Workspace.made(tmp_path_factory.mktemp("whole"), pools=(VIT,))
+    workspace.run()
+    return workspace
+
+
+@pytest.fixture
+def copied(whole: Workspace, tmp_path: Path) -> Workspace:
+    """A copy of it that lacks pool.csv and what is made from it."""
+    workspace = whole.copied(tmp_path / "copy")
+    for name in (f"{VIT}/pool.csv", f"{VIT}/correlations.csv", "report.html"):
+        (workspace.results / name).unlink()
+    return workspace
+
+
+@pytest.fixture(scope="session")
+def mounts(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Skip where no private mounts can be made."""
+    folder = tmp_path_factory.mktemp("mount")
+    try:
+        mounted(folder, "mount -t tmpfs -o size=64k none .")
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"a disk of our own cannot be mounted here ({error})")
+
+
+def mounted(folder: Path, script: str) -> str:
+    """What a shell script prints whose mounts nobody else sees."""
+    command = [*UNSHARE, "bash", "-euc", script]
+    return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout
+
+
+def attempt(workspace: Workspace, name: str) -> str:
+    """A line of shell: run the workflow, keep what it prints and its exit code."""
+    command = " ".join(workspace.command())
+    return f"code=0; {command} > {name}.said 2>&1 || code=$?; echo $code > {name}.code"
+
+
+def refused(workspace: Workspace, name: str) -> str:
+    """What a run printed that was to fail, without a traceback."""
+    said = (workspace.folder / f"{name}.said").read_text()
+    assert (workspace.folder / f"{name}.code").read_text() == "1\n", said
+    for word in ("Traceback", "this is a defect", "Logging error"):
+        assert word not in said, said
+    return said
+
+
+def succeeded(workspace: Workspace, name: str) -> None:
+    said = (workspace.folder / f"{name}.said").read_text()
+    assert (workspace.folder / f"{name}.code").read_text() == "0\n", said
+
+
+@pytest.mark.usefixtures("mounts")
+def test_a_full_disk_keeps_what_is_finished_and_ends_in_the_same_bytes(
+    whole: Workspace, tmp_path: Path
+) -> None:
+    """Full in the middle of training, then of evaluation, then of figures; then there is room."""
+    workspace = Workspace.made(tmp_path, pools=(VIT,))
+    sizes = {"training": "64k", "evaluation": "300k", "figures": "900k", "end": "100m"}
+    steps = ["mkdir results; mount -t tmpfs none results"]
+    for name, size in sizes.items():
+        steps += [f"mount -o remount,size={size} results", attempt(workspace, name)]
+        steps += [f"cp -a results after-{name}"]
+    mounted(tmp_path, "\n".join([*steps, "umount results; mv after-end/* results"]))
+    said = {name: refused(workspace, name) for name in ("training", "evaluation", "figures")}
+    assert (
+        f"state/model-000/{state(workspace)}: no space left on the device; {KEPT}"
+        in said["training"]
+    )
+    assert "rule evaluate:" in said["evaluation"]
+    assert ".json: no space left on the device; " in said["evaluation"]
+    assert ".pdf: no space left on the device; " in said["figures"]
+    succeeded(workspace, "end")
+    assert workspace.bytes() == whole.bytes()
+    last = items(tmp_path / "results")
+    middle = items(tmp_path / "after-evaluation")
+    assert 0 < len(middle) < len(last) == len(whole.items()) + len(whole.items("error"))
+    assert {path: last[path] for path in middle} == middle
+    assert not list((tmp_path / "results").rglob(".*"))  # no half of a file is left
+
+
+def state(workspace: Workspace) -> str:
+    """The name of the training state of the first model."""
+    (path,) = (workspace.results / VIT / "state" / "model-000").glob("*.safetensors")
+    return path.name
+
+
+def items(folder: Path) -> dict[str, int]:
+    """Every finished item below a folder of results, with the moment when it was computed."""
+    return {
+        f"{path.parent.name}/{path.name}": path.stat().st_mtime_ns
+        for path in folder.glob("*/*/state/*/*.json")
+    }
+
+
+READ_ONLY = {
+    "results": "results",
+    "the logs": "results/tiny/logs",
+    "a pool": f"results/tiny/{VIT}",
+    "Snakemake's folder": ".snakemake",
+}
+
+
+@pytest.mark.usefixtures("mounts")
+@pytest.mark.parametrize("folder", READ_ONLY.values(), ids=READ_ONLY)
+def test_a_read_only_folder_is_named_before_anything_runs(copied: Workspace, folder: str) -> None:
+    before = copied.bytes()
+    bind = f"mount --bind {folder} {folder}; mount -o remount,bind,ro {folder}"
+    mounted(copied.folder, f"{bind}\n{attempt(copied, 'run')}")
+    said = refused(copied, "run")
+    assert f"{folder}: may not be written to, or its file system is read-only; allow it" in said
+    assert "Building DAG" not in said
+    assert copied.bytes() == before
+
+
+@pytest.mark.usefixtures("mounts")
+def test_a_deeper_read_only_folder_fails_its_own_jobs_alone(
+    copied: Workspace, whole: Workspace
+) -> None:
+    folder = f"results/tiny/logs/{VIT}"
+    (copied.results / "figures" / "fig32.pdf").unlink()
+    (copied.results / "tables" / "table4.csv").unlink()
+    bind = f"mount --bind {folder} {folder}; mount -o remount,bind,ro {folder}"
+    mounted(copied.folder, f"{bind}\n{attempt(copied, 'run')}")
+    assert (copied.folder / "run.code").read_text() == "1\n"
+    assert "Read-only file system" in (copied.folder / "run.said").read_text()
+    copied.run()
+    assert copied.bytes() == whole.bytes()
+
+
+def test_results_that_are_a_file_are_named_before_anything_runs(tmp_path: Path) -> None:
+    workspace = Workspace.made(tmp_path, pools=(VIT,))
+    (tmp_path / "results").write_text("mine")
+    said = workspace.run(fails=True)
+    assert "results" in said
+    assert "this is a file" in said or "is a file where a folder must be" in said
+    assert "Traceback" not in said
+    assert (tmp_path / "results").read_text() == "mine"
+    (tmp_path / "results").unlink()
+    assert "train" in jobs(workspace.run("-n"))
+
+
+def started(workspace: Workspace, arguments: tuple[str, ...] = ()) -> subprocess.Popen[str]:
+    """A run that goes on while the test does something to it."""
+    return subprocess.Popen(
+        workspace.command(*arguments),
+        cwd=workspace.folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def wait(until: Callable[[], bool], run: subprocess.Popen[str]) -> None:
+    """Wait until something has happened that the run must bring about."""
+    while not until():
+        assert run.poll() is None, run.communicate()[0]
+        time.sleep(0.01)
+
+
+def vanishing(workspace: Workspace, path: Path) -> str:
+    """What a run prints under which a file is deleted as soon as it is there."""
+    run = started(workspace)
+    wait(path.exists, run)
+    path.unlink()
+    said, _ = run.communicate()
+    assert run.returncode == 1, said
+    assert "Traceback" not in said
+    assert "this is a defect" not in said
+    return said
+
+
+def test_a_pool_that_vanishes_before_it_is_read_is_named(
+    copied: Workspace, whole: Workspace
+) -> None:
+    before = copied.items()
+    path = copied.results / VIT / "pool.csv"
+    assert "pool.csv" in vanishing(copied, path)
+    copied.run()
+    assert copied.bytes() == whole.bytes()
+    assert copied.items() == before
+
+
+def test_a_checkpoint_that_vanishes_under_an_evaluation_is_named(
+    copied: Workspace, whole: Workspace
+) -> None:
+    """It is looked for while the first model is evaluated; the others' cells are not lost."""
+    path = copied.results / VIT / "checkpoints" / "model-003.safetensors"
+    for kept in (*copied.results.glob(f"{VIT}/state/model-000/*.json"),):
+        kept.unlink()
+    for made in ("evaluated/model-000.json", "errors/model-003.csv", "sharpness/model-003.csv"):
+        (copied.results / VIT / made).unlink()
+    before = copied.items()
+    run = started(copied)
+    log = copied.results / "logs" / VIT / "evaluate" / "model-000.log"
+    log.unlink()
+    wait(log.exists, run)
+    path.unlink()
+    said, _ = run.communicate()
+    assert run.returncode == 1, said
+    assert "checkpoints/model-003.safetensors" in said
+    assert "Traceback" not in said
+    after = copied.items()
+    assert {item: after[item] for item in before} == before
+    assert len(after) > len(before)
+    copied.run()
+    assert copied.bytes() == whole.bytes()
+    last = copied.items()
+    assert {item: last[item] for item in after} == after
+
+
+def test_a_finished_item_that_vanishes_is_named_with_what_remakes_it(
+    copied: Workspace, whole: Workspace
+) -> None:
+    item = next((copied.results / VIT / "state" / "model-001").glob("cell-*.json"))
+    item.unlink()
+    (copied.results / VIT / "sharpness" / "model-001.csv").unlink()
+    said = copied.run(fails=True)
+    assert (
+        f"{item.name}: a finished item is gone that a file names; remove it and run again" in said
+    )
+    assert "Traceback" not in said
+    (copied.results / VIT / "evaluated" / "model-000.json").unlink()
+    copied.run()
+    assert copied.bytes() == whole.bytes()
+
+
+def test_a_clock_that_goes_back_is_said_and_undone_by_a_touch(
+    copied: Workspace, whole: Workspace
+) -> None:
+    """All that was made is of tomorrow; what is made today would be older than its inputs."""
+    tomorrow = time.time() + 86400
+    files = [path for path in copied.folder.glob("results/**/*") if path.is_file()]
+    for path in files:
+        os.utime(path, (tomorrow, tomorrow))
+    said = copied.run(fails=True)
+    assert "has older modification time" in said
+    assert "clock skew" in said
+    assert "Traceback" not in said
+    subprocess.run(
+        ["find", "results", "-newermt", "now", "-exec", "touch", "{}", "+"],
+        cwd=copied.folder,
+        check=True,
+    )
+    before = copied.items()
+    copied.run()
+    assert copied.items() == before
+    assert copied.bytes() == whole.bytes()
+    assert "Nothing to be done" in copied.run()
+
+
+def test_the_second_of_two_runs_in_one_folder_is_refused(
+    copied: Workspace, whole: Workspace
+) -> None:
+    locks = copied.folder / ".snakemake" / "locks"
+    first = started(copied)
+    wait(lambda: any(locks.glob("*")), first)
+    said = copied.run(fails=True)
+    assert "Directory cannot be locked" in said
+    assert "Traceback" not in said
+    out, _ = first.communicate()
+    assert first.returncode == 0, out
+    assert copied.bytes() == whole.bytes()

@@ -1,0 +1,196 @@
+"""The workflow through profiles/generic and profiles/kubernetes, on stand-ins for the engines.
+
+The stand-ins answer as sbatch, scontrol, scancel and kubectl do, and run each job as a process of
+this machine: the profiles and their scripts are run for real, the engines are not.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import fake_engines
+import pytest
+from plugins import plugin
+from workspace import RESNET, ROOT, Workspace
+
+pytestmark = pytest.mark.workflow
+SETTINGS = {
+    "SHARPNESS_CPU_PARTITION": "short; touch broken",
+    "SHARPNESS_GPU_PARTITION": "gpu partition",
+    "SHARPNESS_SUBMIT_OPTIONS": "--account=lab --qos=low",
+    "SHARPNESS_IMAGE": "sharpness:1",
+    "SHARPNESS_CLAIM": "shared",
+    "SHARPNESS_MOUNT": "/shared",
+    "SHARPNESS_GPU_NODES": "pool=gpu,kind=large",
+}
+
+
+@pytest.fixture(scope="session")
+def generic(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What PYTHONPATH must name for the plugin of both profiles."""
+    return str(plugin("cluster-generic", tmp_path_factory))
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Path:
+    """The folder of the stand-ins. Pods have Python and the library, but no plugin."""
+    return fake_engines.install(tmp_path / "engine", image=os.environ.get("PYTHONPATH", ""))
+
+
+def environment(engine: Path, generic: str) -> dict[str, str]:
+    path = f"{engine}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+    paths = ":".join(filter(None, [os.environ.get("PYTHONPATH"), generic]))
+    return {**os.environ, **SETTINGS, "PATH": path, "PYTHONPATH": paths}
+
+
+def command(profile: str, *words: str) -> list[str]:
+    options = ["--workflow-profile", f"profiles/{profile}", "--seconds-between-status-checks", "1"]
+    return [sys.executable, "-m", "snakemake", *words, *options]
+
+
+def on_slurm(options: list[str]) -> dict[str, Any]:
+    """What the options of sbatch ask for."""
+    said = dict(option[2:].partition("=")[::2] for option in options)
+    assert said["account"] == "lab"
+    assert said["qos"] == "low"
+    gpus = said.get("gres", "gpu:0").removeprefix("gpu:")
+    assert (
+        said["partition"]
+        == SETTINGS["SHARPNESS_CPU_PARTITION" if gpus == "0" else "SHARPNESS_GPU_PARTITION"]
+    )
+    memory = int(said["mem"].removesuffix("M"))
+    return {"name": said["job-name"], "memory": memory, "minutes": int(said["time"]), "gpus": gpus}
+
+
+def on_kubernetes(manifest: dict[str, Any]) -> dict[str, Any]:
+    """What a manifest asks for."""
+    assert manifest["spec"]["backoffLimit"] == 0
+    pod = manifest["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert container["image"] == "sharpness:1"
+    assert container["volumeMounts"] == [{"name": "shared", "mountPath": "/shared"}]
+    limits = container["resources"]["limits"]
+    gpus = limits.get("nvidia.com/gpu", "0")
+    assert pod["nodeSelector"] == ({} if gpus == "0" else {"pool": "gpu", "kind": "large"})
+    return {
+        "name": manifest["metadata"]["annotations"]["snakemake"],
+        "memory": int(limits["memory"].removesuffix("M")),
+        "minutes": pod["activeDeadlineSeconds"] // 60,
+        "gpus": gpus,
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("profile", "read"), [("generic", on_slurm), ("kubernetes", on_kubernetes)]
+)
+def test_an_engine_gives_what_this_machine_gives(
+    profile: str, read: Any, finished: Workspace, engine: Path, generic: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "a 'quoted' folder"
+    folder.mkdir()
+    workspace = Workspace.made(folder, pools=(RESNET,))
+    workspace.change("gpus", value=1)
+    (engine / "queue" / "kill" / "evaluate").touch()
+    words = command(profile, RESNET, "--jobs", "2", "--configfile", "tiny.yaml")
+    done = subprocess.run(
+        words,
+        cwd=folder,
+        env=environment(engine, generic),
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+    def of_the_pool(found: dict[str, bytes]) -> dict[str, bytes]:
+        return {name: data for name, data in found.items() if name.startswith(RESNET)}
+
+    assert of_the_pool(workspace.bytes()) == of_the_pool(finished.bytes())
+    assert len(of_the_pool(workspace.bytes())) > 15
+
+    jobs = [read(job) for job in fake_engines.asked(engine)]
+    for job in jobs:
+        assert job["gpus"] == str(int(job["name"].startswith(("train", "evaluate")))), job
+    memory, minutes = (
+        sorted(job[limit] for job in jobs if job["name"].startswith("evaluate"))
+        for limit in ("memory", "minutes")
+    )
+    assert len(memory) == 3, "two jobs, one of them killed once"
+    assert memory[2] > memory[1] == memory[0]
+    assert minutes[2] > minutes[1]
+    assert not (folder / "broken").exists()
+
+
+LONG = """
+rule long:
+    output: "a.txt"
+    resources: mem_mb=100, runtime=1, gpu=0
+    shell: "sleep 600"
+"""
+
+
+@pytest.mark.parametrize("profile", ["generic", "kubernetes"])
+def test_jobs_are_cancelled_when_snakemake_is(
+    profile: str, engine: Path, generic: str, tmp_path: Path
+) -> None:
+    (tmp_path / "profiles").symlink_to(ROOT / "profiles")
+    (tmp_path / "Snakefile").write_text(LONG)
+    words = command(profile, "--latency-wait", "1")
+    variables = environment(engine, generic)
+    with subprocess.Popen(words, cwd=tmp_path, env=variables, stderr=subprocess.PIPE) as run:
+        job = engine / "queue" / "1"
+        for _ in range(600):
+            if (job / "process").exists() or run.poll() is not None:
+                break
+            time.sleep(0.1)
+        time.sleep(2)
+        run.send_signal(signal.SIGINT)
+        _, said = run.communicate(timeout=60)
+    assert (job / "code").read_text() == "143", said.decode()
+
+
+@pytest.mark.parametrize(
+    ("profile", "program", "answer", "word"),
+    [
+        ("generic", "scontrol", "echo JobId=7 JobState=PENDING Reason=Priority", "running"),
+        ("generic", "scontrol", "echo JobId=7 JobState=COMPLETING Reason=None", "running"),
+        ("generic", "scontrol", "echo JobId=7 JobState=COMPLETED Reason=None", "success"),
+        ("generic", "scontrol", "echo JobId=7 JobState=TIMEOUT Reason=TimeLimit", "failed"),
+        ("generic", "scontrol", "echo JobId=7 JobState=OUT_OF_MEMORY", "failed"),
+        ("generic", "scontrol", "echo JobId=7 JobState=CANCELLED", "failed"),
+        ("generic", "scontrol", "echo 'Invalid job id specified' >&2; exit 1", "failed"),
+        ("generic", "scontrol", "echo 'Unable to contact controller' >&2; exit 1", "running"),
+        ("kubernetes", "kubectl", "true", "running"),
+        ("kubernetes", "kubectl", "echo SuccessCriteriaMet", "running"),
+        ("kubernetes", "kubectl", "echo SuccessCriteriaMet Complete", "success"),
+        ("kubernetes", "kubectl", "echo FailureTarget Failed", "failed"),
+        ("kubernetes", "kubectl", "echo 'Error from server (NotFound): 7' >&2; exit 1", "failed"),
+        ("kubernetes", "kubectl", "echo 'The connection was refused' >&2; exit 1", "running"),
+    ],
+)
+def test_status_in_one_word(
+    profile: str, program: str, answer: str, word: str, tmp_path: Path
+) -> None:
+    (tmp_path / program).write_text(f"#!/bin/sh\n{answer}\n")
+    (tmp_path / program).chmod(0o755)
+    variables = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    script = ROOT / "profiles" / profile / "status.sh"
+    done = subprocess.run([script, "7"], env=variables, text=True, capture_output=True, check=True)
+    assert done.stdout == f"{word}\n"
+
+
+def test_a_missing_setting_is_named(engine: Path) -> None:
+    script = ROOT / "profiles" / "kubernetes" / "submit.py"
+    variables = {name: value for name, value in os.environ.items() if name not in SETTINGS}
+    words = [script, "train", "1", "100", "100", "1", "0", "job.sh"]
+    done = subprocess.run(words, env=variables, text=True, capture_output=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("SHARPNESS_IMAGE is not set")
+    assert done.stderr.count("\n") == 1

@@ -1,0 +1,335 @@
+"""Machines without a network: one fetches, another runs; both ask for the same, and no more."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from publisher import Publisher, publishing
+from workspace import AUGREG, BERTS, RESNET, ROOT, VIT, Workspace, jobs
+
+pytestmark = pytest.mark.workflow
+
+TOKEN = "hf_0123456789secret"
+REAL = ROOT.parent / "shared" / "mirror"
+"""Real files of the publishers, of which the simple studies need some; they may not be there."""
+
+ABALONE = "archive.ics.uci.edu/ml/machine-learning-databases/abalone/abalone.data"
+VOCABULARY = "huggingface.co/connectivity/feather_berts_0/resolve/main/vocab.txt"
+STUDIES = ("small_networks",) if (REAL / ABALONE).exists() else ()
+DENIED = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--net"]
+"""Runs a command where there is no network, not even this machine's own addresses."""
+
+
+@pytest.fixture(scope="module")
+def server(published: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Publisher]:
+    """The publishers: small models in their formats, and what is real of the studies' data."""
+    folder = tmp_path_factory.mktemp("publishers") / "files"
+    shutil.copytree(published.results / "standin" / "mirror", folder)
+    if STUDIES:
+        (folder / ABALONE).parent.mkdir(parents=True)
+        shutil.copy(REAL / ABALONE, folder / ABALONE)
+    with publishing(folder) as server:
+        yield server
+
+
+def made(published: Workspace, folder: Path, server: Publisher) -> Workspace:
+    """Two pools of models that are served; their data lie here, and what lacks is published."""
+    folder.mkdir()
+    workspace = Workspace.made(folder, "published.yaml", (AUGREG, BERTS), STUDIES)
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    networks = config["simple"]["small_networks"]["networks"]
+    networks["fcnn"] = {"examples": 200, "procedures": {"code": {"preset": "code", "models": 3}}}
+    config["simple"]["small_networks"]["networks"] = {"fcnn": networks["fcnn"]}
+    (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    own = published.results / "standin"
+    packed = {path.name: path for path in (own / "mirror").rglob("*") if path.is_file()}
+    data = {
+        **{
+            name: {"folder": str(own / "folders" / name)}
+            for name in ("imagenet", "imagenet-sketch", "objectnet")
+        },
+        "imagenet-r": {"file": str(packed["imagenet-r.tar"])},
+        "mnli": {"file": str(packed["multinli_1.0.zip"])},
+        "hans": {"file": str(packed["heuristics_evaluation_set.txt"])},
+    }
+    settings = {"standins": False, "data": data, "cache": str(folder / "cache")}
+    for key, value in {**settings, "mirror": server.url, "offline": True}.items():
+        workspace.change(key, value=value)
+    workspace.change("pools", AUGREG, "errors", value="published")
+    names = workspace_models(workspace)
+    with open(folder / "resources" / "published_errors.csv", "w", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["pool", "model", "part", "error", "preprocessing", "source"])
+        for part in ("v2", "a"):
+            writer.writerows([AUGREG, name, part, 0.5, "", "a test"] for name in names)
+        writer.writerow([AUGREG, names[0], "r", 0.5, "", "a test"])
+    return workspace
+
+
+def workspace_models(workspace: Workspace) -> list[str]:
+    """The models of the first pool; of the second, published digests are forgotten."""
+    table = workspace.folder / "resources" / "pools" / f"{BERTS}.csv"
+    rows = list(csv.DictReader(table.read_text().splitlines()))
+    with open(table, "w", newline="") as stream:
+        writer = csv.DictWriter(stream, rows[0])
+        writer.writeheader()
+        writer.writerows(row | {"checksum": "", "bytes": ""} for row in rows)
+    with open(workspace.folder / "resources" / "pools" / f"{AUGREG}.csv", newline="") as stream:
+        return [row["model"] for row in csv.DictReader(stream)]
+
+
+def wanted(published: Workspace) -> set[str]:
+    """HOST/PATH of what the configuration needs, told from what stood in for it."""
+    mirror = published.results / "standin" / "mirror"
+    files = [p.relative_to(mirror) for p in mirror.rglob("*") if p.suffix in (".npz", ".bin")]
+    assert len(files) == 6
+    return {*map(str, files), VOCABULARY, *([ABALONE] if STUDIES else [])}
+
+
+@pytest.fixture(scope="module")
+def fetched(
+    published: Workspace, server: Publisher, tmp_path_factory: pytest.TempPathFactory
+) -> Workspace:
+    """What the login node has brought."""
+    workspace = made(published, tmp_path_factory.mktemp("login") / "node", server)
+    server.requests.clear()
+    said = workspace.run("fetch")
+    assert set(server.paths) == wanted(published)
+    assert len(server.paths) == len(wanted(published))
+    assert f"fetch: {len(server.paths)} files, " in said
+    assert f"`mirror: {workspace.folder}/cache`" in said
+    return workspace
+
+
+@pytest.fixture(scope="module")
+def connected(
+    published: Workspace, server: Publisher, tmp_path_factory: pytest.TempPathFactory
+) -> Workspace:
+    """An ordinary run that downloads as it goes, with a token in its environment."""
+    workspace = made(published, tmp_path_factory.mktemp("connected") / "run", server)
+    server.requests.clear()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HF_TOKEN", TOKEN)
+        said = workspace.run()
+    assert set(server.paths) == wanted(published)
+    assert TOKEN not in said
+    assert not any("Authorization" in headers for _, headers in server.requests)
+    return workspace
+
+
+def test_what_was_fetched_is_written_down(fetched: Workspace) -> None:
+    records = [json.loads(path.read_text()) for path in fetched.results.glob("fetched/**/*.json")]
+    files = [file for record in records for file in record["files"]]
+    cache = fetched.folder / "cache"
+    for file in files:
+        path = cache / file["url"].partition("://")[2]
+        assert path.stat().st_size == file["bytes"]
+        assert len(file["sha256"]) == 64
+    brought = {p for p in cache.rglob("*") if p.is_file() and p.name[0] != "."}
+    assert len(files) == len({p for p in brought if p.suffix != ".sha256"})
+
+
+def test_a_second_fetch_asks_nobody_and_what_is_gone_comes_again(
+    fetched: Workspace, server: Publisher
+) -> None:
+    server.requests.clear()
+    assert jobs(fetched.run("fetch")) == {"fetch": 1}
+    assert not server.requests
+    (fetched.folder / "cache" / VOCABULARY).unlink()
+    assert jobs(fetched.run("fetch")) == {"fetch": 1, "fetch_item": 1}
+    assert server.paths == [VOCABULARY]
+
+
+def test_two_fetches_into_one_cache_transfer_once(
+    published: Workspace, server: Publisher, tmp_path: Path
+) -> None:
+    spaces = [made(published, tmp_path / name, server) for name in ("one", "two")]
+    for space in spaces:
+        space.change("cache", value=str(tmp_path / "cache"))
+    server.requests.clear()
+    server.delay = 0.5
+    runs = [
+        subprocess.Popen(
+            space.command("fetch"),
+            cwd=space.folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for space in spaces
+    ]
+    said = [run.communicate()[0] for run in runs]
+    server.delay = 0
+    assert [run.returncode for run in runs] == [0, 0], said
+    assert sorted(server.paths) == sorted(wanted(published))
+    records = [
+        {path.name: path.read_bytes() for path in space.results.glob("fetched/**/*.json")}
+        for space in spaces
+    ]
+    assert records[0] == records[1]
+
+
+def test_without_a_network_the_run_gives_the_same_bytes(
+    published: Workspace,
+    fetched: Workspace,
+    connected: Workspace,
+    server: Publisher,
+    tmp_path: Path,
+) -> None:
+    tried = subprocess.run([*DENIED, "true"], capture_output=True, text=True, check=False)
+    if tried.returncode:
+        pytest.skip(f"no network namespace can be made here: {tried.stderr.strip()}")
+    workspace = made(published, tmp_path / "node", server)
+    workspace.change("mirror", value=str(fetched.folder / "cache"))
+    workspace.change("pools", BERTS, "checkpoints", "keep", value=False)
+    server.requests.clear()
+    done = subprocess.run(
+        [*DENIED, *workspace.command()],
+        cwd=workspace.folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not server.requests
+    assert workspace.bytes() == connected.bytes()
+    assert len(list((fetched.folder / "cache").rglob("*.bin"))) == 3
+    assert not list((workspace.folder / "cache").rglob("*.bin"))
+
+
+def test_a_set_whose_errors_are_published_is_not_looked_for(connected: Workspace) -> None:
+    data = {path.stem for path in (connected.results / "data").glob("*.json")}
+    assert "imagenet-r" in data  # one model alone has its error published
+    assert not data & {"imagenet-v2", "imagenet-a"}
+    for path in (connected.results / AUGREG / "errors").glob("*.csv"):
+        with open(path, newline="") as stream:
+            rows = {row["part"]: row for row in csv.DictReader(stream)}
+        assert {rows[part]["source"] for part in ("v2", "a")} == {"published"}
+        assert {row["status"] for row in rows.values()} == {"ok"}
+
+
+def test_a_token_is_written_nowhere(connected: Workspace) -> None:
+    files = [path for path in connected.folder.rglob("*") if path.is_file()]
+    assert any(".snakemake" in path.parts for path in files)
+    assert any("logs" in path.parts for path in files)
+    assert not [path for path in files if TOKEN.encode() in path.read_bytes()]
+
+
+# -- planning
+
+
+WATCH = """
+import os, sys
+
+KNOWN = (sys.prefix, sys.base_prefix)
+REPORT = os.environ["WATCH_REPORT"]
+
+def watch(event, arguments):
+    line = ""
+    if event in ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname"):
+        line = f"{event} {arguments[-1] if event == 'socket.connect' else arguments[0]}"
+    elif event == "open" and isinstance(arguments[0], (str, bytes, os.PathLike)):
+        path = os.path.abspath(os.fsdecode(arguments[0]))
+        try:
+            large = os.stat(path).st_size > 1_000_000 and os.path.isfile(path)
+        except OSError:
+            large = False
+        if large and not path.startswith(KNOWN):
+            line = f"open {path}"
+    if line:
+        handle = os.open(REPORT, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        os.write(handle, f"{line}\\n".encode())
+        os.close(handle)
+
+sys.addaudithook(watch)
+"""
+
+
+def plan(workspace: Workspace, *arguments: str) -> tuple[str, list[str]]:
+    """What a dry run says, and which sockets and large files it opens."""
+    folder = workspace.folder / "watch"
+    folder.mkdir(exist_ok=True)
+    (folder / "sitecustomize.py").write_text(WATCH)
+    report = folder / "report"
+    report.unlink(missing_ok=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(folder))
+        patch.setenv("WATCH_REPORT", str(report))
+        said = workspace.run("-n", *arguments)
+    return said, report.read_text().splitlines() if report.exists() else []
+
+
+def sparse(path: Path) -> Path:
+    """A file that is large and takes no room."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "wb") as stream:
+        stream.truncate(2_000_000_000)
+    return path
+
+
+def large(workspace: Workspace) -> Workspace:
+    """Data sets in folders and files of the user's, and models that are already there."""
+    given = workspace.folder / "given"
+    sparse(given / "imagenet" / "ILSVRC2012_img_train.tar")
+    data = {
+        "imagenet": {"folder": str(given / "imagenet"), "holdout": str(sparse(given / "held.npy"))},
+        "cifar10": {"file": str(sparse(given / "cifar.npz"))},
+        "cifar10-c": {"file": str(sparse(given / "CIFAR-10-C.tar"))},
+        "imagenet-r": {"file": str(sparse(given / "imagenet-r.tar"))},
+        "imagenet-a": {"folder": str(sparse(given / "a" / "photo.jpg").parent)},
+    }
+    workspace.change("data", value=data)
+    workspace.change("cache", value=str(workspace.folder / "cache"))
+    sparse(workspace.folder / "cache" / "huggingface.co" / "datasets" / "x.tar.gz")
+    return workspace
+
+
+def test_planning_opens_no_socket_and_no_large_file(tmp_path: Path) -> None:
+    workspace = large(Workspace.made(tmp_path, pools=(RESNET, VIT)))
+    for pool in (RESNET, VIT):
+        parts = {"train": "cifar10", "test": "cifar10", "corrupted": "cifar10-c"}
+        workspace.change("pools", pool, "data", value=parts)
+    workspace.change("offline", value=False)
+    said, opened = plan(workspace)
+    assert jobs(said)["dataset"] == 2
+    assert opened == []
+    for index in range(4):
+        for pool in (RESNET, VIT):
+            sparse(workspace.results / pool / "checkpoints" / f"model-{index:03d}.safetensors")
+    said, opened = plan(workspace)
+    assert opened == []
+    assert plan(workspace, "fetch")[1] == []
+
+
+def test_planning_at_the_papers_scale_opens_no_socket_and_no_large_file(tmp_path: Path) -> None:
+    """All pools, no file converted yet but some, and both targets."""
+    pools = list(yaml.safe_load((ROOT / "config.yaml").read_text())["pools"])
+    workspace = Workspace.made(tmp_path, "../../config/paper.yaml", pools)
+    large(workspace).change("scale", value="tiny")
+    for pool in (AUGREG, BERTS):
+        models = next(iter(csv.DictReader(open(tmp_path / f"resources/pools/{pool}.csv"))))  # noqa: SIM115
+        sparse(workspace.results / pool / "checkpoints" / f"{models['model']}.safetensors")
+    said, opened = plan(workspace)
+    assert jobs(said)["evaluate"] == 634
+    assert opened == []
+    said, opened = plan(workspace, "fetch")
+    assert jobs(said)["fetch_item"] > 234
+    assert opened == []
+
+
+def test_the_watch_sees_sockets_and_large_files(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(WATCH)
+    big, report = sparse(tmp_path / "big"), tmp_path / "report"
+    code = f"open({str(big)!r}); import socket; socket.socket().connect_ex(('127.0.0.1', 1))"
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path), "WATCH_REPORT": str(report)}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+    assert report.read_text().splitlines() == [f"open {big}", "socket.connect ('127.0.0.1', 1)"]
