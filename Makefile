@@ -13,7 +13,7 @@ SHELL := /bin/bash
 .ONESHELL:
 .NOTPARALLEL:
 .DEFAULT_GOAL := all
-.PHONY: all workflow test check chaos fuzz slurm kubernetes generic lock container help free force
+.PHONY: all workflow test check cluster chaos fuzz slurm kubernetes generic lock container help free force
 
 STAMP := .venv/.installed
 ACTIVATE := source .venv/bin/activate
@@ -48,6 +48,10 @@ check: $(STAMP) ## style, types and the workflow's own linter; changes nothing
 	snakefmt --check Snakefile rules
 	snakemake --lint
 
+cluster: $(STAMP) ## the tests on a real Slurm of one node; as root on Debian it is installed if need be
+	@$(ACTIVATE)
+	exec pytest -m slurm tests/cluster $(PYTEST)
+
 chaos: $(STAMP) ## kill -9 a run at 30 moments (KILLS=3: at three): it must end in the same bytes
 	@$(ACTIVATE)
 	exec python tests/chaos/chaos.py --kills $(KILLS)
@@ -63,7 +67,7 @@ slurm kubernetes generic: $(STAMP)
 	else
 	    install=(uv pip install --python .venv/bin/python)
 	fi
-	"$${install[@]}" --quiet --no-deps --require-hashes -r envs/$@.txt
+	"$${install[@]}" --quiet --no-deps --require-hashes -r envs/$(@:kubernetes=generic).txt
 
 container: envs/sharpness.sif ## the image that Snakefile names, made from the same pins
 
@@ -86,8 +90,13 @@ lock: ## pin the newest versions that pyproject.toml allows (needs uv)
 	@uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --upgrade \
 	    --generate-hashes --no-annotate --no-emit-index-url --no-emit-find-links \
 	    --custom-compile-command "make lock" --quiet --output-file envs/requirements.txt
+	for engine in slurm generic; do
+	    uv pip compile pyproject.toml --extra $$engine --excludes envs/requirements.txt --universal \
+	        --python-version 3.11 --upgrade --generate-hashes --no-annotate --no-emit-index-url \
+	        --no-emit-find-links --custom-compile-command "make lock" --quiet --output-file envs/$$engine.txt
+	done
 
-envs/sharpness.sif: envs/container.def envs/requirements.txt pyproject.toml
+envs/sharpness.sif: envs/container.def envs/requirements.txt envs/generic.txt pyproject.toml
 	@builder=$$(command -v apptainer || command -v singularity) || {
 	    echo "make: apptainer is not installed. Install it, or use Docker: docker build -f envs/Dockerfile -t sharpness ." >&2
 	    exit 1

@@ -47,7 +47,7 @@ class Run:
         self._cluster, self.log = cluster, workspace.folder / f"{profile}.log"
         given = ["--workflow-profile", f"profiles/{profile}", "--configfile", "tiny.yaml"]
         often = ["--slurm-init-seconds-before-status-checks", "2"]
-        with self.log.open("wb") as log:
+        with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "snakemake", *given, *often, *words],
                 cwd=workspace.folder,
@@ -110,6 +110,19 @@ def process_of(job: str, script: str) -> int:
         return bool(found)
 
     wait_for(runs, f"{script} of job {job}", LIMIT)
+    return found[0]
+
+
+def first_model(process: int) -> str:
+    """The first of the models that a process computes: its log has that name."""
+    found: list[str] = []
+
+    def writes() -> bool:
+        opened = [Path(os.readlink(link)) for link in Path(f"/proc/{process}/fd").iterdir()]
+        found[:] = [path.stem for path in opened if "logs" in path.parts]
+        return bool(found)
+
+    wait_for(writes, f"the log of process {process}", LIMIT, pause=0.01)
     return found[0]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from pathlib import Path
@@ -10,8 +11,10 @@ from pathlib import Path
 import pytest
 import yaml
 from cluster import Cluster, wait_for
-from runs import LIMIT, Run, process_of, small
+from runs import LIMIT, Run, first_model, process_of, small
 from workspace import VIT, Workspace
+
+from sharpness.training.state import State
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slurm]
 
@@ -33,28 +36,36 @@ SUBMISSIONS = {
 LITTLE_MEMORY = "200 if attempt < 2 else 3000"
 
 
-def caught(job: str, script: str, moment: Path, pattern: str) -> int:
-    """The process of a job, stopped as soon as a file of this pattern is there."""
+def caught(job: str, script: str, state: Path, pattern: str) -> tuple[str, list[Path]]:
+    """A job stopped as soon as its first model has a state file of this pattern: both of them."""
     process = process_of(job, script)
-    wait_for(lambda: any(moment.glob(pattern)), f"{pattern} of job {job}", LIMIT, pause=0.01)
+    first = first_model(process)
+    files: list[Path] = []
+
+    def there() -> bool:
+        files[:] = (state / first).glob(pattern)
+        return bool(files)
+
+    wait_for(there, f"{pattern} of {first}", LIMIT, pause=0.01)
     os.kill(process, signal.SIGSTOP)
-    return process
+    return first, files
 
 
 def test_faults_on_the_way_change_nothing(alone: Workspace, cluster: Cluster, tmp_path: Path):
     workspace = small(tmp_path)
     pool = workspace.results / VIT
-    memory = [f"{rule}:mem_mb={LITTLE_MEMORY}" for rule in ("train", "checkpoint")]
-    time_ = [f"{rule}:runtime=60 * attempt" for rule in ("evaluate", "rows")]
-    with Run(workspace, cluster, "slurm-squeue", "--set-resources", *memory, *time_) as run:
+    asked = [f"{rule}:mem_mb={LITTLE_MEMORY}" for rule in ("train", "checkpoint")]
+    asked += [f"{rule}:runtime=30 * attempt" for rule in ("evaluate", "rows")]
+    with Run(workspace, cluster, "slurm-squeue", "--set-resources", *asked) as run:
         # both trainings exceed their memory; then one of them is cancelled in its second attempt
         cancelled = run.submission(TRAIN, 2)
-        caught(cancelled, "train.py", pool / "state", "model-*/*.safetensors")
+        trained, [file] = caught(cancelled, "train.py", pool / "state", "*.safetensors")
+        state = State.load(file)
         cluster.command("scancel", cancelled)
 
         # the controller is started anew while a job that has measured something stands still
         late = run.submission(EVALUATE, 0)
-        caught(late, "evaluate.py", pool / "state", "model-*/cell-*.json")
+        caught(late, "evaluate.py", pool / "state", "cell-*.json")
         finished = workspace.items() | workspace.items("error")
         cluster.stop_controller()
         time.sleep(2)
@@ -68,17 +79,24 @@ def test_faults_on_the_way_change_nothing(alone: Workspace, cluster: Cluster, tm
 
     assert workspace.bytes() == alone.bytes()
 
-    states = [cluster.asked(job, "T") for job in cluster.submitted(TRAIN)]
-    assert sorted(states) == ["CANCELLED", "COMPLETED", "COMPLETED", "FAILED", "FAILED"]
-    memory = [cluster.asked(job, "m") for job in cluster.submitted(TRAIN)]
-    assert memory == ["200M", "200M", "3000M", "3000M", "3000M"]
-    assert cluster.asked(cluster.submitted(TRAIN)[0], "T") == "FAILED"
+    trainings = [
+        (cluster.asked(job, "T"), cluster.asked(job, "m")) for job in cluster.submitted(TRAIN)
+    ]
+    assert trainings[:2] == [("FAILED", "200M")] * 2
+    assert sorted(trainings[2:]) == [("CANCELLED", "3000M")] + [("COMPLETED", "3000M")] * 2
+    evaluations = [
+        (cluster.asked(job, "T"), cluster.asked(job, "l")) for job in cluster.submitted(EVALUATE)
+    ]
+    assert sorted(evaluations) == [  # each asked for thrice 30 minutes: its models one by one
+        ("COMPLETED", "1:30:00"),
+        ("COMPLETED", "3:00:00"),
+        ("TIMEOUT", "1:00"),
+    ]
 
-    states = {job: cluster.asked(job, "T") for job in cluster.submitted(EVALUATE)}
-    assert sorted(states.values()) == ["COMPLETED", "COMPLETED", "TIMEOUT"]
-
+    assert state
+    log = (workspace.results / "logs" / VIT / "train" / f"{trained}.log").read_text()
+    assert re.findall(r"(\d+)/40 ", log)[0] == str(len(state.curve))  # where it was resumed
     now = workspace.items() | workspace.items("error")
-    assert finished
     assert {path: now[path] for path in finished} == finished
     assert len(set(cluster.cards().values())) == 2
 
@@ -101,6 +119,7 @@ def test_partitions_and_accounts_are_settings(
     jobs = cluster.jobs("all")
     assert len(jobs) == sum(SUBMISSIONS.values())
     assert {cluster.asked(job, "a") for job in jobs} == {"lab"}
+    assert {cluster.asked(job, "C") for job in jobs} == {"1"}  # one job at a time in a group
     with_cards = {*cluster.submitted(TRAIN), *cluster.submitted(EVALUATE)}
     assert cluster.cards().keys() == with_cards
     assert {job for job in jobs if cluster.asked(job, "P") == "cards"} == with_cards

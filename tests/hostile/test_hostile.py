@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 from pathlib import Path
 
@@ -18,6 +19,10 @@ from hostile_world import CANARY, Case, small, tree, watched
 
 from sharpness.pools.formats import read, write
 from sharpness.problem import Problem
+
+pytestmark = pytest.mark.skipif(
+    not os.access("/proc/self/clear_refs", os.W_OK), reason="needs Linux to tell memory"
+)
 
 CASES: list[Case] = [
     *hostile_pickles.CASES,
