@@ -24,11 +24,7 @@ TABLES = {
 SWEEPS = [name for name, pool in settings.pools.items() if pool.kind == "sweep"]
 PUBLISHED = [name for name, pool in settings.pools.items() if pool.kind == "published"]
 SAMPLED = ["imagenet", "mnli"]
-STUDIES = {
-    name: study
-    for name, study in KNOWN_STUDIES.items()
-    if name in settings.studies
-}
+STUDIES = {name: study for name, study in KNOWN_STUDIES.items() if name in settings.studies}
 if "two_layer_relu" in STUDIES:
     drawn = settings.simple.two_layer_relu.catalogue.drawn
     STUDIES["two_layer_relu"] = STUDIES["two_layer_relu"].model_copy(update={"figures": drawn})
@@ -85,7 +81,7 @@ def code_of(script, *sources):
 
 
 def requested(rule, resource):
-    """What a job of a rule asks a cluster for: twice as much at each further attempt."""
+    """What a job of a rule requests from a cluster, twice as much at each further attempt."""
     first = getattr(REQUESTS[rule], resource)
     return lambda wildcards, attempt: first * 2 ** (attempt - 1)
 

@@ -45,7 +45,12 @@ def script_of(folder: Path, **params: Any) -> SimpleNamespace:
     """What Snakemake gives to the script of a rule without inputs."""
     output, log = folder / "out.csv", folder / "logs" / "pool" / "one.log"
     return SimpleNamespace(
-        rule="one", wildcards={"pool": "p"}, input=[], output=[str(output)], log=[log], params=params
+        rule="one",
+        wildcards={"pool": "p"},
+        input=[],
+        output=[str(output)],
+        log=[log],
+        params=params,
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from sharpness.faults import explained
 from sharpness.problem import Problem
 
 
@@ -26,6 +27,7 @@ def readable(path: str | Path, mend: str = "mend it, or get it anew") -> Iterato
     except Problem:
         raise
     except OSError as error:
-        raise Problem(f"{path}: cannot be read ({error.strerror or error}); {mend}") from error
+        why = explained(error, path)  # what the disk has done is not mended by another file
+        raise Problem(why or f"{path}: cannot be read ({error}); {mend}") from error
     except (ValueError, csv.Error) as error:  # not UTF-8, no table for pandas, an endless cell
         raise Problem(f"{path}: is no table ({error}); {mend}") from error

@@ -54,6 +54,7 @@ class Chaos:
         self.rounds = 0
         self._work, self._kills, self._seed = work, kills, seed
         self._logs = 0
+        self._run: Run | None = None
 
     def undisturbed(self) -> None:
         """Run to the end once; its bytes are those to be had."""
@@ -72,7 +73,7 @@ class Chaos:
         """Kill as often as is wanted, in a fresh folder whenever a run came to its end first."""
         self._start = time.monotonic()
         print("  ".join(name.rjust(width) for name, width in COLUMNS.items()), flush=True)
-        while len(self.rows) < self._kills:
+        while len(self.rows) < self._kills and not self.wrong:
             self.rounds += 1
             trial = Trial(reduced(self._work / f"killed-{self.rounds}"))
             self._round(trial)
@@ -104,7 +105,13 @@ class Chaos:
     def _started(self, workspace: Workspace) -> Run:
         self._logs += 1
         log = self._work / f"run-{self._logs:03d}.log"
-        return Run(["bash", "-c", AGAIN], workspace.folder, log, self._work / "aim")
+        self._run = Run(["bash", "-c", AGAIN], workspace.folder, log, self._work / "aim")
+        return self._run
+
+    def stop(self) -> None:
+        """Leave no process behind, whatever ended this one."""
+        if self._run is not None and self._run.code is None:
+            self._run.kill()
 
     def _left(self, trial: Trial) -> float:
         """What fraction of the work is not done."""
@@ -169,8 +176,11 @@ def main() -> int:
     work = Path(tempfile.mkdtemp(prefix="chaos-"))
     chaos = Chaos(work, given.kills, given.seed)
     start = time.monotonic()
-    chaos.undisturbed()
-    chaos.disturbed()
+    try:
+        chaos.undisturbed()
+        chaos.disturbed()
+    finally:
+        chaos.stop()
     if given.out:
         given.out.parent.mkdir(parents=True, exist_ok=True)
         with open(given.out, "w", encoding="utf-8", newline="") as stream:

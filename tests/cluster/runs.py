@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import yaml
@@ -118,8 +119,10 @@ def first_model(process: int) -> str:
     found: list[str] = []
 
     def writes() -> bool:
-        opened = [Path(os.readlink(link)) for link in Path(f"/proc/{process}/fd").iterdir()]
-        found[:] = [path.stem for path in opened if "logs" in path.parts]
+        for link in Path(f"/proc/{process}/fd").iterdir():
+            with suppress(FileNotFoundError):  # closed meanwhile
+                path = link.readlink()
+                found.extend([path.stem] if "logs" in path.parts else [])
         return bool(found)
 
     wait_for(writes, f"the log of process {process}", LIMIT, pause=0.01)

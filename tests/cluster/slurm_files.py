@@ -54,17 +54,12 @@ class Files:
             path.chmod(0o600)
 
     def _programs(self) -> None:
-        programs = {
-            # a job's steps are started without SLURM_CONF
-            self.folder / "bin" / "srun": f"SLURM_CONF={self.folder / 'slurm.conf'} "
-            f'exec {shutil.which("srun")} "$@"',
-            # runs before every task, in its environment
-            self.folder
-            / "prolog": f'/bin/echo "$SLURM_JOB_ID $CUDA_VISIBLE_DEVICES" >> {self.cards}',
-        }
-        for path, command in programs.items():
-            path.write_text(f"#!/bin/sh\n{command}\n")
-            path.chmod(0o755)
+        # a job's steps are started without SLURM_CONF
+        conf = f"SLURM_CONF={self.folder / 'slurm.conf'}"
+        _script(self.folder / "bin" / "srun", f'{conf} exec {shutil.which("srun")} "$@"')
+        # runs before every task, in its environment
+        noted = f'"$SLURM_JOB_ID $CUDA_VISIBLE_DEVICES" >> {self.cards}'
+        _script(self.folder / "prolog", f"/bin/echo {noted}")
 
     def _slurm_conf(self, host: str, accounting: bool) -> str:
         storage = "accounting_storage/slurmdbd" if accounting else "accounting_storage/none"
@@ -136,6 +131,11 @@ class Files:
             "StorageLoc": "slurm",
         }
         return "".join(f"{key}={value}\n" for key, value in settings.items())
+
+
+def _script(path: Path, command: str) -> None:
+    path.write_text(f"#!/bin/sh\n{command}\n")
+    path.chmod(0o755)
 
 
 def free_ports(count: int) -> list[int]:

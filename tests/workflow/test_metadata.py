@@ -22,11 +22,9 @@ Step = Callable[[Workspace], Any]
 
 
 def made(folder: Path) -> Workspace:
-    """One pool of three models, two figures, one table."""
+    """One pool, two figures, one table."""
     folder.mkdir()
     workspace = Workspace.made(folder, pools=(RESNET,))
-    workspace.change("pools", RESNET, "sweep", value={"models": 3})
-    workspace.change("pools", RESNET, "models_per_job", value=2)
     workspace.change("pools", RESNET, "training", "epochs", value=2)
     figures = [figure for figure in catalogue(workspace) if figure["id"] in FIGURES]
     catalogue_of(workspace).write_text(yaml.safe_dump(figures, sort_keys=False))
@@ -56,10 +54,10 @@ def title(workspace: Workspace) -> None:
 RADIUS = ("pools", RESNET, "sharpness", "radii", "worst-linf-adaptive-rawlogits")
 CHANGES: dict[str, Step] = {
     "a radius": setting(*RADIUS, value=[0.003]),
-    "the resamples": setting("resamples", value=60),
+    "the resamples": setting("resamples", value=7),
     "a figure's entry": title,
     "the epochs": setting("pools", RESNET, "training", "epochs", value=3),
-    "the models": setting("pools", RESNET, "sweep", "models", value=4),
+    "the models": setting("pools", RESNET, "sweep", "models", value=5),
     "a data part": setting("pools", RESNET, "data", value={"corrupted": "digits"}),
 }
 
@@ -169,17 +167,16 @@ def before_items(before: Workspace, workspace: Workspace) -> dict[Path, int]:
     }
 
 
-def test_more_models_are_made_without_stamps_too(
-    before: Workspace, fresh: Callable[[str], dict[str, bytes]], tmp_path: Path
+@pytest.mark.xfail(strict=True, reason="nothing tells that stamps were lost")
+@pytest.mark.parametrize("change", ["a radius", "the models"])
+def test_without_stamps_too_there_is_a_message_at_least(
+    change: str, before: Workspace, fresh: Callable[[str], dict[str, bytes]], tmp_path: Path
 ) -> None:
     workspace = before.copied(tmp_path / "copy")
-    CHANGES["the models"](workspace)
+    CHANGES[change](workspace)
     deleted(workspace)
     shutil.rmtree(workspace.results / "stamps")
     done = workspace.attempt()
     said = done.stdout + done.stderr
     assert "Traceback" not in said
-    if not done.returncode:
-        assert different(workspace.bytes(), fresh("the models")) == []
-    else:
-        assert "rm results/" in said
+    assert "stamps" in said or different(workspace.bytes(), fresh(change)) == []

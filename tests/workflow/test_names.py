@@ -11,7 +11,7 @@ from workspace import BERTS, ROOT, Workspace
 
 pytestmark = pytest.mark.workflow
 
-NAMES = ["a b", "it's \"q\"; touch pwned", "--help", "$(touch pwned) `touch pwned`", "ünï|*?", "NA"]
+NAMES = ["a b", 'it\'s "q"; touch pwned', "--help", "$(touch pwned) `touch pwned`", "ünï|*?", "NA"]
 
 
 def test_odd_names_survive(tmp_path: Path):

@@ -19,7 +19,7 @@ RULES = {
 
 FOLDERS = {
     *("benchmarks", "data", "fetched", "figures", "logs"),
-    *("simple", "stamps", "standin", "tables"),
+    *("outdated", "simple", "stamps", "standin", "tables"),
 }
 """What lies beside the pools in the folder of a scale."""
 

@@ -16,6 +16,12 @@ from torch import nn
 
 from sharpness.problem import Problem
 
+LARGEST = 65_536
+"""Of every size of a network: beyond it, numbers of weights exceed what a tensor can have."""
+
+MOST = 8
+"""Stages of a network, each of which doubles its width."""
+
 _HOME = {
     "preact-resnet": ("preact_resnet", "PreActResNet"),
     "simple-vit": ("simple_vit", "SimpleViT"),
@@ -67,11 +73,13 @@ def initialise(network: nn.Module, generator: torch.Generator) -> None:
 
 
 def _check_size(name: str, value: Any, *, many: bool) -> None:
-    numbers = value if isinstance(value, list | tuple) else [value]
-    if (
-        many != isinstance(value, list | tuple)
-        or not numbers
-        or any(type(number) is not int or number < 1 for number in numbers)
-    ):
-        what = "a list of positive whole numbers" if many else "a positive whole number"
-        raise Problem(f"{name} is {value!r}; it is {what}")
+    several = isinstance(value, list | tuple)
+    numbers = value if several else [value]
+    fit = all(type(number) is int and 1 <= number <= LARGEST for number in numbers)
+    if many != several or not 1 <= len(numbers) <= MOST or not fit:
+        what = (
+            f"a list of at most {MOST} positive whole numbers"
+            if many
+            else "a positive whole number"
+        )
+        raise Problem(f"{name} is {value!r}; it is {what} up to {LARGEST}")

@@ -14,7 +14,7 @@ from sharpness.files import write_csv
 from sharpness.pools.stems import stem
 from sharpness.problem import Problem
 
-_WHOLE = re.compile(r"-?\d+")
+_WHOLE = re.compile(r"-?\d{1,18}")
 _NUMBER = re.compile(r"-?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
 _CHECKSUM = re.compile(r"sha256 [0-9a-f]{64}|md5 [0-9a-f]{32}")
 _FILE_COLUMNS = ("url", "file", "bytes", "checksum")
