@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import isfinite
 from pathlib import Path
 
 import pandas as pd
@@ -46,7 +47,14 @@ def check_columns(
     for name in numbers:
         if name in frame and frame[name].dtype.kind not in "iuf":
             values = frame[name].dropna()
-            odd = values[pd.to_numeric(values, errors="coerce").isna()]
+            odd = [value for value in values if not _is_number(value)]
             if culprits := [*odd, *values]:  # none where all is empty
                 shown = str(culprits[0])[:60]
                 raise Problem(f"{path}: {shown!r} in column {name!r} is no number; {mend}")
+
+
+def _is_number(value: object) -> bool:
+    try:
+        return isfinite(float(str(value)))
+    except ValueError:
+        return False
