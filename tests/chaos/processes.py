@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -68,8 +69,13 @@ class Run:
 
     def kill(self) -> int:
         """End every process without warning; how many there were."""
-        killed = set()
-        while found := set(marked(self._mark)):
+        killed: set[int] = set()
+        quiet = 0
+        while quiet < 5:  # one that is just becoming another program shows no environment
+            found = set(marked(self._mark))
+            quiet = 0 if found else quiet + 1
+            if not found:
+                time.sleep(0.1)
             for process in sorted(found):  # parents first, as a rule
                 try:
                     os.kill(process, signal.SIGKILL)

@@ -7,6 +7,7 @@ import random
 import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import cycle, islice, pairwise
 from pathlib import Path
 
@@ -70,9 +71,10 @@ def kills(work: Work, folder: Path) -> Iterator[int]:
 
 def wait_for_a_change(folder: Path, process: multiprocessing.context.ForkServerProcess) -> None:
     """Wait until a file is written or the work has ended."""
-    before = Remains.of(folder).files
-    while process.is_alive() and Remains.of(folder).files == before:
-        time.sleep(0.001)
+    with suppress(FileNotFoundError):  # it goes while it is looked at: a change
+        before = Remains.of(folder).files
+        while process.is_alive() and Remains.of(folder).files == before:
+            time.sleep(0.001)
 
 
 def kills_at_renames(work: Work, folder: Path) -> Iterator[str]:
@@ -96,9 +98,13 @@ def whole(folder: Path) -> Remains:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """All finished files, states included, but the note of the epochs."""
-    files = [path for path in Remains.of(folder).files if path.name != "begun"]
-    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+    """All finished files, states included, but the note of the epochs.
+
+    Without the cache: a publisher's file that is not to be kept stays in it after a kill, whole.
+    """
+    found = {str(path.relative_to(folder)): path for path in Remains.of(folder).files}
+    left_out = ("begun", "cache/")
+    return {name: p.read_bytes() for name, p in found.items() if not name.startswith(left_out)}
 
 
 def test_a_training_goes_back_one_epoch_at_most(tmp_path: Path) -> None:
