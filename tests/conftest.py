@@ -9,27 +9,13 @@ import torch
 from hypothesis import settings
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
-from toys import Batches, fit
+from toys import RESNET, VIT, Batches, fit
 
 from sharpness.networks import build, initialise
 
 torch.set_num_threads(1)
 settings.register_profile("fixed", derandomize=True, deadline=None)
 settings.load_profile("fixed")
-
-RESNET = {"name": "preact-resnet", "width": 4, "blocks": [1, 1], "in_channels": 1, "classes": 10}
-VIT = {
-    "name": "simple-vit",
-    "image_size": 8,
-    "patch_size": 4,
-    "dim": 16,
-    "depth": 1,
-    "heads": 2,
-    "dim_head": 8,
-    "mlp_dim": 24,
-    "in_channels": 1,
-    "classes": 10,
-}
 
 
 @pytest.fixture(scope="session")

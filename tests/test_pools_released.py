@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import RESNET, VIT
 from torch import Tensor, nn
+from toys import RESNET, VIT
 
 from sharpness.networks import build
 from sharpness.pools.formats import read, write

@@ -16,6 +16,21 @@ from torch.utils._pytree import tree_leaves
 
 from sharpness.definition import Definition
 
+RESNET = {"name": "preact-resnet", "width": 4, "blocks": [1, 1], "in_channels": 1, "classes": 10}
+VIT = {
+    "name": "simple-vit",
+    "image_size": 8,
+    "patch_size": 4,
+    "dim": 16,
+    "depth": 1,
+    "heads": 2,
+    "dim_head": 8,
+    "mlp_dim": 24,
+    "in_channels": 1,
+    "classes": 10,
+}
+
+
 Batches = list[tuple[Tensor, Tensor]]
 
 STANDARD_L2 = Definition("worst", "l2", adaptive=False, logit_norm=False)
