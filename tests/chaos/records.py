@@ -6,7 +6,11 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+HOME = "results/tiny"
+
 _STARTED = re.compile(r"^(?:local)?rule (\w+):\n((?:    .+\n)+)", re.MULTILINE)
+_DOWNLOADED = re.compile(r"^Job (\d+): (\S+): (\S+) from \S+$", re.MULTILINE)
+"""What rule download says in place of its files: the pool and the model."""
 _FINISHED = re.compile(r"^Finished jobid: (\d+) ", re.MULTILINE)
 
 
@@ -16,7 +20,7 @@ class Job:
 
     Attributes:
         rule: its rule.
-        outputs: its files.
+        outputs: its files, and last its stamp.
     """
 
     rule: str
@@ -45,8 +49,16 @@ class Record:
             said = dict(line.strip().split(": ", 1) for line in lines.splitlines() if ": " in line)
             if "output" not in said:
                 continue
-            job = Job(rule, tuple(said["output"].split(", ")))
+            home, _, name = said["log"].rpartition("/logs/")
+            stamp = f"{home}/stamps/{name.removesuffix('.log')}.json"
+            job = Job(rule, (*said["output"].split(", "), stamp))
             started.add(job)
             if said["jobid"] in ended:
+                finished.add(job)
+        for number, pool, model in _DOWNLOADED.findall(text):
+            weights = f"{HOME}/{pool}/checkpoints/{model}.safetensors"
+            job = Job("download", (weights, f"{HOME}/stamps/{pool}/download/{model}.json"))
+            started.add(job)
+            if number in ended:
                 finished.add(job)
         return cls(frozenset(started), frozenset(finished))

@@ -25,19 +25,34 @@ LOG = """
 rule train:
     input: models.csv
     output: results/tiny/pool/trained/a.json
+    log: results/tiny/logs/pool/train/a.log
     jobid: 3
     reason: Missing output files
 localrule table:
     output: results/tiny/tables/table3.csv, results/tiny/tables/table3.md
+    log: results/tiny/logs/tables/table3.log
     jobid: 12
+Job 5: pool: b from https://host.example/b.bin
+Reason: Missing output files: results/tiny/pool/checkpoints/b.safetensors
 localrule tables:
     input: results/tiny/tables/table3.csv
     jobid: 1
 [Sat Nov 21 19:32:47 2026]
 Finished jobid: 3 (Rule: train)
 """
-TRAIN = Job("train", ("results/tiny/pool/trained/a.json",))
-TABLE = Job("table", ("results/tiny/tables/table3.csv", "results/tiny/tables/table3.md"))
+STAMPS = "results/tiny/stamps"
+TRAIN = Job("train", ("results/tiny/pool/trained/a.json", f"{STAMPS}/pool/train/a.json"))
+TABLE = Job(
+    "table",
+    (
+        *(f"results/tiny/tables/table3.{kind}" for kind in ("csv", "md")),
+        f"{STAMPS}/tables/table3.json",
+    ),
+)
+DOWNLOAD = Job(
+    "download",
+    ("results/tiny/pool/checkpoints/b.safetensors", f"{STAMPS}/pool/download/b.json"),
+)
 
 
 def wait_for(path: Path) -> None:
@@ -61,9 +76,9 @@ def state(path: Path, epochs: int, record: object = None) -> None:
 
 def test_a_log_says_what_was_begun_and_what_ended(tmp_path: Path) -> None:
     record = Record.read(write(tmp_path / "log", LOG))
-    assert record.started == {TRAIN, TABLE}
+    assert record.started == {TRAIN, TABLE, DOWNLOAD}
     assert record.finished == {TRAIN}
-    assert record.in_flight == {TABLE}
+    assert record.in_flight == {TABLE, DOWNLOAD}
 
 
 def test_half_files_are_seen(tmp_path: Path) -> None:
@@ -126,6 +141,12 @@ def test_outputs_in_flight_may_go_and_others_may_not(trial: Trial) -> None:
     assert again(trial) == []
     (trial.workspace.folder / TRAIN.outputs[0]).unlink()
     assert len(again(trial)) == 1
+
+
+def test_what_was_in_flight_stays_so_over_a_run_without_jobs(trial: Trial) -> None:
+    assert again(trial) == []
+    (trial.workspace.folder / TABLE.outputs[0]).unlink()
+    assert again(trial) == []
 
 
 def test_an_item_that_is_made_again_is_seen(trial: Trial) -> None:

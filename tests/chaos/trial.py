@@ -59,7 +59,9 @@ class Trial:
         wrong += self._damaged(now.files)
         kept = self._before.states.keys() - changed
         self._finished |= record.finished
-        self._in_flight, self._before = record.in_flight, now
+        # A run that is killed before its first job leaves what was in flight as it was.
+        self._in_flight = (self._in_flight | record.started) - record.finished
+        self._before = now
         self._epochs = {path: epochs(path) for path in _progressing(now.files) if not damage(path)}
         size = sum(now.leftovers.values())
         sizes = (len(self._finished), len(kept), len(lost), len(now.leftovers), size)
@@ -72,7 +74,7 @@ class Trial:
         return (len(self._finished), len(self._before.states), trained)
 
     def _excused(self, path: Path) -> bool:
-        """Whether the path was that of a job in flight when the last run was killed."""
+        """Whether the path is that of a job in flight at a kill that has not ended since."""
         name = path.relative_to(self.workspace.folder)
         inside = path.relative_to(self.workspace.results).parts
         return any(
