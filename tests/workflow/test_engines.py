@@ -142,7 +142,8 @@ def test_jobs_are_cancelled_when_snakemake_is(
 ) -> None:
     (tmp_path / "profiles").symlink_to(ROOT / "profiles")
     (tmp_path / "Snakefile").write_text(LONG)
-    words = command(profile, "--latency-wait", "1")
+    # The plugin forgets the jobs that it is asking for: cancel between two questions.
+    words = [*command(profile, "--latency-wait", "1"), "--seconds-between-status-checks", "10"]
     variables = environment(engine, generic)
     with subprocess.Popen(words, cwd=tmp_path, env=variables, stderr=subprocess.PIPE) as run:
         job = engine / "queue" / "1"
