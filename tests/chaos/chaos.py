@@ -199,7 +199,7 @@ def main() -> int:
     if chaos.wrong:
         print(f"{chaos.wrong[0]}\nall is kept in {work}", file=sys.stderr)
         return 1
-    shutil.rmtree(work)
+    shutil.rmtree(work, ignore_errors=True)
     return 0
 
 
