@@ -117,10 +117,11 @@ def test_tables_and_figures_redraw_from_a_copied_pool(finished: Workspace, tmp_p
     assert "report.html" in now
 
 
-def test_stale_cells_are_refused_where_metadata_are_lost(copied: Workspace):
+def test_stale_cells_are_refused_where_metadata_and_stamps_are_lost(copied: Workspace):
     path = ("pools", RESNET, "sharpness", "radii", "worst-linf-adaptive-rawlogits")
     copied.change(*path, value=[0.003])
     shutil.rmtree(copied.folder / ".snakemake" / "metadata")
+    shutil.rmtree(copied.results / "stamps")
     for name in ("pool.csv", "correlations.csv", "../report.html"):
         os.remove(copied.results / RESNET / name)
     said = copied.run(fails=True)
@@ -138,14 +139,3 @@ def test_stale_cells_are_refused_where_metadata_are_lost(copied: Workspace):
         "worst-linf-adaptive-rawlogits@0.003+paper"
         in (copied.results / RESNET / "pool.csv").read_text()
     )
-
-
-def test_a_missing_data_set_is_a_mark_in_the_table(copied: Workspace):
-    copied.change("pools", VIT, "data", value={"corrupted": "cifar10-c"})
-    before = copied.items()
-    copied.run()
-    assert copied.items() == before
-    errors = (copied.results / VIT / "errors" / "model-000.csv").read_text()
-    assert "corrupted,,,,,,missing," in errors
-    table = (copied.results / "tables" / "table4.md").read_text()
-    assert "–" in table
