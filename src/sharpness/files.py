@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import csv
+import fcntl
+import glob
 import hashlib
 import json
 import math
 import os
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -22,19 +25,21 @@ from sharpness.problem import Problem
 def atomic(path: str | Path) -> Iterator[Path]:
     """A temporary path beside ``path`` that is renamed to it when the block ends well.
 
-    A kill at any moment leaves the old file or the new one, never half of either.
+    A kill at any moment leaves the old file or the new one, never half of either, and beside it a
+    temporary that goes when the file is written again.
 
     Raises:
         OSError: naming ``path``, where the disk or the folder does not take it, whatever the
             library that was to write it says of that.
     """
     path = Path(path)
-    temporary = None
+    handle, temporary = None, None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        os.close(handle)
+        _clear(path)
+        handle, name = tempfile.mkstemp(".tmp", f".{path.name}.", path.parent)
         temporary = Path(name)
+        _held(handle)
         yield temporary
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
@@ -45,6 +50,44 @@ def atomic(path: str | Path) -> Iterator[Path]:
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+        if handle is not None:
+            os.close(handle)
+
+
+@contextmanager
+def own_folder(path: Path) -> Iterator[Path]:
+    """An empty folder beside ``path`` that goes after the block, or after a kill the next time."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _clear(path)
+    folder = Path(tempfile.mkdtemp(".tmp", f".{path.name}.", path.parent))
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        _held(handle)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(handle)
+
+
+def _held(handle: int) -> bool:
+    """Whether what is open is this process's alone; False too where the disk knows no locks."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _clear(path: Path) -> None:
+    """Remove the temporaries of a path that killed processes left; living ones hold theirs."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.????????.tmp"):
+        with suppress(OSError):
+            handle = os.open(left, os.O_RDONLY if left.is_dir() else os.O_RDWR)
+            try:
+                if _held(handle):
+                    shutil.rmtree(left) if left.is_dir() else left.unlink()
+            finally:
+                os.close(handle)
 
 
 def _of_this(error: Exception, path: Path) -> int | None:

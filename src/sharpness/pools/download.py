@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +15,7 @@ from safetensors.numpy import save_file
 
 from sharpness.downloads.fetch import fetch, locked, place
 from sharpness.downloads.verification import Claim
-from sharpness.files import atomic, sha256
+from sharpness.files import atomic, digest, own_folder, sha256
 from sharpness.pools.formats import read
 from sharpness.pools.names import Array
 from sharpness.pools.table import Member
@@ -103,8 +102,7 @@ def _original(
         Claim(path, **claims).check(path)
         yield path
     elif standin:  # made by this workflow and perhaps made anew: neither kept nor pinned
-        Path(cache).mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=cache) as folder:
+        with own_folder(Path(cache) / digest(member.url)) as folder:
             yield fetch(member.url, folder, mirror=mirror, offline=offline)
     else:
         with _borrowed(Path(cache) / place(member.url), keep):
