@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,7 +29,7 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         write_text(output, "made")
         log = HOME / "logs" / f"{rule}.log"
         write_stamp(log, rule, {"pool": "p"}, inputs, [output], PARAMS[rule])
-        write_text(record(output), json.dumps({"rule": rule}))
+        write_text(record(output), json.dumps({"rule": rule, "starttime": 1.0}))
 
 
 def record(output: str) -> Path:
@@ -64,7 +65,7 @@ def test_what_it_does_not_remember_goes_with_all_that_was_made_of_it(damage, cap
 
 
 def test_what_was_touched_goes_too():
-    os.utime(POOL, (1, 1))
+    record(POOL).write_text(json.dumps({"rule": "pool", "starttime": time.time() + 1}))
     set_aside(HOME, wanted(pool={"max_test_error": 0.5}))
     assert there() == {CELLS}
 
@@ -99,7 +100,7 @@ def test_long_names_are_remembered_in_folders():
     write_text(long, "made")
     write_stamp(HOME / "logs/x.log", "cells", {"pool": "p"}, [], [long], PARAMS["cells"])
     name = urlsafe_b64encode(long.encode()).decode()
-    write_text(Path(".snakemake/metadata", "@" + name[:254], name[254:]), '{"rule": "cells"}')
+    write_text(Path(".snakemake/metadata", "@" + name[:254], name[254:]), '{"starttime": 1}')
     set_aside(HOME, wanted(cells={"radius": 0.2}))
     assert Path(long).exists()
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -35,7 +36,7 @@ class Stamp:
         wildcards: pairs, in the rule's order.
         inputs: what it read.
         outputs: what it made.
-        made: when its first output was written, in nanoseconds.
+        made: when it ended, in seconds since 1970.
         params: the digest of its parameters.
     """
 
@@ -43,15 +44,12 @@ class Stamp:
     wildcards: Sequence[tuple[str, str]]
     inputs: Sequence[str]
     outputs: Sequence[str]
-    made: int
+    made: float
     params: str
 
     def doubtful(self) -> bool:
-        """Whether Snakemake may take what is outdated for fresh: touched, or not remembered."""
-        try:
-            return os.stat(self.outputs[0]).st_mtime_ns != self.made or not self._remembered()
-        except FileNotFoundError:
-            return False  # it is made anyway
+        """Whether Snakemake may take it for fresh when it is outdated; what is gone is made anyway."""
+        return Path(self.outputs[0]).exists() and not self._remembered()
 
     def outdated(self, wanted: Parameters) -> bool:
         """Whether the job would compute with other parameters now."""
@@ -61,13 +59,13 @@ class Stamp:
             return False
 
     def _remembered(self) -> bool:
-        """Whether Snakemake has a whole record of the first output."""
+        """Whether Snakemake has a whole record of the job; one of ``--touch`` began after it."""
         name = urlsafe_b64encode(self.outputs[0].encode()).decode()
         steps = [name[i : i + 254] for i in range(0, len(name), 254)]
         place = Path(".snakemake", "metadata", *("@" + s for s in steps[:-1]), steps[-1])
         try:
-            return bool(read_json(place))
-        except (OSError, ValueError):
+            return bool(read_json(place)["starttime"] <= self.made)
+        except (OSError, ValueError, KeyError, TypeError):
             return False
 
 
@@ -90,9 +88,8 @@ def write_stamp(
         params: all of its parameters.
     """
     home, _, name = str(log).rpartition("/logs/")
-    made = os.stat(outputs[0]).st_mtime_ns
-    pairs = list(wildcards.items())
-    stamp = Stamp(rule, pairs, list(inputs), list(outputs), made, parameters_digest(params))
+    pairs, files = list(wildcards.items()), (list(inputs), list(outputs))
+    stamp = Stamp(rule, pairs, *files, time.time(), parameters_digest(params))
     write_json(Path(home, "stamps", name).with_suffix(".json"), asdict(stamp))
 
 
