@@ -48,7 +48,7 @@ class Stamp:
     params: str
 
     def doubtful(self) -> bool:
-        """Whether Snakemake may take it for fresh when it is outdated; what is gone is made anyway."""
+        """Whether Snakemake may take it for fresh wrongly; what is gone is made anyway."""
         return Path(self.outputs[0]).exists() and not self._remembered()
 
     def outdated(self, wanted: Parameters) -> bool:
