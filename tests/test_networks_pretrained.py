@@ -11,24 +11,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, layer_norm, linear
+from toys import CLIP, PRETRAINED_VIT
 
 from sharpness.networks import build
 from sharpness.problem import Problem
 
-VIT: dict[str, Any] = {
-    "name": "vit",
-    "image_size": 12,
-    "patch_size": 4,
-    "dim": 12,
-    "depth": 2,
-    "heads": 3,
-    "mlp_dim": 17,
-    "classes": 5,
-}
-CLIP: dict[str, Any] = {**VIT, "name": "clip-vit", "heads": 2, "embedding": 7}
 
-
-@pytest.fixture(params=[VIT, CLIP], ids=["vit", "clip-vit"])
+@pytest.fixture(params=[PRETRAINED_VIT, CLIP], ids=["vit", "clip-vit"])
 def architecture(request: pytest.FixtureRequest) -> dict[str, Any]:
     return request.param
 

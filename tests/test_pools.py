@@ -23,6 +23,7 @@ import pytest
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import nn
+from toys import CLIP, PRETRAINED_VIT
 
 from sharpness.networks import build
 from sharpness.pools import augreg, download, formats, soups
@@ -36,18 +37,7 @@ from sharpness.training.checkpoint import load_model
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT.parent / "shared" / "reference"
 
-VIT: dict[str, Any] = {
-    "name": "vit",
-    "image_size": 12,
-    "patch_size": 4,
-    "dim": 12,
-    "depth": 2,
-    "heads": 3,
-    "mlp_dim": 17,
-    "classes": 5,
-}
-CLIP: dict[str, Any] = {**VIT, "name": "clip-vit", "heads": 2, "embedding": 7}
-B16 = VIT | {
+B16 = PRETRAINED_VIT | {
     "image_size": 224,
     "patch_size": 16,
     "dim": 768,
@@ -57,10 +47,14 @@ B16 = VIT | {
     "classes": 1000,
 }
 B32 = B16 | {"name": "clip-vit", "patch_size": 32, "embedding": 512}
+SQUARE = {"dim": 8, "mlp_dim": 8, "classes": 8}  # sizes do not tell what is transposed
 SHAPES = [
-    ("augreg", VIT),
-    ("augreg", VIT | {"heads": 12, "depth": 1}),  # heads of width one
-    ("augreg", VIT | {"image_size": 4, "dim": 8, "heads": 1, "mlp_dim": 8, "classes": 8}),
+    ("augreg", PRETRAINED_VIT),
+    ("augreg", PRETRAINED_VIT | {"heads": 12, "depth": 1}),  # heads of width one
+    (
+        "augreg",
+        PRETRAINED_VIT | {"image_size": 4, "dim": 8, "heads": 1, "mlp_dim": 8, "classes": 8},
+    ),
     ("soups", CLIP),
     ("soups", CLIP | {"image_size": 8, "dim": 8, "mlp_dim": 8, "embedding": 8, "classes": 8}),
 ]
@@ -204,8 +198,8 @@ def test_timm_reads_what_augreg_writes(tmp_path: Path) -> None:
     from timm.models import load_checkpoint
     from timm.models.vision_transformer import VisionTransformer
 
-    weights, path = weights_of(VIT), tmp_path / "file.npz"
-    augreg.write(path, weights, VIT)
+    weights, path = weights_of(PRETRAINED_VIT), tmp_path / "file.npz"
+    augreg.write(path, weights, PRETRAINED_VIT)
     network = VisionTransformer(
         img_size=12,
         patch_size=4,
@@ -216,8 +210,8 @@ def test_timm_reads_what_augreg_writes(tmp_path: Path) -> None:
         num_classes=5,
     ).eval()
     load_checkpoint(network, str(path))
-    images = images_of(VIT)
-    assert network(images).equal(network_of(VIT, weights)(images))
+    images = images_of(PRETRAINED_VIT)
+    assert network(images).equal(network_of(PRETRAINED_VIT, weights)(images))
 
 
 def test_the_text_side_of_the_soups_may_be_there_or_not(tmp_path: Path) -> None:
@@ -336,11 +330,11 @@ class Act:
 
 def test_an_npz_with_objects_is_refused_unread(tmp_path: Path) -> None:
     path, ran = tmp_path / "file.npz", tmp_path / "ran"
-    augreg.write(path, weights_of(VIT), VIT)
+    augreg.write(path, weights_of(PRETRAINED_VIT), PRETRAINED_VIT)
     objects = np.array([Act(ran)], dtype=object)
     put("augreg", path, arrays_in("augreg", path) | {"extra": objects})
     with pytest.raises(Problem) as problem:
-        formats.read("augreg", path, VIT)
+        formats.read("augreg", path, PRETRAINED_VIT)
     one_line(problem, path, "extra", "holds objects")
     assert not ran.exists()
 
@@ -371,23 +365,23 @@ def test_a_file_cut_off_is_refused(
 
 def test_a_damaged_array_is_named(tmp_path: Path) -> None:
     path = tmp_path / "file.npz"
-    augreg.write(path, weights_of(VIT), VIT)
+    augreg.write(path, weights_of(PRETRAINED_VIT), PRETRAINED_VIT)
     content = bytearray(path.read_bytes())
     place = content.index(b"embedding/kernel.npy") + 300  # inside its numbers
     content[place] ^= 255
     path.write_bytes(content)
     with pytest.raises(Problem) as problem:
-        formats.read("augreg", path, VIT)
+        formats.read("augreg", path, PRETRAINED_VIT)
     one_line(problem, path, "embedding/kernel", "CRC")
 
 
 def test_an_npz_with_something_else_in_it(tmp_path: Path) -> None:
     path = tmp_path / "file.npz"
-    augreg.write(path, weights_of(VIT), VIT)
+    augreg.write(path, weights_of(PRETRAINED_VIT), PRETRAINED_VIT)
     with zipfile.ZipFile(path, "a") as stored:
         stored.writestr("readme.txt", "hello")
     with pytest.raises(Problem) as problem:
-        formats.read("augreg", path, VIT)
+        formats.read("augreg", path, PRETRAINED_VIT)
     one_line(problem, path, "readme.txt is no array")
 
 
@@ -453,7 +447,7 @@ def test_arrays_are_written_whatever_their_memory(tmp_path: Path) -> None:
 def test_formats_have_names(tmp_path: Path) -> None:
     assert formats.FORMATS == ("augreg", "soups", "bert", "bert-tf1", "cifar10-released")
     with pytest.raises(Problem, match="format 'onnx' is unknown; it is one of augreg, soups"):
-        formats.read("onnx", tmp_path, VIT)
+        formats.read("onnx", tmp_path, PRETRAINED_VIT)
 
 
 def test_tables_and_formats_import_no_torch() -> None:
@@ -581,7 +575,7 @@ PLACE = "host.example/models/a b--1.npz"
 @pytest.fixture
 def mirror(tmp_path: Path) -> Path:
     """A mirror that holds one AugReg file."""
-    augreg.write(tmp_path / "mirror" / PLACE, weights_of(VIT), VIT)
+    augreg.write(tmp_path / "mirror" / PLACE, weights_of(PRETRAINED_VIT), PRETRAINED_VIT)
     return tmp_path / "mirror"
 
 
@@ -596,15 +590,15 @@ def member(path: Path | None = None, **change: Any) -> Member:
 
 def bring(member: Member, mirror: Path | None, out: Path, **change: Any) -> None:
     places: dict[str, Any] = {"cache": out.parent / "cache", "mirror": mirror, "offline": True}
-    settings = places | {"architecture": VIT, "standin": False, "keep": True} | change
+    settings = places | {"architecture": PRETRAINED_VIT, "standin": False, "keep": True} | change
     obtain(member, "augreg", settings.pop("architecture"), out, **settings)
 
 
 def test_a_model_is_obtained(mirror: Path, tmp_path: Path) -> None:
     original, out = mirror / PLACE, tmp_path / "a-1.safetensors"
     bring(member(original), mirror, out)
-    network, images = load_model(out), images_of(VIT)
-    assert network(images).equal(network_of(VIT, weights_of(VIT))(images))
+    network, images = load_model(out), images_of(PRETRAINED_VIT)
+    assert network(images).equal(network_of(PRETRAINED_VIT, weights_of(PRETRAINED_VIT))(images))
     with safe_open(out, "np") as stream:
         metadata = stream.metadata()
     assert json.loads(metadata["sharpness"]) == {
@@ -613,7 +607,7 @@ def test_a_model_is_obtained(mirror: Path, tmp_path: Path) -> None:
         "format": "augreg",
         "model": "a-1",
         "standin": False,
-        "architecture": VIT,
+        "architecture": PRETRAINED_VIT,
         "hyperparameters": {"rate": 0.1, "kind": ""},
     }
     assert (tmp_path / "cache" / PLACE).read_bytes() == original.read_bytes()
@@ -637,7 +631,7 @@ def test_the_original_may_be_discarded(mirror: Path, tmp_path: Path) -> None:
     bring(member(), mirror, out, keep=False)
     assert out.read_bytes() == first
     # What was trusted once is what is expected from then on.
-    augreg.write(mirror / PLACE, weights_of(VIT, seed=1), VIT)
+    augreg.write(mirror / PLACE, weights_of(PRETRAINED_VIT, seed=1), PRETRAINED_VIT)
     with pytest.raises(Problem) as problem:
         bring(member(), mirror, out, keep=False)
     one_line(problem, URL, "refused", "pinned")
@@ -735,7 +729,7 @@ def test_a_checkpoint_needs_room(
 def test_the_original_stays_where_it_cannot_be_read(mirror: Path, tmp_path: Path) -> None:
     out = tmp_path / "a-1.safetensors"
     with pytest.raises(Problem, match="head/kernel has shape"):
-        bring(member(), mirror, out, keep=False, architecture=VIT | {"classes": 9})
+        bring(member(), mirror, out, keep=False, architecture=PRETRAINED_VIT | {"classes": 9})
     assert (tmp_path / "cache" / PLACE).exists()
     assert not out.exists()
 
@@ -782,7 +776,7 @@ def test_a_stand_in_may_be_made_anew(mirror: Path, tmp_path: Path) -> None:
     out = tmp_path / "a-1.safetensors"
     bring(member(), mirror, out, standin=True)
     first = out.read_bytes()
-    augreg.write(mirror / PLACE, weights_of(VIT, seed=1), VIT)
+    augreg.write(mirror / PLACE, weights_of(PRETRAINED_VIT, seed=1), PRETRAINED_VIT)
     bring(member(), mirror, out, standin=True)
     assert out.read_bytes() != first
     assert not list((tmp_path / "cache").iterdir())
@@ -817,7 +811,7 @@ download.obtain(
 
 def test_a_kill_leaves_nothing_half(mirror: Path, tmp_path: Path) -> None:
     out = tmp_path / "a-1.safetensors"
-    words = [str(mirror), str(tmp_path / "cache"), str(out), repr(VIT), URL]
+    words = [str(mirror), str(tmp_path / "cache"), str(out), repr(PRETRAINED_VIT), URL]
     done = subprocess.run([sys.executable, "-c", KILLED, *words], stderr=subprocess.DEVNULL)
     assert done.returncode == -signal.SIGKILL
     assert not out.exists()
@@ -830,7 +824,7 @@ def test_a_kill_leaves_nothing_half(mirror: Path, tmp_path: Path) -> None:
 
 def test_an_npz_is_as_numpy_writes_it(tmp_path: Path) -> None:
     """Uncompressed members, so that a full-size file has its 346 MB."""
-    augreg.write(tmp_path / "file.npz", weights_of(VIT), VIT)
+    augreg.write(tmp_path / "file.npz", weights_of(PRETRAINED_VIT), PRETRAINED_VIT)
     plain = io.BytesIO()
-    np.savez(plain, **invert(augreg.entries(VIT), weights_of(VIT)))
+    np.savez(plain, **invert(augreg.entries(PRETRAINED_VIT), weights_of(PRETRAINED_VIT)))
     assert (tmp_path / "file.npz").read_bytes() == plain.getvalue()

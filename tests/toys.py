@@ -29,7 +29,17 @@ VIT = {
     "in_channels": 1,
     "classes": 10,
 }
-
+PRETRAINED_VIT: dict[str, Any] = {
+    "name": "vit",
+    "image_size": 12,
+    "patch_size": 4,
+    "dim": 12,
+    "depth": 2,
+    "heads": 3,
+    "mlp_dim": 17,
+    "classes": 5,
+}
+CLIP: dict[str, Any] = {**PRETRAINED_VIT, "name": "clip-vit", "heads": 2, "embedding": 7}
 
 Batches = list[tuple[Tensor, Tensor]]
 

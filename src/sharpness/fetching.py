@@ -146,6 +146,4 @@ def _gone(member: Member) -> bool:
 
 def _arguments(published: Download | Member) -> dict[str, Any]:
     """By which `fetch` knows a file."""
-    kinds = {"sha256": "sha256", "md5": "md5", "git_blob": "git-blob"}
-    digests = {key: published.digest(kind) for key, kind in kinds.items()}
-    return {"url": published.url, "size": published.bytes, **digests}
+    return {"url": published.url, "size": published.bytes, **published.digests()}

@@ -10,6 +10,7 @@ import numpy as np
 from hostile_world import Reader
 from photo_files import settings
 from toy_bert import TINY
+from toys import CLIP, PRETRAINED_VIT, RESNET
 
 from sharpness.data import cifar10, locate
 from sharpness.data.loading import load
@@ -22,20 +23,8 @@ from sharpness.pools.formats import write
 from sharpness.pools.table import Member
 from sharpness.simple.small_networks.data import read as read_small
 
-VIT: dict[str, Any] = {
-    "name": "vit",
-    "image_size": 12,
-    "patch_size": 4,
-    "dim": 12,
-    "depth": 2,
-    "heads": 3,
-    "mlp_dim": 17,
-    "classes": 5,
-}
-CLIP: dict[str, Any] = {**VIT, "name": "clip-vit", "heads": 2, "embedding": 7}
-RESNET = {"name": "preact-resnet", "width": 4, "blocks": [1, 1], "in_channels": 1, "classes": 10}
 ARCHITECTURES: dict[str, dict[str, Any]] = {
-    "augreg": VIT,
+    "augreg": PRETRAINED_VIT,
     "soups": CLIP,
     "bert": TINY,
     "bert-tf1": TINY,

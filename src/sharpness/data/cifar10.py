@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sharpness.data.contents import MOST
+from sharpness.data.contents import bounded
 from sharpness.data.decoding import opened
 from sharpness.data.images import Images
 from sharpness.data.members import BATCHES, members
@@ -68,9 +68,7 @@ def published(
     wanted = sorted(name for name in digests if name.startswith("data") == (split == "train"))
     found = {}
     for name, stream in members(files, wanted):
-        content = stream.read(MOST + 1)
-        if len(content) > MOST:
-            raise Problem(f"{files[0]}: {name} holds more than {MOST} bytes; fetch it again")
+        content = bounded(stream, f"{files[0]}: {name}")
         md5, expected = hashlib.md5(content, usedforsecurity=False).hexdigest(), digests[name]
         if expected not in (None, md5):
             raise Problem(f"{files[0]}: MD5 of {name} is {md5}, not the published {expected}")

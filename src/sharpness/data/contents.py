@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import zlib
 from pathlib import Path
+from typing import IO, cast
 
 from sharpness.problem import Problem
 
@@ -20,10 +21,23 @@ def contents(path: Path) -> bytes:
     """
     try:
         with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as stream:
-            content = stream.read(MOST + 1)
+            return bounded(cast(IO[bytes], stream), f"{path}:")
     except (OSError, EOFError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or error
         raise Problem(f"{path}: cannot be read ({reason}); fetch it again") from error
+
+
+def bounded(stream: IO[bytes], what: str) -> bytes:
+    """The rest of a stream.
+
+    Args:
+        stream: of a small file.
+        what: how a message about it begins.
+
+    Raises:
+        Problem: if it is longer than `MOST` bytes.
+    """
+    content = stream.read(MOST + 1)
     if len(content) > MOST:
-        raise Problem(f"{path}: holds more than {MOST} bytes; fetch it again")
+        raise Problem(f"{what} holds more than {MOST} bytes; fetch it again")
     return content

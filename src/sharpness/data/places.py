@@ -181,9 +181,7 @@ def _brought(source: str, published: Download, settings: Mapping[str, Any]) -> P
         return fetch(
             published.url,
             Path(settings["cache"]).expanduser(),
-            sha256=published.digest("sha256") if genuine else None,
-            md5=published.digest("md5") if genuine else None,
-            git_blob=published.digest("git-blob") if genuine else None,
+            **(published.digests() if genuine else {}),
             size=published.bytes if genuine else None,
             mirror=settings["mirror"],
             offline=settings["offline"],
@@ -204,8 +202,7 @@ def _other(source: str, given: list[Path], settings: Mapping[str, Any]) -> str:
     if source == "cifar10" and given[0].suffix == ".npz":  # the title says that it was prepared
         return ""
     for path, published in zip(given, map(known, rows), strict=True):
-        blob = published.digest("git-blob")
-        claim = Claim(path, published.digest("sha256"), published.digest("md5"), blob)
+        claim = Claim(path, **published.digests())
         try:
             if claim.published:
                 claim.check(path)

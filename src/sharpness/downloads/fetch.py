@@ -20,7 +20,7 @@ from typing import IO
 from urllib.parse import quote, unquote, urlsplit
 
 from sharpness.downloads.transfer import NotThere, Unavailable, copy, download, is_loopback
-from sharpness.downloads.verification import Claim
+from sharpness.downloads.verification import Claim, Published
 from sharpness.problem import Problem
 
 TABLE = Path(__file__).parents[3] / "resources" / "downloads.csv"
@@ -34,7 +34,7 @@ class Absent(Problem):
 
 
 @dataclass(frozen=True)
-class Download:
+class Download(Published):
     """What is known about a published file.
 
     Attributes:
@@ -52,14 +52,6 @@ class Download:
     checksum: str
     licence: str
     note: str
-
-    def digest(self, algorithm: str) -> str | None:
-        """The published digest by ``md5``, ``sha256`` or ``git-blob``, if there is one."""
-        for entry in self.checksum.split(";"):
-            kind, _, value = entry.strip().partition(" ")
-            if kind == algorithm:
-                return value
-        return None
 
 
 def known(name: str, table: str | Path = TABLE) -> Download:

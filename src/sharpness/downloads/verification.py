@@ -5,9 +5,33 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sharpness.files import write_text
 from sharpness.problem import Problem
+
+
+class Published:
+    """A file of which its publisher may state digests.
+
+    Attributes:
+        checksum: published digests, such as ``md5 c58f...; sha256 ...``; may be empty.
+    """
+
+    checksum: str
+
+    def digest(self, algorithm: str) -> str | None:
+        """The published digest by ``md5``, ``sha256`` or ``git-blob``, if there is one."""
+        for entry in self.checksum.split(";"):
+            kind, _, value = entry.strip().partition(" ")
+            if kind == algorithm:
+                return value
+        return None
+
+    def digests(self) -> dict[str, Any]:
+        """Every digest by the name that `Claim` and `fetch` have for it."""
+        kinds = {"sha256": "sha256", "md5": "md5", "git_blob": "git-blob"}
+        return {name: self.digest(kind) for name, kind in kinds.items()}
 
 
 @dataclass(frozen=True)

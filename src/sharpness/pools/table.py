@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
 
+from sharpness.downloads.verification import Published
 from sharpness.files import write_csv
 from sharpness.pools.stems import stem
 from sharpness.problem import Problem
@@ -21,7 +22,7 @@ _FILE_COLUMNS = ("url", "file", "bytes", "checksum")
 
 
 @dataclass(frozen=True)
-class Member:
+class Member(Published):
     """One published model.
 
     Attributes:
@@ -39,14 +40,6 @@ class Member:
     bytes: int | None = None
     checksum: str = ""
     file: str = ""
-
-    def digest(self, algorithm: str) -> str | None:
-        """The published digest by ``sha256`` or ``md5``, if there is one."""
-        for entry in self.checksum.split(";"):
-            kind, _, value = entry.strip().partition(" ")
-            if kind == algorithm:
-                return value
-        return None
 
 
 def read_table(path: str | Path) -> list[Member]:
