@@ -144,6 +144,7 @@ def test_jobs_are_cancelled_when_snakemake_is(
     (tmp_path / "Snakefile").write_text(LONG)
     # The plugin forgets the jobs that it is asking for: cancel between two questions.
     words = [*command(profile, "--latency-wait", "1"), "--seconds-between-status-checks", "10"]
+    words = ["env", "--default-signal=INT", *words]  # it is ignored by what a shell runs beside it
     variables = environment(engine, generic)
     with subprocess.Popen(words, cwd=tmp_path, env=variables, stderr=subprocess.PIPE) as run:
         job = engine / "queue" / "1"
@@ -153,7 +154,10 @@ def test_jobs_are_cancelled_when_snakemake_is(
             time.sleep(0.1)
         time.sleep(2)
         run.send_signal(signal.SIGINT)
-        _, said = run.communicate(timeout=60)
+        try:
+            _, said = run.communicate(timeout=60)
+        finally:
+            run.kill()
     assert (job / "code").read_text() == "143", said.decode()
 
 
