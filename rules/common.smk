@@ -116,8 +116,12 @@ def plan_of(wildcards):
 
 def inputs_of(wildcards):
     """How examples become tensors, where their data set leaves it open."""
-    inputs = getattr(pool_of(wildcards), "inputs", None)
-    return inputs.model_dump() if inputs else None
+    pool = pool_of(wildcards)
+    inputs = getattr(pool, "inputs", None)
+    if not inputs:
+        return None
+    tokens = {"tokens": pool.network["vocabulary"]} if inputs.name == "tokens" else {}
+    return {**inputs.model_dump(), **tokens}
 
 
 def of_job(pattern):

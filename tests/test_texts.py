@@ -201,6 +201,14 @@ def test_the_development_set_tests(tmp_path: Path, vocabulary: Path) -> None:
     assert words(test.ids[0]).startswith("[CLS] the cat [SEP] the mat [SEP] [PAD]")
 
 
+def test_a_vocabulary_of_other_models_is_refused(tmp_path: Path, vocabulary: Path) -> None:
+    inputs = inputs_of(vocabulary)
+    most = int(load_mnli("test", mnli(tmp_path), inputs).ids.max())
+    load_mnli("test", mnli(tmp_path), inputs | {"tokens": most + 1})
+    with pytest.raises(Problem, match=f"vocab.txt: has a token of number {most}, the models know"):
+        load_mnli("test", mnli(tmp_path), inputs | {"tokens": most})
+
+
 def test_training_pairs_are_those_of_the_list(tmp_path: Path, vocabulary: Path) -> None:
     record = mnli(tmp_path)
     assert list(mnli_lines(record)) == [

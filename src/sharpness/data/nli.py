@@ -40,10 +40,12 @@ def load_mnli(split: str, record: Mapping[str, Any], inputs: Mapping[str, Any]) 
         split: ``test`` is the matched development set (9,815 pairs), ``train`` the training pairs
             of the list in ``record["sample"]``, in its order.
         record: of ``sharpness.data.locate``.
-        inputs: ``length``, tokens a pair, and ``vocabulary``, the record of BERT's vocabulary.
+        inputs: ``length``, tokens a pair, and ``vocabulary``, the record of BERT's vocabulary;
+            ``tokens``, how many of it the models know, where that is to be checked.
 
     Raises:
-        Problem: if a file is damaged, the list is another file's, or there is no vocabulary.
+        Problem: if a file is damaged, the list is another file's, or there is no vocabulary, or
+            another one than that of the models.
     """
     pairs = _sampled(record) if split == "train" else list(mnli_pairs(record, split))
     return _texts(pairs, [LABELS.index(p.label) for p in pairs], record, inputs)
@@ -60,7 +62,8 @@ def load_hans(name: str, record: Mapping[str, Any], inputs: Mapping[str, Any]) -
         inputs: as for `load_mnli`.
 
     Raises:
-        Problem: if the file is damaged or has no such pairs, or there is no vocabulary.
+        Problem: if the file is damaged or has no such pairs, or there is no vocabulary, or another
+            one than that of the models.
     """
     pairs = [p for p in hans_pairs(record, HEURISTICS[name]) if p.label == NOT_ENTAILED]
     return _texts(pairs, [0] * len(pairs), record, inputs, TWO)
@@ -78,14 +81,16 @@ def _texts(
     title = record.get("title", TITLES[record["name"]])
     if not pairs:
         raise Problem(f"data set {title}: its file holds no such pairs; fetch it again")
-    return texts(
-        [(pair.first, pair.second) for pair in pairs],
-        labels,
-        _vocabulary(inputs),
-        inputs["length"],
-        title,
-        groups,
-    )
+    vocabulary = _vocabulary(inputs)
+    sentences = [(pair.first, pair.second) for pair in pairs]
+    found = texts(sentences, labels, vocabulary, inputs["length"], title, groups)
+    known, most = inputs.get("tokens"), int(found.ids.max())
+    if known is not None and most >= known:
+        raise Problem(
+            f"{vocabulary}: has a token of number {most}, the models know {known} (network."
+            "vocabulary); name the vocabulary that they were trained with"
+        )
+    return found
 
 
 def _vocabulary(inputs: Mapping[str, Any]) -> str:
