@@ -146,4 +146,4 @@ def _gone(member: Member) -> bool:
 
 def _arguments(published: Download | Member) -> dict[str, Any]:
     """By which `fetch` knows a file."""
-    return {"url": published.url, "size": published.bytes, **published.digests()}
+    return {"url": published.url, **published.claims()}

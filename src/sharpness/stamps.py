@@ -88,8 +88,8 @@ def write_stamp(
         params: all of its parameters.
     """
     home, _, name = str(log).rpartition("/logs/")
-    pairs, files = list(wildcards.items()), (list(inputs), list(outputs))
-    stamp = Stamp(rule, pairs, *files, time.time(), parameters_digest(params))
+    pairs, wanted = list(wildcards.items()), parameters_digest(params)
+    stamp = Stamp(rule, pairs, inputs, outputs, time.time(), wanted)
     write_json(Path(home, "stamps", name).with_suffix(".json"), asdict(stamp))
 
 

@@ -49,9 +49,11 @@ def environment(engine: Path, generic: str) -> dict[str, str]:
     return {**os.environ, **SETTINGS, "PATH": path, "PYTHONPATH": paths}
 
 
-def command(profile: str, *words: str) -> list[str]:
-    options = ["--workflow-profile", f"profiles/{profile}", "--seconds-between-status-checks", "1"]
-    return [sys.executable, "-m", "snakemake", *words, *options]
+def command(profile: str, *words: str, pause: int = 1) -> list[str]:
+    """Snakemake that asks the engine for its jobs every so many seconds."""
+    options = ["--workflow-profile", f"profiles/{profile}"]
+    asking = ["--seconds-between-status-checks", str(pause)]
+    return [sys.executable, "-m", "snakemake", *words, *options, *asking]
 
 
 def on_slurm(options: list[str]) -> dict[str, Any]:
@@ -143,7 +145,7 @@ def test_jobs_are_cancelled_when_snakemake_is(
     (tmp_path / "profiles").symlink_to(ROOT / "profiles")
     (tmp_path / "Snakefile").write_text(LONG)
     # The plugin forgets the jobs that it is asking for: cancel between two questions.
-    words = [*command(profile, "--latency-wait", "1"), "--seconds-between-status-checks", "10"]
+    words = command(profile, "--latency-wait", "1", pause=10)
     words = ["env", "--default-signal=INT", *words]  # it is ignored by what a shell runs beside it
     variables = environment(engine, generic)
     with subprocess.Popen(words, cwd=tmp_path, env=variables, stderr=subprocess.PIPE) as run:

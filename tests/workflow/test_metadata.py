@@ -98,7 +98,7 @@ LOSSES: dict[str, Step] = {
 
 
 PAIRS = [
-    ("a radius", "deleted"),
+    *(("a radius", loss) for loss in LOSSES),
     ("the resamples", "touched"),
     ("a figure's entry", "halved"),
     ("the epochs", "touched"),
@@ -157,7 +157,7 @@ def test_a_change_is_seen_without_snakemakes_memory(
     assert "Nothing to be done" in workspace.run()
 
 
-@pytest.mark.parametrize("loss", ["deleted", "touched"])
+@pytest.mark.parametrize("loss", LOSSES)
 def test_without_a_change_nothing_is_computed_anew(
     loss: str, before: Workspace, tmp_path: Path
 ) -> None:

@@ -181,8 +181,7 @@ def _brought(source: str, published: Download, settings: Mapping[str, Any]) -> P
         return fetch(
             published.url,
             Path(settings["cache"]).expanduser(),
-            **(published.digests() if genuine else {}),
-            size=published.bytes if genuine else None,
+            **(published.claims() if genuine else {}),
             mirror=settings["mirror"],
             offline=settings["offline"],
         )
@@ -202,7 +201,7 @@ def _other(source: str, given: list[Path], settings: Mapping[str, Any]) -> str:
     if source == "cifar10" and given[0].suffix == ".npz":  # the title says that it was prepared
         return ""
     for path, published in zip(given, map(known, rows), strict=True):
-        claim = Claim(path, **published.digests())
+        claim = Claim(path, **published.claims())
         try:
             if claim.published:
                 claim.check(path)

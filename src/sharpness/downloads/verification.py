@@ -12,12 +12,14 @@ from sharpness.problem import Problem
 
 
 class Published:
-    """A file of which its publisher may state digests.
+    """A file of which its publisher may state the size and digests.
 
     Attributes:
+        bytes: published size.
         checksum: published digests, such as ``md5 c58f...; sha256 ...``; may be empty.
     """
 
+    bytes: int | None
     checksum: str
 
     def digest(self, algorithm: str) -> str | None:
@@ -28,10 +30,10 @@ class Published:
                 return value
         return None
 
-    def digests(self) -> dict[str, Any]:
-        """Every digest by the name that `Claim` and `fetch` have for it."""
+    def claims(self) -> dict[str, Any]:
+        """Size and digests by the names that `Claim` and `fetch` have for them."""
         kinds = {"sha256": "sha256", "md5": "md5", "git_blob": "git-blob"}
-        return {name: self.digest(kind) for name, kind in kinds.items()}
+        return {"size": self.bytes, **{name: self.digest(kind) for name, kind in kinds.items()}}
 
 
 @dataclass(frozen=True)

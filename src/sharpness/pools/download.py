@@ -94,7 +94,7 @@ def _original(
     keep: bool,
 ) -> Iterator[Path]:
     """The model's file as published, verified; gone after the block if it need not stay."""
-    claims: dict[str, Any] = {} if standin else _claims(member)
+    claims: dict[str, Any] = {} if standin else member.claims()
     if member.file:
         path = Path(member.file)
         if not path.is_file():
@@ -128,8 +128,3 @@ def _discard(path: Path) -> None:
         path.unlink(missing_ok=True)
     except PermissionError as error:
         print(f"{path}: stays in the cache ({error.strerror}); delete it", file=sys.stderr)
-
-
-def _claims(member: Member) -> dict[str, Any]:
-    """What the publisher says of the file."""
-    return {**member.digests(), "size": member.bytes}
