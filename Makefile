@@ -13,7 +13,7 @@ SHELL := /bin/bash
 .ONESHELL:
 .NOTPARALLEL:
 .DEFAULT_GOAL := all
-.PHONY: all workflow test check cluster chaos fuzz slurm kubernetes generic lock container help free force
+.PHONY: all workflow test check cluster chaos fuzz slurm generic lock container help free force
 
 STAMP := .venv/.installed
 ACTIVATE := source .venv/bin/activate
@@ -60,14 +60,14 @@ fuzz: $(STAMP) ## 100,000 damaged inputs to every reader (INPUTS=...)
 	@$(ACTIVATE)
 	exec python tests/fuzz/fuzz.py --inputs $(INPUTS)
 
-slurm: ## Snakemake's plugin for this engine into the environment; also: make kubernetes, make generic
-slurm kubernetes generic: $(STAMP)
+slurm: ## Snakemake's plugin for this engine into the environment; also: make generic
+slurm generic: $(STAMP)
 	@if [[ -x .venv/bin/pip ]]; then
 	    install=(.venv/bin/python -m pip install --disable-pip-version-check)
 	else
 	    install=(uv pip install --python .venv/bin/python)
 	fi
-	"$${install[@]}" --quiet --no-deps --require-hashes -r envs/$(@:kubernetes=generic).txt
+	"$${install[@]}" --quiet --no-deps --require-hashes -r envs/$@.txt
 
 container: envs/sharpness.sif ## the image that Snakefile names, made from the same pins
 

@@ -11,7 +11,6 @@ import sys
 
 from sharpness.folders import check_writable
 from sharpness.problem import Problem
-from sharpness.requests import load_requests
 from sharpness.validation import catalogues, validated
 
 
@@ -23,7 +22,6 @@ try:
     CATALOGUE, KNOWN_STUDIES = catalogues(
         settings, "resources/figures.yaml", "resources/studies.yaml"
     )
-    REQUESTS = load_requests()
 except Problem as problem:
     sys.exit(str(problem))
 

@@ -19,8 +19,8 @@ rule choose:
         pool=one_of(PUBLISHED),
     threads: 1
     resources:
-        mem_mb=requested("choose", "mem_mb"),
-        runtime=requested("choose", "runtime"),
+        mem_mb=doubled(500),
+        runtime=doubled(5),
         gpu=0,
     params:
         take=lambda wildcards: pool_of(wildcards).checkpoints.take,
@@ -43,8 +43,8 @@ rule download:
         pool=one_of(PUBLISHED),
     threads: 1
     resources:
-        mem_mb=requested("download", "mem_mb"),
-        runtime=requested("download", "runtime"),
+        mem_mb=doubled(4000),
+        runtime=doubled(240),
         gpu=0,
     params:
         member=lambda wildcards: asdict(member_of(wildcards)),
@@ -73,8 +73,8 @@ rule published:
         pool=one_of(PUBLISHED),
     threads: 1
     resources:
-        mem_mb=requested("published", "mem_mb"),
-        runtime=requested("published", "runtime"),
+        mem_mb=doubled(1000),
+        runtime=doubled(10),
         gpu=0,
     params:
         preparation=lambda wildcards: pool_of(wildcards).preparation,
@@ -93,8 +93,8 @@ rule standin_data:
         "<benchmarks>/standin/data.tsv"
     threads: 1
     resources:
-        mem_mb=requested("standin_data", "mem_mb"),
-        runtime=requested("standin_data", "runtime"),
+        mem_mb=doubled(2000),
+        runtime=doubled(30),
         gpu=0,
     params:
         code=code_of(
@@ -119,8 +119,8 @@ rule standin:
         pool=one_of(PUBLISHED),
     threads: 1
     resources:
-        mem_mb=requested("standin", "mem_mb"),
-        runtime=requested("standin", "runtime"),
+        mem_mb=doubled(4000),
+        runtime=doubled(60),
         gpu=0,
     params:
         members=lambda wildcards: [asdict(m) for m in pool_of(wildcards).members.values()],

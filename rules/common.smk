@@ -80,9 +80,8 @@ def code_of(script, *sources):
     return [sha256(f"scripts/{script}.py")[:16], source_digest(*sources)]
 
 
-def requested(rule, resource):
-    """What a job of a rule requests from a cluster, twice as much at each further attempt."""
-    first = getattr(REQUESTS[rule], resource)
+def doubled(first):
+    """What a job requests from a cluster: twice as much at each further attempt."""
     return lambda wildcards, attempt: first * 2 ** (attempt - 1)
 
 

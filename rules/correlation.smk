@@ -19,8 +19,8 @@ rule pool:
         "<benchmarks>/{pool}/pool.tsv"
     threads: 1
     resources:
-        mem_mb=requested("pool", "mem_mb"),
-        runtime=requested("pool", "runtime"),
+        mem_mb=doubled(1000),
+        runtime=doubled(30),
         gpu=0,
     params:
         models=lambda wildcards: pool_of(wildcards).models,
@@ -47,8 +47,8 @@ rule correlations:
         "<benchmarks>/{pool}/correlations.tsv"
     threads: 1
     resources:
-        mem_mb=requested("correlations", "mem_mb"),
-        runtime=requested("correlations", "runtime"),
+        mem_mb=doubled(2000),
+        runtime=doubled(30),
         gpu=0,
     params:
         resamples=settings.resamples,
@@ -71,8 +71,8 @@ rule table:
         "<benchmarks>/tables/table{table}.tsv"
     threads: 1
     resources:
-        mem_mb=requested("table", "mem_mb"),
-        runtime=requested("table", "runtime"),
+        mem_mb=doubled(1000),
+        runtime=doubled(10),
         gpu=0,
     params:
         pools=lambda wildcards: TABLES[int(wildcards.table)],

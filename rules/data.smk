@@ -17,8 +17,8 @@ rule dataset:
         "<benchmarks>/data/{data}.tsv"
     threads: 1
     resources:
-        mem_mb=requested("dataset", "mem_mb"),
-        runtime=requested("dataset", "runtime"),
+        mem_mb=doubled(1000),
+        runtime=doubled(240),
         gpu=0,
     params:
         source=lambda wildcards: settings.source(wildcards.data),
@@ -41,8 +41,8 @@ rule sample:
         data=one_of(SAMPLED),
     threads: 1
     resources:
-        mem_mb=requested("sample", "mem_mb"),
-        runtime=requested("sample", "runtime"),
+        mem_mb=doubled(4000),
+        runtime=doubled(60),
         gpu=0,
     params:
         sample=settings.sample.model_dump(),

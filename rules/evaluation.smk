@@ -20,8 +20,8 @@ rule evaluate:
         "<benchmarks>/{pool}/evaluate/{first}.tsv"
     threads: settings.decoders
     resources:
-        mem_mb=requested("evaluate", "mem_mb"),
-        runtime=requested("evaluate", "runtime"),
+        mem_mb=doubled(12000),
+        runtime=doubled(480),
         gpu=settings.gpus,
     params:
         models=models_of,
@@ -49,8 +49,8 @@ rule rows:
         "<benchmarks>/{pool}/rows/{model}.tsv"
     threads: 1
     resources:
-        mem_mb=requested("rows", "mem_mb"),
-        runtime=requested("rows", "runtime"),
+        mem_mb=doubled(500),
+        runtime=doubled(2),
         gpu=0,
     params:
         plan=plan_of,

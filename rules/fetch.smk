@@ -23,8 +23,8 @@ rule fetch_item:
     localrule: True
     threads: 1
     resources:
-        mem_mb=requested("fetch_item", "mem_mb"),
-        runtime=requested("fetch_item", "runtime"),
+        mem_mb=doubled(500),
+        runtime=doubled(240),
         gpu=0,
     params:
         files=lambda wildcards: ITEMS[wildcards.item],
@@ -49,8 +49,8 @@ rule fetch:
     localrule: True
     threads: 1
     resources:
-        mem_mb=requested("fetch", "mem_mb"),
-        runtime=requested("fetch", "runtime"),
+        mem_mb=doubled(500),
+        runtime=doubled(10),
         gpu=0,
     params:
         cache=PLACES["cache"],

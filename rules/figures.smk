@@ -16,8 +16,8 @@ rule figure:
         "<benchmarks>/figures/{figure}.tsv"
     threads: 1
     resources:
-        mem_mb=requested("figure", "mem_mb"),
-        runtime=requested("figure", "runtime"),
+        mem_mb=doubled(1000),
+        runtime=doubled(10),
         gpu=0,
     params:
         entry=lambda wildcards: CATALOGUE[wildcards.figure].model_dump(),
@@ -50,8 +50,8 @@ rule report:
         "<benchmarks>/report.tsv"
     threads: 1
     resources:
-        mem_mb=requested("report", "mem_mb"),
-        runtime=requested("report", "runtime"),
+        mem_mb=doubled(1000),
+        runtime=doubled(10),
         gpu=0,
     params:
         pools={name: pool.title for name, pool in settings.pools.items()},

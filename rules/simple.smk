@@ -15,8 +15,8 @@ rule linear_curves:
         "<benchmarks>/simple/linear.tsv"
     threads: 1
     resources:
-        mem_mb=requested("linear_curves", "mem_mb"),
-        runtime=requested("linear_curves", "runtime"),
+        mem_mb=doubled(1500),
+        runtime=doubled(20),
         gpu=0,
     params:
         seed=settings.simple.linear.seed,
@@ -36,8 +36,8 @@ rule diagonal_networks:
         seed=r"\d+",
     threads: 1
     resources:
-        mem_mb=requested("diagonal_networks", "mem_mb"),
-        runtime=requested("diagonal_networks", "runtime"),
+        mem_mb=doubled(1500),
+        runtime=doubled(60),
         gpu=0,
     params:
         networks=settings.simple.diagonal.networks,
@@ -73,8 +73,8 @@ rule small_networks_pool:
         first=r"\d+",
     threads: 1
     resources:
-        mem_mb=requested("small_networks_pool", "mem_mb"),
-        runtime=requested("small_networks_pool", "runtime"),
+        mem_mb=doubled(3000),
+        runtime=doubled(120),
         gpu=0,
     params:
         procedure=procedure_of_job,
@@ -102,8 +102,8 @@ rule two_layer_solutions:
         seed=r"\d+",
     threads: 1
     resources:
-        mem_mb=requested("two_layer_solutions", "mem_mb"),
-        runtime=requested("two_layer_solutions", "runtime"),
+        mem_mb=doubled(1500),
+        runtime=doubled(2880),
         gpu=0,
     params:
         runs=lambda wildcards: [
@@ -132,8 +132,8 @@ rule study_summary:
         study=one_of(STUDIES),
     threads: 1
     resources:
-        mem_mb=requested("study_summary", "mem_mb"),
-        runtime=requested("study_summary", "runtime"),
+        mem_mb=doubled(1000),
+        runtime=doubled(10),
         gpu=0,
     params:
         files=study_files,
@@ -155,8 +155,8 @@ rule study_figure:
         figure=one_of(STUDY_FIGURES),
     threads: 1
     resources:
-        mem_mb=requested("study_figure", "mem_mb"),
-        runtime=requested("study_figure", "runtime"),
+        mem_mb=doubled(1000),
+        runtime=doubled(10),
         gpu=0,
     params:
         study=lambda wildcards: STUDY_FIGURES[wildcards.figure],

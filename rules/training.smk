@@ -17,8 +17,8 @@ rule draw:
         pool=one_of(SWEEPS),
     threads: 1
     resources:
-        mem_mb=requested("draw", "mem_mb"),
-        runtime=requested("draw", "runtime"),
+        mem_mb=doubled(500),
+        runtime=doubled(5),
         gpu=0,
     params:
         models=lambda wildcards: pool_of(wildcards).models,
@@ -43,8 +43,8 @@ rule train:
         pool=one_of(SWEEPS),
     threads: 1
     resources:
-        mem_mb=requested("train", "mem_mb"),
-        runtime=requested("train", "runtime"),
+        mem_mb=doubled(6000),
+        runtime=doubled(480),
         gpu=settings.gpus,
     params:
         models=models_of,
@@ -73,8 +73,8 @@ rule checkpoint:
         pool=one_of(SWEEPS),
     threads: 1
     resources:
-        mem_mb=requested("checkpoint", "mem_mb"),
-        runtime=requested("checkpoint", "runtime"),
+        mem_mb=doubled(500),
+        runtime=doubled(2),
         gpu=0,
     params:
         code=code_of("checkpoint", "training/export", "training/layout", "files"),

@@ -56,7 +56,7 @@ def snakemake(
 
 
 def test_there_are_the_profiles_that_are_promised() -> None:
-    assert {"default", "slurm", "slurm-squeue", "kubernetes", "generic"} <= set(PROFILES)
+    assert {"default", "slurm", "slurm-squeue", "generic"} <= set(PROFILES)
 
 
 @pytest.mark.parametrize("name", PROFILES)

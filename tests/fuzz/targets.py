@@ -42,7 +42,6 @@ from sharpness.pools.names import apply
 from sharpness.pools.table import read_table
 from sharpness.problem import Problem
 from sharpness.published import read_published
-from sharpness.requests import load_requests
 from sharpness.rows import CELLS, ERRORS
 from sharpness.simple.studies import load_studies
 from sharpness.simple.two_layer_relu.catalogue import load_catalogue as load_runs
@@ -456,11 +455,6 @@ TARGETS: dict[str, Target] = {
         lambda folder, content: read_correlations(written(folder, content)),
     ),
     "rows of a model": Target(3, model_files, read_a_model),
-    "requests": Target(
-        2,
-        texts(first_lines("resources/requests.csv", 4)),
-        lambda folder, content: load_requests(written(folder, content)),
-    ),
     "Fashion-MNIST": Target(3, images, read_clothes),
     "Cora": Target(3, graphs, read_graph),
     "Abalone": Target(

@@ -1,4 +1,4 @@
-"""Stand-ins for sbatch, scontrol, scancel and kubectl: each job is a process of this machine.
+"""Stand-ins for sbatch, scontrol and scancel: each job is a process of this machine.
 
 Beside the programs lies the queue: a folder a job with what was asked for it, its output and how it
 ended. A job whose name begins with one in `queue/kill` is killed once, as for memory.
@@ -16,27 +16,26 @@ from pathlib import Path
 QUEUE = Path(os.environ.get("FAKE_QUEUE", "."))
 
 
-def install(folder: Path, image: str = "") -> Path:
-    """The folder that PATH must name first; `image` is the PYTHONPATH that pods have."""
+def install(folder: Path) -> Path:
+    """The folder that PATH must name first."""
     queue = folder / "queue"
     (queue / "kill").mkdir(parents=True)
     for name in PROGRAMS:
         program = folder / name
-        given = f"FAKE_QUEUE='{queue}' FAKE_IMAGE='{image}'"
         program.write_text(
-            f"#!/bin/sh\n{given} exec '{sys.executable}' -IS '{__file__}' {name} \"$@\""
+            f"#!/bin/sh\nFAKE_QUEUE='{queue}' exec '{sys.executable}' -IS '{__file__}' {name} \"$@\""
         )
         program.chmod(0o755)
     return folder
 
 
 def asked(folder: Path) -> list[list[str]]:
-    """The arguments, or the manifest, of each job in the order in which they were submitted."""
+    """The arguments of each job in the order in which they were submitted."""
     paths = sorted(folder.glob("queue/*/asked"), key=lambda path: int(path.parent.name))
     return [json.loads(path.read_text()) for path in paths]
 
 
-def start(name: str, asked: object, command: list[str], **how: object) -> str:
+def start(name: str, asked: object, command: list[str]) -> str:
     """Run a job in the background, in a session of its own, and note how it ended."""
     number = 1 + sum(1 for path in QUEUE.iterdir() if path.name.isdigit())
     job = QUEUE / str(number)
@@ -55,7 +54,7 @@ def start(name: str, asked: object, command: list[str], **how: object) -> str:
     ]
     with open(job / "output", "w") as output:
         streams = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": output}
-        process = subprocess.Popen(noted, start_new_session=True, **streams, **how)
+        process = subprocess.Popen(noted, start_new_session=True, **streams)
     (job / "process").write_text(str(process.pid))
     return str(number)
 
@@ -92,28 +91,7 @@ def scancel(*numbers: str) -> str:
     return ""
 
 
-def kubectl(*words: str) -> str:
-    verb, names = (
-        words[0],
-        [word for word in words[1:] if not word.startswith("--") and word != "job"],
-    )
-    if verb == "create":
-        manifest = json.load(sys.stdin)
-        (container,) = manifest["spec"]["template"]["spec"]["containers"]
-        # A pod has the environment of its image and that of its manifest, and no other.
-        image = {"PATH": os.environ["PATH"], "PYTHONPATH": os.environ["FAKE_IMAGE"]}
-        named = {variable["name"]: variable["value"] for variable in container["env"]}
-        where = container["workingDir"]
-        name = manifest["metadata"]["annotations"]["snakemake"]
-        return start(name, manifest, container["command"], cwd=where, env=image | named)
-    if verb == "delete":
-        return scancel(*names)
-    if not (QUEUE / names[0]).exists():
-        sys.exit(f'Error from server (NotFound): jobs.batch "{names[0]}" not found')
-    return {None: "", 0: "SuccessCriteriaMet Complete"}.get(code(names[0]), "FailureTarget Failed")
-
-
-PROGRAMS = {program.__name__: program for program in (sbatch, scontrol, scancel, kubectl)}
+PROGRAMS = {program.__name__: program for program in (sbatch, scontrol, scancel)}
 
 if __name__ == "__main__":
     print(PROGRAMS[sys.argv[1]](*sys.argv[2:]))

@@ -1,7 +1,7 @@
-"""The workflow through profiles/generic and profiles/kubernetes, on stand-ins for the engines.
+"""The workflow through profiles/generic, on stand-ins for the scheduler's commands.
 
-The stand-ins answer as sbatch, scontrol, scancel and kubectl do, and run each job as a process of
-this machine: the profiles and their scripts are run for real, the engines are not.
+The stand-ins answer as sbatch, scontrol and scancel do, and run each job as a process of this
+machine: the profile and its scripts are run for real, the scheduler is not.
 """
 
 from __future__ import annotations
@@ -24,23 +24,19 @@ SETTINGS = {
     "SHARPNESS_CPU_PARTITION": "short; touch broken",
     "SHARPNESS_GPU_PARTITION": "gpu partition",
     "SHARPNESS_SUBMIT_OPTIONS": "--account=lab --qos=low",
-    "SHARPNESS_IMAGE": "sharpness:1",
-    "SHARPNESS_CLAIM": "shared",
-    "SHARPNESS_MOUNT": "/shared",
-    "SHARPNESS_GPU_NODES": "pool=gpu,kind=large",
 }
 
 
 @pytest.fixture(scope="session")
 def generic(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """What PYTHONPATH must name for the plugin of both profiles."""
+    """What PYTHONPATH must name for the plugin."""
     return str(plugin("cluster-generic", tmp_path_factory))
 
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Path:
-    """The folder of the stand-ins. Pods have Python and the library, but no plugin."""
-    return fake_engines.install(tmp_path / "engine", image=os.environ.get("PYTHONPATH", ""))
+    """The folder of the stand-ins."""
+    return fake_engines.install(tmp_path / "engine")
 
 
 def environment(engine: Path, generic: str) -> dict[str, str]:
@@ -49,9 +45,9 @@ def environment(engine: Path, generic: str) -> dict[str, str]:
     return {**os.environ, **SETTINGS, "PATH": path, "PYTHONPATH": paths}
 
 
-def command(profile: str, *words: str, pause: int = 1) -> list[str]:
+def command(*words: str, pause: int = 1) -> list[str]:
     """Snakemake that asks the engine for its jobs every so many seconds."""
-    options = ["--workflow-profile", f"profiles/{profile}"]
+    options = ["--workflow-profile", "profiles/generic"]
     asking = ["--seconds-between-status-checks", str(pause)]
     return [sys.executable, "-m", "snakemake", *words, *options, *asking]
 
@@ -70,37 +66,16 @@ def on_slurm(options: list[str]) -> dict[str, Any]:
     return {"name": said["job-name"], "memory": memory, "minutes": int(said["time"]), "gpus": gpus}
 
 
-def on_kubernetes(manifest: dict[str, Any]) -> dict[str, Any]:
-    """What a manifest asks for."""
-    assert manifest["spec"]["backoffLimit"] == 0
-    pod = manifest["spec"]["template"]["spec"]
-    (container,) = pod["containers"]
-    assert container["image"] == "sharpness:1"
-    assert container["volumeMounts"] == [{"name": "shared", "mountPath": "/shared"}]
-    limits = container["resources"]["limits"]
-    gpus = limits.get("nvidia.com/gpu", "0")
-    assert pod["nodeSelector"] == ({} if gpus == "0" else {"pool": "gpu", "kind": "large"})
-    return {
-        "name": manifest["metadata"]["annotations"]["snakemake"],
-        "memory": int(limits["memory"].removesuffix("M")),
-        "minutes": pod["activeDeadlineSeconds"] // 60,
-        "gpus": gpus,
-    }
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("profile", "read"), [("generic", on_slurm), ("kubernetes", on_kubernetes)]
-)
 def test_an_engine_gives_what_this_machine_gives(
-    profile: str, read: Any, finished: Workspace, engine: Path, generic: str, tmp_path: Path
+    finished: Workspace, engine: Path, generic: str, tmp_path: Path
 ) -> None:
     folder = tmp_path / "a 'quoted' folder"
     folder.mkdir()
     workspace = Workspace.made(folder, pools=(RESNET,))
     workspace.change("gpus", value=1)
     (engine / "queue" / "kill" / "evaluate").touch()
-    words = command(profile, RESNET, "--jobs", "2", "--configfile", "tiny.yaml")
+    words = command(RESNET, "--jobs", "2", "--configfile", "tiny.yaml")
     done = subprocess.run(
         words,
         cwd=folder,
@@ -117,7 +92,7 @@ def test_an_engine_gives_what_this_machine_gives(
     assert of_the_pool(workspace.bytes()) == of_the_pool(finished.bytes())
     assert len(of_the_pool(workspace.bytes())) > 15
 
-    jobs = [read(job) for job in fake_engines.asked(engine)]
+    jobs = [on_slurm(job) for job in fake_engines.asked(engine)]
     for job in jobs:
         assert job["gpus"] == str(int(job["name"].startswith(("train", "evaluate")))), job
     memory, minutes = (
@@ -138,14 +113,11 @@ rule long:
 """
 
 
-@pytest.mark.parametrize("profile", ["generic", "kubernetes"])
-def test_jobs_are_cancelled_when_snakemake_is(
-    profile: str, engine: Path, generic: str, tmp_path: Path
-) -> None:
+def test_jobs_are_cancelled_when_snakemake_is(engine: Path, generic: str, tmp_path: Path) -> None:
     (tmp_path / "profiles").symlink_to(ROOT / "profiles")
     (tmp_path / "Snakefile").write_text(LONG)
     # The plugin forgets the jobs that it is asking for: cancel between two questions.
-    words = command(profile, "--latency-wait", "1", pause=10)
+    words = command("--latency-wait", "1", pause=10)
     words = ["env", "--default-signal=INT", *words]  # it is ignored by what a shell runs beside it
     variables = environment(engine, generic)
     with subprocess.Popen(words, cwd=tmp_path, env=variables, stderr=subprocess.PIPE) as run:
@@ -164,40 +136,22 @@ def test_jobs_are_cancelled_when_snakemake_is(
 
 
 @pytest.mark.parametrize(
-    ("profile", "program", "answer", "word"),
+    ("program", "answer", "word"),
     [
-        ("generic", "scontrol", "echo JobId=7 JobState=PENDING Reason=Priority", "running"),
-        ("generic", "scontrol", "echo JobId=7 JobState=COMPLETING Reason=None", "running"),
-        ("generic", "scontrol", "echo JobId=7 JobState=COMPLETED Reason=None", "success"),
-        ("generic", "scontrol", "echo JobId=7 JobState=TIMEOUT Reason=TimeLimit", "failed"),
-        ("generic", "scontrol", "echo JobId=7 JobState=OUT_OF_MEMORY", "failed"),
-        ("generic", "scontrol", "echo JobId=7 JobState=CANCELLED", "failed"),
-        ("generic", "scontrol", "echo 'Invalid job id specified' >&2; exit 1", "failed"),
-        ("generic", "scontrol", "echo 'Unable to contact controller' >&2; exit 1", "running"),
-        ("kubernetes", "kubectl", "true", "running"),
-        ("kubernetes", "kubectl", "echo SuccessCriteriaMet", "running"),
-        ("kubernetes", "kubectl", "echo SuccessCriteriaMet Complete", "success"),
-        ("kubernetes", "kubectl", "echo FailureTarget Failed", "failed"),
-        ("kubernetes", "kubectl", "echo 'Error from server (NotFound): 7' >&2; exit 1", "failed"),
-        ("kubernetes", "kubectl", "echo 'The connection was refused' >&2; exit 1", "running"),
+        ("scontrol", "echo JobId=7 JobState=PENDING Reason=Priority", "running"),
+        ("scontrol", "echo JobId=7 JobState=COMPLETING Reason=None", "running"),
+        ("scontrol", "echo JobId=7 JobState=COMPLETED Reason=None", "success"),
+        ("scontrol", "echo JobId=7 JobState=TIMEOUT Reason=TimeLimit", "failed"),
+        ("scontrol", "echo JobId=7 JobState=OUT_OF_MEMORY", "failed"),
+        ("scontrol", "echo JobId=7 JobState=CANCELLED", "failed"),
+        ("scontrol", "echo 'Invalid job id specified' >&2; exit 1", "failed"),
+        ("scontrol", "echo 'Unable to contact controller' >&2; exit 1", "running"),
     ],
 )
-def test_status_in_one_word(
-    profile: str, program: str, answer: str, word: str, tmp_path: Path
-) -> None:
+def test_status_in_one_word(program: str, answer: str, word: str, tmp_path: Path) -> None:
     (tmp_path / program).write_text(f"#!/bin/sh\n{answer}\n")
     (tmp_path / program).chmod(0o755)
     variables = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
-    script = ROOT / "profiles" / profile / "status.sh"
+    script = ROOT / "profiles" / "generic" / "status.sh"
     done = subprocess.run([script, "7"], env=variables, text=True, capture_output=True, check=True)
     assert done.stdout == f"{word}\n"
-
-
-def test_a_missing_setting_is_named(engine: Path) -> None:
-    script = ROOT / "profiles" / "kubernetes" / "submit.py"
-    variables = {name: value for name, value in os.environ.items() if name not in SETTINGS}
-    words = [script, "train", "1", "100", "100", "1", "0", "job.sh"]
-    done = subprocess.run(words, env=variables, text=True, capture_output=True, check=False)
-    assert done.returncode == 1
-    assert done.stderr.startswith("SHARPNESS_IMAGE is not set")
-    assert done.stderr.count("\n") == 1
