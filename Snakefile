@@ -9,9 +9,11 @@ Targets: all, tables, figures, each figure (fig38), each pool (cifar10-vit), eac
 import logging
 import sys
 
+from sharpness.config import validated
+from sharpness.figures.catalogue import load_catalogue
 from sharpness.folders import check_writable
 from sharpness.problem import Problem
-from sharpness.validation import catalogues, validated
+from sharpness.simple.studies import load_studies
 
 
 configfile: "config.yaml"
@@ -19,9 +21,8 @@ configfile: "config.yaml"
 
 try:
     settings = validated(config)
-    CATALOGUE, KNOWN_STUDIES = catalogues(
-        settings, "resources/figures.yaml", "resources/studies.yaml"
-    )
+    CATALOGUE = load_catalogue("resources/figures.yaml")
+    KNOWN_STUDIES = load_studies("resources/studies.yaml")
 except Problem as problem:
     sys.exit(str(problem))
 

@@ -1,9 +1,9 @@
 """Rule download: one published model, verified and converted; from where makes no difference."""
 
+from sharpness.config import validated
 from sharpness.job import job
 from sharpness.pools.download import obtain
 from sharpness.pools.table import Member
-from sharpness.validation import validated
 
 with job(snakemake):
     obtain(

@@ -9,7 +9,7 @@ from sharpness.files import write_json
 from sharpness.job import job
 from sharpness.machine import compute_device
 from sharpness.training.models import read_models
-from sharpness.training.settings import Settings
+from sharpness.training.settings import Training
 from sharpness.training.sweep import Sweep, train_models
 
 with job(snakemake), card(snakemake.params.device, snakemake.config.get("jobs_per_card", 1)):
@@ -17,7 +17,7 @@ with job(snakemake), card(snakemake.params.device, snakemake.config.get("jobs_pe
     sweep = Sweep(
         seed=snakemake.params.seed,
         architecture=snakemake.params.architecture,
-        settings=Settings(**snakemake.params.settings),
+        settings=Training(**snakemake.params.settings),
         device=compute_device(snakemake.params.device),
         images=load(record["name"], "train", record),
         state=Path(snakemake.output[0]).parents[1] / "state",

@@ -1,26 +1,20 @@
-"""The configuration: what is shipped is valid and is the paper's; what is wrong is one line."""
+"""The configuration: what is shipped is valid and is the paper's."""
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable
+import subprocess
+import sys
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pandas as pd
 import pytest
 import torch
 import yaml
 
-from sharpness.config import Config, schema
-from sharpness.config.sources import SourceName
-from sharpness.config.words import DataSet
-from sharpness.data.registry import REGISTRY, SOURCES
+from sharpness.config import Config, schema, validated
 from sharpness.definition import Definition
 from sharpness.networks import build
-from sharpness.plan import Plan
-from sharpness.problem import Problem
-from sharpness.validation import validated
 
 ROOT = Path(__file__).parents[1]
 RESNET, VIT = "cifar10-resnet18", "cifar10-vit"
@@ -59,6 +53,11 @@ def test_default_and_paper_configurations_are_valid():
     assert validated(default()).scale == "mini"
     assert paper().scale == "paper"
     assert paper().note == ""
+
+
+def test_a_configuration_is_checked_without_torch():
+    code = "import sharpness.config, sys; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_schema_file_is_in_step():
@@ -119,18 +118,6 @@ def test_the_networks_of_the_published_pools_have_the_published_sizes(pool, para
     assert sum(p.numel() for p in network.parameters()) == parameters
 
 
-def test_all_models_of_a_table_can_be_taken_and_a_choice_is_seeded():
-    raw = default()
-    settings = raw["pools"][BERTS]["checkpoints"]
-    settings["take"] = 100
-    assert len(validated(raw).pools[BERTS].models) == 100
-    settings["take"] = 50
-    first = validated(raw).pools[BERTS].models
-    assert validated(raw).pools[BERTS].models == first
-    settings["seed"] = 1
-    assert validated(raw).pools[BERTS].models != first
-
-
 def test_stand_ins_never_meet_the_real_files():
     config = validated(default())
     for name in ("imagenet", "imagenet-r", "mnli", "hans-lexical", "bert-vocabulary"):
@@ -142,11 +129,6 @@ def test_stand_ins_never_meet_the_real_files():
     assert config.source("cifar10")["standin"] is False
     assert paper().source("imagenet-r")["standin"] is False
     assert paper().source("imagenet")["folder"] is None
-
-
-def test_words_are_those_of_the_registry():
-    assert set(get_args(DataSet)) == {name for name, entry in REGISTRY.items() if entry.splits}
-    assert set(get_args(SourceName)) == set(SOURCES)
 
 
 def test_cells_are_distinct_and_ablations_share_the_base():
@@ -166,116 +148,7 @@ def test_the_order_of_cells_is_not_that_of_the_configuration():
     assert validated(raw).pools[RESNET].sharpness.cells(["paper"]) == was
 
 
-def test_a_plan_survives_its_json_form():
-    config = validated(default())
-    sharpness = config.pools[RESNET].sharpness
-    plan = Plan.parse(yaml.safe_load(yaml.safe_dump(sharpness.plan(config.protocols))))
-    assert list(plan.cells) == sharpness.cells(config.protocols)
-    assert plan.rows()[0]["m"] == sharpness.m
-
-
 def test_jobs_hold_every_model_once():
     pool = validated(default()).pools[VIT]
     assert [m for group in pool.jobs.values() for m in group] == pool.models
     assert {pool.first_of[m] for m in pool.models} == set(pool.jobs)
-
-
-def put(*path: str | int, value: Any) -> Callable[[dict[str, Any]], None]:
-    def change(raw: dict[str, Any]) -> None:
-        for key in path[:-1]:
-            raw = raw[key]
-        raw[path[-1]] = value
-
-    return change
-
-
-def pool(*path: str | int, value: Any) -> Callable[[dict[str, Any]], None]:
-    return put("pools", RESNET, *path, value=value)
-
-
-def published(*path: str | int, value: Any) -> Callable[[dict[str, Any]], None]:
-    return put("pools", AUGREG[0], *path, value=value)
-
-
-RADII = ("sharpness", "radii", "worst-linf-adaptive-normlogits")
-
-BAD = [
-    (put("scal", value="x"), "scal: there is no such key; did you mean 'scale'?"),
-    (put("scale", value="a/b"), "scale: 'a/b'"),
-    (put("gpus", value=-1), "gpus: -1"),
-    (put("device", value="gpu"), "device: 'gpu'"),
-    (put("protocols", value=[]), "protocols: []"),
-    (put("protocols", value=["papr"]), "did you mean 'paper'?"),
-    (put("protocols", value=["paper", "paper"]), "'paper' is there more than once"),
-    (put("pools", value={}), "pools: {}"),
-    (put("offline", value="perhaps"), "offline: 'perhaps'"),
-    (put("data", value={"cifar": {}}), "did you mean 'cifar10'?"),
-    (put("data", value={"cifar10": {"path": "x"}}), "data.cifar10.path: there is no such key"),
-    (pool("sweep", "models", value=0), "pools.cifar10-resnet18.sweep.models: 0"),
-    (pool("sweep", "models", value="many"), "sweep.models: 'many'"),
-    (pool("sweep", "learning_rate", value=[5, 0.1]), "lower bound 5.0 is above"),
-    (pool("sweep", "learning_rate", value=[0, 1]), "sweep.learning_rate.0: 0"),
-    (pool("sweep", "mixup", value=1.5), "sweep.mixup: 1.5"),
-    (pool("sweep", "sam_rho", value=[-0.1]), "sweep.sam_rho.0: -0.1"),
-    (pool("training", "epochs", value=0), "training.epochs: 0"),
-    (pool("training", "epoch", value=5), "did you mean 'epochs'?"),
-    (pool("training", "momentum", value=1), "training.momentum: 1"),
-    (pool("training", "precision", value="float16"), "training.precision: 'float16'"),
-    (pool("architecture", "name", value="resnet"), "architecture.name: 'resnet': it is one of"),
-    (pool("architecture", "depth", value=3), "architecture.depth: there is no such key"),
-    (pool("architecture", "width", value=0), "architecture.width: 0"),
-    (pool("data", "train", value="cifar"), "did you mean 'cifar10'?"),
-    (pool("sharpness", "m", value=50), "m is 50, which does not divide the 128 points"),
-    (pool(*RADII, value=[1, 1]), "1.0 is there more than once"),
-    (pool(*RADII, value=[-1]), "worst-linf-adaptive-normlogits.0: -1"),
-    (pool(*RADII, value=[]), "worst-linf-adaptive-normlogits: []"),
-    (pool(*RADII, value=[float("nan")]), "worst-linf-adaptive-normlogits.0: nan"),
-    (
-        pool("sharpness", "radii", "worst-linf-adaptve-normlogits", value=[1]),
-        "did you mean 'worst-linf-adaptive-normlogits'?",
-    ),
-    (pool("sharpness", "max_train_error", value=2), "sharpness.max_train_error: 2"),
-    (pool("sharpness", "samples", value={"papers": 3}), "did you mean 'paper'?"),
-    (pool("sharpness", "ablations", "m", "m", value=[16, 16]), "16 is there more than once"),
-    (pool("sharpness", "ablations", "m", "data", value=["both"]), "ablations.m.data.0: 'both'"),
-    (pool("kind", value="trained"), "pools.cifar10-resnet18.kind: 'trained': it is one of 'sweep'"),
-    (put("pools", "mine", value={"title": "mine"}), "pools.mine.kind: this key is required"),
-    (pool("data", value={"train": "digits"}), "data lacks 'test'"),
-    (pool("data", "tests", value="digits"), "pools.cifar10-resnet18.data.tests: "),
-    (
-        published("checkpoints", "models", value="no/such.csv"),
-        "augreg-i1k.checkpoints: no/such.csv",
-    ),
-    (published("checkpoints", "format", value="npz"), "augreg-i1k.checkpoints.format: 'npz'"),
-    (published("checkpoints", "format", value="bert"), "format 'bert' holds bert, not vit"),
-    (published("checkpoints", "take", value=57), "57"),
-    (published("checkpoints", "take", value=0), "augreg-i1k.checkpoints.take: 0"),
-    (published("architecture", "dept", value=3), "architecture.dept: there is no such key"),
-    (published("inputs", "recipe", value="crop"), "augreg-i1k.inputs.recipe: 'crop'"),
-    (published("inputs", "sizes", value=3), "augreg-i1k.inputs.sizes: there is no such key"),
-    (published("sharpness", "max_train_error", value=0.1), "max_train_error is for sweeps"),
-    (published("errors", value="guess"), "augreg-i1k.errors: 'guess'"),
-    (published("max_test_error", value=95), "augreg-i1k.max_test_error: 95"),
-    (published("data", "sketch", value="imagenet-sketh"), "did you mean 'imagenet-sketch'?"),
-    (put("data", value={"hans-lexical": {}}), "data.hans-lexical"),
-    (put("sample", "examples", value=0), "sample.examples: 0"),
-]
-
-
-@pytest.mark.parametrize(("change", "words"), BAD, ids=[words[:40] for _, words in BAD])
-def test_a_wrong_configuration_is_one_clear_line(change, words):
-    raw = copy.deepcopy(default())
-    change(raw)
-    with pytest.raises(Problem) as caught:
-        validated(raw)
-    message = str(caught.value)
-    assert message.startswith("configuration: ")
-    assert words in message
-    assert "\n" not in message
-
-
-def test_a_missing_key_is_named():
-    raw = default()
-    del raw["pools"][VIT]["sweep"]["learning_rate"]
-    with pytest.raises(Problem, match=r"pools.cifar10-vit.sweep.learning_rate: this key is requi"):
-        validated(raw)

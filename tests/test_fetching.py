@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 import yaml
 
-from sharpness.config import Config
+from sharpness.config import Config, validated
 from sharpness.data.places import locate, unneeded
 from sharpness.downloads import fetch as downloads
 from sharpness.downloads.fetch import fetch, locked
@@ -29,7 +29,6 @@ from sharpness.needs import needed_data, needed_parts
 from sharpness.pools.download import obtain
 from sharpness.pools.table import Member
 from sharpness.problem import Problem
-from sharpness.validation import validated
 
 ROOT = Path(__file__).parents[1]
 SHIFTS = ["imagenet-v2", "imagenet-r", "imagenet-sketch", "imagenet-a", "objectnet"]

@@ -29,7 +29,7 @@ from sharpness.tasks import Effort
 from sharpness.training import loop
 from sharpness.training.draw import Hyperparameters
 from sharpness.training.learner import Learner
-from sharpness.training.settings import Settings
+from sharpness.training.settings import Training
 from sharpness.training.sweep import Sweep, train_models
 
 CPU = torch.device("cpu")
@@ -216,7 +216,7 @@ def test_a_room_only_shrinks_and_takes_what_there_is_to_be_taken() -> None:
     assert room.fitting(compute, 10) == 2
 
 
-SETTINGS = Settings(epochs=1, batch_size=8)
+SETTINGS = Training(epochs=1, batch_size=8)
 
 
 def sweep(folder: Path) -> Sweep:

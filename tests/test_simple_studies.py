@@ -73,7 +73,7 @@ def test_a_preset_is_what_its_switches_make_it(network: str) -> None:
     ("switches", "words"),
     [
         ({"minibatch": True}, r"switches\.minibatch: fcnn has no such switch; did you mean 'minib"),
-        ({"x": True}, r"switches\.x: fcnn has no such switch; one of first_row_lost, "),
+        ({"x": True}, r"switches\.x: fcnn has no such switch; it is one of first_row_lost, "),
         ({"activation": "tanh"}, r"switches\.activation: 'tanh': "),
         ({"rho": -1.0}, r"switches\.rho: -1\.0: "),
         ({"rho": "wide"}, r"switches\.rho: 'wide': "),

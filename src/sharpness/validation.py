@@ -1,70 +1,134 @@
-"""A configuration checked in one line: the key, its value, what is allowed, the nearest name."""
+"""Pydantic models of what people write, and the first thing that is wrong with it, in one line."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import cache
-from typing import Any
+import re
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from itertools import combinations
+from reprlib import Repr
+from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError, model_validator
+from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError, core_schema
 
-from sharpness.complaints import complaint
-from sharpness.config import Config
-from sharpness.config.misfits import misfits
-from sharpness.config.reserved import clashes
-from sharpness.figures.catalogue import Figure, load_catalogue
 from sharpness.problem import Problem
-from sharpness.simple.studies import Study, load_studies
+
+Model = TypeVar("Model", bound=BaseModel)
+
+_NOWHERE = object()
+_SHORT = Repr()
+_SHORT.maxstring = _SHORT.maxlong = _SHORT.maxother = 60
 
 
-def validated(raw: Mapping[str, Any]) -> Config:
-    """The typed form of a configuration as Snakemake merged it.
+class Closed(BaseModel):
+    """A model that has no other keys than its own, and never changes."""
 
-    Raises:
-        Problem: in one line: the key, its value, what is wrong, and the nearest valid name.
-    """
-    try:
-        settings = Config.model_validate(dict(raw))
-    except ValidationError as error:
-        said = complaint(error, _schema())
-        raise Problem(f"configuration: {said}") from None
-    for name, pool in settings.pools.items():
-        try:
-            _ = pool.models  # tables of models are read here, before anything runs
-        except Problem as problem:
-            raise Problem(f"configuration: pools.{name}.checkpoints: {problem}") from None
-    try:
-        _ = settings.simple.two_layer_relu.catalogue
-    except Problem as problem:
-        raise Problem(f"configuration: simple.two_layer_relu.runs: {problem}") from None
-    for said in misfits(settings):
-        raise Problem(f"configuration: {said}")
-    return settings
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known(cls, raw: Any) -> Any:
+        """Refuse an unknown key with the nearest known one, which pydantic does not name."""
+        for key in raw if isinstance(raw, Mapping) else ():
+            if key not in cls.model_fields:
+                context = {"key": str(key), "hint": hint(key, cls.model_fields)}
+                raise PydanticCustomError("unknown_key", "there is no such key; {hint}", context)
+        return raw
 
 
-@cache
-def _schema() -> dict[str, Any]:
-    return Config.model_json_schema()
+class OneOf:
+    """Makes ``Annotated[str, OneOf(names)]`` a word that is one of these names."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        """Keep the names in their order."""
+        self.names = list(names)
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """What pydantic makes of a ``Literal``."""
+        return core_schema.literal_schema(self.names)
 
 
-def catalogues(
-    settings: Config, figures: str, studies: str
-) -> tuple[dict[str, Figure], dict[str, Study]]:
-    """The figures and the studies, none of which has the name of a pool.
+def hint(word: Any, known: Iterable[str]) -> str:
+    """What to write instead of an unknown word: the nearest one, or any."""
+    known = list(known)
+    near = get_close_matches(str(word), known, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"it is one of {', '.join(known)}"
+
+
+def checked(kind: type[Model], raw: Any, where: str, mend: str = "") -> Model:
+    """The typed form of what was read.
 
     Args:
-        settings: of this run.
-        figures: file of the figures.
-        studies: file of the studies.
+        kind: what it must be.
+        raw: what was read.
+        where: the file, or what else to call it in a message.
+        mend: what to do, unless that is to mend the key that is named.
 
     Raises:
-        Problem: if a file is no catalogue, or a pool has the name of a target.
+        Problem: in one line: the key, its value, what is wrong, the nearest valid name.
     """
-    found = load_catalogue(figures), load_studies(studies)
-    for name in settings.studies:
-        if name not in found[1]:
-            raise Problem(f"{studies}: has no study {name!r}, which the configuration names")
-    drawn = [name for study in found[1].values() for name in study.figures]
-    for said in clashes(settings, [*found[0], *drawn]):
-        raise Problem(f"configuration: {said}")
-    return found
+    try:
+        return kind.model_validate(raw)
+    except ValidationError as error:
+        said = complaint(error, raw)
+        raise Problem(f"{where}: {said}; {mend}" if mend else f"{where}: {said}") from None
+
+
+def complaint(error: ValidationError, raw: Any) -> str:
+    """The first thing that is wrong, as ``key: value: what``.
+
+    Args:
+        error: all that is wrong.
+        raw: what was validated.
+    """
+    first = error.errors(include_url=False)[0]
+    kind, context, value = first["type"], first.get("ctx", {}), first["input"]
+    path = _named(raw, _keys(raw, first))
+    if kind == "missing":
+        path.append(str(first["loc"][-1]))
+    if key := context.get("key") or context.get("discriminator"):
+        path.append(key.strip("'"))
+    says = first["msg"].removeprefix("Value error, ")
+    if kind != "value_error":
+        says = says[0].lower() + says[1:]
+    known = re.findall(r"'([^']*)'", context.get("expected") or context.get("expected_tags") or "")
+    if known and (near := get_close_matches(str(context.get("tag", value)), known, n=1)):
+        says += f"; did you mean {near[0]!r}?"
+    parts = [".".join(path)] if path else []
+    if kind not in ("missing", "unknown_key") and not isinstance(value, Mapping):
+        parts.append(_SHORT.repr(value))
+    return ": ".join([*parts, says])
+
+
+def _keys(raw: Any, error: ErrorDetails) -> tuple[int | str, ...]:
+    """Where the wrong value stands; pydantic also lists its own words for members of unions."""
+    steps = error["loc"]
+    standing = [
+        keys
+        for count in range(len(steps), -1, -1)
+        for keys in reversed(list(combinations(steps, count)))
+        if _at(raw, keys) is not _NOWHERE
+    ]
+    return next((keys for keys in standing if _at(raw, keys) is error["input"]), standing[0])
+
+
+def _at(raw: Any, keys: Iterable[int | str]) -> Any:
+    try:
+        for key in keys:
+            raw = raw[key]
+    except (KeyError, IndexError, TypeError):
+        return _NOWHERE
+    return raw
+
+
+def _named(raw: Any, keys: Iterable[int | str]) -> list[str]:
+    """The keys as a person looks for them: an entry of a list by its id, where it has one."""
+    names = []
+    for key in keys:
+        raw = raw[key]
+        known = isinstance(key, int) and isinstance(raw, Mapping) and "id" in raw
+        names.append(str(raw["id"] if known else key))
+    return names

@@ -19,7 +19,7 @@ from sharpness.pools.download import obtain
 from sharpness.pools.table import Member
 from sharpness.training import loop
 from sharpness.training.draw import Hyperparameters
-from sharpness.training.settings import Settings
+from sharpness.training.settings import Training
 from sharpness.training.sweep import Sweep, train_models
 
 RESNET = {"name": "preact-resnet", "width": 4, "blocks": [1, 1]}
@@ -77,7 +77,7 @@ def train(folder: Path) -> None:
 
     loop._epoch = noted
     images = digits("train").subset(slice(0, 400))
-    settings = Settings(epochs=EPOCHS, batch_size=32)
+    settings = Training(epochs=EPOCHS, batch_size=32)
     sweep = Sweep(0, RESNET, settings, images, folder / "state", torch.device("cpu"))
     write_json(folder / "trained.json", train_models(MODELS, list(MODELS), sweep))
 

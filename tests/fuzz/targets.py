@@ -29,6 +29,7 @@ from damage import JSON_WORDS, WORDS, altered, damaged, mostly, of_nothing
 from evaluations import PLAN
 from synthetic import pool as synthetic_pool
 
+from sharpness.config import validated
 from sharpness.correlation import correlations, read_correlations, read_pool
 from sharpness.data import abalone, fashion_mnist, planetoid
 from sharpness.figures.catalogue import load_catalogue as load_figures
@@ -48,7 +49,6 @@ from sharpness.simple.two_layer_relu.catalogue import load_catalogue as load_run
 from sharpness.tables.table import read_published as read_facts
 from sharpness.training import checkpoint
 from sharpness.training.layout import KEY
-from sharpness.validation import validated
 
 ROOT = Path(__file__).parents[2]
 VIT = {"name": "vit", "image_size": 8, "patch_size": 4, "dim": 4, "depth": 1, "heads": 2}

@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import Field, model_validator
 
-from sharpness.config.words import (
-    Count,
-    Counts,
-    DefinitionId,
-    Fraction,
-    Name,
-    ProtocolName,
-    Radii,
-    Seed,
-    Settings,
-    distinct,
-)
+from sharpness.config.words import DefinitionId, Name, ProtocolName, Radii
 from sharpness.definition import ALL, Cell, Data, Definition
+from sharpness.kinds import Count, Counts, Distinct, Fraction, Seed, Settings
 
 
 class Ablation(Settings):
@@ -26,9 +16,7 @@ class Ablation(Settings):
 
     definition: DefinitionId
     radii: Radii
-    data: Annotated[list[Data], AfterValidator(distinct)] = Field(
-        default=["original"], min_length=1
-    )
+    data: Annotated[list[Data], Field(min_length=1), Distinct] = Field(default=["original"])
     m: Counts | None = None
     steps: Counts | None = None
 
@@ -44,6 +32,16 @@ class Sharpness(Settings):
     max_train_error: Fraction | None = None
     radii: dict[DefinitionId, Radii]
     ablations: dict[Name, Ablation] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _whole_batches(self) -> Self:
+        sizes = {"m": [self.m]}
+        sizes |= {f"ablations.{name}.m": a.m or [] for name, a in self.ablations.items()}
+        for key, many in sizes.items():
+            for m in many:
+                if self.points % m:
+                    raise ValueError(f"{key}: {m}: does not divide the {self.points} points")
+        return self
 
     def plan(self, protocols: list[str]) -> dict[str, Any]:
         """What ``Plan.parse`` takes: all that the results depend on, the cells as ids."""

@@ -6,7 +6,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from sharpness.config.words import Settings, Size
+from sharpness.kinds import Settings
+from sharpness.sizes import Blocks, Size
 
 
 class ResNet(Settings):
@@ -14,7 +15,7 @@ class ResNet(Settings):
 
     name: Literal["preact-resnet"]
     width: Size = 64
-    blocks: list[Size] = Field(default=[2, 2, 2, 2], min_length=1, max_length=8)
+    blocks: Blocks = Field(default=[2, 2, 2, 2])
 
 
 class SimpleViT(Settings):

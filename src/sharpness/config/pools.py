@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
@@ -17,10 +18,29 @@ from sharpness.config.networks import (
     TokenInputs,
     ViT,
 )
-from sharpness.config.training import Sweep, Training
-from sharpness.config.words import Column, DataSet, Fraction, Part, Settings
+from sharpness.config.words import DataSet, Part
+from sharpness.data.registry import REGISTRY
+from sharpness.kinds import Distinct, Fraction, Models, Seed, Settings
 from sharpness.pools.stems import stem
 from sharpness.pools.table import Member, choose, read_table
+from sharpness.sizes import check_sizes
+from sharpness.training.settings import Space, Training
+from sharpness.validation import hint
+
+_SIDES = {"digits": 8, "cifar": 32}
+"""Pixels of the images that sweeps are trained on, by the kind of data."""
+
+_CLASSES = {"text": 3, "cifar": 10}
+"""How many there are; those of photos depend on the folder that the user names."""
+
+_SUITS = {
+    "vit": ("photos", "photos"),
+    "clip-vit": ("photos", "photos"),
+    "bert": ("text", "tokens"),
+    "preact-resnet": ("cifar", None),
+    "simple-vit": ("cifar", None),
+}
+"""The kind of data that each network's published models are asked about, and its inputs."""
 
 
 class _Pool(Settings):
@@ -29,17 +49,35 @@ class _Pool(Settings):
     title: str
     table: PositiveInt | None = None
     data: dict[Part, DataSet]
-    subgroups: list[Column] = Field(default=[])
+    subgroups: Annotated[list[str], Distinct] = Field(default=[])
     models_per_job: PositiveInt = 1
     micro_batch: PositiveInt | None = None
     sharpness: Sharpness
 
     @model_validator(mode="after")
-    def _both_sides(self) -> Self:
+    def _one_kind_of_data(self) -> Self:
         for part in ("train", "test"):
             if part not in self.data:
                 raise ValueError(f"data lacks {part!r}, which every pool needs")
+        if "train" not in REGISTRY[self.data["train"]].splits:
+            raise ValueError(f"data.train: {self.data['train']!r}: has no training examples")
+        for part, name in self.data.items():
+            if REGISTRY[name].kind != self.kind_of_data:
+                train = self.data["train"]
+                raise ValueError(f"data.{part}: {name!r}: is not of one kind with {train!r}")
         return self
+
+    @property
+    def kind_of_data(self) -> str:
+        """The kind that all its data sets are of."""
+        return REGISTRY[self.data["train"]].kind
+
+    def check_subgroups(self, columns: Iterable[str]) -> None:
+        """Refuse subgroups by columns that the models do not have."""
+        columns = list(dict.fromkeys(columns))
+        for name in self.subgroups:
+            if name not in columns:
+                raise ValueError(f"subgroups: {name!r}: is no column; {hint(name, columns)}")
 
     @cached_property
     def models(self) -> list[str]:
@@ -64,6 +102,18 @@ class _Pool(Settings):
         return {stem: first for first, group in self.jobs.items() for stem in group}
 
 
+class Sweep(Space):
+    """The distribution from which the models of a pool are drawn, and how many."""
+
+    models: Models
+    seed: Seed = 0
+
+    @property
+    def space(self) -> dict[str, Any]:
+        """What a model's hyper-parameters are drawn from."""
+        return self.model_dump(exclude={"models", "seed"})
+
+
 class SweepPool(_Pool):
     """Models that this workflow trains."""
 
@@ -71,6 +121,14 @@ class SweepPool(_Pool):
     architecture: Annotated[ResNet | SimpleViT, Field(discriminator="name")]
     sweep: Sweep
     training: Training = Training()
+
+    @model_validator(mode="after")
+    def _fitting(self) -> Self:
+        if self.kind_of_data not in _SIDES:
+            raise ValueError(f"data.train: {self.data['train']!r}: no sweep is trained on it")
+        check_sizes({**self.architecture.model_dump(), "image_size": _SIDES[self.kind_of_data]})
+        self.check_subgroups(self.sweep.space)
+        return self
 
     @cached_property
     def models(self) -> list[str]:
@@ -110,13 +168,44 @@ class PublishedPool(_Pool):
 
     @model_validator(mode="after")
     def _fitting(self) -> Self:
-        networks, name = _NETWORKS[self.checkpoints.format], self.architecture.name
-        if name not in networks:
+        networks, network = _NETWORKS[self.checkpoints.format], self.architecture.name
+        if network not in networks:
             form = self.checkpoints.format
-            raise ValueError(f"format {form!r} holds {' or '.join(networks)}, not {name}")
+            raise ValueError(f"format {form!r} holds {' or '.join(networks)}, not {network}")
         if self.sharpness.max_train_error is not None:
             raise ValueError("max_train_error is for sweeps; published models have max_test_error")
+        kind, inputs = _SUITS[network]
+        if self.kind_of_data != kind:
+            raise ValueError(f"data.train: {self.data['train']!r}: is no data for {network}")
+        if (self.inputs.name if self.inputs else None) != inputs:
+            raise ValueError(f"inputs: {network} needs {inputs or 'none; remove it'}")
+        self._check_network()
+        for name, ablation in self.sharpness.ablations.items():
+            if inputs and "augmented" in ablation.data:
+                raise ValueError(f"sharpness.ablations.{name}.data: {kind} have no augmented views")
+        self.check_subgroups(key for member in self.members.values() for key in member.parameters)
         return self
+
+    def _check_network(self) -> None:
+        """Refuse sizes that do not fit each other, the inputs or the classes."""
+        sizes = self.network
+        check_sizes(sizes)
+        classes = _CLASSES.get(self.kind_of_data, sizes["classes"])
+        if sizes["classes"] != classes:
+            train = self.data["train"]
+            raise ValueError(
+                f"architecture.classes: {sizes['classes']}: {train} has {classes} classes"
+            )
+        if isinstance(self.inputs, PhotoInputs) and self.inputs.size != sizes["image_size"]:
+            size = self.inputs.size
+            raise ValueError(
+                f"inputs.size: {size}: architecture.image_size is {sizes['image_size']}"
+            )
+        if isinstance(self.inputs, TokenInputs) and self.inputs.length > sizes["positions"]:
+            length = self.inputs.length
+            raise ValueError(
+                f"inputs.length: {length}: architecture.positions is {sizes['positions']}"
+            )
 
     @cached_property
     def members(self) -> dict[str, Member]:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cached_property
-from typing import Annotated, Literal, NamedTuple, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
-from sharpness.config.words import Count, File, Models, Name, Seed, Settings, distinct
+from sharpness.config.words import Name, PathName
+from sharpness.kinds import Count, Distinct, Models, Seed, Settings
 from sharpness.problem import Problem
 from sharpness.simple.small_networks.procedures import PRESETS, procedure_of
 from sharpness.simple.two_layer_relu.catalogue import Catalogue, architectures, load_catalogue
 
-Seeds = Annotated[list[Seed], Field(min_length=1), AfterValidator(distinct)]
+Seeds = Annotated[list[Seed], Field(min_length=1), Distinct]
 Study = Literal["linear", "diagonal", "small_networks", "two_layer_relu"]
+
+_EXAMPLES = {"fcnn": 4177, "lenet": 60_000, "gat": 0}
+"""Of how many a part can be taken, by network; a graph is always whole."""
 
 
 class Linear(Settings):
@@ -38,7 +42,7 @@ class Procedure(Settings):
     models: Models = 50
     models_per_job: Count = 50
     bases: Seeds | None = None
-    switches: dict[str, bool | int | float | str] = Field(default={})
+    switches: dict[str, Any] = Field(default={})
 
 
 class SmallNetwork(Settings):
@@ -67,8 +71,11 @@ class SmallNetworks(Settings):
     @model_validator(mode="after")
     def _known(self) -> Self:
         for network, settings in self.networks.items():
-            if network == "gat" and settings.examples is not None:
-                raise ValueError("networks.gat.examples: a graph is always whole; remove it")
+            if (settings.examples or 0) > _EXAMPLES[network]:
+                raise ValueError(
+                    f"networks.{network}.examples: {settings.examples}: at most "
+                    f"{_EXAMPLES[network]} can be chosen; null takes all"
+                )
             for name, procedure in settings.procedures.items():
                 if name in ("text", "code") and (procedure.preset != name or procedure.switches):
                     raise ValueError(
@@ -97,7 +104,7 @@ class SmallNetworks(Settings):
 class TwoLayerReLU(Settings):
     """Wen, Ma and Li (2023): the runs of a table, by reduced schedules or the published ones."""
 
-    runs: File = "resources/two_layer_relu.yaml"
+    runs: PathName = "resources/two_layer_relu.yaml"
     schedule: Literal["default", "published"] = "default"
 
     @cached_property

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
-from sharpness.config.words import Count, PathName, Seed, Settings
+from sharpness.config.words import PathName
+from sharpness.kinds import Count, Seed, Settings
 
 
 class Source(Settings):
@@ -20,22 +19,3 @@ class Sample(Settings):
 
     examples: Count = 50_000
     seed: Seed = 0
-
-
-SourceName = Literal[
-    "cifar10",
-    "cifar10-c",
-    "imagenet",
-    "imagenet-v2",
-    "imagenet-r",
-    "imagenet-a",
-    "imagenet-sketch",
-    "objectnet",
-    "mnli",
-    "hans",
-    "bert-vocabulary",
-    "abalone",
-    "fashion-mnist",
-    "cora",
-]
-"""What a user can name a copy of."""

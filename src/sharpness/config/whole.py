@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import AfterValidator, Field
+from pydantic import Field, model_validator
 
 from sharpness.config.pools import Pool
 from sharpness.config.simple import Simple, Study
-from sharpness.config.sources import Sample, Source, SourceName
-from sharpness.config.words import (
-    Count,
-    Folder,
-    Mirror,
-    Name,
-    ProtocolName,
-    Results,
-    Settings,
-    distinct,
-)
-from sharpness.data.registry import REGISTRY, SOURCES
+from sharpness.config.sources import Sample, Source
+from sharpness.config.words import Name, PathName, ProtocolName, Results, SourceName
+from sharpness.data.registry import REGISTRY, SOURCES, named
+from sharpness.kinds import Count, Distinct, Settings
+from sharpness.problem import Problem
+from sharpness.validation import checked
+
+FOLDERS = {
+    *("benchmarks", "data", "fetched", "figures", "logs"),
+    *("outdated", "simple", "stamps", "standin", "tables"),
+}
+"""What lies beside the pools in the folder of a scale."""
+
+_EXAMPLES = {"digits": 1000, "cifar10": 50_000}
+"""Of the training sets that are taken whole; of others there is a sample."""
 
 
 class Config(Settings):
@@ -36,17 +41,31 @@ class Config(Settings):
     decoders: Annotated[int, Field(gt=0, le=1024)] = 1
     offline: bool = True
     standins: bool = False
-    mirror: Mirror | None = None
-    cache: Folder = "~/.cache/sharpness"
-    protocols: Annotated[list[ProtocolName], AfterValidator(distinct)] = Field(
+    mirror: PathName | None = None
+    cache: PathName = "~/.cache/sharpness"
+    protocols: Annotated[list[ProtocolName], Distinct] = Field(
         default=["paper", "released"], min_length=1
     )
     resamples: Count = 2000
     sample: Sample = Sample()
-    studies: Annotated[list[Study], AfterValidator(distinct)] = Field(default=[])
+    studies: Annotated[list[Study], Distinct] = Field(default=[])
     simple: Simple = Simple()
     data: dict[SourceName, Source] = Field(default_factory=dict)
     pools: Annotated[dict[Name, Pool], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _fitting(self) -> Self:
+        for word, source in self.data.items():
+            named(word, source.model_dump())
+        for name, pool in self.pools.items():
+            if name in FOLDERS:
+                raise ValueError(f"pools.{name}: has the name of a folder; call the pool another")
+            points, train = pool.sharpness.points, pool.data["train"]
+            most = _EXAMPLES.get(train, self.sample.examples)
+            if points > most:
+                whose = train if train in _EXAMPLES else "the sample (sample.examples)"
+                raise ValueError(f"pools.{name}.sharpness.points: {points}: {whose} has {most}")
+        return self
 
     @property
     def home(self) -> str:
@@ -57,9 +76,9 @@ class Config(Settings):
         """All that determines where a data set comes from."""
         entry = REGISTRY[name]
         word = entry.source or name
-        place = self.data.get(word, Source())  # type: ignore[call-overload]
+        place = self.data.get(word, Source())
         made = self.standins and entry.kind in ("photos", "text")
-        given = {k: v and str(Path(v).expanduser()) for k, v in place.model_dump().items()}
+        given = {k: v and _home(v) for k, v in place.model_dump().items()}
         found = {**self.places(standin=made), **given}
         folders = f"{self.home}/standin/folders"
         if made and not SOURCES[word].published:
@@ -75,11 +94,30 @@ class Config(Settings):
             places = {"cache": f"{own}/cache", "mirror": f"{own}/mirror", "offline": True}
             return {**places, "standin": True}
         return {
-            "cache": str(Path(self.cache).expanduser()),
+            "cache": _home(self.cache),
             "mirror": self.mirror,
             "offline": self.offline,
             "standin": False,
         }
+
+
+def validated(raw: Mapping[str, Any]) -> Config:
+    """The typed form of a configuration as Snakemake merged it.
+
+    Raises:
+        Problem: in one line: the key, its value, what is wrong, and the nearest valid name.
+    """
+    settings = checked(Config, raw, "configuration")
+    try:
+        _ = settings.simple.two_layer_relu.catalogue  # read here, before anything runs
+    except Problem as problem:
+        raise Problem(f"configuration: simple.two_layer_relu.runs: {problem}") from None
+    return settings
+
+
+def _home(path: str) -> str:
+    """A path with the home of its user written out, if there is such a user."""
+    return str(Path(os.path.expanduser(path)))
 
 
 def schema() -> str:

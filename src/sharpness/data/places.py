@@ -17,7 +17,7 @@ from sharpness.archives import damage
 from sharpness.data import pairs, photo_sets
 from sharpness.data.members import BATCHES, CORRUPTIONS, LABELS
 from sharpness.data.records import read_record
-from sharpness.data.registry import REGISTRY, SOURCES, TITLES, Entry, downloads
+from sharpness.data.registry import REGISTRY, SOURCES, TITLES, Entry, downloads, named
 from sharpness.downloads.fetch import Absent, Download, fetch, known, reachable
 from sharpness.downloads.verification import Claim
 from sharpness.files import sha256
@@ -61,9 +61,9 @@ def locate(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     if name not in REGISTRY:
         raise Problem(f"data set {name!r} is unknown; one of {', '.join(REGISTRY)}")
     entry = REGISTRY[name]
-    named = _named(name, entry, settings)
+    key = named(entry.source, settings) if entry.source else None
     try:
-        found = _found(entry, name, named, settings)
+        found = _found(entry, name, key, settings)
     except Absent as absence:
         return _record(name, "missing", str(absence), {"files": []}, settings)
     except OSError as error:
@@ -105,25 +105,6 @@ def remarks(paths: Iterable[str | Path]) -> list[str]:
     """
     records = [read_record(path) for path in paths if Path(path).exists()]
     return [f"{r['title']} {r['remark']}." for r in records if r.get("remark")]
-
-
-def _named(name: str, entry: Entry, settings: Mapping[str, Any]) -> str | None:
-    """Under which key the user names a copy."""
-    takes = SOURCES[entry.source].takes if entry.source else ()
-    named = [key for key in ("file", "folder") if settings[key]]
-    if len(named) == 2 or not set(named) <= set(takes):
-        raise Problem(f"data.{entry.source or name}: give {_ALLOWED[takes]}")
-    if settings.get("holdout") and entry.source != "imagenet":
-        raise Problem(f"data.{entry.source or name}.holdout: only imagenet has one; remove it")
-    return named[0] if named else None
-
-
-_ALLOWED = {
-    (): "neither file nor folder",
-    ("file",): "a file, not a folder",
-    ("folder",): "a folder, not a file",
-    ("file", "folder"): "one of file and folder",
-}
 
 
 def _found(entry: Entry, name: str, key: str | None, settings: Mapping[str, Any]) -> dict[str, Any]:

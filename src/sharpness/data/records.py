@@ -3,27 +3,40 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+from pydantic import BaseModel
 
 from sharpness.data.registry import REGISTRY
 from sharpness.files import read_json
 from sharpness.problem import Problem
-from sharpness.shapes import check_shape
+from sharpness.validation import checked
 
 _MEND = "remove it and run again"
-_PART = {"folder": str, "images": int, "digest": str}
-_RECORD = {
-    "name": str,
-    "status": str,
-    "reason": str,
-    "title": str,
-    "files": [{"path": str, "sha256?": str}],
-    "remark?": str,
-    "folder?": str,
-    "classes?": [str],
-    "splits?": {"train?": _PART, "test?": _PART},
-    "holdout?": ({"path": str}, type(None)),
-}
+
+
+class _File(BaseModel, strict=True):
+    path: str
+    sha256: str = ""
+
+
+class _Split(BaseModel, strict=True):
+    folder: str
+    images: int
+    digest: str
+
+
+class _Record(BaseModel, strict=True):
+    name: str
+    status: Literal["present", "missing"]
+    reason: str
+    title: str
+    files: list[_File]
+    remark: str = ""
+    folder: str = ""
+    classes: list[str] = []
+    splits: dict[Literal["train", "test"], _Split] = {}
+    holdout: _File | None = None
 
 
 def read_record(path: str | Path) -> dict[str, Any]:
@@ -33,9 +46,7 @@ def read_record(path: str | Path) -> dict[str, Any]:
         Problem: naming the file, if it is cut off or was edited into something else.
     """
     record: dict[str, Any] = read_json(path)
-    check_shape(record, _RECORD, str(path), _MEND)
-    if record["status"] not in ("present", "missing"):
-        raise Problem(f"{path}: status: is neither present nor missing; {_MEND}")
+    checked(_Record, record, str(path), _MEND)
     if record["status"] == "present" and not record["files"] and "folder" not in record:
         shipped = REGISTRY.get(record["name"])
         if shipped is None or shipped.source is not None:

@@ -6,8 +6,11 @@ one.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
+
+from sharpness.problem import Problem
 
 Kind = Literal["digits", "cifar", "photos", "text", "arrays"]
 
@@ -127,6 +130,21 @@ def downloads(source: str) -> tuple[str, ...]:
     """The rows of ``downloads.csv`` that a source is; none if it cannot be downloaded."""
     found = SOURCES[source]
     return (found.rows or (source,)) if found.published else ()
+
+
+def named(source: str, given: Mapping[str, Any]) -> str | None:
+    """Under which key a user names a copy of a source: ``file`` or ``folder``; None without one.
+
+    Raises:
+        Problem: if the source has no such form, or two copies are named.
+    """
+    takes = SOURCES[source].takes
+    keys = [key for key in ("file", "folder") if given.get(key)]
+    if len(keys) == 2 or not set(keys) <= set(takes):
+        raise Problem(f"data.{source}: name one copy: its {' or '.join(takes)}")
+    if given.get("holdout") and source != "imagenet":
+        raise Problem(f"data.{source}.holdout: only imagenet has one; remove it")
+    return keys[0] if keys else None
 
 
 def remade(name: str) -> str:

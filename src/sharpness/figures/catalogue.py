@@ -12,18 +12,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from sharpness.complaints import complaint, written
 from sharpness.definition import PROTOCOLS
-from sharpness.figures.entries import AnyCoding, Coding, Panel, Strict, check_part
+from sharpness.figures.entries import AnyCoding, Coding, Panel, check_part
 from sharpness.problem import Problem
+from sharpness.validation import Closed, OneOf, checked
 from sharpness.yamlfile import read_yaml
 
 Every = Literal["every radius", "every m", "every steps"]
 
 
-class Figure(Strict):
+class Figure(Closed):
     """One entry of the catalogue.
 
     Attributes:
@@ -42,20 +42,13 @@ class Figure(Strict):
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
     title: str
     caption: str
-    protocol: str = "paper"
+    protocol: Annotated[str, OneOf(PROTOCOLS)] = "paper"
     colour: AnyCoding = Coding(columns=("augment", "mixup"))
     marker: AnyCoding | None = None
     size: AnyCoding | None = None
     panels: Panel = Panel(x="sharpness")
     rows: tuple[Panel, ...] | Every
     columns: tuple[Panel, ...] | Every
-
-    @field_validator("protocol")
-    @classmethod
-    def _preset(cls, name: str) -> str:
-        if name not in PROTOCOLS:
-            raise ValueError(f"{name!r} is unknown; one of {', '.join(PROTOCOLS)}")
-        return name
 
     @field_validator("marker", "size")
     @classmethod
@@ -105,12 +98,8 @@ def load_catalogue(path: str | Path) -> dict[str, Figure]:
     for place, entry in enumerate(entries, start=1):
         name = f"entry {place}"
         if isinstance(entry, dict) and isinstance(entry.get("id"), str):
-            name = written(entry["id"])
-        try:
-            figure = Figure.model_validate(entry)
-        except ValidationError as error:
-            said = complaint(error, Figure.model_json_schema())
-            raise Problem(f"{path}: {name}: {said}") from error
+            name = entry["id"]
+        figure = checked(Figure, entry, f"{path}: {name}")
         if figure.id in figures:
             raise Problem(f"{path}: {name}: the id is used twice")
         figures[figure.id] = figure

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, field_validator
+from pydantic import BaseModel, BeforeValidator, Field
 
-from sharpness.definition import Definition
-from sharpness.figures.quantities import LABELS, OF_A_PART, known, known_part
+from sharpness.definition import ALL
+from sharpness.figures.quantities import LABELS, OF_A_PART, PARTS
+from sharpness.validation import Closed, OneOf
 
 
 def _several(value: Any) -> Any:
@@ -21,19 +22,13 @@ def _coding(value: Any) -> Any:
 Names = Annotated[tuple[str, ...], BeforeValidator(_several)]
 """One name, or a list of names."""
 
-Quantity = Annotated[str, AfterValidator(known)]
+Quantity = Annotated[str, OneOf(LABELS | OF_A_PART)]
 """What an axis shows: sharpness on the original or the augmented data, or a column of pool.csv."""
 
-Part = Annotated[str, AfterValidator(known_part)]
+Part = Annotated[str, OneOf(PARTS)]
 
 
-class Strict(BaseModel):
-    """Closed to unknown keys, never changed."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Coding(Strict):
+class Coding(Closed):
     """Columns of pool.csv that colours, markers or sizes stand for.
 
     Attributes:
@@ -45,7 +40,7 @@ class Coding(Strict):
 
     columns: Names
     label: str = ""
-    values: dict[str, str] = {}
+    values: dict[str, str] = Field(default={})
     scale: Literal["linear", "log"] | None = None
 
 
@@ -53,7 +48,7 @@ AnyCoding = Annotated[Coding, BeforeValidator(_coding)]
 """A coding, or its columns alone."""
 
 
-class Panel(Strict):
+class Panel(Closed):
     """What a panel shows, or the part of it that a row or a column sets.
 
     Attributes:
@@ -70,18 +65,13 @@ class Panel(Strict):
 
     label: str | None = None
     pool: Names | None = None
-    definition: str | None = None
+    definition: Annotated[str, OneOf(d.id for d in ALL)] | None = None
     radius: float | Literal["every"] | None = None
     m: int | None = None
     steps: int | None = None
     x: Quantity | None = None
     y: Quantity | None = None
     part: Part | None = None
-
-    @field_validator("definition")
-    @classmethod
-    def _known(cls, word: str | None) -> str | None:
-        return None if word is None else Definition.parse(word).id
 
     def with_(self, other: Panel) -> Panel:
         """This panel with whatever the other one sets."""

@@ -55,28 +55,6 @@ class Axis:
     name: str
 
 
-def known(quantity: str) -> str:
-    """The quantity itself.
-
-    Raises:
-        ValueError: if an axis cannot show it.
-    """
-    if quantity not in LABELS and quantity not in OF_A_PART:
-        raise ValueError(f"{quantity!r} is unknown; one of {', '.join(LABELS | OF_A_PART)}")
-    return quantity
-
-
-def known_part(part: str) -> str:
-    """The part itself.
-
-    Raises:
-        ValueError: if no data set plays it.
-    """
-    if part not in PARTS:
-        raise ValueError(f"{part!r} is unknown; one of {', '.join(PARTS)}")
-    return part
-
-
 def factor_of(label: str) -> float:
     """What a column is multiplied by to be shown under a label: errors are shown in percent."""
     return 100.0 if label.endswith("(%)") else 1.0

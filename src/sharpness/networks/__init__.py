@@ -15,12 +15,7 @@ import torch
 from torch import nn
 
 from sharpness.problem import Problem
-
-LARGEST = 65_536
-"""Of every size of a network: beyond it, numbers of weights exceed what a tensor can have."""
-
-MOST = 8
-"""Stages of a network, each of which doubles its width."""
+from sharpness.sizes import check_sizes
 
 _HOME = {
     "preact-resnet": ("preact_resnet", "PreActResNet"),
@@ -52,8 +47,7 @@ def build(architecture: Mapping[str, Any]) -> nn.Module:
     for key in sorted(sizes.keys() ^ expected):
         what = "is missing" if key in expected else "is unknown"
         raise Problem(f"architecture {name}: {key} {what}; it takes {', '.join(sorted(expected))}")
-    for key, value in sizes.items():
-        _check_size(f"architecture {name}: {key}", value, many=key == "blocks")
+    check_sizes(architecture)
     return network(**sizes)
 
 
@@ -70,16 +64,3 @@ def initialise(network: nn.Module, generator: torch.Generator) -> None:
                 nn.init.uniform_(parameter, -bound, bound, generator=generator)
         elif isinstance(module, nn.BatchNorm2d | nn.LayerNorm):
             module.reset_parameters()
-
-
-def _check_size(name: str, value: Any, *, many: bool) -> None:
-    several = isinstance(value, list | tuple)
-    numbers = value if several else [value]
-    fit = all(type(number) is int and 1 <= number <= LARGEST for number in numbers)
-    if many != several or not 1 <= len(numbers) <= MOST or not fit:
-        what = (
-            f"a list of at most {MOST} positive whole numbers"
-            if many
-            else "a positive whole number"
-        )
-        raise Problem(f"{name} is {value!r}; it is {what} up to {LARGEST}")

@@ -6,8 +6,6 @@ from typing import Any
 
 from transformers import BertConfig, BertForSequenceClassification
 
-from sharpness.problem import Problem
-
 
 class Bert(BertForSequenceClassification):
     """An encoder of token pairs: a perceptron over the first token's output gives the logits.
@@ -47,12 +45,7 @@ class Bert(BertForSequenceClassification):
             heads: attention heads per layer; their number divides ``dim``.
             mlp_dim: hidden units of the perceptrons.
             classes: number of logits.
-
-        Raises:
-            Problem: if the heads do not divide the width.
         """
-        if dim % heads:
-            raise Problem(f"architecture: heads {heads} does not divide dim {dim}")
         settings: dict[str, Any] = {
             "vocab_size": vocabulary,
             "max_position_embeddings": positions,

@@ -9,7 +9,7 @@ from open_clip.transformer import QuickGELU, VisionTransformer
 from torch import Tensor, nn
 from torch.backends import mha
 
-from sharpness.networks.vision_transformer import check_sizes, ratio
+from sharpness.networks.vision_transformer import ratio
 
 
 class ClipViT(nn.Module):
@@ -41,12 +41,8 @@ class ClipViT(nn.Module):
             mlp_dim: hidden units of the perceptrons.
             embedding: width of the features, which CLIP's text side shares.
             classes: number of logits.
-
-        Raises:
-            Problem: if the patches do not tile the image or the heads do not share the width.
         """
         super().__init__()
-        check_sizes(image_size, patch_size, dim, heads)
         self.visual = VisionTransformer(
             image_size=image_size,
             patch_size=patch_size,

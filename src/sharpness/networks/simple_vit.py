@@ -9,8 +9,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from sharpness.problem import Problem
-
 _TEMPERATURE = 10_000
 
 
@@ -122,15 +120,8 @@ class SimpleViT(nn.Module):
             mlp_dim: hidden units of the perceptrons.
             in_channels: channels of the images.
             classes: number of logits.
-
-        Raises:
-            Problem: if the patches do not tile the image or ``dim`` cannot hold the position code.
         """
         super().__init__()
-        if image_size % patch_size:
-            raise Problem(f"architecture: patch_size {patch_size} does not divide {image_size}")
-        if dim % 4 or dim < 8:
-            raise Problem(f"architecture: dim is {dim}; it is a multiple of 4, at least 8")
         code = sincos_position(image_size // patch_size, dim)
         self.register_buffer("position", code, persistent=False)
         embed = nn.Linear(patch_size**2 * in_channels, dim)

@@ -7,8 +7,6 @@ from functools import partial
 from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
-from sharpness.problem import Problem
-
 
 class ViT(VisionTransformer):
     """A vision transformer with class token, learned positions, exact GELU and LayerNorm ε 1e-6.
@@ -37,11 +35,7 @@ class ViT(VisionTransformer):
             heads: attention heads per layer; divides ``dim``.
             mlp_dim: hidden units of the perceptrons.
             classes: number of logits.
-
-        Raises:
-            Problem: if the patches do not tile the image or the heads do not share the width.
         """
-        check_sizes(image_size, patch_size, dim, heads)
         super().__init__(
             img_size=image_size,
             patch_size=patch_size,
@@ -53,18 +47,6 @@ class ViT(VisionTransformer):
             norm_layer=partial(nn.LayerNorm, eps=1e-6),
             act_layer=nn.GELU,
         )
-
-
-def check_sizes(image_size: int, patch_size: int, dim: int, heads: int) -> None:
-    """Refuse patches that do not tile the image, and heads that do not share the width.
-
-    Raises:
-        Problem: naming the sizes.
-    """
-    if image_size % patch_size:
-        raise Problem(f"architecture: patch_size {patch_size} does not divide {image_size}")
-    if dim % heads:
-        raise Problem(f"architecture: {heads} heads do not divide a width of {dim}")
 
 
 def ratio(mlp_dim: int, dim: int) -> float:

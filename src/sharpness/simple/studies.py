@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import Field
 
-from sharpness.complaints import complaint, written
 from sharpness.problem import Problem
+from sharpness.validation import Closed, checked
 from sharpness.yamlfile import read_yaml
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Drawing(_Strict):
+class Drawing(Closed):
     """A figure of a study.
 
     Attributes:
@@ -27,7 +23,7 @@ class Drawing(_Strict):
     caption: str
 
 
-class Study(_Strict):
+class Study(Closed):
     """A study.
 
     Attributes:
@@ -38,7 +34,7 @@ class Study(_Strict):
 
     title: str
     text: str
-    figures: dict[str, Drawing] = {}
+    figures: dict[str, Drawing] = Field(default={})
 
 
 def load_studies(path: str | Path) -> dict[str, Study]:
@@ -50,11 +46,4 @@ def load_studies(path: str | Path) -> dict[str, Study]:
     entries = read_yaml(path)
     if not isinstance(entries, dict):
         raise Problem(f"{path}: not studies by name")
-    studies = {}
-    for name, entry in entries.items():
-        try:
-            studies[str(name)] = Study.model_validate(entry)
-        except ValidationError as error:
-            said = complaint(error, Study.model_json_schema())
-            raise Problem(f"{path}: {written(name)}: {said}") from error
-    return studies
+    return {str(name): checked(Study, entry, f"{path}: {name}") for name, entry in entries.items()}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -119,7 +118,7 @@ def _record(
     elif not math.isfinite(loss):
         reason = "diverged: the loss of the final weights is not finite"
     return {
-        **dataclasses.asdict(task),
+        **task.described(),
         "status": "diverged" if reason else "ok",
         "reason": reason,
         "train_error": error,

@@ -11,7 +11,8 @@ from typing import Any
 from sharpness.files import write_csv
 from sharpness.problem import Problem
 from sharpness.reading import readable
-from sharpness.training.draw import Hyperparameters, Space, draw
+from sharpness.training.draw import Hyperparameters, draw
+from sharpness.training.settings import Space
 
 COLUMNS = ["model", "learning_rate", "sam_rho", "mixup", "augment"]
 

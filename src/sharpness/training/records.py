@@ -5,12 +5,26 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from sharpness.files import read_json
-from sharpness.shapes import check_shape
+from sharpness.problem import Problem
+from sharpness.validation import checked
 
 _MEND = "remove it and run again"
-_RECORD = {"status": str, "reason": str, "train_error": (int, float)}
-_WHOLE = {**_RECORD, "digest": str, "architecture": dict, "hyperparameters": dict, "curve": [dict]}
+
+
+class _Record(BaseModel, strict=True):
+    status: str
+    reason: str
+    train_error: float
+
+
+class _Whole(_Record):
+    digest: str
+    architecture: dict[str, Any]
+    hyperparameters: dict[str, Any]
+    curve: list[dict[str, Any]]
 
 
 def read_training(path: str | Path) -> dict[str, Any]:
@@ -20,7 +34,7 @@ def read_training(path: str | Path) -> dict[str, Any]:
         Problem: naming the file, if it is cut off or was edited into something else.
     """
     record: dict[str, Any] = read_json(path)
-    check_shape(record, _RECORD, str(path), _MEND)
+    checked(_Record, record, str(path), _MEND)
     return record
 
 
@@ -31,7 +45,8 @@ def read_trainings(path: str | Path) -> dict[str, dict[str, Any]]:
         Problem: naming the file, if it is cut off or was edited into something else.
     """
     records: dict[str, dict[str, Any]] = read_json(path)
-    check_shape(records, dict, str(path), _MEND)
+    if not isinstance(records, dict):
+        raise Problem(f"{path}: holds no records by model; {_MEND}")
     for model, record in records.items():
-        check_shape(record, _WHOLE, f"{path}: {model}", _MEND)
+        checked(_Whole, record, f"{path}: {model}", _MEND)
     return records

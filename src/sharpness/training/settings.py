@@ -1,21 +1,44 @@
-"""What the models of a sweep share: how long, in which steps, in which precision."""
+"""How the models of a sweep are drawn and trained: what a user sets, the paper's by default."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Annotated, Literal
 
-from sharpness.problem import Problem
+from pydantic import AfterValidator, Field, Strict
+
+from sharpness.kinds import Count, Fraction, Number, Positive, Settings
 
 REVISION = 1
 """Raise it with any change to this package that changes a trained weight: all is trained anew."""
 
-Precision = Literal["float32", "bfloat16"]
+
+def _ordered(bounds: tuple[float, float]) -> tuple[float, float]:
+    if bounds[0] > bounds[1]:
+        raise ValueError(f"the lower bound {bounds[0]} is above the upper bound {bounds[1]}")
+    return bounds
 
 
-@dataclass(frozen=True)
-class Settings:
-    """How every model of a sweep is trained; the defaults are the paper's.
+class Space(Settings):
+    """Where the hyper-parameters of the models are drawn from (App. H).
+
+    Attributes:
+        learning_rate: ends of a range, log-uniform: [0.05, 5] for the paper's ResNets, [0.005, 0.5]
+            for its ViTs.
+        sam_rho: values of equal probability.
+        mixup: probability of mixup.
+        augment: probability of augmentation.
+    """
+
+    learning_rate: Annotated[tuple[Positive, Positive], Strict(False), AfterValidator(_ordered)]
+    sam_rho: list[Annotated[float, Field(ge=0), Number]] = Field(
+        default=[0.0, 0.05, 0.1], min_length=1
+    )
+    mixup: Fraction = 0.5
+    augment: Fraction = 0.5
+
+
+class Training(Settings):
+    """How every model of a sweep is trained (Sec. 5.1 and App. H).
 
     Attributes:
         epochs: passes over the training set.
@@ -29,29 +52,14 @@ class Settings:
         compile: whether ``torch.compile`` translates the network first.
     """
 
-    epochs: int = 200
-    batch_size: int = 128
-    momentum: float = 0.9
-    warmup_fraction: float = 0.4
-    mixup_alpha: float = 0.5
-    repeats: int = 2
-    precision: Precision = "float32"
+    epochs: Count = 200
+    batch_size: Count = 128
+    momentum: Annotated[float, Field(ge=0, lt=1), Number] = 0.9
+    warmup_fraction: Annotated[float, Field(gt=0, lt=1), Number] = 0.4
+    mixup_alpha: Positive = 0.5
+    repeats: Count = 2
+    precision: Literal["float32", "bfloat16"] = "float32"
     compile: bool = False
-
-    def __post_init__(self) -> None:
-        """Refuse settings that cannot be run."""
-        for name in ("epochs", "batch_size", "repeats"):
-            if getattr(self, name) < 1:
-                raise Problem(f"training: {name} is {getattr(self, name)}; it is at least 1")
-        if not 0 <= self.momentum < 1:
-            raise Problem(f"training: momentum is {self.momentum}; it is in [0, 1)")
-        if not 0 < self.warmup_fraction < 1:
-            raise Problem(f"training: warmup_fraction is {self.warmup_fraction}; it is in (0, 1)")
-        if not self.mixup_alpha > 0:
-            raise Problem(f"training: mixup_alpha is {self.mixup_alpha}; it is above 0")
-        if self.precision not in get_args(Precision):
-            words = ", ".join(get_args(Precision))
-            raise Problem(f"training: precision is {self.precision!r}; it is one of {words}")
 
 
 def learning_rate(step: int, steps: int, peak: float, warmup_fraction: float) -> float:

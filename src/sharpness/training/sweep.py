@@ -15,7 +15,7 @@ from sharpness.faults import out_of_memory
 from sharpness.problem import Problem
 from sharpness.training.draw import Hyperparameters
 from sharpness.training.loop import train
-from sharpness.training.settings import Settings
+from sharpness.training.settings import Training
 from sharpness.training.task import Task, Trained
 
 
@@ -34,7 +34,7 @@ class Sweep:
 
     seed: int
     architecture: Mapping[str, Any]
-    settings: Settings
+    settings: Training
     images: Images
     state: Path
     device: torch.device

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from sharpness.files import digest
 from sharpness.training.draw import Hyperparameters
-from sharpness.training.settings import REVISION, Settings
+from sharpness.training.settings import REVISION, Training
 
 if TYPE_CHECKING:
     from sharpness.data.images import Images
@@ -32,7 +32,7 @@ class Task:
     index: int
     architecture: Mapping[str, Any]
     hyperparameters: Hyperparameters
-    settings: Settings
+    settings: Training
 
     @property
     def classes(self) -> int:
@@ -42,7 +42,11 @@ class Task:
     def digest(self, data: Images) -> str:
         """A name for the task on a data set: another result needs another name."""
         inputs = {"digest": data.digest(), "mean": data.mean, "std": data.std, "flip": data.flip}
-        return digest({**asdict(self), "data": inputs, "revision": REVISION})
+        return digest({**self.described(), "data": inputs, "revision": REVISION})
+
+    def described(self) -> dict[str, Any]:
+        """All of it, as JSON can hold it."""
+        return {**asdict(self), "settings": self.settings.model_dump()}
 
 
 @dataclass(frozen=True)

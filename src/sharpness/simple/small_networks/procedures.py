@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from difflib import get_close_matches
 from functools import cache
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from sharpness.complaints import said, shown
 from sharpness.problem import Problem
 from sharpness.simple.small_networks.fcnn.procedure import PRESETS as FCNN
 from sharpness.simple.small_networks.gat.procedure import PRESETS as GAT
 from sharpness.simple.small_networks.lenet.procedure import PRESETS as LENET
+from sharpness.validation import complaint, hint
 
 REVISION = 1
 """To be raised with every change that makes a model or its sharpness another one."""
@@ -41,15 +40,12 @@ def procedure_of(network: str, preset: str, switches: Mapping[str, Any]) -> Any:
     known = asdict(base)
     for name in switches:
         if name not in known:
-            near = get_close_matches(name, known, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else f"; one of {', '.join(known)}"
-            raise Problem(f"switches.{name}: {network} has no such switch{hint}")
+            raise Problem(f"switches.{name}: {network} has no such switch; {hint(name, known)}")
+    values = known | dict(switches)
     try:
-        return _adapter(network).validate_python(known | dict(switches))
+        return _adapter(network).validate_python(values)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        name = str(first["loc"][0])
-        raise Problem(f"switches.{name}: {shown(switches[name])}: {said(first)}") from None
+        raise Problem(f"switches.{complaint(error, values)}") from None
 
 
 @cache

@@ -7,30 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
-from pydantic import ValidationError
-
-from sharpness.complaints import said, shown, written
 from sharpness.problem import Problem
 from sharpness.simple.studies import Drawing
-from sharpness.simple.two_layer_relu.runs import Architecture, Run, Strict
+from sharpness.simple.two_layer_relu.runs import Architecture, Run
+from sharpness.validation import Closed, checked
 from sharpness.yamlfile import read_yaml
-
-_OF_KEYS = ("extra_forbidden", "missing")  # what is wrong is the key, and not its value
 
 POOL = "wenpool"
 """The figure that is ours: test error against the trace, of all runs that are compared."""
 
 
-class Row(Strict):
+class Row(Closed):
     """A row of the paper's Table 1: do all flattest solutions generalize, and does 1-SAM?"""
 
     flattest: bool
     sam: bool
 
 
-class Catalogue(Strict):
+class Catalogue(Closed):
     """The whole file.
 
     Attributes:
@@ -61,13 +56,7 @@ def load_catalogue(path: str | Path) -> Catalogue:
     Raises:
         Problem: naming the file, the run and the key.
     """
-    entries = read_yaml(path)
-    try:
-        catalogue = Catalogue.model_validate(entries)
-    except ValidationError as error:
-        first = error.errors()[0]
-        value = "" if first["type"] in _OF_KEYS else f"{shown(first['input'])}: "
-        raise Problem(f"{path}: {_place(entries, first['loc'])}{value}{said(first)}") from error
+    catalogue = checked(Catalogue, read_yaml(path), str(path))
     _check(path, catalogue)
     return catalogue
 
@@ -80,27 +69,17 @@ def architectures(runs: Iterable[Run]) -> dict[str, tuple[Run, ...]]:
     return groups
 
 
-def _place(entries: Any, location: tuple[int | str, ...]) -> str:
-    """Where in the file: runs by their id rather than their number."""
-    parts = list(map(written, location))
-    if len(location) > 1 and location[0] == "runs":
-        entry = entries["runs"][location[1]]
-        name = entry.get("id") if isinstance(entry, dict) else None
-        parts = [f"run {written(name or location[1])}", *parts[2:]]
-    return "".join(f"{part}: " for part in (parts[0], ".".join(parts[1:])) if part) if parts else ""
-
-
 def _check(path: str | Path, catalogue: Catalogue) -> None:
     """What no single entry can know."""
     ids, panels = set(), set()
     for run in catalogue.runs:
         if run.id in ids:
-            raise Problem(f"{path}: run {run.id}: id: it is used twice; rename one of the two runs")
+            raise Problem(f"{path}: runs.{run.id}.id: it is used twice; rename one of the two runs")
         ids.add(run.id)
         if run.figure is None:
             continue
         if run.figure not in catalogue.figures:
-            raise Problem(f"{path}: run {run.id}: figure: {run.figure!r} is not under figures")
+            raise Problem(f"{path}: runs.{run.id}.figure: {run.figure!r} is not under figures")
         if (run.figure, run.panel) in panels:
-            raise Problem(f"{path}: run {run.id}: panel: {run.figure} has two of {run.panel!r}")
+            raise Problem(f"{path}: runs.{run.id}.panel: {run.figure} has two of {run.panel!r}")
         panels.add((run.figure, run.panel))

@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Literal, Self
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     NonNegativeFloat,
     NonNegativeInt,
@@ -16,6 +14,7 @@ from pydantic import (
 )
 
 from sharpness.problem import Problem
+from sharpness.validation import Closed
 
 REVISION = 1
 """To be raised with every change that makes a solution or its measures another one."""
@@ -33,13 +32,7 @@ TITLES: dict[str, str] = {
 """What each architecture is called in print."""
 
 
-class Strict(BaseModel):
-    """Closed to unknown keys, never changed."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class TaskEntry(Strict):
+class TaskEntry(Closed):
     """What is learned: ``parity`` or ``ball``, in d dimensions from n examples."""
 
     name: Literal["parity", "ball"] = "parity"
@@ -47,14 +40,14 @@ class TaskEntry(Strict):
     n: PositiveInt = 100
 
 
-class InitialEntry(Strict):
+class InitialEntry(Closed):
     """The initial weights: torch's default, W1 and b1 times a factor; g of BatchNorm."""
 
     first_layer_scale: PositiveFloat = 1.0
     gain: PositiveFloat = 1.0
 
 
-class PhaseEntry(Strict):
+class PhaseEntry(Closed):
     """One phase of a training; what the keys mean stands in ``phases.Phase``."""
 
     learning_rate: PositiveFloat
@@ -69,14 +62,14 @@ class PhaseEntry(Strict):
 Phases = Annotated[tuple[PhaseEntry, ...], Field(min_length=1)]
 
 
-class Schedules(Strict):
+class Schedules(Closed):
     """How long a run trains: here by default, and in the paper (or, of our own runs, at length)."""
 
     default: Phases
     published: Phases
 
 
-class Run(Strict):
+class Run(Closed):
     """One way to train one architecture, repeated over seeds.
 
     Attributes:
