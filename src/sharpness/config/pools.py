@@ -30,9 +30,6 @@ from sharpness.validation import hint
 _SIDES = {"digits": 8, "cifar": 32}
 """Pixels of the images that sweeps are trained on, by the kind of data."""
 
-_CLASSES = {"text": 3, "cifar": 10}
-"""How many there are; those of photos depend on the folder that the user names."""
-
 _SUITS = {
     "vit": ("photos", "photos"),
     "clip-vit": ("photos", "photos"),
@@ -188,24 +185,18 @@ class PublishedPool(_Pool):
 
     def _check_network(self) -> None:
         """Refuse sizes that do not fit each other, the inputs or the classes."""
-        sizes = self.network
-        check_sizes(sizes)
-        classes = _CLASSES.get(self.kind_of_data, sizes["classes"])
-        if sizes["classes"] != classes:
-            train = self.data["train"]
-            raise ValueError(
-                f"architecture.classes: {sizes['classes']}: {train} has {classes} classes"
-            )
-        if isinstance(self.inputs, PhotoInputs) and self.inputs.size != sizes["image_size"]:
-            size = self.inputs.size
-            raise ValueError(
-                f"inputs.size: {size}: architecture.image_size is {sizes['image_size']}"
-            )
-        if isinstance(self.inputs, TokenInputs) and self.inputs.length > sizes["positions"]:
-            length = self.inputs.length
-            raise ValueError(
-                f"inputs.length: {length}: architecture.positions is {sizes['positions']}"
-            )
+        network, inputs = self.architecture, self.inputs
+        check_sizes(self.network)
+        if isinstance(network, Bert) and network.classes != 3:
+            raise ValueError(f"architecture.classes: {network.classes}: mnli has 3 classes")
+        if isinstance(network, Bert) and isinstance(inputs, TokenInputs):
+            length, most = inputs.length, network.positions
+            if length > most:
+                raise ValueError(f"inputs.length: {length}: architecture.positions is {most}")
+        if isinstance(network, ViT | ClipViT) and isinstance(inputs, PhotoInputs):
+            size, side = inputs.size, network.image_size
+            if size != side:
+                raise ValueError(f"inputs.size: {size}: architecture.image_size is {side}")
 
     @cached_property
     def members(self) -> dict[str, Member]:
