@@ -200,11 +200,11 @@ def test_initial_weights_follow_the_law_of_pytorch() -> None:
     [
         ({"name": "resnet"}, "name is 'resnet'; it is one of preact-resnet, simple-vit"),
         ({"widht": 8}, "widht is unknown"),
-        ({"width": 0}, "width is 0"),
-        ({"width": 8.5}, "width is 8.5"),
-        ({"classes": True}, "classes is True"),
-        ({"blocks": []}, "blocks is"),
-        ({"blocks": [1, 0]}, "blocks is"),
+        ({"width": 0}, "width: 0: "),
+        ({"width": 8.5}, "width: 8.5: "),
+        ({"classes": True}, "classes: True: "),
+        ({"blocks": []}, "blocks: "),
+        ({"blocks": [1, 0]}, "blocks: 1: 0: "),
     ],
 )
 def test_a_wrong_description_is_a_problem(change: dict[str, Any], message: str) -> None:

@@ -138,10 +138,10 @@ def test_hidden_units_are_as_many_as_said(architecture: dict[str, Any], mlp_dim:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"patch_size": 5}, "patch_size 5 does not divide 12"),
-        ({"heads": 5}, "5 heads do not divide a width of 12"),
-        ({"dim": 0}, "dim is 0; it is a positive whole number"),
-        ({"depth": True}, "depth is True; it is a positive whole number"),
+        ({"patch_size": 5}, "patch_size 5 does not divide an image of 12 pixels"),
+        ({"heads": 5}, "heads is 5, which does not divide dim, 12"),
+        ({"dim": 0}, "dim: 0: "),
+        ({"depth": True}, "depth: True: "),
         ({"width": 3}, "width is unknown"),
         ({"name": "resnet"}, "it is one of preact-resnet, simple-vit, vit, clip-vit, bert"),
     ],

@@ -99,7 +99,7 @@ def test_a_hessian_vector_product_works_on_a_cpu() -> None:
 
 
 def test_the_heads_divide_the_width() -> None:
-    with pytest.raises(Problem, match="heads 3 does not divide dim 8"):
+    with pytest.raises(Problem, match="heads is 3, which does not divide dim, 8"):
         build({**TINY, "heads": 3})
 
 
