@@ -20,8 +20,9 @@ from photo_files import CLASSES, imagenet, photo, photos, settings, tar, write_f
 from scipy.io import savemat
 
 from sharpness.config.sources import SourceName
-from sharpness.data import classes, listing, locate, places, unpacking
+from sharpness.data import classes, listing, places, unpacking
 from sharpness.data.photo_sets import LAYOUTS, PUBLISHED
+from sharpness.data.places import locate
 from sharpness.data.registry import REGISTRY, SOURCES, downloads
 from sharpness.downloads.fetch import TABLE, Download, known
 from sharpness.files import write_json
@@ -797,7 +798,7 @@ def test_two_runs_at_once_unpack_once(tmp_path: Path) -> None:
 def test_finding_photos_imports_neither_torch_nor_torchvision(tmp_path: Path) -> None:
     root = imagenet(tmp_path / "in1k")
     code = (
-        "import sys; from sharpness.data import locate;"
+        "import sys; from sharpness.data.places import locate;"
         f"locate('imagenet', {settings(tmp_path, folder=str(root))!r});"
         "sys.exit('torch' in sys.modules)"
     )

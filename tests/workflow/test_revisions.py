@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from workspace import RESNET, ROOT, Workspace, jobs
+from workspace import AUGREG, RESNET, ROOT, VIT, Workspace, jobs
 
 pytestmark = pytest.mark.workflow
 
-SHOWN = {"correlations", "table", "tables", "figure", "figures", "report", "all"}
+FAR = {
+    "choose": "pools/stems.py",
+    "rows": "definition.py",
+    "pool": "faults.py",
+    "published": "kendall.py",
+    "correlations": "kendall.py",
+    "table": "tables/formats.py",
+    "figures": "figures/style.py",
+    "report": "report/page.html.j2",
+    "linear_curves": "noise.py",
+    "study": "simple/two_layer_relu/neurons.py",
+}
+"""For each cheap rule, a file that its script does not import by itself."""
+DEAR = {
+    *("standin_data", "standin", "dataset", "sample", "download", "draw", "train", "checkpoint"),
+    *("evaluate", "diagonal_networks"),
+}
+"""Rules that take long, and those whose files such rules read."""
 
 
 @pytest.fixture
@@ -28,14 +46,38 @@ def edit(file: Path, old: str, new: str) -> None:
     file.write_text(text.replace(old, new))
 
 
-def test_equal_code_remakes_nothing(copied: Workspace, own_code: Path):
-    assert "Nothing to be done" in copied.run()
+@pytest.fixture(scope="module")
+def planned_once(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A sweep, a published pool and two studies as if they were made: their files are empty.
+
+    Snakemake plans by names, times and its own record of parameters, and opens none of them.
+    """
+    folder = tmp_path_factory.mktemp("planned")
+    workspace = Workspace.made(folder, "published.yaml", (AUGREG, VIT), ("linear", "diagonal"))
+    for files in re.findall(r"^    output: (.+)$", workspace.run("-n"), re.MULTILINE):
+        for name in files.split(", "):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).touch()
+    workspace.run("--touch")
+    shutil.copytree(ROOT / "src" / "sharpness", folder / "src" / "sharpness")
+    return workspace
 
 
-def test_an_edit_of_a_cheap_steps_module_remakes_what_it_made(copied: Workspace, own_code: Path):
-    edit(own_code / "kendall.py", "LEVEL = 0.95", "LEVEL = 0.9")
-    planned = jobs(copied.run("-n"))
-    assert {"correlations", "table", "report"} <= planned.keys() <= SHOWN
+@pytest.mark.parametrize(("rule", "far"), {None: None, **FAR}.items())
+def test_an_edit_of_what_a_cheap_rule_reaches_plans_it_and_no_dear_rule(
+    planned_once: Workspace, monkeypatch: pytest.MonkeyPatch, rule: str | None, far: str | None
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(planned_once.folder / "src"))
+    if far is None:
+        assert "Nothing to be done" in planned_once.run("-n")
+        return
+    file = planned_once.folder / "src" / "sharpness" / far
+    text = file.read_text()
+    file.write_text(text + "\n# a comment\n")
+    planned = jobs(planned_once.run("-n"))
+    file.write_text(text)
+    assert rule in planned
+    assert not planned.keys() & DEAR
 
 
 def test_a_revision_of_the_measures_measures_again(copied: Workspace, own_code: Path):

@@ -11,9 +11,8 @@ from sharpness.config.whole import Config
 RULES = {
     *("all", "fetch", "fetch_item", "dataset", "sample", "choose", "download", "published"),
     *("standin_data", "standin", "draw", "train", "checkpoint", "evaluate", "rows"),
-    *("pool", "correlations", "table", "tables", "figure", "figures", "report"),
+    *("pool", "correlations", "table", "tables", "figures", "report"),
     *("linear_curves", "diagonal_networks", "small_networks_pool", "two_layer_solutions"),
-    *("study_summary", "study_figure"),
 }
 """Every rule of the workflow; a pool is a rule too."""
 

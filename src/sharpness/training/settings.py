@@ -8,7 +8,7 @@ from typing import Literal, get_args
 from sharpness.problem import Problem
 
 REVISION = 1
-"""Raise it with any change to this package that changes a trained weight: all is trained anew."""
+"""Raise it with any change that changes a drawn value or a trained weight: all is trained anew."""
 
 Precision = Literal["float32", "bfloat16"]
 
