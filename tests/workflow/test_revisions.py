@@ -15,7 +15,7 @@ pytestmark = pytest.mark.workflow
 FAR = {
     "choose": "pools/stems.py",
     "rows": "definition.py",
-    "pool": "faults.py",
+    "pool": "reading.py",
     "published": "kendall.py",
     "correlations": "kendall.py",
     "table": "tables/formats.py",
@@ -46,38 +46,36 @@ def edit(file: Path, old: str, new: str) -> None:
     file.write_text(text.replace(old, new))
 
 
-@pytest.fixture(scope="module")
-def planned_once(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+@pytest.fixture
+def as_if_made(tmp_path: Path) -> Workspace:
     """A sweep, a published pool and two studies as if they were made: their files are empty.
 
     Snakemake plans by names, times and its own record of parameters, and opens none of them.
     """
-    folder = tmp_path_factory.mktemp("planned")
-    workspace = Workspace.made(folder, "published.yaml", (AUGREG, VIT), ("linear", "diagonal"))
+    workspace = Workspace.made(tmp_path, "published.yaml", (AUGREG, VIT), ("linear", "diagonal"))
     for files in re.findall(r"^    output: (.+)$", workspace.run("-n"), re.MULTILINE):
         for name in files.split(", "):
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).touch()
-    workspace.run("--touch")
-    shutil.copytree(ROOT / "src" / "sharpness", folder / "src" / "sharpness")
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).touch()
+    workspace.run("--touch", "--forceall")
+    shutil.copytree(ROOT / "src" / "sharpness", tmp_path / "src" / "sharpness")
     return workspace
 
 
-@pytest.mark.parametrize(("rule", "far"), {None: None, **FAR}.items())
 def test_an_edit_of_what_a_cheap_rule_reaches_plans_it_and_no_dear_rule(
-    planned_once: Workspace, monkeypatch: pytest.MonkeyPatch, rule: str | None, far: str | None
+    as_if_made: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(planned_once.folder / "src"))
-    if far is None:
-        assert "Nothing to be done" in planned_once.run("-n")
-        return
-    file = planned_once.folder / "src" / "sharpness" / far
-    text = file.read_text()
-    file.write_text(text + "\n# a comment\n")
-    planned = jobs(planned_once.run("-n"))
-    file.write_text(text)
-    assert rule in planned
-    assert not planned.keys() & DEAR
+    monkeypatch.setenv("PYTHONPATH", str(as_if_made.folder / "src"))
+    assert "Nothing to be done" in as_if_made.run("-n")
+    for rule, far in FAR.items():
+        file = as_if_made.folder / "src" / "sharpness" / far
+        text = file.read_text()
+        file.write_text(text + "\n# a comment\n")
+        said = as_if_made.run("-n")
+        file.write_text(text)
+        own = rf"^rule {rule}\b.*:\n(    (?!reason).*\n)*    reason: Params have changed"
+        assert re.search(own, said, re.MULTILINE), (rule, far)
+        assert not jobs(said).keys() & DEAR, (rule, far)
 
 
 def test_a_revision_of_the_measures_measures_again(copied: Workspace, own_code: Path):
