@@ -25,14 +25,14 @@ rule choose:
     params:
         take=lambda wildcards: pool_of(wildcards).checkpoints.take,
         seed=lambda wildcards: pool_of(wildcards).checkpoints.seed,
-        code=code_of("choose", "pools/table"),
+        code=source_digest("scripts/choose.py"),
     script:
         "../scripts/choose.py"
 
 
 rule download:
     input:
-        download_inputs,
+        lambda wildcards: member_of(wildcards).file or [],
     output:
         "<results>/{pool}/checkpoints/{model}.safetensors",
     log:
@@ -40,23 +40,56 @@ rule download:
     benchmark:
         "<benchmarks>/{pool}/download/{model}.tsv"
     wildcard_constraints:
-        pool=one_of(PUBLISHED),
+        pool=one_of([] if settings.standins else PUBLISHED),
     threads: 1
     resources:
         mem_mb=doubled(4000),
         runtime=doubled(240),
         gpu=0,
     params:
-        member=lambda wildcards: asdict(member_of(wildcards)),
+        members=lambda wildcards: [asdict(member_of(wildcards))],
         format=lambda wildcards: pool_of(wildcards).checkpoints.format,
         network=lambda wildcards: pool_of(wildcards).network,
         keep=lambda wildcards: pool_of(wildcards).checkpoints.keep,
-        standin=settings.standins,
+        standin=False,
         revision=FORMATS_REVISION,
     message:
-        "{wildcards.pool}: {wildcards.model} from {params.member[url]}"
+        "{wildcards.pool}: {wildcards.model} from {params.members[0][url]}"
     script:
         "../scripts/download.py"
+
+
+# Stand-ins come from this machine: those of a pool share a process, its start is all that it takes.
+for pool in PUBLISHED if settings.standins else []:
+
+    rule:
+        name:
+            f"download+{pool}"
+        input:
+            f"<results>/standin/{pool}.csv",
+        output:
+            expand(
+                f"<results>/{pool}/checkpoints/{{model}}.safetensors",
+                model=settings.pools[pool].stems,
+            ),
+        log:
+            f"<logs>/{pool}/download.log",
+        benchmark:
+            f"<benchmarks>/{pool}/download.tsv"
+        threads: 1
+        resources:
+            mem_mb=doubled(4000),
+            runtime=doubled(60),
+            gpu=0,
+        params:
+            members=[asdict(member) for member in settings.pools[pool].members.values()],
+            format=settings.pools[pool].checkpoints.format,
+            network=settings.pools[pool].network,
+            keep=False,
+            standin=True,
+            revision=FORMATS_REVISION,
+        script:
+            "../scripts/download.py"
 
 
 rule published:
@@ -79,7 +112,7 @@ rule published:
     params:
         preparation=lambda wildcards: pool_of(wildcards).preparation,
         errors=lambda wildcards: pool_of(wildcards).errors,
-        code=code_of("published", "published", *READING),
+        code=source_digest("scripts/published.py"),
     script:
         "../scripts/published.py"
 
@@ -97,11 +130,7 @@ rule standin_data:
         runtime=doubled(30),
         gpu=0,
     params:
-        code=code_of(
-            "standin_data",
-            *("standins/photos", "standins/shifts", "standins/sentences", "standins/templates"),
-            *("data/digits", "data/classes"),
-        ),
+        revision=STANDIN_DATA_REVISION,
     script:
         "../scripts/standin_data.py"
 

@@ -1,22 +1,36 @@
-"""What the rules share: names, and which settings a rule uses. Needs and makes no file."""
+"""What the rules share: names, and which settings a rule uses. Needs and makes no file.
+
+The params of a rule name its code too: by a digest of its script and of all that this imports, or,
+where it is dear or a dear rule reads what it makes, by a REVISION, for all that follows a planned
+job is planned with it.
+"""
 
 from dataclasses import asdict
 from types import SimpleNamespace
 
 from sharpness.data.places import within_reach
-from sharpness.files import sha256, source_digest
+from sharpness.data.records import REVISION as RECORDS_REVISION
+from sharpness.data.sample import REVISION as SAMPLE_REVISION
 from sharpness.needs import PUBLISHED_ERRORS, VOCABULARY, needed_data, needed_parts
 from sharpness.plan import REVISION
 from sharpness.pools.formats import REVISION as FORMATS_REVISION
+from sharpness.simple.diagonal import REVISION as DIAGONAL_REVISION
 from sharpness.simple.small_networks.procedures import DATA as DATA_OF
 from sharpness.simple.small_networks.procedures import REVISION as SMALL_NETWORKS_REVISION
 from sharpness.simple.small_networks.procedures import procedure_of
 from sharpness.simple.two_layer_relu.runs import REVISION as TWO_LAYER_REVISION
+from sharpness.sources import source_digest
 from sharpness.stamps import set_aside
+from sharpness.standins import DATA_REVISION as STANDIN_DATA_REVISION
 from sharpness.standins import REVISION as STANDINS_REVISION
+from sharpness.training.layout import REVISION as CHECKPOINT_REVISION
 from sharpness.training.settings import REVISION as TRAINING_REVISION
 
 FIGURES = [name for name in CATALOGUE if set(CATALOGUE[name].pools) <= set(settings.pools)]
+DRAWN_FROM = {
+    pools: [name for name in FIGURES if CATALOGUE[name].pools == pools]
+    for pools in sorted({CATALOGUE[name].pools for name in FIGURES})
+}
 TABLES = {
     number: [name for name, pool in settings.pools.items() if pool.table == number]
     for number in sorted({pool.table for pool in settings.pools.values()} - {None})
@@ -28,7 +42,7 @@ STUDIES = {name: study for name, study in KNOWN_STUDIES.items() if name in setti
 if "two_layer_relu" in STUDIES:
     drawn = settings.simple.two_layer_relu.catalogue.drawn
     STUDIES["two_layer_relu"] = STUDIES["two_layer_relu"].model_copy(update={"figures": drawn})
-STUDY_FIGURES = {figure: name for name, study in STUDIES.items() for figure in study.figures}
+STUDY_FIGURES = [figure for study in STUDIES.values() for figure in study.figures]
 SMALL_JOBS = {tuple(map(str, job[:4])): job.models for job in settings.simple.small_networks.jobs()}
 STUDIED_DATA = sorted({DATA_OF[job[0]] for job in SMALL_JOBS if "small_networks" in STUDIES})
 try:
@@ -36,28 +50,6 @@ try:
 except Problem as problem:
     sys.exit(f"configuration: {problem}")
 TWO_LAYER_JOBS = settings.simple.two_layer_relu.jobs
-MEASURES = [
-    *("average", "ball", "batches", "definition", "estimate", "measure"),
-    *("noise", "objective", "room", "tasks", "worst"),
-]
-SHOWING = [
-    *("definition", "kendall", "simple/findings", "simple/showing", "tables/formats"),
-    *("figures/axes", "figures/codings", "figures/saving", "figures/style", "figures/title"),
-]
-READING = ["correlation", "definition", "frames"]
-REPORTING = ["kendall", "published", "data/places", "figures/quantities"]
-LOCATING = [
-    f"data/{module}"
-    for module in (
-        "places",
-        "registry",
-        "photo_sets",
-        "imagenet",
-        "classes",
-        "listing",
-        "unpacking",
-    )
-]
 NAME = r"[A-Za-z0-9~][A-Za-z0-9._~-]*"
 
 
@@ -71,13 +63,7 @@ wildcard_constraints:
     model=NAME,
     first=NAME,
     data=NAME,
-    figure=one_of(FIGURES),
     table=one_of(map(str, TABLES)),
-
-
-def code_of(script, *sources):
-    """A digest of a script and of the modules behind it: an edit remakes what they made."""
-    return [sha256(f"scripts/{script}.py")[:16], source_digest(*sources)]
 
 
 def doubled(first):
@@ -180,14 +166,6 @@ def given_path(wildcards):
     return [path for path in named if path and exists(path)]
 
 
-def download_inputs(wildcards):
-    """What a published model waits for: its stand-in, or a file that the user names."""
-    if settings.standins:
-        return [f"<results>/standin/{wildcards.pool}.csv"]
-    file = member_of(wildcards).file
-    return [file] if file else []
-
-
 def training_data(wildcards):
     """The record of the set that the pool is trained on."""
     return f"<results>/data/{pool_of(wildcards).data['train']}.json"
@@ -205,14 +183,9 @@ def records_of(pool):
     return {part: f"{settings.home}/data/{name}.json" for part, name in parts.items()}
 
 
-def figure_pools(wildcards):
-    """The tables of the pools that a figure shows, by name."""
-    return {name: f"<results>/{name}/pool.csv" for name in CATALOGUE[wildcards.figure].pools}
-
-
-def figure_defaults(wildcards):
+def defaults_of(pools):
     """The m and the steps that cells without their own have, by pool."""
-    shown = {name: settings.pools[name].sharpness for name in CATALOGUE[wildcards.figure].pools}
+    shown = {name: settings.pools[name].sharpness for name in pools}
     return {name: {"m": found.m, "steps": found.steps} for name, found in shown.items()}
 
 
@@ -248,21 +221,6 @@ def files_of(study):
         "curves": [f"{stem}-curves.csv" for stem in stems],
         "weights": [f"{stem}.safetensors" for stem in stems],
     }
-
-
-def study_files(wildcards):
-    """What the study of a summary made."""
-    return files_of(wildcards.study)
-
-
-def files_of_study_figure(wildcards):
-    """What the study of a figure made."""
-    return files_of(STUDY_FIGURES[wildcards.figure])
-
-
-def title_of_study_figure(wildcards):
-    """What stands above a figure of a study."""
-    return STUDIES[STUDY_FIGURES[wildcards.figure]].figures[wildcards.figure].title
 
 
 def study_note(study):

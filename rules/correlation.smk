@@ -31,7 +31,7 @@ rule pool:
             for first in pool_of(wildcards).first_of.values()
         ],
         max_test_error=lambda wildcards: getattr(pool_of(wildcards), "max_test_error", None),
-        code=code_of("pool", "pool", "plan", "frames"),
+        code=source_digest("scripts/pool.py"),
     script:
         "../scripts/pool.py"
 
@@ -54,7 +54,7 @@ rule correlations:
         resamples=settings.resamples,
         subgroups=lambda wildcards: pool_of(wildcards).subgroups,
         records=lambda wildcards: records_of(wildcards.pool),
-        code=code_of("correlations", *READING, "kendall"),
+        code=source_digest("scripts/correlations.py"),
     script:
         "../scripts/correlations.py"
 
@@ -77,7 +77,7 @@ rule table:
     params:
         pools=lambda wildcards: TABLES[int(wildcards.table)],
         note=settings.note,
-        code=code_of("table", "tables", *READING),
+        code=source_digest("scripts/table.py"),
     script:
         "../scripts/table.py"
 

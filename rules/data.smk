@@ -23,7 +23,7 @@ rule dataset:
     params:
         source=lambda wildcards: settings.source(wildcards.data),
         within_reach=lambda wildcards: within_reach(wildcards.data, settings.source(wildcards.data)),
-        code=code_of("dataset", *LOCATING),
+        revision=RECORDS_REVISION,
     script:
         "../scripts/dataset.py"
 
@@ -46,6 +46,6 @@ rule sample:
         gpu=0,
     params:
         sample=settings.sample.model_dump(),
-        code=code_of("sample", "data/sample", "data/imagenet", "data/listing", "data/pairs"),
+        revision=SAMPLE_REVISION,
     script:
         "../scripts/sample.py"

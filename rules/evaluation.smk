@@ -54,6 +54,6 @@ rule rows:
         gpu=0,
     params:
         plan=plan_of,
-        code=code_of("rows", "rows", "plan", "files"),
+        code=source_digest("scripts/rows.py"),
     script:
         "../scripts/rows.py"

@@ -4,28 +4,34 @@ Needs: pool.csv of the pools that a figure shows; correlations.csv and figures f
 Makes: figures/<figure>.pdf and .png, report.html.
 """
 
+# Figures of the same pools share a process: its start takes longer than a figure.
+for pools, names in DRAWN_FROM.items():
 
-rule figure:
-    input:
-        unpack(figure_pools),
-    output:
-        multiext("<results>/figures/{figure}", ".pdf", ".png"),
-    log:
-        "<logs>/figures/{figure}.log",
-    benchmark:
-        "<benchmarks>/figures/{figure}.tsv"
-    threads: 1
-    resources:
-        mem_mb=doubled(1000),
-        runtime=doubled(10),
-        gpu=0,
-    params:
-        entry=lambda wildcards: CATALOGUE[wildcards.figure].model_dump(),
-        defaults=figure_defaults,
-        note=settings.note,
-        code=code_of("figure", "figures", "kendall", *READING, "tables/formats"),
-    script:
-        "../scripts/figure.py"
+    rule:
+        name:
+            f"figures+{'+'.join(pools)}"
+        input:
+            expand("<results>/{pool}/pool.csv", pool=pools),
+        output:
+            pdf=expand("<results>/figures/{figure}.pdf", figure=names),
+            png=expand("<results>/figures/{figure}.png", figure=names),
+        log:
+            f"<logs>/figures/{'+'.join(pools)}.log",
+        benchmark:
+            f"<benchmarks>/figures/{'+'.join(pools)}.tsv"
+        threads: 1
+        resources:
+            mem_mb=doubled(1000),
+            runtime=doubled(10),
+            gpu=0,
+        params:
+            entries=[CATALOGUE[name].model_dump() for name in names],
+            pools=pools,
+            defaults=defaults_of(pools),
+            note=settings.note,
+            code=source_digest("scripts/figures.py"),
+        script:
+            "../scripts/figures.py"
 
 
 rule figures:
@@ -67,6 +73,6 @@ rule report:
         entries=[CATALOGUE[figure].model_dump() for figure in FIGURES],
         scale=settings.scale,
         note=settings.note,
-        code=code_of("report", "report", "tables", "simple/findings", *READING, *REPORTING),
+        code=source_digest("scripts/report.py"),
     script:
         "../scripts/report.py"

@@ -20,7 +20,7 @@ rule linear_curves:
         gpu=0,
     params:
         seed=settings.simple.linear.seed,
-        code=code_of("linear", "simple/linear/curves", "simple/linear/models", *MEASURES),
+        code=source_digest("scripts/linear.py"),
     script:
         "../scripts/linear.py"
 
@@ -42,18 +42,7 @@ rule diagonal_networks:
     params:
         networks=settings.simple.diagonal.networks,
         steps=settings.simple.diagonal.steps,
-        code=code_of(
-            "diagonal",
-            "simple/diagonal/task",
-            "simple/diagonal/descent",
-            "simple/diagonal/training",
-            "simple/diagonal/quantities",
-            "simple/diagonal/pool",
-            "simple/diagonal/rows",
-            "batches",
-            "hessian",
-            "objective",
-        ),
+        revision=DIAGONAL_REVISION,
     script:
         "../scripts/diagonal.py"
 
@@ -119,52 +108,30 @@ rule two_layer_solutions:
         "../scripts/two_layer_relu.py"
 
 
-rule study_summary:
-    input:
-        unpack(study_files),
-    output:
-        "<results>/simple/{study}/summary.csv",
-    log:
-        "<logs>/simple/{study}-summary.log",
-    benchmark:
-        "<benchmarks>/simple/{study}-summary.tsv"
-    wildcard_constraints:
-        study=one_of(STUDIES),
-    threads: 1
-    resources:
-        mem_mb=doubled(1000),
-        runtime=doubled(10),
-        gpu=0,
-    params:
-        files=study_files,
-        code=lambda wildcards: code_of("study_summary", f"simple/{wildcards.study}", *SHOWING),
-    script:
-        "../scripts/study_summary.py"
+for study in STUDIES:
 
-
-rule study_figure:
-    input:
-        unpack(files_of_study_figure),
-    output:
-        multiext("<results>/figures/{figure}", ".pdf", ".png"),
-    log:
-        "<logs>/figures/{figure}.log",
-    benchmark:
-        "<benchmarks>/figures/{figure}.tsv"
-    wildcard_constraints:
-        figure=one_of(STUDY_FIGURES),
-    threads: 1
-    resources:
-        mem_mb=doubled(1000),
-        runtime=doubled(10),
-        gpu=0,
-    params:
-        study=lambda wildcards: STUDY_FIGURES[wildcards.figure],
-        files=files_of_study_figure,
-        title=title_of_study_figure,
-        note=lambda wildcards: study_note(STUDY_FIGURES[wildcards.figure]),
-        code=lambda wildcards: code_of(
-            "study_figure", f"simple/{STUDY_FIGURES[wildcards.figure]}", *SHOWING
-        ),
-    script:
-        "../scripts/study_figure.py"
+    rule:
+        name:
+            f"study+{study}"
+        input:
+            **files_of(study),
+        output:
+            summary=f"<results>/simple/{study}/summary.csv",
+            pdf=expand("<results>/figures/{figure}.pdf", figure=STUDIES[study].figures),
+            png=expand("<results>/figures/{figure}.png", figure=STUDIES[study].figures),
+        log:
+            f"<logs>/simple/{study}-summary.log",
+        benchmark:
+            f"<benchmarks>/simple/{study}-summary.tsv"
+        threads: 1
+        resources:
+            mem_mb=doubled(1000),
+            runtime=doubled(10),
+            gpu=0,
+        params:
+            study=study,
+            titles={name: figure.title for name, figure in STUDIES[study].figures.items()},
+            note=study_note(study),
+            code=source_digest("scripts/study.py"),
+        script:
+            "../scripts/study.py"

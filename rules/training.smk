@@ -24,7 +24,7 @@ rule draw:
         models=lambda wildcards: pool_of(wildcards).models,
         seed=lambda wildcards: pool_of(wildcards).sweep.seed,
         space=lambda wildcards: pool_of(wildcards).sweep.space,
-        code=code_of("draw", "training/draw", "training/models", "training/streams", "files"),
+        revision=TRAINING_REVISION,
     script:
         "../scripts/draw.py"
 
@@ -77,6 +77,6 @@ rule checkpoint:
         runtime=doubled(2),
         gpu=0,
     params:
-        code=code_of("checkpoint", "training/export", "training/layout", "files"),
+        revision=CHECKPOINT_REVISION,
     script:
         "../scripts/checkpoint.py"

@@ -1,6 +1,6 @@
 """Rule dataset: where a data set lies, fetched and verified if it is to be."""
 
-from sharpness.data import locate
+from sharpness.data.places import locate
 from sharpness.files import write_json
 from sharpness.job import job
 

@@ -1,4 +1,4 @@
-"""Rule download: one published model, verified and converted; from where makes no difference."""
+"""Rule download: published models, verified and converted; from where makes no difference."""
 
 from sharpness.config import validated
 from sharpness.job import job
@@ -6,11 +6,7 @@ from sharpness.pools.download import obtain
 from sharpness.pools.table import Member
 
 with job(snakemake):
-    obtain(
-        Member(**snakemake.params.member),
-        snakemake.params.format,
-        snakemake.params.network,
-        snakemake.output[0],
-        keep=snakemake.params.keep,
-        **validated(snakemake.config).places(standin=snakemake.params.standin),
-    )
+    params = snakemake.params
+    places = validated(snakemake.config).places(standin=params.standin)
+    for member, out in zip(params.members, snakemake.output, strict=True):
+        obtain(Member(**member), params.format, params.network, out, keep=params.keep, **places)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from sharpness.cards import card
-from sharpness.data import load
+from sharpness.data.loading import load
 from sharpness.data.records import read_record
 from sharpness.files import write_json
 from sharpness.job import job

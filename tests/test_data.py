@@ -18,12 +18,15 @@ import torch
 from PIL import Image
 from urllib3.util import Retry
 
-from sharpness.data import Images, cifar10, cifar10c, load, locate, places
+from sharpness.data import cifar10, cifar10c, places
 from sharpness.data.digits import digits
 from sharpness.data.digits_c import CORRUPTIONS, digits_c
+from sharpness.data.images import Images
+from sharpness.data.loading import load
 from sharpness.data.members import BATCHES
 from sharpness.data.members import CORRUPTIONS as PUBLISHED_CORRUPTIONS
 from sharpness.data.pickles import unpickle
+from sharpness.data.places import locate
 from sharpness.downloads import transfer
 from sharpness.downloads.fetch import Download
 from sharpness.problem import Problem
@@ -681,7 +684,7 @@ def test_splits_and_records_are_checked(tmp_path: Path) -> None:
 
 def test_finding_a_data_set_imports_no_torch(tmp_path: Path) -> None:
     code = (
-        "import sys; from sharpness.data import locate;"
+        "import sys; from sharpness.data.places import locate;"
         f"locate('cifar10', {settings(tmp_path)!r}); sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sharpness.files import atomic, digest, read_json, sha256, source_digest, write_json, write_text
+from sharpness.files import atomic, digest, read_json, sha256, write_json, write_text
 from sharpness.job import job
 from sharpness.problem import Problem
 
@@ -39,7 +39,6 @@ def test_json_is_canonical(tmp_path: Path):
 def test_digests_tell_values_apart():
     assert digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1})
     assert digest({"a": 1}) != digest({"a": 2})
-    assert source_digest("files") != source_digest("job")
 
 
 def script_of(folder: Path, **params: Any) -> SimpleNamespace:

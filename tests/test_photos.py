@@ -16,9 +16,10 @@ from photo_files import CLASSES, imagenet, photo, photos, settings, tar, write_f
 from PIL import Image
 from torch.nn.functional import interpolate
 
-from sharpness.data import load, locate
 from sharpness.data.classes import labelled
+from sharpness.data.loading import load
 from sharpness.data.photos import Photos
+from sharpness.data.places import locate
 from sharpness.data.preprocessing import CLIP_MEAN, CLIP_STD, Recipe, bilinear
 from sharpness.data.sample import drawn, read_sample, write_sample
 from sharpness.problem import Problem

@@ -19,8 +19,9 @@ import pytest
 from photo_files import CLASSES, imagenet, photo, photos, settings, tar, write_files
 from scipy.io import savemat
 
-from sharpness.data import classes, listing, locate, places, unpacking
+from sharpness.data import classes, listing, places, unpacking
 from sharpness.data.photo_sets import LAYOUTS, PUBLISHED
+from sharpness.data.places import locate
 from sharpness.data.registry import REGISTRY, SOURCES, downloads
 from sharpness.downloads.fetch import TABLE, Download, known
 from sharpness.files import write_json
@@ -794,7 +795,7 @@ def test_two_runs_at_once_unpack_once(tmp_path: Path) -> None:
 def test_finding_photos_imports_neither_torch_nor_torchvision(tmp_path: Path) -> None:
     root = imagenet(tmp_path / "in1k")
     code = (
-        "import sys; from sharpness.data import locate;"
+        "import sys; from sharpness.data.places import locate;"
         f"locate('imagenet', {settings(tmp_path, folder=str(root))!r});"
         "sys.exit('torch' in sys.modules)"
     )

@@ -17,9 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from photo_files import settings as places
 
-from sharpness.data import abalone, fashion_mnist, locate, planetoid
+from sharpness.data import abalone, fashion_mnist, planetoid
 from sharpness.data.loading import load
 from sharpness.data.pickles import Sparse, unpickle
+from sharpness.data.places import locate
 from sharpness.problem import Problem
 
 MIRROR = Path(__file__).parents[2] / "shared" / "mirror"

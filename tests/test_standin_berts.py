@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 import torch
 
-from sharpness.data import load, locate
+from sharpness.data.loading import load
 from sharpness.data.pairs import HEURISTICS, hans_pairs, mnli_pairs
+from sharpness.data.places import locate
 from sharpness.data.sample import write_sample
 from sharpness.data.wordpiece import UNKNOWN, encode, read_vocabulary
 from sharpness.errors import error_and_loss

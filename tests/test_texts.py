@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from sharpness.data import load
+from sharpness.data.loading import load
 from sharpness.data.nli import load_hans, load_mnli, mnli_lines
 from sharpness.data.pairs import mnli_pairs
 from sharpness.data.sample import write_sample

@@ -146,17 +146,3 @@ def sha256(path: str | Path) -> str:
     """The SHA-256 of a file's bytes, in hexadecimal."""
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def source_digest(*sources: str) -> str:
-    """A name for some of this package's code: other code, other name.
-
-    Cheap steps have it among their parameters, so that an edit remakes what they made.
-
-    Args:
-        sources: modules and subpackages, such as ``kendall`` and ``figures``.
-    """
-    here = Path(__file__).parent
-    files = [file for source in sources for file in sorted(here.glob(f"{source}.py"))]
-    files += [file for source in sources for file in sorted(here.glob(f"{source}/[!_]*.*"))]
-    return digest({str(file.relative_to(here)): sha256(file) for file in files})

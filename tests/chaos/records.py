@@ -6,11 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-HOME = "results/tiny"
-
-_STARTED = re.compile(r"^(?:local)?rule (\w+):\n((?:    .+\n)+)", re.MULTILINE)
-_DOWNLOADED = re.compile(r"^Job (\d+): (\S+): (\S+) from \S+$", re.MULTILINE)
-"""What rule download says in place of its files: the pool and the model."""
+_STARTED = re.compile(r"^(?:local)?rule (\S+):\n((?:    .+\n)+)", re.MULTILINE)
 _FINISHED = re.compile(r"^Finished jobid: (\d+) ", re.MULTILINE)
 
 
@@ -54,11 +50,5 @@ class Record:
             job = Job(rule, (*said["output"].split(", "), stamp))
             started.add(job)
             if said["jobid"] in ended:
-                finished.add(job)
-        for number, pool, model in _DOWNLOADED.findall(text):
-            weights = f"{HOME}/{pool}/checkpoints/{model}.safetensors"
-            job = Job("download", (weights, f"{HOME}/stamps/{pool}/download/{model}.json"))
-            started.add(job)
-            if number in ended:
                 finished.add(job)
         return cls(frozenset(started), frozenset(finished))

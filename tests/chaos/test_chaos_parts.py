@@ -32,8 +32,10 @@ localrule table:
     output: results/tiny/tables/table3.csv, results/tiny/tables/table3.md
     log: results/tiny/logs/tables/table3.log
     jobid: 12
-Job 5: pool: b from https://host.example/b.bin
-Reason: Missing output files: results/tiny/pool/checkpoints/b.safetensors
+rule download+pool:
+    output: results/tiny/pool/checkpoints/b.safetensors
+    log: results/tiny/logs/pool/download.log
+    jobid: 5
 localrule tables:
     input: results/tiny/tables/table3.csv
     jobid: 1
@@ -50,8 +52,8 @@ TABLE = Job(
     ),
 )
 DOWNLOAD = Job(
-    "download",
-    ("results/tiny/pool/checkpoints/b.safetensors", f"{STAMPS}/pool/download/b.json"),
+    "download+pool",
+    ("results/tiny/pool/checkpoints/b.safetensors", f"{STAMPS}/pool/download.json"),
 )
 
 

@@ -20,7 +20,7 @@ from hostile_world import CANARY, Case, Maker, Reader
 from photo_files import imagenet, settings
 from safetensors.torch import save
 
-from sharpness.data import locate
+from sharpness.data.places import locate
 from sharpness.pools.bundles import leveldb
 from sharpness.pools.bundles.bundle import read_index, write_index
 from sharpness.pools.bundles.wire import put_bytes, put_number

@@ -25,8 +25,8 @@ from hostile_world import CANARY, Case, Maker
 from photo_files import imagenet, settings, tar
 from test_simple_data import array, cora, integer, sparse, string
 
-from sharpness.data import locate
 from sharpness.data.members import BATCHES
+from sharpness.data.places import locate
 
 
 class Call:

@@ -12,9 +12,10 @@ from photo_files import settings
 from toy_bert import TINY
 from toys import CLIP, PRETRAINED_VIT, RESNET
 
-from sharpness.data import cifar10, locate
+from sharpness.data import cifar10
 from sharpness.data.loading import load
 from sharpness.data.members import BATCHES
+from sharpness.data.places import locate
 from sharpness.data.records import read_record
 from sharpness.files import write_json
 from sharpness.networks import build

@@ -11,7 +11,6 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 from workspace import RESNET, VIT, Workspace, jobs
 
-
 pytestmark = pytest.mark.workflow
 
 CELLS = {RESNET: 2 * 12 + 1 + 1 + 1, VIT: 2 * 12 + 1}
@@ -55,7 +54,7 @@ def test_a_figures_style_redraws_figures_alone(copied: Workspace):
     before = copied.items()
     catalogue = copied.folder / "resources" / "figures.yaml"
     catalogue.write_text(catalogue.read_text().replace("label: Normalized", "label: Scaled"))
-    assert jobs(copied.run()).keys() <= {"figure", "figures", "report", "all"}
+    assert jobs(copied.run()).keys() <= {"figures", "report", "all"}
     assert copied.items() == before
 
 
@@ -98,7 +97,6 @@ def test_tables_and_figures_redraw_from_a_copied_pool(finished: Workspace, tmp_p
         "correlations",
         "table",
         "tables",
-        "figure",
         "figures",
         "report",
         "all",

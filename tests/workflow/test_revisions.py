@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from workspace import RESNET, ROOT, Workspace, jobs
+from workspace import AUGREG, RESNET, ROOT, VIT, Workspace, jobs
 
 pytestmark = pytest.mark.workflow
 
-SHOWN = {"correlations", "table", "tables", "figure", "figures", "report", "all"}
+FAR = {
+    "choose": "pools/stems.py",
+    "rows": "definition.py",
+    "pool": "reading.py",
+    "published": "kendall.py",
+    "correlations": "kendall.py",
+    "table": "tables/formats.py",
+    "figures": "figures/style.py",
+    "report": "report/page.html.j2",
+    "linear_curves": "noise.py",
+    "study": "simple/two_layer_relu/neurons.py",
+}
+"""For each cheap rule, a file that its script does not import by itself."""
+DEAR = {
+    *("standin_data", "standin", "dataset", "sample", "download", "draw", "train", "checkpoint"),
+    *("evaluate", "diagonal_networks"),
+}
+"""Rules that take long, and those whose files such rules read."""
 
 
 @pytest.fixture
@@ -28,14 +46,36 @@ def edit(file: Path, old: str, new: str) -> None:
     file.write_text(text.replace(old, new))
 
 
-def test_equal_code_remakes_nothing(copied: Workspace, own_code: Path):
-    assert "Nothing to be done" in copied.run()
+@pytest.fixture
+def as_if_made(tmp_path: Path) -> Workspace:
+    """A sweep, a published pool and two studies as if they were made: their files are empty.
+
+    Snakemake plans by names, times and its own record of parameters, and opens none of them.
+    """
+    workspace = Workspace.made(tmp_path, "published.yaml", (AUGREG, VIT), ("linear", "diagonal"))
+    for files in re.findall(r"^    output: (.+)$", workspace.run("-n"), re.MULTILINE):
+        for name in files.split(", "):
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).touch()
+    workspace.run("--touch", "--forceall")
+    shutil.copytree(ROOT / "src" / "sharpness", tmp_path / "src" / "sharpness")
+    return workspace
 
 
-def test_an_edit_of_a_cheap_steps_module_remakes_what_it_made(copied: Workspace, own_code: Path):
-    edit(own_code / "kendall.py", "LEVEL = 0.95", "LEVEL = 0.9")
-    planned = jobs(copied.run("-n"))
-    assert {"correlations", "table", "report"} <= planned.keys() <= SHOWN
+def test_an_edit_of_what_a_cheap_rule_reaches_plans_it_and_no_dear_rule(
+    as_if_made: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(as_if_made.folder / "src"))
+    assert "Nothing to be done" in as_if_made.run("-n")
+    for rule, far in FAR.items():
+        file = as_if_made.folder / "src" / "sharpness" / far
+        text = file.read_text()
+        file.write_text(text + "\n# a comment\n")
+        said = as_if_made.run("-n")
+        file.write_text(text)
+        own = rf"^rule {rule}\b.*:\n(    (?!reason).*\n)*    reason: Params have changed"
+        assert re.search(own, said, re.MULTILINE), (rule, far)
+        assert not jobs(said).keys() & DEAR, (rule, far)
 
 
 def test_a_revision_of_the_measures_measures_again(copied: Workspace, own_code: Path):

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,6 +95,9 @@ class Workspace:
 
 
 def jobs(said: str) -> dict[str, int]:
-    """How many jobs of each rule Snakemake planned."""
+    """How many jobs of each rule Snakemake planned; ``figures+<pools>`` and such count as one."""
     table = said.partition("Job stats:")[2].partition("total")[0]
-    return {rule: int(count) for rule, count in re.findall(r"^(\S+)\s+(\d+)$", table, re.M)}
+    found = Counter[str]()
+    for rule, count in re.findall(r"^([^\s+]+)\S*\s+(\d+)$", table, re.M):
+        found[rule] += int(count)
+    return found

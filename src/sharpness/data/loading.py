@@ -1,4 +1,4 @@
-"""Reading the data set that a record of `sharpness.data.locate` describes."""
+"""Reading the data set that a record of `places.locate` describes."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def load_mnli(split: str, record: Mapping[str, Any], inputs: Mapping[str, Any]) 
     Args:
         split: ``test`` is the matched development set (9,815 pairs), ``train`` the training pairs
             of the list in ``record["sample"]``, in its order.
-        record: of ``sharpness.data.locate``.
+        record: of ``places.locate``.
         inputs: ``length``, tokens a pair, and ``vocabulary``, the record of BERT's vocabulary;
             ``tokens``, how many of it the models know, where that is to be checked.
 
@@ -58,7 +58,7 @@ def load_hans(name: str, record: Mapping[str, Any], inputs: Mapping[str, Any]) -
 
     Args:
         name: a key of ``HEURISTICS``.
-        record: of ``sharpness.data.locate``.
+        record: of ``places.locate``.
         inputs: as for `load_mnli`.
 
     Raises:

@@ -59,7 +59,7 @@ def mnli_pairs(
     """The pairs of MNLI that have a gold label, in the file's order.
 
     Args:
-        record: of ``sharpness.data.locate``: the archive among its ``files``, or the ``folder`` of
+        record: of ``places.locate``: the archive among its ``files``, or the ``folder`` of
             its files.
         split: ``train``, or ``test`` for the matched development set.
         lines: only these lines; None is all.
@@ -81,7 +81,7 @@ def hans_pairs(record: Mapping[str, Any], heuristic: str) -> Iterator[Pair]:
     """The pairs of HANS that are made against a heuristic, in the file's order.
 
     Args:
-        record: of ``sharpness.data.locate``: the file as published among its ``files``.
+        record: of ``places.locate``: the file as published among its ``files``.
         heuristic: one of the values of ``HEURISTICS``.
 
     Raises:

@@ -32,7 +32,7 @@ def load_photos(
     Args:
         name: of the data set.
         split: ``train`` or ``test``.
-        record: what `sharpness.data.locate` says; with ``sample``, the training images are those
+        record: what `places.locate` says; with ``sample``, the training images are those
             of that list, in its order.
         inputs: ``recipe``, ``size`` and ``threads``; for ImageNet's shifts also ``classes``, the
             network's classes as WordNet ids in logit order, without which they are ImageNet-1k's.

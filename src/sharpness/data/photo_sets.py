@@ -57,7 +57,7 @@ def find(name: str, key: str, path: Path | None, settings: Mapping[str, Any]) ->
         name: of the data set.
         key: ``file`` or ``folder``.
         path: the archive or folder of the photos; None if there is none.
-        settings: as for `sharpness.data.locate`.
+        settings: as for `places.locate`.
 
     Returns:
         ``folder`` of the class folders (for ImageNet, of its splits); ``classes``, the names of

@@ -1,6 +1,6 @@
 """Where a data set lies: in the package, under a path that the user names, or in the cache.
 
-The answer is a record that `sharpness.data.load` reads: ``name``, ``status`` (present or missing),
+The answer is a record that `loading.load` reads: ``name``, ``status`` (present or missing),
 ``reason``, ``title``, ``files``, a list of ``path`` and ``sha256``, and ``remark``, how the set
 differs from the published one; for photos also what `sharpness.data.photo_sets.find` says.
 """

@@ -1,4 +1,4 @@
-"""Records of data sets, which `sharpness.data.locate` makes and everything else believes."""
+"""Records of data sets, which `places.locate` makes and everything else believes."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from sharpness.data.registry import REGISTRY
 from sharpness.files import read_json
 from sharpness.problem import Problem
 from sharpness.validation import checked
+
+REVISION = 1
+"""Raise it with any change to what a record says: every data set is located anew."""
 
 _MEND = "remove it and run again"
 

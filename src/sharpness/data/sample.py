@@ -21,6 +21,8 @@ from sharpness.files import write_csv
 from sharpness.problem import Problem
 from sharpness.reading import readable
 
+REVISION = 1
+"""Raise it with any change to which examples are chosen: all are chosen anew."""
 PHOTOS = ("file", "label")
 """Columns of a list of photos: ``class/name`` in the folder of the training images, the logit."""
 SENTENCES = ("line", "label")
@@ -37,7 +39,7 @@ def write_sample(
     Args:
         path: CSV; a missing data set gives its header alone.
         name: ``imagenet`` or ``mnli``.
-        record: what `sharpness.data.locate` says of the set; examples held out by its
+        record: what `places.locate` says of the set; examples held out by its
             ``holdout`` are not chosen.
         examples: how many; all if there are fewer.
         seed: of the order.

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from importlib import import_module
 from typing import Any
 
 import torch
@@ -17,21 +16,14 @@ from torch import nn
 from sharpness.problem import Problem
 from sharpness.sizes import check_sizes
 
-_HOME = {
-    "preact-resnet": ("preact_resnet", "PreActResNet"),
-    "simple-vit": ("simple_vit", "SimpleViT"),
-    "vit": ("vision_transformer", "ViT"),
-    "clip-vit": ("clip_vit", "ClipViT"),
-    "bert": ("bert", "Bert"),
-}
-"""The module and class of each architecture."""
+NAMES = ("preact-resnet", "simple-vit", "vit", "clip-vit", "bert")
 
 
 def build(architecture: Mapping[str, Any]) -> nn.Module:
     """The network that a description names, with random weights.
 
     Args:
-        architecture: ``name`` (a key of the table above) and every argument of that network's
+        architecture: ``name`` (one of ``NAMES``) and every argument of that network's
             constructor; none has a default, so that a checkpoint says all of it.
 
     Raises:
@@ -39,10 +31,9 @@ def build(architecture: Mapping[str, Any]) -> nn.Module:
     """
     sizes = dict(architecture)
     name = sizes.pop("name", None)
-    if not isinstance(name, str) or name not in _HOME:
-        raise Problem(f"architecture: name is {name!r}; it is one of {', '.join(_HOME)}")
-    module, class_name = _HOME[name]
-    network: type[nn.Module] = getattr(import_module(f"{__name__}.{module}"), class_name)
+    if name not in NAMES:
+        raise Problem(f"architecture: name is {name!r}; it is one of {', '.join(NAMES)}")
+    network = _class(name)
     expected = set(inspect.signature(network).parameters)
     for key in sorted(sizes.keys() ^ expected):
         what = "is missing" if key in expected else "is unknown"
@@ -64,3 +55,26 @@ def initialise(network: nn.Module, generator: torch.Generator) -> None:
                 nn.init.uniform_(parameter, -bound, bound, generator=generator)
         elif isinstance(module, nn.BatchNorm2d | nn.LayerNorm):
             module.reset_parameters()
+
+
+def _class(name: str) -> type[nn.Module]:
+    """The class of an architecture, imported when it is first needed."""
+    if name == "preact-resnet":
+        from sharpness.networks.preact_resnet import PreActResNet
+
+        return PreActResNet
+    if name == "simple-vit":
+        from sharpness.networks.simple_vit import SimpleViT
+
+        return SimpleViT
+    if name == "vit":
+        from sharpness.networks.vision_transformer import ViT
+
+        return ViT
+    if name == "clip-vit":
+        from sharpness.networks.clip_vit import ClipViT
+
+        return ClipViT
+    from sharpness.networks.bert import Bert
+
+    return Bert

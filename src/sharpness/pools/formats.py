@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
+from sharpness.pools import augreg, berts, released, soups, tensorflow
 from sharpness.pools.names import Array
 from sharpness.problem import Problem
 
@@ -18,11 +18,11 @@ REVISION = 1
 """Of the conversion: a higher number makes every checkpoint anew."""
 
 _MODULES = {
-    "augreg": "augreg",
-    "soups": "soups",
-    "bert": "berts",
-    "bert-tf1": "tensorflow",
-    "cifar10-released": "released",
+    "augreg": augreg,
+    "soups": soups,
+    "bert": berts,
+    "bert-tf1": tensorflow,
+    "cifar10-released": released,
 }
 FORMATS = tuple(_MODULES)
 
@@ -73,7 +73,7 @@ def write(
 
 
 def _module(format: str) -> ModuleType:
-    """The format's module, imported when it is first needed."""
+    """The module that reads a format, and writes it if anybody does."""
     if format not in _MODULES:
         raise Problem(f"format {format!r} is unknown; it is one of {', '.join(FORMATS)}")
-    return import_module(f"sharpness.pools.{_MODULES[format]}")
+    return _MODULES[format]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +10,29 @@ from matplotlib.figure import Figure
 
 from sharpness.figures.saving import save
 from sharpness.figures.title import title_lines
+from sharpness.simple.diagonal import figures as diagonal_figures
+from sharpness.simple.diagonal import summary as diagonal
 from sharpness.simple.findings import Finding
+from sharpness.simple.linear import figures as linear_figures
+from sharpness.simple.linear import summary as linear
+from sharpness.simple.small_networks import figures as small_networks_figures
+from sharpness.simple.small_networks import summary as small_networks
+from sharpness.simple.two_layer_relu import figures as two_layer_relu_figures
+from sharpness.simple.two_layer_relu import summary as two_layer_relu
+
+_STUDIES = {
+    "linear": (linear, linear_figures),
+    "diagonal": (diagonal, diagonal_figures),
+    "small_networks": (small_networks, small_networks_figures),
+    "two_layer_relu": (two_layer_relu, two_layer_relu_figures),
+}
+"""What sums up each study, and what draws its figures."""
 
 
 def summarise(study: str, files: Mapping[str, Any]) -> list[Finding]:
     """What a study found, beside what was published, from the files that it made."""
-    return import_module(f"sharpness.simple.{study}.summary").summarise(files)
+    found: list[Finding] = _STUDIES[study][0].summarise(files)
+    return found
 
 
 def draw(
@@ -32,10 +48,9 @@ def draw(
         title: what stands above it.
         note: what its numbers are not, in brackets below the title; may be empty.
     """
-    compose = import_module(f"sharpness.simple.{study}.figures").compose
 
     def composed() -> Figure:
-        canvas = compose(figure, files)
+        canvas: Figure = _STUDIES[study][1].compose(figure, files)
         canvas.suptitle("\n".join(title_lines(title, note, canvas.get_figwidth())))
         return canvas
 

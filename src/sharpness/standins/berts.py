@@ -173,7 +173,7 @@ def _read(mirror: Path) -> dict[str, Texts]:
 
 
 def _record(mirror: Path, name: str) -> dict[str, Any]:
-    """What `sharpness.data.locate` would say of a stand-in."""
+    """What `sharpness.data.places.locate` would say of a stand-in."""
     return {"name": name, "status": "present", "files": [{"path": str(place(mirror, name))}]}
 
 

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, Strict
 from sharpness.kinds import Count, Fraction, Number, Positive, Settings
 
 REVISION = 1
-"""Raise it with any change to this package that changes a trained weight: all is trained anew."""
+"""Raise it with any change that changes a drawn value or a trained weight: all is trained anew."""
 
 
 def _ordered(bounds: tuple[float, float]) -> tuple[float, float]:

@@ -15,7 +15,7 @@ def read(network: str, record: Mapping[str, Any], examples: int | None) -> Any:
 
     Args:
         network: "fcnn", "lenet" or "gat".
-        record: of its data set, as `sharpness.data.locate` gives it.
+        record: of its data set, as `sharpness.data.places.locate` gives it.
         examples: the first so many are used, of Fashion-MNIST's training and of its test images
             alike; None is all. A graph is always whole.
     """

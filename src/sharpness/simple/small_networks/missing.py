@@ -13,7 +13,7 @@ def missing(records: Iterable[str | Path]) -> dict[str, str]:
     """The reason for each network without data, in the published order.
 
     Args:
-        records: of the data sets, as `sharpness.data.locate` gives them.
+        records: of the data sets, as `sharpness.data.places.locate` gives them.
     """
     found = {record["name"]: record for record in map(read_record, records)}
     absent = {name: r["reason"] for name, r in found.items() if r["status"] != "present"}

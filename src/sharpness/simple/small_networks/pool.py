@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from sharpness.files import digest, read_json, write_json
 from sharpness.machine import compute_device
 from sharpness.simple.small_networks.data import read
+from sharpness.simple.small_networks.fcnn.pool import measured as measured_fcnn
+from sharpness.simple.small_networks.gat.pool import measured as measured_gat
+from sharpness.simple.small_networks.lenet.pool import measured as measured_lenet
 from sharpness.simple.small_networks.procedures import REVISION, procedure_of
+
+_MEASURED: Mapping[str, Callable[..., Iterator[dict[str, Any]]]] = {
+    "fcnn": measured_fcnn,
+    "gat": measured_gat,
+    "lenet": measured_lenet,
+}
 
 ALONE = ("lenet",)
 """Networks of which each model is trained by itself; those of others share their steps."""
@@ -34,7 +42,7 @@ def rows(
         network: "fcnn", "lenet" or "gat".
         procedure: what the configuration calls the procedure.
         switches: all switches of the procedure.
-        record: of the data set, as `sharpness.data.locate` gives it.
+        record: of the data set, as `sharpness.data.places.locate` gives it.
         base: of the seeds.
         models: their numbers.
         examples: how many of the training examples are used; None is all.
@@ -54,7 +62,6 @@ def rows(
         }
         path = Path(state) / f"{network}-{digest(identity)}.json"
         if not path.exists():
-            measured = import_module(f"sharpness.simple.small_networks.{network}.pool").measured
-            write_json(path, list(measured(data(), chosen, base, together)))
+            write_json(path, list(_MEASURED[network](data(), chosen, base, together)))
         for row in read_json(path):
             yield {"network": network, "procedure": procedure, "base": base, **row}

@@ -1,0 +1,13 @@
+"""Rules study+...: what a study found, beside what was published, and its figures."""
+
+from pathlib import Path
+
+from sharpness.job import job
+from sharpness.simple.findings import write_findings
+from sharpness.simple.showing import draw, summarise
+
+with job(snakemake):
+    params, files = snakemake.params, dict(snakemake.input.items())
+    write_findings(snakemake.output.summary, summarise(params.study, files))
+    for (figure, title), pdf in zip(params.titles.items(), snakemake.output.pdf, strict=True):
+        draw(params.study, figure, files, Path(pdf).with_suffix(""), title, params.note)
