@@ -221,7 +221,7 @@ CASES: list[tuple[str, Any, str] | tuple[str, Any, str, str]] = [
     (f"{SMALL}.gat.examples", 5, "a graph is always whole", "simple.small_networks"),
     (f"{TEXT}.switches", {"rho": 0.1}, "this name means the preset", "simple.small_networks"),
     *((f"pools.{name}", "R", "this is the name of a") for name in (
-        *("all", "tables", "figures", "report", "fetch", "data", "logs", "benchmarks", "stamps"),
+        *("all", "tables", "figures", "report", "fetch", "data", "logs", "benchmarks"),
         *("simple", "standin", "linear", "small_networks", "two_layer_relu", "train", "wen1"),
         *("Data", "fetched"),
     )),

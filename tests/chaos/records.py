@@ -20,7 +20,7 @@ class Job:
 
     Attributes:
         rule: its rule.
-        outputs: its files, and last its stamp.
+        outputs: its files.
     """
 
     rule: str
@@ -49,15 +49,12 @@ class Record:
             said = dict(line.strip().split(": ", 1) for line in lines.splitlines() if ": " in line)
             if "output" not in said:
                 continue
-            home, _, name = said["log"].rpartition("/logs/")
-            stamp = f"{home}/stamps/{name.removesuffix('.log')}.json"
-            job = Job(rule, (*said["output"].split(", "), stamp))
+            job = Job(rule, tuple(said["output"].split(", ")))
             started.add(job)
             if said["jobid"] in ended:
                 finished.add(job)
         for number, pool, model in _DOWNLOADED.findall(text):
-            weights = f"{HOME}/{pool}/checkpoints/{model}.safetensors"
-            job = Job("download", (weights, f"{HOME}/stamps/{pool}/download/{model}.json"))
+            job = Job("download", (f"{HOME}/{pool}/checkpoints/{model}.safetensors",))
             started.add(job)
             if number in ended:
                 finished.add(job)

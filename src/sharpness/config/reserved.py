@@ -18,8 +18,7 @@ RULES = {
 """Every rule of the workflow; a pool is a rule too."""
 
 FOLDERS = {
-    *("benchmarks", "data", "fetched", "figures", "logs"),
-    *("outdated", "simple", "stamps", "standin", "tables"),
+    *("benchmarks", "data", "fetched", "figures", "logs", "simple", "standin", "tables"),
 }
 """What lies beside the pools in the folder of a scale."""
 
