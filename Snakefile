@@ -53,10 +53,9 @@ if workflow.is_main_process:
         check_writable(settings.home, ".snakemake")
     except Problem as problem:
         sys.exit(str(problem))
-    # Its memory may be lost, or overruled by --touch: as --forcerun does, plan what is outdated.
-    outdated = [pool for pool in settings.pools if made_otherwise(pool)]
-    files = {f"{settings.home}/{pool}/pool.csv" for pool in outdated}
-    workflow.dag_settings.forcerun = {*workflow.dag_settings.forcerun, *files}
+    # Its memory may be lost, or overruled by --touch.
+    for pool in settings.pools:
+        notice_changes(pool)
 
 
 rule all:

@@ -1,11 +1,12 @@
 """What the rules share: names, and which settings a rule uses. Needs and makes no file."""
 
+import time
 from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 
 from sharpness.data.places import within_reach
-from sharpness.files import json_text, sha256, source_digest
+from sharpness.files import json_text, sha256, source_digest, write_json
 from sharpness.needs import PUBLISHED_ERRORS, VOCABULARY, needed_data, needed_parts
 from sharpness.plan import REVISION
 from sharpness.pools.formats import REVISION as FORMATS_REVISION
@@ -141,11 +142,21 @@ def wanted_of(wildcards):
     }
 
 
-def made_otherwise(pool):
-    """Whether a pool.csv was made here for other settings, whatever Snakemake knows of it."""
+def notice_changes(pool):
+    """Have pool.csv planned if it was made for other settings, whatever Snakemake knows of it.
+
+    The file that says so is newer than pool.csv, and never twice the same.
+    """
     made_for = Path(settings.home, pool, "settings.json")
     wanted = json_text(wanted_of(SimpleNamespace(pool=pool))).encode()
-    return made_for.exists() and made_for.read_bytes() != wanted
+    if made_for.exists() and made_for.read_bytes() != wanted:
+        write_json(made_for.with_name("changed.json"), {"noticed": time.time()})
+
+
+def changed(wildcards):
+    """What `notice_changes` has written."""
+    path = f"{settings.home}/{wildcards.pool}/changed.json"
+    return [path] if exists(path) else []
 
 
 def inputs_of(wildcards):

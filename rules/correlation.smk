@@ -14,6 +14,7 @@ rule pool:
         per_batch=of_each_model("<results>/{pool}/per_batch/{model}.csv"),
         weights=of_each_model("<results>/{pool}/checkpoints/{model}.safetensors"),
         training=trainings_of,
+        changed=changed,
     output:
         pool="<results>/{pool}/pool.csv",
         per_batch="<results>/{pool}/per_batch.csv",
