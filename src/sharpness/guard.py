@@ -147,11 +147,11 @@ def check_rows(
     if len(have) != len(wanted):
         raise Problem(f"{source.sharpness}: {len(have)} cells, wanted are {len(wanted)}; {remake}")
     data = dict(zip(errors["part"], errors["data"].fillna(""), strict=True))
-    said = {"parts": sorted(data), "data": {p: t or titles.get(p) for p, t in data.items()}}
+    said = {"parts": sorted(map(str, data)), "data": {p: t or titles.get(p) for p, t in data.items()}}
     if found := _difference(said, {"parts": sorted(titles), "data": titles}):
         raise Problem(f"{source.errors}: {found}; {remake}")
     if others := set(errors["revision"].dropna()) - {REVISION}:
-        found = f"revision is {others.pop():g}, wanted is {REVISION}"
+        found = f"revision is {others.pop()}, wanted is {REVISION}"
         raise Problem(f"{source.errors}: {found}; {remake}")
     digest = sha256(source.checkpoint)[:16]
     for path, table in ((source.errors, errors), (source.sharpness, cells)):
