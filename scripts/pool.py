@@ -6,7 +6,7 @@ from sharpness.data.records import read_record
 from sharpness.data.registry import TITLES
 from sharpness.files import write_json
 from sharpness.frames import read_frame
-from sharpness.guard import Sources, check_conversions, check_models, check_trainings
+from sharpness.guard import Sources, check_conversions, check_trainings
 from sharpness.job import job
 from sharpness.plan import Plan
 from sharpness.pool import assemble, write_per_batch, write_pool
@@ -15,21 +15,19 @@ with job(snakemake):
     given, wanted = snakemake.input, snakemake.params.wanted
     made_for = Path(snakemake.output.pool).with_name("settings.json")
     write_json(made_for, {})  # whatever ends this job early, it is planned again
-    files = [given.errors, given.sharpness, given.per_batch, given.weights]
-    files += [given.training] if given.training else []
+    files = (given.errors, given.sharpness, given.per_batch, given.weights)
     named = zip(wanted["models"], *files, strict=True)
     sources = [Sources(name, *map(Path, paths)) for name, *paths in named]
     located = {p: path for p, path in snakemake.params.records.items() if Path(path).exists()}
     titles = {part: TITLES[name] for part, name in wanted["data"].items()}
     titles |= {part: read_record(path)["title"] for part, path in located.items()}
-    models = read_frame(given.models)
-    check_models(given.models, models, wanted["models"])
     if given.training:
-        check_trainings(sources, {**wanted["made"], "data": {"title": titles["train"]}})
+        asked = {**wanted["made"], "data": {"title": titles["train"]}}
+        check_trainings(sources, given.training, asked)
     else:
         check_conversions(sources, wanted["made"])
     cells = Plan.parse(wanted["plan"]).rows()
-    table = assemble(models, sources, cells, titles, wanted["max_test_error"])
+    table = assemble(read_frame(given.models), sources, cells, titles, wanted["max_test_error"])
     write_pool(table, snakemake.output.pool)
     write_per_batch(table, sources, snakemake.output.per_batch)
     write_json(made_for, wanted)

@@ -7,7 +7,16 @@ from types import SimpleNamespace
 
 import pytest
 
-from sharpness.files import atomic, digest, read_json, sha256, source_digest, write_json, write_text
+from sharpness.files import (
+    atomic,
+    digest,
+    entry,
+    read_json,
+    sha256,
+    source_digest,
+    write_json,
+    write_text,
+)
 from sharpness.job import job
 from sharpness.problem import Problem
 
@@ -32,6 +41,13 @@ def test_json_is_canonical(tmp_path: Path):
     write_json(tmp_path / "b", {"a": "ρ", "b": 1})
     assert sha256(tmp_path / "a") == sha256(tmp_path / "b")
     assert read_json(tmp_path / "a") == {"a": "ρ", "b": 1}
+
+
+def test_a_model_that_a_file_lacks_is_one_line_with_a_command(tmp_path: Path):
+    path = tmp_path / "made here.json"
+    assert entry({"a": 1}, "a", path) == 1
+    with pytest.raises(Problem, match=f"here.json: b is not in it; .*: rm '{path}'$"):
+        entry({"a": 1}, "b", path)
 
 
 def test_digests_tell_values_apart():

@@ -22,7 +22,7 @@ from sharpness.correlation import read_pool
 from sharpness.definition import Cell
 from sharpness.evaluation import evaluate
 from sharpness.files import write_json
-from sharpness.guard import Sources, check_conversions, check_models, check_trainings
+from sharpness.guard import Sources, check_conversions, check_trainings
 from sharpness.items import Subject
 from sharpness.plan import Plan
 from sharpness.pool import assemble, write_per_batch, write_pool
@@ -239,7 +239,7 @@ def test_the_pool_refuses_errors_of_another_revision(subject: Subject) -> None:
 
 
 SPACE = {"learning_rate": (0.05, 5.0), "sam_rho": [0.0, 0.1], "mixup": 0.5, "augment": 0.5}
-SWEEP = {
+SWEEP: dict[str, Any] = {
     "seed": 0,
     "space": SPACE,
     "architecture": {"name": "preact-resnet", "width": 4},
@@ -247,32 +247,35 @@ SWEEP = {
     "data": {"title": "digits"},
     "revision": 1,
 }
+CONVERTED: dict[str, Any] = {
+    "source": "https://publisher.example/a.npz",
+    "format": "augreg",
+    "standin": False,
+    "architecture": {"name": "vit", "depth": 2},
+    "hyperparameters": {"lr": 0.1},
+    "revision": 1,
+}
 
 
-def trained(folder: Path, **changed: Any) -> list[Sources]:
-    """Two models of a sweep: a record of each, and weights that say what they are."""
-    found = []
+def weights(home: Path, name: str, said: Mapping[str, Any]) -> Sources:
+    """A model whose checkpoint says what it is."""
+    path = home / "checkpoints" / f"{name}.safetensors"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file({"w": np.zeros(1)}, path, metadata={KEY: json.dumps(said)})
+    return Sources(name, *[home / "x" / f"{name}.csv"] * 3, path)
+
+
+def check_sweep(home: Path, change: Mapping[str, Any], **other: Any) -> None:
+    """Compare two models of ``SWEEP``, whose records say other things, with a changed sweep."""
+    sources, records = [], []
     for index, name in enumerate(("model-000", "model-001")):
-        network = {**SWEEP["architecture"], "classes": 10}
-        drawn = asdict(draw(0, index, Space(**SPACE)))
-        record = {key: value for key, value in SWEEP.items() if key not in ("space", "revision")}
-        record |= {"index": index, "hyperparameters": drawn, "architecture": network}
-        record |= {"digest": f"d{index}", "status": "ok", "reason": "", "train_error": 0.0}
-        weights = {"architecture": network, "hyperparameters": drawn, "training": f"d{index}"}
-        record |= changed
-        found.append(made(folder, name, weights, record))
-    return found
-
-
-def made(folder: Path, name: str, said: Any, record: Mapping[str, Any] | None = None) -> Sources:
-    """The files of a model, as far as the weights."""
-    training = folder / "training" / f"{name}.json" if record else None
-    if training:
-        write_json(training, record)
-    weights = folder / "checkpoints" / f"{name}.safetensors"
-    weights.parent.mkdir(exist_ok=True)
-    save_file({"w": np.zeros(1)}, weights, metadata={KEY: json.dumps(said)})
-    return Sources(name, *[folder / "x" / f"{name}.csv"] * 3, weights, training)
+        record = {"index": index, "digest": f"d{index}", **SWEEP, "status": "ok", "reason": ""}
+        record |= {"train_error": 0.0, "hyperparameters": asdict(draw(0, index, Space(**SPACE)))}
+        del record["revision"]  # as in records of before it was written
+        records.append(home / "training" / f"{name}.json")
+        write_json(records[-1], record | other)
+        sources.append(weights(home, name, {"training": f"d{index}"}))
+    check_trainings(sources, records, {**SWEEP, **change})
 
 
 @pytest.mark.parametrize(
@@ -290,39 +293,19 @@ def made(folder: Path, name: str, said: Any, record: Mapping[str, Any] | None = 
 def test_the_pool_refuses_other_trainings(
     tmp_path: Path, change: dict[str, Any], words: str
 ) -> None:
-    models = trained(tmp_path)
-    check_trainings(models, SWEEP)
-    folders = " ".join(f"{tmp_path}/{n}" for n in ("models.csv", "trained", "training"))
+    check_sweep(tmp_path, {})
+    names = ("models.csv", "trained", "training", "checkpoints")
+    gone = " ".join(f"{tmp_path}/{name}" for name in names)
     with pytest.raises(Problem) as caught:
-        check_trainings(models, {**SWEEP, **change})
-    line = f"{tmp_path}/training/model-000.json: {words}; remove it and run again: rm -rf {folders}"
-    assert str(caught.value) == f"{line} {tmp_path}/checkpoints"
+        check_sweep(tmp_path, change)
+    assert str(caught.value) == f"{tmp_path}/training/model-000.json: {words}; {AGAIN} {gone}"
 
 
-def test_the_pool_refuses_a_training_of_another_place_in_the_sweep(tmp_path: Path) -> None:
+def test_the_pool_refuses_records_and_weights_of_other_models(tmp_path: Path) -> None:
     with pytest.raises(Problem, match=r"model-001.json: index is 0, wanted is 1; "):
-        check_trainings(trained(tmp_path, index=0), SWEEP)
-
-
-def test_the_pool_refuses_weights_of_another_training(tmp_path: Path) -> None:
-    models = trained(tmp_path, digest="new")
+        check_sweep(tmp_path, {}, index=0)
     with pytest.raises(Problem, match=r"model-000.safetensors: training is d0, wanted is new; "):
-        check_trainings(models, SWEEP)
-
-
-CONVERTED = {
-    "source": "https://publisher.example/a.npz",
-    "format": "augreg",
-    "standin": False,
-    "revision": 1,
-    "architecture": {"name": "vit", "depth": 2},
-    "hyperparameters": {"lr": 0.1},
-}
-
-
-def converted(folder: Path, *names: str) -> list[Sources]:
-    said = {key: value for key, value in CONVERTED.items() if key != "revision"}
-    return [made(folder, name, said) for name in names]
+        check_sweep(tmp_path, {}, digest="new")
 
 
 @pytest.mark.parametrize(
@@ -333,41 +316,37 @@ def converted(folder: Path, *names: str) -> list[Sources]:
         ({"hyperparameters": {"lr": 0.2}}, "hyperparameters.lr is 0.1, wanted is 0.2"),
         ({"source": "a.npz"}, "source is https://publisher.example/a.npz, wanted is a.npz"),
         ({"revision": 2}, "revision is 1, wanted is 2"),
+        ({"standin": True}, "standin is False, wanted is True"),
     ],
 )
+@pytest.mark.parametrize("whole", [False, True])
 def test_the_pool_refuses_other_conversions(
-    tmp_path: Path, change: dict[str, Any], words: str
+    tmp_path: Path, change: dict[str, Any], words: str, whole: bool
 ) -> None:
-    models = converted(tmp_path, "a", "b")
+    home = tmp_path / "pool"
+    models = [weights(home, name, CONVERTED) for name in "ab"]
     check_conversions(models, dict.fromkeys("ab", CONVERTED))
+    changed = {**CONVERTED, **change}
+    gone = [home / "models.csv", home / "checkpoints" if whole else models[1].checkpoint]
+    gone += [tmp_path / "standin" / "pool.csv"] if changed["standin"] else []
     with pytest.raises(Problem) as caught:
-        check_conversions(models, {"a": CONVERTED, "b": {**CONVERTED, **change}})
-    path = f"{tmp_path}/checkpoints/b.safetensors"
-    remake = f"remove it and run again: rm -rf {tmp_path}/models.csv {path}"
-    assert str(caught.value) == f"{path}: {words}; {remake}"
-
-
-def test_stand_ins_are_made_anew_where_the_pool_refuses_them(tmp_path: Path) -> None:
-    pool = tmp_path / "results" / "pool"
-    pool.mkdir(parents=True)
-    wanted = {**CONVERTED, "standin": True}
-    with pytest.raises(Problem) as caught:
-        check_conversions(converted(pool, "a", "b"), dict.fromkeys("ab", wanted))
-    gone = f"{pool}/models.csv {pool}/checkpoints {tmp_path}/results/standin/pool.csv"
-    assert str(caught.value).endswith(f"standin is False, wanted is True; {AGAIN} {gone}")
+        check_conversions(models, {"a": changed if whole else CONVERTED, "b": changed})
+    first = models[0 if whole else 1].checkpoint
+    assert str(caught.value) == f"{first}: {words}; {AGAIN} {' '.join(map(str, gone))}"
 
 
 def test_the_pool_refuses_weights_that_say_nothing(tmp_path: Path) -> None:
-    (model,) = converted(tmp_path, "a")
+    model = weights(tmp_path, "a", {})
     model.checkpoint.write_bytes(b"none")
     with pytest.raises(Problem, match=r"a.safetensors: source is None, wanted is https"):
         check_conversions([model], {"a": CONVERTED})
 
 
-def test_the_pool_refuses_a_table_of_other_models() -> None:
-    check_models("models.csv", MODELS, ["model-000"])
-    with pytest.raises(Problem, match=r"models.csv: its models are 1, .* rm -rf models.csv$"):
-        check_models("models.csv", MODELS, ["model-000", "model-001"])
+def test_the_pool_refuses_a_table_of_other_models(subject: Subject) -> None:
+    evaluated(subject)
+    other = MODELS.assign(model="model-001")
+    with pytest.raises(Problem, match=r"models.csv: its models are not .* rm -rf \S+models.csv$"):
+        assemble(other, sources(subject), PLAN.rows(), TITLES)
 
 
 @pytest.mark.parametrize("digest", ["1234567890123456", "12e4567890123456", "0000000000000001"])

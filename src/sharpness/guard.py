@@ -23,6 +23,9 @@ from sharpness.training.draw import Space, draw
 from sharpness.training.layout import KEY
 from sharpness.training.records import read_training
 
+_FIRST = {"revision": 1}
+"""Of a record or checkpoint that names no revision."""
+
 
 @dataclass(frozen=True)
 class Sources:
@@ -34,7 +37,6 @@ class Sources:
         sharpness: its ``sharpness/<model>.csv``.
         per_batch: its ``per_batch/<model>.csv``.
         checkpoint: its weights.
-        training: the record of its training; None for a published model.
     """
 
     name: str
@@ -42,7 +44,6 @@ class Sources:
     sharpness: Path
     per_batch: Path
     checkpoint: Path
-    training: Path | None = None
 
     @property
     def home(self) -> Path:
@@ -50,22 +51,19 @@ class Sources:
         return self.checkpoint.parents[1]
 
 
-def check_models(path: str | Path, models: pd.DataFrame, names: Sequence[str]) -> None:
-    """Refuse a ``models.csv`` of other models.
-
-    Raises:
-        Problem: naming the file and the command that remakes it.
-    """
-    if list(models["model"]) != list(names):
-        what = f"its models are {len(models)}, wanted are {len(names)} or others"
-        raise Problem(f"{path}: {what}; {_remake([path])}")
+def remake(*gone: Path) -> str:
+    """What to do so that files are made anew; finished cells and epochs lie elsewhere."""
+    return f"remove it and run again: rm -rf {shlex.join(map(str, gone))}"
 
 
-def check_trainings(sources: Iterable[Sources], wanted: Mapping[str, Any]) -> None:
+def check_trainings(
+    sources: Iterable[Sources], records: Iterable[str | Path], wanted: Mapping[str, Any]
+) -> None:
     """Refuse trainings with other settings, and weights that are of another training.
 
     Args:
         sources: the files of each model of a sweep, in the sweep's order.
+        records: of their trainings.
         wanted: what a record says of all its models (``seed``, ``settings``, ``architecture``,
             ``data``, ``revision``), and ``space``, from which each is drawn.
 
@@ -74,21 +72,15 @@ def check_trainings(sources: Iterable[Sources], wanted: Mapping[str, Any]) -> No
     """
     space = Space(**wanted["space"])
     shared = {key: value for key, value in wanted.items() if key != "space"}
-    for index, source in enumerate(sources):
-        if source.training is None:
-            raise TypeError(f"{source.name} has no record of its training")
+    for index, (source, path) in enumerate(zip(sources, records, strict=True)):
         drawn = {"index": index, "hyperparameters": asdict(draw(wanted["seed"], index, space))}
-        record = _of_revision(read_training(source.training))
-        of_it = {key: record.get(key) for key in ("architecture", "hyperparameters")}
-        of_it["training"] = record.get("digest")
-        for path, have, want in (
-            (source.training, record, shared | drawn),
-            (source.checkpoint, _metadata(source.checkpoint), of_it),
-        ):
-            if found := _difference(have, want):
-                folders = ("models.csv", "trained", "training", "checkpoints")
-                gone = [source.home / name for name in folders]
-                raise Problem(f"{path}: {found}; {_remake(gone)}")
+        record = _FIRST | read_training(path)
+        names = ("models.csv", "trained", "training", "checkpoints")
+        mend = remake(*(source.home / name for name in names))
+        if found := _difference(record, shared | drawn):
+            raise Problem(f"{path}: {found}; {mend}")
+        if found := _difference(_metadata(source.checkpoint), {"training": record.get("digest")}):
+            raise Problem(f"{source.checkpoint}: {found}; {mend}")
 
 
 def check_conversions(sources: Sequence[Sources], wanted: Mapping[str, Mapping[str, Any]]) -> None:
@@ -103,8 +95,8 @@ def check_conversions(sources: Sequence[Sources], wanted: Mapping[str, Mapping[s
     """
     wrong = {}
     for source in sources:
-        have = _of_revision(_metadata(source.checkpoint))
-        if found := _difference(have, wanted[source.name]):
+        said = _FIRST | _metadata(source.checkpoint)
+        if found := _difference(said, wanted[source.name]):
             wrong[source] = found
     if not wrong:
         return
@@ -113,7 +105,7 @@ def check_conversions(sources: Sequence[Sources], wanted: Mapping[str, Mapping[s
     gone = [first.home / "checkpoints"] if all_of_them else [s.checkpoint for s in [*wrong][:10]]
     if wanted[first.name]["standin"]:
         gone.append(first.home.parent / "standin" / f"{first.home.name}.csv")
-    raise Problem(f"{first.checkpoint}: {found}; {_remake([first.home / 'models.csv', *gone])}")
+    raise Problem(f"{first.checkpoint}: {found}; {remake(first.home / 'models.csv', *gone)}")
 
 
 def check_rows(
@@ -136,37 +128,30 @@ def check_rows(
         Problem: naming the file, what differs, and the command that remakes it.
     """
     folders = ("evaluated", "errors", "sharpness", "per_batch")
-    remake = _remake([source.home / name for name in folders])
+    mend = remake(*(source.home / name for name in folders))
     settings = [name for name in wanted[0] if name in cells]
     have = cells[settings].to_dict("records")
     for row, want in zip(have, wanted, strict=False):
         for name in settings:
             if not _same(row[name], want[name]):
                 line = f"{name} of {want['cell']} is {row[name]}, wanted is {want[name]}"
-                raise Problem(f"{source.sharpness}: {line}; {remake}")
+                raise Problem(f"{source.sharpness}: {line}; {mend}")
     if len(have) != len(wanted):
-        raise Problem(f"{source.sharpness}: {len(have)} cells, wanted are {len(wanted)}; {remake}")
+        raise Problem(f"{source.sharpness}: {len(have)} cells, wanted are {len(wanted)}; {mend}")
     data = dict(zip(errors["part"], errors["data"].fillna(""), strict=True))
-    said = {"parts": sorted(map(str, data)), "data": {p: t or titles.get(p) for p, t in data.items()}}
+    said = {
+        "parts": sorted(map(str, data)),
+        "data": {p: t or titles.get(p) for p, t in data.items()},
+    }
     if found := _difference(said, {"parts": sorted(titles), "data": titles}):
-        raise Problem(f"{source.errors}: {found}; {remake}")
+        raise Problem(f"{source.errors}: {found}; {mend}")
     if others := set(errors["revision"].dropna()) - {REVISION}:
         found = f"revision is {others.pop()}, wanted is {REVISION}"
-        raise Problem(f"{source.errors}: {found}; {remake}")
+        raise Problem(f"{source.errors}: {found}; {mend}")
     digest = sha256(source.checkpoint)[:16]
     for path, table in ((source.errors, errors), (source.sharpness, cells)):
         if set(table["checkpoint"].dropna()) - {digest}:
-            raise Problem(f"{path}: it is of another checkpoint than {source.checkpoint}; {remake}")
-
-
-def _remake(gone: Sequence[str | Path]) -> str:
-    """The command after which a run makes files anew; finished cells and epochs are elsewhere."""
-    return f"remove it and run again: rm -rf {shlex.join(map(str, gone))}"
-
-
-def _of_revision(said: Mapping[str, Any]) -> dict[str, Any]:
-    """What a file says of itself; one that names no revision is of the first."""
-    return {"revision": 1, **said}
+            raise Problem(f"{path}: it is of another checkpoint than {source.checkpoint}; {mend}")
 
 
 def _metadata(path: Path) -> dict[str, Any]:

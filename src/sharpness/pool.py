@@ -12,7 +12,7 @@ import pandas as pd
 
 from sharpness.files import write_csv, write_text
 from sharpness.frames import check_columns, read_frame
-from sharpness.guard import Sources, check_rows
+from sharpness.guard import Sources, check_rows, remake
 from sharpness.problem import Problem
 from sharpness.reading import readable
 from sharpness.rows import BATCHES
@@ -26,7 +26,7 @@ FLOATS = "%.9g"
 
 def assemble(
     models: pd.DataFrame,
-    sources: Iterable[Sources],
+    sources: Sequence[Sources],
     wanted: Sequence[Mapping[str, Any]],
     titles: Mapping[str, str],
     max_test_error: float | None = None,
@@ -47,9 +47,12 @@ def assemble(
         column per cell. What is not known is NaN.
 
     Raises:
-        Problem: if a file is not of these cells, these data sets, this revision of the code or this
-            checkpoint.
+        Problem: if a file is not of these models, cells and data sets, this revision of the code
+            or this checkpoint.
     """
+    if list(models["model"]) != [source.name for source in sources]:
+        path = sources[0].home / "models.csv"
+        raise Problem(f"{path}: its models are not those that are wanted; {remake(path)}")
     read = [(s, _read(s.errors, *_OF_ERRORS), _read(s.sharpness, *_OF_CELLS)) for s in sources]
     for files in read:
         check_rows(*files, wanted, titles)
