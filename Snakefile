@@ -54,8 +54,9 @@ if workflow.is_main_process:
         check_writable(settings.home, ".snakemake")
     except Problem as problem:
         sys.exit(str(problem))
-    # Its memory may be lost, or overruled by --touch; the stamps of the jobs are not.
-    set_aside(settings.home, wanted_parameters)
+    # Its memory may be lost, or overruled by --touch.
+    for pool in settings.pools:
+        notice_changes(pool)
 
 
 rule all:

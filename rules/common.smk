@@ -5,12 +5,15 @@ where it is dear or a dear rule reads what it makes, by a REVISION, for all that
 job is planned with it.
 """
 
+import time
 from dataclasses import asdict
+from pathlib import Path
 from types import SimpleNamespace
 
 from sharpness.data.places import within_reach
 from sharpness.data.records import REVISION as RECORDS_REVISION
 from sharpness.data.sample import REVISION as SAMPLE_REVISION
+from sharpness.files import json_text, write_json
 from sharpness.needs import PUBLISHED_ERRORS, VOCABULARY, needed_data, needed_parts
 from sharpness.plan import REVISION
 from sharpness.pools.formats import REVISION as FORMATS_REVISION
@@ -20,7 +23,6 @@ from sharpness.simple.small_networks.procedures import REVISION as SMALL_NETWORK
 from sharpness.simple.small_networks.procedures import procedure_of
 from sharpness.simple.two_layer_relu.runs import REVISION as TWO_LAYER_REVISION
 from sharpness.sources import source_digest
-from sharpness.stamps import set_aside
 from sharpness.standins import DATA_REVISION as STANDIN_DATA_REVISION
 from sharpness.standins import REVISION as STANDINS_REVISION
 from sharpness.training.layout import REVISION as CHECKPOINT_REVISION
@@ -71,13 +73,6 @@ def doubled(first):
     return lambda wildcards, attempt: first * 2 ** (attempt - 1)
 
 
-def wanted_parameters(rule, wildcards):
-    """What a rule would compute with now; a LookupError where it would not compute at all."""
-    found = SimpleNamespace(**wildcards)
-    params = {known.name: known.params for known in workflow.rules}[rule]
-    return {name: value(found) if callable(value) else value for name, value in params.items()}
-
-
 def pool_of(wildcards):
     """The settings of the pool that the wildcards name."""
     return settings.pools[wildcards.pool]
@@ -97,6 +92,58 @@ def member_of(wildcards):
 def plan_of(wildcards):
     """What is measured on each model of the pool."""
     return pool_of(wildcards).sharpness.plan(settings.protocols)
+
+
+def made_of(pool):
+    """How a pool's checkpoints are made: what all trainings share, or how each is converted."""
+    if pool.kind == "sweep":
+        return {
+            "seed": pool.sweep.seed,
+            "space": pool.sweep.space,
+            "architecture": pool.architecture.model_dump(),
+            "settings": pool.training.model_dump(),
+            "revision": TRAINING_REVISION,
+        }
+    same = {
+        "format": pool.checkpoints.format,
+        "architecture": pool.network,
+        "standin": settings.standins,
+        "revision": FORMATS_REVISION,
+    }
+    return {
+        name: {**same, "source": member.file or member.url, "hyperparameters": member.parameters}
+        for name, member in pool.members.items()
+    }
+
+
+def wanted_of(wildcards):
+    """All that the files of a pool are to be made for; the rule that makes pool.csv refuses others."""
+    pool = pool_of(wildcards)
+    return {
+        "models": pool.models,
+        "data": pool.data,
+        "made": made_of(pool),
+        "plan": plan_of(wildcards),
+        "revision": REVISION,
+        "max_test_error": getattr(pool, "max_test_error", None),
+    }
+
+
+def notice_changes(pool):
+    """Have pool.csv planned if it was made for other settings, whatever Snakemake knows of it.
+
+    The file that says so is newer than pool.csv, and never twice the same.
+    """
+    made_for = Path(settings.home, pool, "settings.json")
+    wanted = json_text(wanted_of(SimpleNamespace(pool=pool))).encode()
+    if made_for.exists() and made_for.read_bytes() != wanted:
+        write_json(made_for.with_name("changed.json"), {"noticed": time.time()})
+
+
+def changed(wildcards):
+    """What `notice_changes` has written."""
+    path = f"{settings.home}/{wildcards.pool}/changed.json"
+    return [path] if exists(path) else []
 
 
 def inputs_of(wildcards):
@@ -127,6 +174,13 @@ def of_each_model(pattern):
     return paths
 
 
+def trainings_of(wildcards):
+    """The record of each training of a sweep; none of published models."""
+    if pool_of(wildcards).kind == "published":
+        return []
+    return of_each_model("<results>/{pool}/training/{model}.json")(wildcards)
+
+
 def of_each_part(wildcards):
     """The record of each data set that a pool needs, by the part that it plays."""
     parts = PARTS[wildcards.pool]
@@ -137,7 +191,7 @@ def beside_the_parts(wildcards):
     """What else an evaluation reads: records, the sample, the vocabulary, published errors."""
     pool, found = pool_of(wildcards), {}
     if pool.kind == "sweep":
-        found["records"] = of_each_model("<results>/{pool}/training/{model}.json")(wildcards)
+        found["records"] = trainings_of(wildcards)
         return found
     if pool.data["train"] in SAMPLED:
         found["sample"] = f"<results>/data/{pool.data['train']}-sample.csv"

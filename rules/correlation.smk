@@ -1,7 +1,8 @@
 """From single models to a pool, and from the pool to rank correlations.
 
-Needs: models.csv, and for each model errors/, sharpness/ and checkpoints/.
-Makes: pool.csv, one row a model; correlations.csv; tables/table<number>.{csv,md,tex}.
+Needs: models.csv, and for each model errors/, sharpness/, per_batch/, checkpoints/ and training/.
+Makes: pool.csv, one row a model, per_batch.csv, and settings.json, what they were made for;
+correlations.csv; tables/table<number>.{csv,md,tex}.
 """
 
 
@@ -10,9 +11,13 @@ rule pool:
         models="<results>/{pool}/models.csv",
         errors=of_each_model("<results>/{pool}/errors/{model}.csv"),
         sharpness=of_each_model("<results>/{pool}/sharpness/{model}.csv"),
+        per_batch=of_each_model("<results>/{pool}/per_batch/{model}.csv"),
         weights=of_each_model("<results>/{pool}/checkpoints/{model}.safetensors"),
+        training=trainings_of,
+        changed=changed,
     output:
-        "<results>/{pool}/pool.csv",
+        pool="<results>/{pool}/pool.csv",
+        per_batch="<results>/{pool}/per_batch.csv",
     log:
         "<logs>/{pool}/pool.log",
     benchmark:
@@ -23,14 +28,11 @@ rule pool:
         runtime=doubled(30),
         gpu=0,
     params:
-        models=lambda wildcards: pool_of(wildcards).models,
-        plan=plan_of,
-        revision=REVISION,
-        evaluated=lambda wildcards: [
-            f"{settings.home}/{wildcards.pool}/evaluated/{first}.json"
-            for first in pool_of(wildcards).first_of.values()
-        ],
-        max_test_error=lambda wildcards: getattr(pool_of(wildcards), "max_test_error", None),
+        wanted=wanted_of,
+        records=lambda wildcards: {
+            part: f"{settings.home}/data/{name}.json"
+            for part, name in PARTS[wildcards.pool].items()
+        },
         code=source_digest("scripts/pool.py"),
     script:
         "../scripts/pool.py"

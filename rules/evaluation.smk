@@ -2,8 +2,8 @@
 
 Needs: checkpoints/<model>.safetensors, data/<name>.json; training/<model>.json of a sweep; the
 sample of a large training set, the vocabulary of a text set, published errors where they are taken.
-Makes: evaluated/<first>.json, one evaluation job; for each model errors/<model>.csv and
-sharpness/<model>.csv.
+Makes: evaluated/<first>.json, one evaluation job; for each model errors/<model>.csv,
+sharpness/<model>.csv and per_batch/<model>.csv.
 """
 
 
@@ -43,6 +43,7 @@ rule rows:
     output:
         errors="<results>/{pool}/errors/{model}.csv",
         sharpness="<results>/{pool}/sharpness/{model}.csv",
+        per_batch="<results>/{pool}/per_batch/{model}.csv",
     log:
         "<logs>/{pool}/rows/{model}.log",
     benchmark:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from sharpness.files import entry
 from sharpness.job import job
 from sharpness.training.export import export
 from sharpness.training.records import read_trainings
@@ -9,4 +10,5 @@ from sharpness.training.records import read_trainings
 with job(snakemake):
     model = snakemake.wildcards.model
     state = Path(snakemake.input[0]).parents[1] / "state" / model
-    export(read_trainings(snakemake.input[0])[model], state, **dict(snakemake.output.items()))
+    record = entry(read_trainings(snakemake.input[0]), model, snakemake.input[0])
+    export(record, state, **dict(snakemake.output.items()))

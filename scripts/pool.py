@@ -1,15 +1,33 @@
 """Rule pool: one row per model, refused where a file is not what is wanted."""
 
+from pathlib import Path
+
+from sharpness.data.records import read_record
+from sharpness.data.registry import TITLES
+from sharpness.files import write_json
 from sharpness.frames import read_frame
+from sharpness.guard import Sources, check_conversions, check_trainings
 from sharpness.job import job
 from sharpness.plan import Plan
-from sharpness.pool import Sources, assemble, write_pool
+from sharpness.pool import assemble, write_per_batch, write_pool
 
 with job(snakemake):
-    files = (snakemake.input.errors, snakemake.input.sharpness, snakemake.input.weights)
-    named = zip(snakemake.params.models, *files, snakemake.params.evaluated, strict=True)
-    sources = [Sources(*found) for found in named]
-    wanted = Plan.parse(snakemake.params.plan).rows()
-    models = read_frame(snakemake.input.models)
-    table = assemble(models, sources, wanted, snakemake.params.max_test_error)
-    write_pool(table, snakemake.output[0])
+    given, wanted = snakemake.input, snakemake.params.wanted
+    made_for = Path(snakemake.output.pool).with_name("settings.json")
+    write_json(made_for, {})  # whatever ends this job early, it is planned again
+    files = (given.errors, given.sharpness, given.per_batch, given.weights)
+    named = zip(wanted["models"], *files, strict=True)
+    sources = [Sources(name, *map(Path, paths)) for name, *paths in named]
+    located = {p: path for p, path in snakemake.params.records.items() if Path(path).exists()}
+    titles = {part: TITLES[name] for part, name in wanted["data"].items()}
+    titles |= {part: read_record(path)["title"] for part, path in located.items()}
+    if given.training:
+        asked = {**wanted["made"], "data": {"title": titles["train"]}}
+        check_trainings(sources, given.training, asked)
+    else:
+        check_conversions(sources, wanted["made"])
+    cells = Plan.parse(wanted["plan"]).rows()
+    table = assemble(read_frame(given.models), sources, cells, titles, wanted["max_test_error"])
+    write_pool(table, snakemake.output.pool)
+    write_per_batch(table, sources, snakemake.output.per_batch)
+    write_json(made_for, wanted)

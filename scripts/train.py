@@ -5,7 +5,7 @@ from pathlib import Path
 from sharpness.cards import card
 from sharpness.data.loading import load
 from sharpness.data.records import read_record
-from sharpness.files import write_json
+from sharpness.files import entry, write_json
 from sharpness.job import job
 from sharpness.machine import compute_device
 from sharpness.training.models import read_models
@@ -22,5 +22,6 @@ with job(snakemake), card(snakemake.params.device, snakemake.config.get("jobs_pe
         images=load(record["name"], "train", record),
         state=Path(snakemake.output[0]).parents[1] / "state",
     )
-    models = read_models(snakemake.input.models)
-    write_json(snakemake.output[0], train_models(models, snakemake.params.models, sweep))
+    drawn, names = read_models(snakemake.input.models), snakemake.params.models
+    models = {name: entry(drawn, name, snakemake.input.models) for name in names}
+    write_json(snakemake.output[0], train_models(models, names, sweep))

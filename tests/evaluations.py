@@ -48,7 +48,8 @@ def network() -> nn.Sequential:
 
 
 def made_subject(folder: Path) -> Subject:
-    checkpoint = folder / "model.safetensors"
+    checkpoint = folder / "checkpoints" / "model-000.safetensors"
+    checkpoint.parent.mkdir()
     checkpoint.write_bytes(b"weights")
     return Subject("model-000", network(), checkpoint, folder / "state")
 
@@ -62,9 +63,9 @@ def record(part: str, reason: str = "") -> dict[str, Any]:
 def written(
     found: Mapping[str, Any], subject: Subject, plan: Plan = PLAN
 ) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
-    """The rows of ``errors.csv`` and ``cells.csv``."""
+    """The rows of the errors and of the cells."""
     folder = subject.state.parent
-    files = (folder / "errors.csv", folder / "cells.csv")
+    files = [folder / kind / "model-000.csv" for kind in ("errors", "sharpness", "per_batch")]
     write_rows({"missing": {}, **found}, subject.state, plan.rows(), *files, evaluated="job.json")
     return read(files[0]), read(files[1])
 

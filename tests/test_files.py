@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
-from sharpness.files import atomic, digest, read_json, sha256, write_json, write_text
+from sharpness.files import atomic, digest, entry, read_json, sha256, write_json, write_text
 from sharpness.job import job
 from sharpness.problem import Problem
 
@@ -36,22 +34,21 @@ def test_json_is_canonical(tmp_path: Path):
     assert read_json(tmp_path / "a") == {"a": "ρ", "b": 1}
 
 
+def test_a_model_that_a_file_lacks_is_one_line_with_a_command(tmp_path: Path):
+    path = tmp_path / "made here.json"
+    assert entry({"a": 1}, "a", path) == 1
+    with pytest.raises(Problem, match=f"here.json: b is not in it; .*: rm '{path}'$"):
+        entry({"a": 1}, "b", path)
+
+
 def test_digests_tell_values_apart():
     assert digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1})
     assert digest({"a": 1}) != digest({"a": 2})
 
 
-def script_of(folder: Path, **params: Any) -> SimpleNamespace:
-    """What Snakemake gives to the script of a rule without inputs."""
-    output, log = folder / "out.csv", folder / "logs" / "pool" / "one.log"
-    return SimpleNamespace(
-        rule="one",
-        wildcards={"pool": "p"},
-        input=[],
-        output=[str(output)],
-        log=[log],
-        params=params,
-    )
+def script_of(folder: Path) -> SimpleNamespace:
+    """What Snakemake gives to a script."""
+    return SimpleNamespace(output=[str(folder / "out.csv")], log=[folder / "logs" / "one.log"])
 
 
 def test_a_problem_is_one_line_and_exit_code_1(tmp_path: Path, capsys):
@@ -61,7 +58,6 @@ def test_a_problem_is_one_line_and_exit_code_1(tmp_path: Path, capsys):
     assert stopped.value.code == 1
     assert capsys.readouterr().err == "key: wrong; do this\n"
     assert script.log[0].read_text() == "key: wrong; do this\n"
-    assert not (tmp_path / "stamps").exists()
 
 
 def test_a_defect_keeps_its_traceback_in_the_log(tmp_path: Path, capsys):
@@ -70,14 +66,3 @@ def test_a_defect_keeps_its_traceback_in_the_log(tmp_path: Path, capsys):
         raise KeyError("x")
     assert "Traceback" in script.log[0].read_text()
     assert "Traceback" not in capsys.readouterr().err
-
-
-def test_a_job_that_ends_well_stamps_what_it_made(tmp_path: Path):
-    script = script_of(tmp_path, radius=0.1)
-    before = time.time()
-    with job(script):
-        write_text(script.output[0], "made")
-    stamp = read_json(tmp_path / "stamps" / "pool" / "one.json")
-    assert (stamp["rule"], stamp["wildcards"]) == ("one", [["pool", "p"]])
-    assert stamp["outputs"] == script.output
-    assert before <= stamp["made"] <= time.time()

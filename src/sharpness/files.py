@@ -9,6 +9,7 @@ import hashlib
 import json
 import math
 import os
+import shlex
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -104,8 +105,13 @@ def write_text(path: str | Path, text: str) -> None:
 
 
 def write_json(path: str | Path, value: Any) -> None:
-    """Write ``value`` to ``path`` atomically as canonical JSON: sorted keys, two spaces."""
-    write_text(path, json.dumps(value, sort_keys=True, indent=2, ensure_ascii=False) + "\n")
+    """Write ``value`` to ``path`` atomically as canonical JSON."""
+    write_text(path, json_text(value))
+
+
+def json_text(value: Any) -> str:
+    """Canonical JSON, sorted keys and two spaces: equal values, equal text."""
+    return json.dumps(value, sort_keys=True, indent=2, ensure_ascii=False) + "\n"
 
 
 def write_csv(path: str | Path, rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
@@ -134,6 +140,18 @@ def read_json(path: str | Path) -> Any:
         raise Problem(
             f"{path}: is no whole JSON file ({error}); remove it and run again"
         ) from error
+
+
+def entry(found: Mapping[str, Any], name: str, path: str | Path) -> Any:
+    """What a file holds under a model's name.
+
+    Raises:
+        Problem: if it was made for other models, and the command that remakes it.
+    """
+    if name not in found:
+        gone = shlex.quote(str(path))
+        raise Problem(f"{path}: {name} is not in it; remove it and run again: rm {gone}")
+    return found[name]
 
 
 def digest(value: Any) -> str:

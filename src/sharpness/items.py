@@ -135,6 +135,13 @@ class Items:
 
 def _value(result: Estimate | Problem) -> Row:
     if isinstance(result, Problem):
-        return {"value": None, "stderr": None, "status": "failed", "reason": str(result)}
-    stderr = finite(result.stderr)
-    return {"value": result.value, "stderr": stderr, "status": "ok", "reason": ""}
+        nothing: Row = {"value": None, "stderr": None, "per_batch": [], "examples": []}
+        return {**nothing, "status": "failed", "reason": str(result)}
+    return {
+        "value": result.value,
+        "stderr": finite(result.stderr),
+        "per_batch": list(result.per_batch),
+        "examples": list(result.examples),
+        "status": "ok",
+        "reason": "",
+    }

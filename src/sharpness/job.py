@@ -12,14 +12,11 @@ from typing import Any, TextIO
 
 from sharpness.faults import explained
 from sharpness.problem import Problem
-from sharpness.stamps import write_stamp
 
 
 @contextmanager
 def job(snakemake: Any) -> Iterator[TextIO]:
     """Run a job: progress and tracebacks to its log, a problem as one line and exit code 1.
-
-    A job that ends well stamps what it made.
 
     Args:
         snakemake: what Snakemake gives to a script.
@@ -31,8 +28,6 @@ def job(snakemake: Any) -> Iterator[TextIO]:
     with _opened(log) as stream, redirect_stderr(stream):
         try:
             yield terminal
-            if snakemake.output:
-                _stamp(snakemake)
         except Exception as error:
             line = str(error) if isinstance(error, Problem) else explained(error, _made(snakemake))
             with suppress(OSError):  # the log may lie on the very disk that is full
@@ -54,10 +49,3 @@ def _opened(log: str) -> TextIO:
 def _made(snakemake: Any) -> str:
     """What an error that names no file is about: what the job makes."""
     return str(next(iter(snakemake.output), snakemake.log[0]))
-
-
-def _stamp(snakemake: Any) -> None:
-    """Say what the job read and made, and with which parameters."""
-    wildcards, params = dict(snakemake.wildcards.items()), dict(snakemake.params.items())
-    files = list(snakemake.input), list(snakemake.output)
-    write_stamp(snakemake.log[0], snakemake.rule, wildcards, *files, params)

@@ -1,48 +1,34 @@
-"""``pool.csv``: one row per model, with all that tables and figures need."""
+"""``pool.csv``, one row per model, and ``per_batch.csv``: all that tables and figures need."""
 
 from __future__ import annotations
 
+import csv
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from sharpness.files import sha256, write_text
+from sharpness.files import write_csv, write_text
 from sharpness.frames import check_columns, read_frame
+from sharpness.guard import Sources, check_rows, remake
 from sharpness.problem import Problem
+from sharpness.reading import readable
+from sharpness.rows import BATCHES
 
+_OF_ERRORS = ("part", "data", "revision", "error")
 _OF_CELLS = ("cell", "device", "value")
 
 FLOATS = "%.9g"
 """Digits that give a float32 back."""
 
 
-@dataclass(frozen=True)
-class Sources:
-    """The files that one model's row is made from.
-
-    Attributes:
-        name: of the model.
-        errors: its ``errors/<model>.csv``.
-        sharpness: its ``sharpness/<model>.csv``.
-        checkpoint: its weights.
-        evaluated: what the job that measured it says of it.
-    """
-
-    name: str
-    errors: Path
-    sharpness: Path
-    checkpoint: Path
-    evaluated: Path
-
-
 def assemble(
     models: pd.DataFrame,
-    sources: Iterable[Sources],
+    sources: Sequence[Sources],
     wanted: Sequence[Mapping[str, Any]],
+    titles: Mapping[str, str],
     max_test_error: float | None = None,
 ) -> pd.DataFrame:
     """The table of a pool.
@@ -51,6 +37,7 @@ def assemble(
         models: one row per model: ``model`` and its hyper-parameters.
         sources: the files of each model, in the order of ``models``.
         wanted: the settings of every cell, in canonical order.
+        titles: of the data set of each part.
         max_test_error: models whose test error is above this fraction are excluded: they keep
             their row, with no cell in it. None excludes none.
 
@@ -60,11 +47,17 @@ def assemble(
         column per cell. What is not known is NaN.
 
     Raises:
-        Problem: if a file is not of these cells, this revision of the code or this checkpoint.
+        Problem: if a file is not of these models, cells and data sets, this revision of the code
+            or this checkpoint.
     """
-    read = [(s, _read(s.errors, "part", "error"), _read(s.sharpness, *_OF_CELLS)) for s in sources]
+    if list(models["model"]) != [source.name for source in sources]:
+        path = sources[0].home / "models.csv"
+        raise Problem(f"{path}: its models are not those that are wanted; {remake(path)}")
+    read = [(s, _read(s.errors, *_OF_ERRORS), _read(s.sharpness, *_OF_CELLS)) for s in sources]
+    for files in read:
+        check_rows(*files, wanted, titles)
     _check_devices([(source, cells) for source, _, cells in read])
-    rows = [_row(*files, wanted) for files in read]
+    rows = [_row(*files) for files in read]
     table = models.merge(pd.DataFrame(rows), on="model", how="left", validate="one_to_one")
     first = ["model", "status", "reason"]
     parts = [c.removeprefix("error_") for c in table.columns if c.startswith("error_")]
@@ -94,6 +87,36 @@ def write_pool(table: pd.DataFrame, path: str | Path) -> None:
     write_text(path, table.to_csv(index=False, float_format=FLOATS, lineterminator="\n"))
 
 
+def write_per_batch(table: pd.DataFrame, sources: Iterable[Sources], path: str | Path) -> None:
+    """Write the value of every batch of every cell that ``pool.csv`` has, digit for digit.
+
+    Args:
+        table: of the pool.
+        sources: the files of its models.
+        path: where to.
+
+    Raises:
+        Problem: if a file is no table of batches.
+    """
+    excluded = set(table.loc[table["status"] == "excluded", "model"])
+    rows: list[dict[str, str]] = []
+    for source in sources:
+        if source.name not in excluded:
+            found = _batches(source.per_batch)
+            rows += [{"model": source.name, **row} for row in found]
+    write_csv(path, rows, ["model", *BATCHES])
+
+
+def _batches(path: Path) -> list[dict[str, str]]:
+    """The rows of ``per_batch/<model>.csv``, as they stand."""
+    mend = "remove it and run again"
+    with readable(path, mend), path.open(encoding="utf-8", newline="") as stream:
+        header, *rows = csv.reader(stream, strict=True)
+        if header != BATCHES or {len(row) for row in rows} - {len(BATCHES)}:
+            raise Problem(f"{path}: is no table of {', '.join(BATCHES)}; {mend}")
+        return [dict(zip(header, row, strict=True)) for row in rows]
+
+
 def _read(path: Path, *names: str) -> pd.DataFrame:
     """A file of rows; the last of the named columns holds numbers."""
     frame = read_frame(path)
@@ -101,10 +124,7 @@ def _read(path: Path, *names: str) -> pd.DataFrame:
     return frame
 
 
-def _row(
-    source: Sources, errors: pd.DataFrame, cells: pd.DataFrame, wanted: Sequence[Mapping[str, Any]]
-) -> dict[str, Any]:
-    _check(source, errors, cells, wanted)
+def _row(source: Sources, errors: pd.DataFrame, cells: pd.DataFrame) -> dict[str, Any]:
     bad = cells[cells["status"] != "ok"]
     failed = bad["status"].iloc[0] if len(bad) == len(cells) else "ok"
     return {
@@ -131,27 +151,3 @@ def _check_devices(measured: Iterable[tuple[Sources, pd.DataFrame]]) -> None:
             f"{first}: was measured on {one}, {second} on {other}, whose noise is another; set "
             "`device` to one of them and run again"
         )
-
-
-def _check(
-    source: Sources, errors: pd.DataFrame, cells: pd.DataFrame, wanted: Sequence[Mapping[str, Any]]
-) -> None:
-    """Refuse a file that Snakemake takes for fresh but that is not (lost metadata, ``--touch``)."""
-    mend = f"remove it and run again: rm {source.evaluated} {source.sharpness} {source.errors}"
-    settings = [name for name in wanted[0] if name in cells]
-    have = cells[settings].to_dict("records")
-    for row, want in zip(have, wanted, strict=False):
-        for name in settings:
-            if not _same(row[name], want[name]):
-                line = f"{name} of {want['cell']} is {row[name]}, wanted is {want[name]}"
-                raise Problem(f"{source.sharpness}: {line}; {mend}")
-    if len(have) != len(wanted):
-        raise Problem(f"{source.sharpness}: {len(have)} cells, wanted are {len(wanted)}; {mend}")
-    digest = sha256(source.checkpoint)[:16]
-    for path, table in ((source.errors, errors), (source.sharpness, cells)):
-        if set(table["checkpoint"].dropna()) - {digest}:
-            raise Problem(f"{path}: it is of another checkpoint than {source.checkpoint}; {mend}")
-
-
-def _same(have: Any, want: Any) -> bool:
-    return pd.isna(have) if want is None else have == want

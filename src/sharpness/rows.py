@@ -1,4 +1,4 @@
-"""One model's errors and cells as CSV, rebuilt whole from its finished items. Needs no torch."""
+"""One model's errors, cells and batches as CSV, rebuilt from its finished items. Needs no torch."""
 
 from __future__ import annotations
 
@@ -47,6 +47,8 @@ CELLS = [
     "revision",
 ]
 
+BATCHES = ["cell", "batch", "examples", "value"]
+
 
 def write_rows(
     found: Mapping[str, Any],
@@ -54,10 +56,11 @@ def write_rows(
     wanted: Sequence[Mapping[str, Any]],
     errors: str | Path,
     sharpness: str | Path,
+    per_batch: str | Path,
     *,
     evaluated: str | Path,
 ) -> None:
-    """Write ``errors/<model>.csv`` and ``sharpness/<model>.csv``.
+    """Write ``errors/<model>.csv``, ``sharpness/<model>.csv`` and ``per_batch/<model>.csv``.
 
     Args:
         found: which items hold the results of the model, from ``evaluation.evaluate_models``.
@@ -66,6 +69,7 @@ def write_rows(
         wanted: the settings of every cell (``Plan.describe``), in canonical order.
         errors: where the errors go.
         sharpness: where the cells go.
+        per_batch: where the value of every batch of every cell goes.
         evaluated: the file that ``found`` is from, to be named where it is outdated.
 
     Raises:
@@ -81,12 +85,23 @@ def write_rows(
     write_csv(errors, rows, ERRORS)
     if why := _failed(found) or _unmeasured(found):
         write_csv(sharpness, [{**row, **why} for row in wanted], CELLS)
+        write_csv(per_batch, [], BATCHES)
         return
     measured = [_item(state, name, mend) for name in found["cells"]]
     settings = [{key: row.get(key) for key in wanted[0]} for row in measured]
     if settings != [dict(row) for row in wanted]:
         raise Problem(f"{evaluated}: its cells are not those that are wanted; {mend}")
-    write_csv(sharpness, measured, CELLS)
+    write_csv(sharpness, [{key: row.get(key) for key in CELLS} for row in measured], CELLS)
+    write_csv(per_batch, [batch for row in measured for batch in _batches(row)], BATCHES)
+
+
+def _batches(cell: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What a cell found in each batch; a failed one found nothing."""
+    found = zip(cell["examples"], cell["per_batch"], strict=True)
+    return [
+        {"cell": cell["cell"], "batch": number, "examples": examples, "value": value}
+        for number, (examples, value) in enumerate(found)
+    ]
 
 
 def _failed(found: Mapping[str, Any]) -> dict[str, Any]:

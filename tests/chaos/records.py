@@ -16,7 +16,7 @@ class Job:
 
     Attributes:
         rule: its rule.
-        outputs: its files, and last its stamp.
+        outputs: its files.
     """
 
     rule: str
@@ -45,9 +45,7 @@ class Record:
             said = dict(line.strip().split(": ", 1) for line in lines.splitlines() if ": " in line)
             if "output" not in said:
                 continue
-            home, _, name = said["log"].rpartition("/logs/")
-            stamp = f"{home}/stamps/{name.removesuffix('.log')}.json"
-            job = Job(rule, (*said["output"].split(", "), stamp))
+            job = Job(rule, tuple(said["output"].split(", ")))
             started.add(job)
             if said["jobid"] in ended:
                 finished.add(job)

@@ -34,8 +34,9 @@ from sharpness.correlation import correlations, read_correlations, read_pool
 from sharpness.data import abalone, fashion_mnist, planetoid
 from sharpness.figures.catalogue import load_catalogue as load_figures
 from sharpness.files import sha256
+from sharpness.guard import Sources
 from sharpness.networks import build
-from sharpness.pool import Sources, assemble
+from sharpness.pool import assemble
 from sharpness.pools import augreg, tensorflow
 from sharpness.pools.bundles.leveldb import read_table as read_level
 from sharpness.pools.bundles.leveldb import write_table as write_level
@@ -264,8 +265,9 @@ def read_a_model(folder: Path, damaged_one: tuple[bool, bytes]) -> None:
         True: written(folder, rows_of(CELLS, cells).encode(), "cells.csv"),
     }
     paths[of_cells].write_bytes(content.replace(b"0" * 16, digest))
-    source = Sources("model-000", paths[False], paths[True], weights, folder / "job.json")
-    assemble(pd.DataFrame([{"model": "model-000", "mixup": 1}]), [source], PLAN.rows(), 0.5)
+    source = Sources("model-000", paths[False], paths[True], folder / "batches.csv", weights)
+    titles = {"train": "digits", "test": "digits"}
+    assemble(pd.DataFrame([{"model": "model-000", "mixup": 1}]), [source], PLAN.rows(), titles, 0.5)
 
 
 # ---- configurations and catalogues ----

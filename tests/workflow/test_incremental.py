@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import re
 import shutil
 
+import pandas as pd
 import pytest
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
@@ -24,10 +23,18 @@ def test_a_run_makes_everything(finished: Workspace):
     figures = ["fig5", "fig6", *(f"fig{n}" for n in range(29, 45))]
     assert {f"figures/{f}{s}" for f in figures for s in (".pdf", ".png")} <= made.keys()
     assert "tiny" in made["report.html"].decode()
+    assert made[f"{RESNET}/per_batch.csv"].count(b"\n") == 1 + batches(finished, RESNET)
     header = (finished.results / RESNET / "sharpness" / "model-000.csv").read_text().split("\n")[0]
     for column in ("radius", "data", "points", "m", "value", "stderr", "protocol", "steps",
                    "samples", "dtype", "revision", "checkpoint", "status", "reason"):  # fmt: skip
         assert column in header.split(",")
+
+
+def batches(workspace: Workspace, pool: str) -> int:
+    """How many batches its cells have: all points, m at a time."""
+    paths = workspace.results.glob(f"{pool}/sharpness/*.csv")
+    cells = pd.concat([pd.read_csv(path) for path in paths])
+    return int((cells["points"] // cells["m"]).sum())
 
 
 def test_a_second_run_does_nothing(finished: Workspace):
@@ -104,27 +111,3 @@ def test_tables_and_figures_redraw_from_a_copied_pool(finished: Workspace, tmp_p
     was, now = finished.bytes(), fresh.bytes()
     assert all(was[name] == now[name] for name in now)
     assert "report.html" in now
-
-
-def test_stale_cells_are_refused_where_metadata_and_stamps_are_lost(copied: Workspace):
-    path = ("pools", RESNET, "sharpness", "radii", "worst-linf-adaptive-rawlogits")
-    copied.change(*path, value=[0.003])
-    shutil.rmtree(copied.folder / ".snakemake" / "metadata")
-    shutil.rmtree(copied.results / "stamps")
-    for name in ("pool.csv", "correlations.csv", "../report.html"):
-        os.remove(copied.results / RESNET / name)
-    said = copied.run(fails=True)
-    assert "wanted is worst-linf-adaptive-rawlogits@0.003+paper" in said
-    assert "rm results/tiny/cifar10-resnet18/evaluated/model-000.json" in said
-    assert "Traceback" not in said
-    for _ in copied.results.glob(f"{RESNET}/evaluated/*.json"):  # one message a job
-        command = re.findall(r"rm (results\S+ \S+ \S+)$", said, re.MULTILINE)[-1]
-        for path in command.split():
-            os.remove(copied.folder / path)
-        done = copied.attempt()
-        said = done.stdout + done.stderr
-    assert done.returncode == 0, said
-    assert (
-        "worst-linf-adaptive-rawlogits@0.003+paper"
-        in (copied.results / RESNET / "pool.csv").read_text()
-    )

@@ -80,13 +80,13 @@ def test_an_edit_of_what_a_cheap_rule_reaches_plans_it_and_no_dear_rule(
 
 def test_a_revision_of_the_measures_measures_again(copied: Workspace, own_code: Path):
     before = copied.items()
-    edit(own_code / "plan.py", "REVISION = 1", "REVISION = 2")
+    edit(own_code / "plan.py", "REVISION = 2", "REVISION = 3")
     planned = jobs(copied.run("results/tiny/cifar10-resnet18/pool.csv"))
     assert "train" not in planned
     cells = [path for path in before if RESNET in path.parts]
     assert len(copied.items().keys() - before.keys()) == len(cells)
     rows = pd.read_csv(copied.results / RESNET / "sharpness" / "model-000.csv")
-    assert set(rows["revision"]) == {2}
+    assert set(rows["revision"]) == {3}
 
 
 def test_a_revision_of_the_training_trains_again(copied: Workspace, own_code: Path):

@@ -16,7 +16,7 @@ from safetensors.numpy import save_file
 from sharpness.downloads.fetch import fetch, locked, place
 from sharpness.downloads.verification import Claim
 from sharpness.files import atomic, digest, own_folder, sha256
-from sharpness.pools.formats import read
+from sharpness.pools.formats import REVISION, read
 from sharpness.pools.names import Array
 from sharpness.pools.table import Member
 from sharpness.problem import Problem
@@ -60,6 +60,7 @@ def obtain(
             "source": member.file or member.url,
             "source_sha256": sha256(path),
             "format": format,
+            "revision": REVISION,
             "model": member.model,
             "standin": standin,
             "architecture": dict(architecture),

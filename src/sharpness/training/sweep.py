@@ -15,7 +15,7 @@ from sharpness.faults import out_of_memory
 from sharpness.problem import Problem
 from sharpness.training.draw import Hyperparameters
 from sharpness.training.loop import train
-from sharpness.training.settings import Training
+from sharpness.training.settings import REVISION, Training
 from sharpness.training.task import Task, Trained
 
 
@@ -65,7 +65,7 @@ def train_models(
     records = {}
     for name in names:
         trained = _trained(name, *models[name], sweep)
-        records[name] = trained.record
+        records[name] = {**trained.record, "revision": REVISION}
         print(f"{name}: {_summary(trained.record)}", file=sys.stderr)
     return records
 
