@@ -23,7 +23,8 @@ def install(folder: Path) -> Path:
     for name in PROGRAMS:
         program = folder / name
         program.write_text(
-            f"#!/bin/sh\nFAKE_QUEUE='{queue}' exec '{sys.executable}' -IS '{__file__}' {name} \"$@\""
+            f"#!/bin/sh\nFAKE_QUEUE='{queue}' "
+            f"exec '{sys.executable}' -IS '{__file__}' {name} \"$@\""
         )
         program.chmod(0o755)
     return folder
@@ -44,14 +45,8 @@ def start(name: str, asked: object, command: list[str]) -> str:
     for kill in [path for path in (QUEUE / "kill").iterdir() if name.startswith(path.name)]:
         kill.unlink()
         command = ["timeout", "--signal=KILL", "1", *command]
-    noted = [
-        "sh",
-        "-c",
-        'folder=$1; shift; "$@"; echo $? >"$folder/code"',
-        "job",
-        str(job),
-        *command,
-    ]
+    script = 'folder=$1; shift; "$@"; echo $? >"$folder/code"'
+    noted = ["sh", "-c", script, "job", str(job), *command]
     with open(job / "output", "w") as output:
         streams = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": output}
         process = subprocess.Popen(noted, start_new_session=True, **streams)

@@ -11,7 +11,6 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 from workspace import RESNET, VIT, Workspace, jobs
 
-
 pytestmark = pytest.mark.workflow
 
 CELLS = {RESNET: 2 * 12 + 1 + 1 + 1, VIT: 2 * 12 + 1}
@@ -22,7 +21,7 @@ def test_a_run_makes_everything(finished: Workspace):
     assert len(finished.items("error")) == 2 * 4 * 3
     made = finished.bytes()
     assert {f"tables/table{n}{s}" for n in (3, 4) for s in (".csv", ".md", ".tex")} <= made.keys()
-    figures = ["fig5", "fig6", *(f"fig{n}" for n in range(29, 45))]
+    figures = ["fig5", *(f"fig{n}" for n in (29, 30, 31, 32, 39))]
     assert {f"figures/{f}{s}" for f in figures for s in (".pdf", ".png")} <= made.keys()
     assert "tiny" in made["report.html"].decode()
     header = (finished.results / RESNET / "sharpness" / "model-000.csv").read_text().split("\n")[0]
@@ -31,8 +30,8 @@ def test_a_run_makes_everything(finished: Workspace):
         assert column in header.split(",")
 
 
-def test_a_second_run_does_nothing(finished: Workspace):
-    assert "Nothing to be done" in finished.run()
+def test_a_second_run_does_nothing(copied: Workspace):
+    assert "Nothing to be done" in copied.run()
 
 
 def test_a_new_radius_costs_its_own_cells(copied: Workspace):
