@@ -149,10 +149,10 @@ def test_a_deeper_read_only_folder_fails_its_own_jobs_alone(
     assert lacking.bytes() == finished.bytes()
 
 
-def started(workspace: Workspace, arguments: tuple[str, ...] = ()) -> subprocess.Popen[str]:
+def started(workspace: Workspace) -> subprocess.Popen[str]:
     """A run that goes on while the test does something to it."""
     return subprocess.Popen(
-        workspace.command(*arguments),
+        workspace.command(),
         cwd=workspace.folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -165,28 +165,6 @@ def wait(until: Callable[[], bool], run: subprocess.Popen[str]) -> None:
     while not until():
         assert run.poll() is None, run.communicate()[0]
         time.sleep(0.01)
-
-
-@pytest.mark.slow
-def test_a_pool_that_vanishes_before_it_is_read_is_named(
-    copied: Workspace, finished: Workspace
-) -> None:
-    """It is there while the run is planned, and gone once the first script is about to start."""
-    before = copied.items()
-    path = copied.results / VIT / "pool.csv"
-    for made in (f"{VIT}/correlations.csv", "figures/fig32.pdf", "figures/fig39.png"):
-        (copied.results / made).unlink()
-    run = started(copied)
-    wait(lambda: any((copied.folder / ".snakemake" / "scripts").glob("*.py")), run)
-    path.unlink()
-    said, _ = run.communicate()
-    assert run.returncode == 1, said
-    assert f"{VIT}/pool.csv: is not there, though it is needed" in said
-    for word in ("Traceback", "this is a defect"):
-        assert word not in said
-    copied.run()
-    assert copied.bytes() == finished.bytes()
-    assert copied.items() == before
 
 
 @pytest.mark.slow
@@ -216,23 +194,6 @@ def test_a_checkpoint_that_vanishes_under_an_evaluation_is_named(
     assert lacking.bytes() == finished.bytes()
     last = lacking.items()
     assert {item: last[item] for item in after} == after
-
-
-@pytest.mark.slow
-def test_a_finished_item_that_vanishes_is_named_with_what_remakes_it(
-    lacking: Workspace, finished: Workspace
-) -> None:
-    item = next((lacking.results / VIT / "state" / "model-001").glob("cell-*.json"))
-    item.unlink()
-    (lacking.results / VIT / "sharpness" / "model-001.csv").unlink()
-    said = lacking.run(fails=True)
-    assert (
-        f"{item.name}: a finished item is gone that a file names; remove it and run again" in said
-    )
-    assert "Traceback" not in said
-    (lacking.results / VIT / "evaluated" / "model-000.json").unlink()
-    lacking.run()
-    assert lacking.bytes() == finished.bytes()
 
 
 @pytest.mark.slow
