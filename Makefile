@@ -47,7 +47,7 @@ test-fast: $(STAMP) ## those that need no Snakemake: under three minutes
 	@$(ACTIVATE)
 	$(RUN_TESTS) -m "not workflow and not slow" $(PYTEST)
 
-test-slow: $(STAMP) ## those that make test leaves out: full sizes, disks, an engine
+test-slow: $(STAMP) ## those that make test leaves out: full sizes, odd disks
 	@$(ACTIVATE)
 	$(RUN_TESTS) -m slow $(PYTEST)
 

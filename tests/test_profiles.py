@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from functools import cache
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
@@ -37,7 +36,7 @@ def profile(name: str) -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def plugins(tmp_path_factory: pytest.TempPathFactory) -> Plugins:
     """The folder of an executor's plugin."""
-    return cache(lambda executor: plugin(executor, tmp_path_factory))
+    return lambda executor: plugin(executor, tmp_path_factory)
 
 
 def snakemake(
