@@ -1,10 +1,11 @@
 # make        the environment, then the whole workflow: the main job
-# make test   the environment, then every test
+# make test   the environment, then the tests
 # Either may be typed first, on a machine that has make, git, python3 (3.11 or newer) and python3-venv.
 # make help   all targets
 
 PYTHON ?= python3
 CORES ?= all
+WORKERS ?= 2
 KILLS ?= 30
 INPUTS ?= 100000
 
@@ -13,7 +14,7 @@ SHELL := /bin/bash
 .ONESHELL:
 .NOTPARALLEL:
 .DEFAULT_GOAL := all
-.PHONY: all workflow test check cluster chaos fuzz slurm generic lock container help free force
+.PHONY: all workflow test test-fast test-slow check cluster chaos fuzz slurm generic lock container help free force
 
 STAMP := .venv/.installed
 ACTIVATE := source .venv/bin/activate
@@ -35,9 +36,20 @@ workflow: free $(STAMP)
 	envs/unlock.sh
 	exec snakemake --cores $(CORES)
 
-test: $(STAMP) ## the environment, then every test (PYTEST="-k words" selects)
+# A file's tests stay with one worker, so that what they share is made once; the longest come first.
+RUN_TESTS := exec pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+
+test: $(STAMP) ## the environment, then the tests (PYTEST="-k words" selects, WORKERS=2 at a time)
 	@$(ACTIVATE)
-	exec pytest $(PYTEST)
+	$(RUN_TESTS) $(PYTEST)
+
+test-fast: $(STAMP) ## those that need no Snakemake: under three minutes
+	@$(ACTIVATE)
+	$(RUN_TESTS) -m "not workflow and not slow" $(PYTEST)
+
+test-slow: $(STAMP) ## those that make test leaves out: full sizes, odd disks
+	@$(ACTIVATE)
+	$(RUN_TESTS) -m slow $(PYTEST)
 
 check: $(STAMP) ## style, types and the workflow's own linter; changes nothing
 	@$(ACTIVATE)
@@ -72,7 +84,7 @@ slurm generic: $(STAMP)
 container: envs/sharpness.sif ## the image that Snakefile names, made from the same pins
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
 
 # A second make hears at once that it is the second, before it waits for anything.
 free:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -14,6 +15,7 @@ ENVS = Path(__file__).parents[1] / "envs"
 EXECUTORS = ["slurm", "cluster-generic"]
 
 
+@cache
 def plugin(executor: str, factory: pytest.TempPathFactory) -> Path:
     """The folder that PYTHONPATH must name for an executor; empty where it is installed already."""
     target = factory.mktemp(executor)

@@ -7,16 +7,14 @@ downloaded, verified, converted, loaded, and measured in one cell of each case.
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Callable, Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from publisher import Publisher, publishing
 from torch import Tensor, nn
 
 from sharpness import Definition, sharpness
@@ -65,20 +63,10 @@ def sentences() -> Inputs:
 
 
 @pytest.fixture
-def mirror(tmp_path: Path) -> Iterator[tuple[Path, str]]:
-    """A folder, and the address at which a server on this machine shows it."""
-
-    class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    folder = tmp_path / "mirror"
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder)) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        yield folder, f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+def server(tmp_path: Path) -> Iterator[Publisher]:
+    """The mirror, a server on this machine."""
+    with publishing(tmp_path / "mirror") as server:
+        yield server
     for path in [*tmp_path.rglob("*.bin"), *tmp_path.rglob("*.safetensors")]:
         path.unlink()  # hundreds of megabytes each
 
@@ -114,11 +102,11 @@ def test_the_whole_chain_at_full_size(
     architecture: dict[str, Any],
     parameters: int,
     inputs: Callable[[], Inputs],
-    mirror: tuple[Path, str],
+    server: Publisher,
     tmp_path: Path,
 ) -> None:
-    folder, address = mirror
-    original, out = folder / "host.example/models/model.bin", tmp_path / "model.safetensors"
+    original = server.folder / "host.example/models/model.bin"
+    out = tmp_path / "model.safetensors"
     network = build(architecture).eval()
     weights = drawn(network)
     formats.write(form, original, weights, architecture)
@@ -131,7 +119,7 @@ def test_the_whole_chain_at_full_size(
         architecture,
         out,
         cache=tmp_path / "cache",
-        mirror=address,
+        mirror=server.url,
         offline=True,
         standin=False,
         keep=False,

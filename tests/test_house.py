@@ -1,4 +1,4 @@
-"""The house in order: pins with hashes, and recipes made from them."""
+"""The house in order: pins with hashes, and an environment made from them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-import yaml
 from packaging.requirements import Requirement
-from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
@@ -89,25 +87,3 @@ def test_one_ordinary_wheel_serves_cpu_and_gpu() -> None:
 def test_this_environment_is_the_pinned_one() -> None:
     installed = {name: version(name) for name in pinned()}
     assert installed == pinned(), "the environment has drifted from its pins: type `make`"
-
-
-@pytest.mark.parametrize("recipe", ["Dockerfile", "container.def", "install.sh"])
-def test_recipes_install_the_pins_and_then_the_project(recipe: str) -> None:
-    text = (ROOT / "envs" / recipe).read_text()
-    steps = re.findall(
-        r"(--require-hashes -r envs/\S+|--no-deps --no-build-isolation (?:-e )?\.)", text
-    )
-    pins, project = steps
-    assert pins == "--require-hashes -r envs/requirements.txt"
-    assert project.startswith("--no-deps")
-
-
-def test_conda_takes_python_from_conda_and_all_else_from_the_pins() -> None:
-    environment = yaml.safe_load((ROOT / "envs" / "environment.yaml").read_text())
-    python, pip, section = environment["dependencies"]
-    assert pip == "pip"
-    assert SpecifierSet(PYPROJECT["project"]["requires-python"]).contains(
-        python.removeprefix("python=")
-    )
-    # conda hands these lines to pip as a requirements file beside environment.yaml.
-    assert section == {"pip": ["--require-hashes", "-r requirements.txt"]}

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import errno
 import os
-import pickle
 import resource
 import sys
-import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -77,24 +75,10 @@ def small_files(limit: int) -> Iterator[None]:
 BIG = np.arange(50_000.0)
 
 
-def torch_by_path(path: Path) -> None:
-    with atomic(path) as temporary:
-        torch.save({"a": torch.tensor(BIG)}, temporary)
-
-
-def numpy_array(path: Path) -> None:
-    with atomic(path) as temporary, open(temporary, "wb") as stream:
-        np.save(stream, BIG)
-
-
-def numpy_archive(path: Path) -> None:
-    with atomic(path) as temporary, open(temporary, "wb") as stream:
-        np.savez(stream, a=BIG)
-
-
-def archive(path: Path) -> None:
-    with atomic(path) as temporary, zipfile.ZipFile(temporary, "w") as stream:
-        stream.writestr("a", BIG.tobytes())
+def figure(path: Path) -> None:
+    canvas = Figure()
+    canvas.subplots().plot(np.random.default_rng(0).normal(size=20_000))
+    save_figure(lambda: canvas, path.with_suffix(""), "title")
 
 
 def table(path: Path) -> None:
@@ -102,35 +86,20 @@ def table(path: Path) -> None:
         pd.DataFrame({"a": BIG}).to_csv(temporary)
 
 
-def pickled(path: Path) -> None:
-    with atomic(path) as temporary, open(temporary, "wb") as stream:
-        pickle.dump(BIG, stream)
+def tensors(path: Path) -> None:
+    checkpoint.save(path, {"a": torch.tensor(BIG)}, {})
 
 
-def figure(path: Path) -> None:
-    canvas = Figure()
-    canvas.subplots().plot(np.random.default_rng(0).normal(size=20_000))
-    save_figure(lambda: canvas, path.with_suffix(""), "title")
-
-
-WRITERS: dict[str, tuple[str, Callable[[Path], Any]]] = {
-    "text": ("a.json", lambda path: write_json(path, BIG.tolist())),
-    "safetensors": (
-        "a.safetensors",
-        lambda path: checkpoint.save(path, {"a": torch.tensor(BIG)}, {}),
-    ),
-    "torch": ("a.pt", lambda path: write_tensors(path, {"a": BIG})),
-    "torch by path": ("a.pt", torch_by_path),
-    "npy": ("a.npy", numpy_array),
-    "npz": ("a.npz", numpy_archive),
-    "zip": ("a.zip", archive),
-    "csv": ("a.csv", table),
-    "pickle": ("a.pickle", pickled),
-    "figure": ("a.pdf", figure),
+WRITERS: dict[str, Callable[[Path], Any]] = {
+    "a.json": lambda path: write_json(path, BIG.tolist()),
+    "a.safetensors": tensors,
+    "a.pt": lambda path: write_tensors(path, {"a": BIG}),
+    "a.csv": table,
+    "a.pdf": figure,
 }
 
 
-@pytest.mark.parametrize(("name", "write"), WRITERS.values(), ids=WRITERS)
+@pytest.mark.parametrize(("name", "write"), WRITERS.items(), ids=WRITERS)
 def test_a_file_that_the_disk_does_not_take_is_named_whoever_writes_it(
     tmp_path: Path, capsys: Any, name: str, write: Callable[[Path], Any]
 ) -> None:
@@ -152,12 +121,8 @@ def test_a_file_that_the_disk_does_not_take_is_named_whoever_writes_it(
     ("number", "words"),
     [
         (errno.ENOSPC, "no space left on the device; make room"),
-        (errno.EDQUOT, "the disk quota is used up; make room"),
-        (errno.EROFS, "the file system is read-only"),
         (errno.EACCES, "permission denied"),
         (errno.EIO, "input/output error"),
-        (errno.ESTALE, "the network file system lost it"),
-        (errno.EMFILE, "too many open files"),
     ],
 )
 def test_each_fault_has_its_words(

@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from functools import cache
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
@@ -37,7 +36,7 @@ def profile(name: str) -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def plugins(tmp_path_factory: pytest.TempPathFactory) -> Plugins:
     """The folder of an executor's plugin."""
-    return cache(lambda executor: plugin(executor, tmp_path_factory))
+    return lambda executor: plugin(executor, tmp_path_factory)
 
 
 def snakemake(
@@ -93,13 +92,9 @@ def test_snakemake_understands_every_key(name: str, tmp_path: Path, plugins: Plu
     executor = profile(name).get("executor")
     folder = plugins(executor) if executor else ""
     (tmp_path / "Snakefile").write_text(ONE_RULE)
-    text = (ROOT / "profiles" / name / "profile.yaml").read_text()
-    for said, understood in [(text, True), (text + "\nno-such-key: 1\n", False)]:
-        (tmp_path / "profile.yaml").write_text(said)
-        words = ["--workflow-profile", "profile.yaml", "--dry-run"]
-        done = snakemake(tmp_path, *words, plugin=folder)
-        assert (done.returncode == 0) == understood, done.stderr
-    assert "--no-such-key" in done.stderr
+    words = ["--workflow-profile", str(ROOT / "profiles" / name), "--dry-run"]
+    done = snakemake(tmp_path, *words, plugin=folder)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.workflow

@@ -1,169 +1,132 @@
 """Kill the workflow again and again, and see that nothing but work in flight is ever lost.
 
 A reduced run with every kind of job is made once undisturbed. In a second folder the same command
-is killed, with all that it started, at random moments, and typed again; what lies there is looked
-at after every kill. In the end all files must have the bytes of the undisturbed run.
+is killed, with all that it started, at random moments, and typed again. No job that has ended may
+begin again, no finished item may change, and in the end all files must have the bytes of the
+undisturbed run.
 
-    python tests/chaos/chaos.py --kills 30 --seed 0 --out kills.csv
+    python tests/chaos/chaos.py --kills 30 --seed 0
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
+import random
+import re
 import shutil
 import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
-from moments import Moments, work_done
 from processes import Run
 from reduced import AGAIN, Workspace, reduced
-from remains import Remains
-from trial import Found, Trial
+from remains import leftovers
 
-COLUMNS = {
-    "kill": 4,
-    "second": 6,
-    "window": 17,
-    "processes": 9,
-    "in_flight": 9,
-    "finished": 8,
-    "kept": 5,
-    "lost": 4,
-    "leftovers": 9,
-    "bytes": 8,
-    "wrong": 5,
-}
+STARTING = 5.0
+"""Seconds that a run needs before its first job."""
+
+_BEGUN = re.compile(r"^(?:local)?rule .+:\n((?:    .+\n)+)", re.MULTILINE)
+_ENDED = re.compile(r"^Finished jobid: (\d+) ", re.MULTILINE)
 
 
-class Chaos:
-    """The undisturbed run, the killed ones, and the table of the kills.
-
-    Attributes:
-        rows: one a kill.
-        wrong: what must not be, a line each.
-    """
-
-    def __init__(self, work: Path, kills: int, seed: int) -> None:
-        """Begin nothing yet."""
-        self.rows: list[dict[str, Any]] = []
-        self.wrong: list[str] = []
-        self.rounds = 0
-        self._work, self._kills, self._seed = work, kills, seed
-        self._logs = 0
-        self._run: Run | None = None
-
-    def undisturbed(self) -> None:
-        """Run to the end once; its bytes are those to be had."""
-        workspace = reduced(self._work / "undisturbed")
-        start = time.monotonic()
-        run = self._started(workspace)
-        if run.finished():
-            sys.exit(f"the undisturbed run failed:\n{run.log.read_text()}")
-        self._moments = Moments(self._seed, time.monotonic() - start)
-        self._bytes = workspace.bytes()
-        self._items = _items(workspace)
-        self._costs = work_done(workspace.results)
-        print(f"undisturbed: {self._moments.whole:.0f} s, {len(self._items)} items", flush=True)
-
-    def disturbed(self) -> None:
-        """Kill as often as is wanted, in a fresh folder whenever a run came to its end first."""
-        self._start = time.monotonic()
-        print("  ".join(name.rjust(width) for name, width in COLUMNS.items()), flush=True)
-        while len(self.rows) < self._kills and not self.wrong:
-            self.rounds += 1
-            trial = Trial(reduced(self._work / f"killed-{self.rounds}"))
-            self._round(trial)
-            self._compare(trial.workspace)
-
-    def _round(self, trial: Trial) -> None:
-        """Kill until enough is killed, then run to the end."""
-        done: tuple[int, ...] = ()
-        row: dict[str, Any] | None = None
-        progress = True
-        while True:
-            run = self._started(trial.workspace)
-            window = ""
-            if len(self.rows) < self._kills:
-                left = self._kills - len(self.rows)
-                window = self._moments.wait(run, left, self._left(trial), progress)
-            ended = run.finished() if not window else run.code
-            if ended is None:
-                processes = run.kill()
-            found = trial.look(run.log)
-            self._conclude(row, found)
-            if ended is not None:
-                if ended:
-                    self.wrong.append(f"exit code {ended}, see {run.log}")
-                return
-            row = self._row(window, processes, found)
-            progress, done = trial.progress > done, trial.progress
-
-    def _started(self, workspace: Workspace) -> Run:
-        self._logs += 1
-        log = self._work / f"run-{self._logs:03d}.log"
-        self._run = Run(["bash", "-c", AGAIN], workspace.folder, log, self._work / "aim")
-        return self._run
-
-    def stop(self) -> None:
-        """Leave no process behind, whatever ended this one."""
-        if self._run is not None and self._run.code is None:
-            self._run.kill()
-
-    def _left(self, trial: Trial) -> float:
-        """What fraction of the work is not done."""
-        done = work_done(trial.workspace.results)
-        left = sum(cost for name, cost in self._costs.items() if name not in done)
-        return left / sum(self._costs.values())
-
-    def _row(self, window: str, processes: int, found: Found) -> dict[str, Any]:
-        """The row of a kill; what was lost by it shows after the next run."""
-        row = {
-            "kill": len(self.rows) + 1,
-            "second": f"{time.monotonic() - self._start:.1f}",
-            "window": window,
-            "processes": processes,
-            "in_flight": len(found.in_flight),
-            "finished": found.finished,
-            "leftovers": found.leftovers,
-            "bytes": found.size,
-            "jobs": " ".join(sorted(job.outputs[0] for job in found.in_flight)),
-        }
-        self.rows.append(row)
-        return row
-
-    def _conclude(self, row: dict[str, Any] | None, found: Found) -> None:
-        """Complete the row of a kill by what was found after the next run."""
-        self.wrong += found.wrong
-        if row is None:
-            return
-        row |= {"kept": found.kept, "lost": found.lost, "wrong": len(found.wrong)}
-        print("  ".join(str(row[name]).rjust(width) for name, width in COLUMNS.items()), flush=True)
-        for line in found.wrong:
-            print(f"  wrong: {line}", flush=True)
-
-    def _compare(self, workspace: Workspace) -> None:
-        """What must hold when a killed run has come to its end."""
-        made = workspace.bytes()
-        names = sorted(made.keys() | self._bytes.keys())
-        other = [name for name in names if made.get(name) != self._bytes.get(name)]
-        self.wrong += [f"other bytes: {name}" for name in other]
-        self.wrong += [f"other items: {name}" for name in sorted(_items(workspace) ^ self._items)]
-        left = Remains.of(workspace.results).leftovers
-        self.wrong += [f"left over: {path}" for path in sorted(left)]
-        again = self._started(workspace)
-        if again.finished() or "Nothing to be done" not in again.log.read_text():
-            self.wrong.append(f"a further run had something to do, see {again.log}")
+class Wrong(Exception):
+    """Something that must not be."""
 
 
-def _items(workspace: Workspace) -> set[str]:
-    """The names of all states."""
-    return {
-        str(path.relative_to(workspace.results)) for path in Remains.of(workspace.results).states
-    }
+def jobs(log: Path) -> tuple[set[str], set[str]]:
+    """The outputs of each job that a run began, and of each that it ended."""
+    text = log.read_text()
+    numbers = set(_ENDED.findall(text))
+    begun, ended = set(), set()
+    for lines in _BEGUN.findall(text):
+        said = dict(line.strip().split(": ", 1) for line in lines.splitlines() if ": " in line)
+        if "output" in said:
+            begun.add(said["output"])
+            if said["jobid"] in numbers:
+                ended.add(said["output"])
+    return begun, ended
+
+
+def items(workspace: Workspace) -> dict[str, int]:
+    """Every finished item of an evaluation, with the moment when it was computed."""
+    found = workspace.items() | workspace.items("error")
+    return {str(path.relative_to(workspace.folder)): moment for path, moment in found.items()}
+
+
+class Trial:
+    """A folder in which the run is killed."""
+
+    def __init__(self, folder: Path) -> None:
+        """Begin without anything."""
+        self.workspace = reduced(folder)
+        self._runs = 0
+        self._ended: set[str] = set()
+        self._items: dict[str, int] = {}
+
+    def run(self, seconds: float | None = None) -> Run:
+        """Type the command; kill it after so many seconds, or let it end.
+
+        Raises:
+            Wrong: if something was done again, or the run failed by itself.
+        """
+        self._runs += 1
+        log = self.workspace.folder.with_suffix(f".{self._runs}.log")
+        run = Run(["bash", "-c", AGAIN], self.workspace.folder, log)
+        try:
+            ended = run.ended(seconds)
+        finally:
+            run.kill()
+        if ended and run.code:
+            raise Wrong(f"exit code {run.code}, see {log}")
+        begun, done = jobs(log)
+        if again := begun & self._ended:
+            raise Wrong(f"computed again, see {log}: {sorted(again)[0]}")
+        now = items(self.workspace)
+        if lost := [name for name, moment in self._items.items() if now.get(name) != moment]:
+            raise Wrong(f"lost or made again, see {log}: {lost[0]}")
+        self._ended, self._items = self._ended | done, now
+        return run
+
+    def compare(self, other: Trial) -> None:
+        """See that a run which has come to its end made what the other made.
+
+        Raises:
+            Wrong: if it did not, left something over, or has still something to do.
+        """
+        made, wanted = self.workspace.bytes(), other.workspace.bytes()
+        names = made.keys() | wanted.keys()
+        if differ := [name for name in sorted(names) if made.get(name) != wanted.get(name)]:
+            raise Wrong(f"other bytes: {differ[0]}")
+        if odd := items(self.workspace).keys() ^ items(other.workspace).keys():
+            raise Wrong(f"other items: {sorted(odd)[0]}")
+        if left := leftovers(self.workspace.results):
+            raise Wrong(f"left over: {left[0]}")
+        if "Nothing to be done" not in self.run().log.read_text():
+            raise Wrong("a further run had something to do")
+
+
+def kill_often(work: Path, kills: int, seed: int) -> None:
+    """Make the undisturbed run, then kill others; a fresh one whenever one has come to its end."""
+    start = time.monotonic()
+    undisturbed = Trial(work / "undisturbed")
+    undisturbed.run()
+    seconds = time.monotonic() - start
+    print(f"undisturbed: {seconds:.0f} s", flush=True)
+    moments, done, rounds = random.Random(seed), 0, 0
+    while done < kills:
+        rounds += 1
+        trial = Trial(work / f"killed-{rounds}")
+        while done < kills:
+            run = trial.run(STARTING + moments.uniform(0, 2 * seconds / (kills + 1)))
+            if run.code == 0:
+                break
+            done += 1
+            begun, ended = jobs(run.log)
+            print(f"kill {done}: {len(ended)} jobs ended, {len(begun - ended)} begun", flush=True)
+        else:
+            trial.run()
+        trial.compare(undisturbed)
 
 
 def main() -> int:
@@ -171,35 +134,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=30)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, help="the table as CSV")
     given = parser.parse_args()
     work = Path(tempfile.mkdtemp(prefix="chaos-"))
-    chaos = Chaos(work, given.kills, given.seed)
-    start = time.monotonic()
     try:
-        chaos.undisturbed()
-        chaos.disturbed()
-    finally:
-        chaos.stop()
-    if given.out:
-        given.out.parent.mkdir(parents=True, exist_ok=True)
-        with open(given.out, "w", encoding="utf-8", newline="") as stream:
-            writer = csv.DictWriter(stream, [*COLUMNS, "jobs"], lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(chaos.rows)
-    minutes = (time.monotonic() - start) / 60
-    flights = [row["in_flight"] for row in chaos.rows]
-    print(
-        f"{len(chaos.rows)} kills with seed {given.seed}, {sum(flights)} jobs in flight, "
-        f"{chaos.rows[-1]['kept']} items kept at the last, {sum(r['lost'] for r in chaos.rows)} "
-        f"outputs of jobs in flight made again, most leftovers "
-        f"{max(row['leftovers'] for row in chaos.rows)}, {len(chaos.wrong)} wrong; "
-        f"{minutes:.1f} minutes, {chaos.rounds} killed runs to the end"
-    )
-    if chaos.wrong:
-        print(f"{chaos.wrong[0]}\nall is kept in {work}", file=sys.stderr)
+        kill_often(work, given.kills, given.seed)
+    except Wrong as wrong:
+        print(f"{wrong}\nall is kept in {work}", file=sys.stderr)
         return 1
-    shutil.rmtree(work, ignore_errors=True)
+    shutil.rmtree(work)
+    print(f"{given.kills} kills with seed {given.seed}: the bytes of the undisturbed run")
     return 0
 
 

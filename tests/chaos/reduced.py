@@ -8,12 +8,8 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent / "workflow"), str(HERE.parent)]
 
-import yaml  # noqa: E402
 from test_studies import STUDIES, abalone, runs  # noqa: E402
 from workspace import AUGREG, BERTS, RESNET, ROOT, Workspace  # noqa: E402
-
-FIGURES = ("fig2", "fig5", "fig8", "fig25", "fig29", "fig30", "fig31")
-"""Of those of the pools; one of each layout."""
 
 AGAIN = f"{ROOT}/envs/unlock.sh && exec snakemake --cores 2 --configfile tiny.yaml"
 """What `make` does, with two cores and the tiny configuration."""
@@ -26,8 +22,4 @@ def reduced(folder: Path) -> Workspace:
     workspace = Workspace.made(folder, str(HERE / "chaos.yaml"), pools, STUDIES)
     (folder / "abalone.data").write_text(abalone())
     (folder / "runs.yaml").write_text(runs())
-    catalogue = folder / "resources" / "figures.yaml"
-    drawn = yaml.safe_load(catalogue.read_text())
-    drawn = [figure for figure in drawn if figure["id"] in FIGURES]
-    catalogue.write_text(yaml.safe_dump(drawn, sort_keys=False))
     return workspace

@@ -14,15 +14,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import work_alone
-from moments import AT_RENAMES
-from remains import Remains, damage, epochs
+from remains import files, leftovers
 
 from sharpness.networks import build
 from sharpness.pools.formats import write
+from sharpness.training.state import State
 
 pytestmark = pytest.mark.workflow
 
 KILLS, KILLS_AT_RENAMES = 6, 24
+AT_RENAMES = ("half written", "before the rename", "after the rename")
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(
     ["sharpness.evaluation", "sharpness.pools.download", "sharpness.training.sweep"]
@@ -72,9 +73,14 @@ def kills(work: Work, folder: Path) -> Iterator[int]:
 def wait_for_a_change(folder: Path, process: multiprocessing.context.ForkServerProcess) -> None:
     """Wait until a file is written or the work has ended."""
     with suppress(FileNotFoundError):  # it goes while it is looked at: a change
-        before = Remains.of(folder).files
-        while process.is_alive() and Remains.of(folder).files == before:
+        before = written(folder)
+        while process.is_alive() and written(folder) == before:
             time.sleep(0.001)
+
+
+def written(folder: Path) -> dict[Path, int]:
+    """The finished files, with the moments when they were written."""
+    return {path: path.stat().st_mtime_ns for path in files(folder)}
 
 
 def kills_at_renames(work: Work, folder: Path) -> Iterator[str]:
@@ -89,30 +95,31 @@ def kills_at_renames(work: Work, folder: Path) -> Iterator[str]:
             return
 
 
-def whole(folder: Path) -> Remains:
-    """What lies there; every file that the work made is whole under its final name."""
-    found = Remains.of(folder)
-    made = (path for path in found.files if path.name != "model-000.safetensors")  # a toy's
-    assert [reason for path in made if (reason := damage(path))] == []
-    return found
-
-
 def contents(folder: Path) -> dict[str, bytes]:
     """All finished files, states included, but the note of the epochs.
 
     Without the cache: a publisher's file that is not to be kept stays in it after a kill, whole.
     """
-    found = {str(path.relative_to(folder)): path for path in Remains.of(folder).files}
+    found = {str(path.relative_to(folder)): path for path in files(folder)}
     left_out = ("begun", "cache/")
     return {name: p.read_bytes() for name, p in found.items() if not name.startswith(left_out)}
+
+
+def epochs(folder: Path) -> dict[str, int]:
+    """How many epochs the state of each model's training has."""
+    done = dict.fromkeys(work_alone.MODELS, 0)
+    for path in (folder / "state").glob("*/*.safetensors"):
+        state = State.load(path)
+        assert state, f"{path} is damaged"
+        done[path.parent.name] = len(state.curve)
+    return done
 
 
 def test_a_training_goes_back_one_epoch_at_most(tmp_path: Path) -> None:
     undisturbed(work_alone.train, tmp_path / "once")
     folder, before, counts = tmp_path / "killed", dict.fromkeys(work_alone.MODELS, 0), []
     for _ in kills(work_alone.train, folder):
-        states = {path.parent.name: path for path in whole(folder).states}
-        saved = before | {model: epochs(path)[0] for model, path in states.items()}
+        saved = epochs(folder)
         assert all(saved[model] >= before[model] for model in saved)
         for model, done in saved.items():
             # The epoch that was begun last is the one after the state, or has come into it.
@@ -126,20 +133,22 @@ def test_a_training_goes_back_one_epoch_at_most(tmp_path: Path) -> None:
         assert set(found) == set(range(work_alone.EPOCHS))
         assert all(after - number in (0, 1) for number, after in pairwise(found))
     assert contents(folder) == contents(tmp_path / "once")
-    assert not Remains.of(folder).leftovers
+    assert not leftovers(folder)
 
 
 def test_an_evaluation_keeps_its_finished_items(tmp_path: Path) -> None:
     undisturbed(work_alone.evaluate, tmp_path / "once")
+    whole = contents(tmp_path / "once")
     folder, before, counts = tmp_path / "killed", {}, []
     for _ in kills(work_alone.evaluate, folder):
-        now = whole(folder).states
+        now = written(folder / "state")
         assert {path: now[path] for path in before} == before
+        assert contents(folder).items() <= whole.items()
         before = now
         counts.append(len(now))
     assert any(0 < count < counts[-1] for count in counts)  # some kills came in the middle
-    assert contents(folder) == contents(tmp_path / "once")
-    assert not Remains.of(folder).leftovers
+    assert contents(folder) == whole
+    assert not leftovers(folder)
 
 
 @pytest.fixture
@@ -152,17 +161,18 @@ def mirror(tmp_path: Path) -> None:
     write("augreg", path, weights, work_alone.VIT)
 
 
-DOWNLOADS = [work_alone.download, work_alone.download_and_drop, work_alone.download_standin]
+DOWNLOADS = [work_alone.download, work_alone.download_and_drop]
 
 
 @pytest.mark.usefixtures("mirror")
 @pytest.mark.parametrize("work", DOWNLOADS)
 def test_a_download_is_whole_or_absent(work: Work, tmp_path: Path) -> None:
     undisturbed(work, tmp_path / "once")
+    whole = contents(tmp_path / "once")
     for _ in kills(work, tmp_path / "killed"):
-        whole(tmp_path / "killed")
-    assert contents(tmp_path / "killed") == contents(tmp_path / "once")
-    assert not Remains.of(tmp_path / "killed").leftovers
+        assert contents(tmp_path / "killed").items() <= whole.items()
+    assert contents(tmp_path / "killed") == whole
+    assert not leftovers(tmp_path / "killed")
 
 
 @pytest.mark.usefixtures("mirror")
@@ -172,7 +182,7 @@ def test_kills_at_renames_leave_nothing_behind(work: Work, tmp_path: Path) -> No
     folder, windows = tmp_path / "killed", []
     for window in kills_at_renames(work, folder):
         windows.append(window)
-        assert len(whole(folder).leftovers) <= 3, "the temporaries of killed runs pile up"
+        assert len(leftovers(folder)) <= 3, "the temporaries of killed runs pile up"
     assert len(windows) > 1
-    assert not Remains.of(folder).leftovers
+    assert not leftovers(folder)
     assert contents(folder) == contents(tmp_path / "once")

@@ -96,22 +96,13 @@ def epochs_begun(folder: Path, model: str) -> list[int]:
     return [int(line.split()[1]) for line in lines if int(line.split()[0]) == MODELS[model][0]]
 
 
-def download(folder: Path) -> None:
+def download(folder: Path, keep: bool = True) -> None:
     """Fetch a model from a mirror and convert it."""
-    _obtain(folder, keep=True, standin=False)
+    places: Any = {"cache": folder / "cache", "mirror": folder.parent / "mirror", "offline": True}
+    out = folder / "checkpoint.safetensors"
+    obtain(MEMBER, "augreg", VIT, out, **places, standin=False, keep=keep)
 
 
 def download_and_drop(folder: Path) -> None:
     """The same without keeping the publisher's file."""
-    _obtain(folder, keep=False, standin=False)
-
-
-def download_standin(folder: Path) -> None:
-    """The same from the mirror of the stand-ins."""
-    _obtain(folder, keep=True, standin=True)
-
-
-def _obtain(folder: Path, *, keep: bool, standin: bool) -> None:
-    places: Any = {"cache": folder / "cache", "mirror": folder.parent / "mirror", "offline": True}
-    out = folder / "checkpoint.safetensors"
-    obtain(MEMBER, "augreg", VIT, out, **places, standin=standin, keep=keep)
+    download(folder, keep=False)

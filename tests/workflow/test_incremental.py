@@ -20,7 +20,7 @@ def test_a_run_makes_everything(finished: Workspace):
     assert len(finished.items("error")) == 2 * 4 * 3
     made = finished.bytes()
     assert {f"tables/table{n}{s}" for n in (3, 4) for s in (".csv", ".md", ".tex")} <= made.keys()
-    figures = ["fig5", "fig6", *(f"fig{n}" for n in range(29, 45))]
+    figures = ["fig5", *(f"fig{n}" for n in (29, 30, 31, 32, 39))]
     assert {f"figures/{f}{s}" for f in figures for s in (".pdf", ".png")} <= made.keys()
     assert "tiny" in made["report.html"].decode()
     assert made[f"{RESNET}/per_batch.csv"].count(b"\n") == 1 + batches(finished, RESNET)
@@ -37,8 +37,8 @@ def batches(workspace: Workspace, pool: str) -> int:
     return int((cells["points"] // cells["m"]).sum())
 
 
-def test_a_second_run_does_nothing(finished: Workspace):
-    assert "Nothing to be done" in finished.run()
+def test_a_second_run_does_nothing(copied: Workspace):
+    assert "Nothing to be done" in copied.run()
 
 
 def test_a_new_radius_costs_its_own_cells(copied: Workspace):

@@ -29,8 +29,7 @@ def test_a_run_makes_everything(published: Workspace):
     assert len(published.items()) == 2 * MODELS * CELLS
     made = published.bytes()
     assert {f"tables/table{n}{s}" for n in (1, 2) for s in (".csv", ".md", ".tex")} <= made.keys()
-    figures = ["fig2", "fig4", "fig8", *(f"fig{n}" for n in (*range(10, 14), *range(25, 29)))]
-    assert {f"figures/{f}{s}" for f in figures for s in (".pdf", ".png")} <= made.keys()
+    assert {f"figures/{f}{s}" for f in ("fig2", "fig25") for s in (".pdf", ".png")} <= made.keys()
     for pool, parts in PARTS.items():
         pool_csv = pd.read_csv(published.results / pool / "pool.csv")
         assert len(pool_csv) == MODELS
@@ -64,8 +63,8 @@ def test_the_list_of_training_points_is_kept(published: Workspace):
     assert len(sample) == sample["file"].nunique() == 100
 
 
-def test_a_second_run_does_nothing(published: Workspace):
-    assert "Nothing to be done" in published.run()
+def test_a_second_run_does_nothing(published: Workspace, tmp_path: Path):
+    assert "Nothing to be done" in published.copied(tmp_path / "copy").run()
 
 
 def test_published_errors_are_taken_where_they_are_wanted(published: Workspace, tmp_path: Path):

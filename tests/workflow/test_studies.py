@@ -151,39 +151,3 @@ def test_the_report_shows_them(studied: Workspace, tmp_path: Path) -> None:
         "tiny: 4 fcnn on 200 examples, 2 lenet on 3000 examples, 2 gat",
     ):
         assert words in page
-
-
-@pytest.mark.parametrize(
-    ("path", "value", "words"),
-    [
-        (("studies",), ["linear", "quadratic"], "studies.1: 'quadratic'"),
-        (
-            ("simple", "two_layer_relu", "runs"),
-            "none.yaml",
-            "simple.two_layer_relu.runs: none.yaml: ",
-        ),
-        (
-            ("simple", "small_networks", "networks", "gat", "examples"),
-            5,
-            "networks.gat.examples: a graph is always whole",
-        ),
-        (
-            ("simple", "small_networks", "networks", "fcnn", "procedures", "mine"),
-            {"preset": "text", "switches": {"minibatch": False}},
-            "did you mean 'minibatches'?",
-        ),
-        (
-            ("simple", "small_networks", "networks", "fcnn", "procedures", "text", "switches"),
-            {"rho": 0.5},
-            "give another procedure another name",
-        ),
-    ],
-)
-def test_a_wrong_setting_is_one_line(
-    studied: Workspace, tmp_path: Path, path: tuple[str, ...], value: object, words: str
-) -> None:
-    copy = studied.copied(tmp_path / "copy")
-    copy.change(*path, value=value)
-    said = copy.run("--dry-run", fails=True)
-    assert words in said
-    assert "Traceback" not in said

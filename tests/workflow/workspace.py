@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -18,6 +19,12 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 RESNET, VIT = "cifar10-resnet18", "cifar10-vit"
 AUGREG, BERTS = "augreg-i1k", "feather-berts"
+ODD = ["--help", "NA", 'ünï|*? it\'s "q"; touch pwned $(touch pwned) `touch pwned`']
+"""Names of models that would harm a shell or a table."""
+FIGURES = ("fig2", "fig5", "fig25", "fig29", "fig30", "fig31", "fig32", "fig39")
+"""Of those of the pools, one of each layout for each pool: every figure costs seconds a run."""
+CORES = "1" if "PYTEST_XDIST_WORKER" in os.environ else "2"
+"""Of a run: beside it, other workers run theirs."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +45,9 @@ class Workspace:
         for name in ("Snakefile", "rules", "scripts", "profiles"):
             (folder / name).symlink_to(ROOT / name)
         shutil.copytree(ROOT / "resources", folder / "resources")
+        catalogue = folder / "resources" / "figures.yaml"
+        figures = [one for one in yaml.safe_load(catalogue.read_text()) if one["id"] in FIGURES]
+        catalogue.write_text(yaml.safe_dump(figures, sort_keys=False, allow_unicode=True))
         config = yaml.safe_load((ROOT / "config.yaml").read_text())
         config["pools"] = {name: config["pools"][name] for name in pools}
         config["studies"] = list(studies)
@@ -57,7 +67,7 @@ class Workspace:
         return self.folder / "results" / "tiny"
 
     def command(self, *arguments: str) -> list[str]:
-        snakemake = [sys.executable, "-m", "snakemake", "--cores", "2"]
+        snakemake = [sys.executable, "-m", "snakemake", "--cores", CORES]
         return [*snakemake, *arguments, "--configfile", "tiny.yaml"]
 
     def attempt(self, *arguments: str) -> subprocess.CompletedProcess[str]:
