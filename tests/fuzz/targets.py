@@ -370,7 +370,7 @@ SHELLS = "".join(f"{'MFI'[k % 3]},0.4,0.3,0.1,0.5,0.2,0.1,0.2,{1 + k % 20}\n" fo
 
 TARGETS: dict[str, Target] = {
     "AugReg files": Target(
-        20, npz, lambda folder, content: augreg.read(written(folder, content), VIT)
+        22, npz, lambda folder, content: augreg.read(written(folder, content), VIT)
     ),
     "checkpoints of ours": Target(
         16,
