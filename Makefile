@@ -14,7 +14,7 @@ SHELL := /bin/bash
 .ONESHELL:
 .NOTPARALLEL:
 .DEFAULT_GOAL := all
-.PHONY: all workflow test test-fast test-slow check cluster chaos fuzz slurm generic lock container help free force
+.PHONY: all workflow test test-fast test-slow check cluster chaos fuzz slurm generic tensorflow lock container help free force
 
 STAMP := .venv/.installed
 ACTIVATE := source .venv/bin/activate
@@ -73,7 +73,8 @@ fuzz: $(STAMP) ## 100,000 damaged inputs to every reader (INPUTS=...)
 	exec python tests/fuzz/fuzz.py --inputs $(INPUTS)
 
 slurm: ## Snakemake's plugin for this engine into the environment; also: make generic
-slurm generic: $(STAMP)
+tensorflow: ## the reader of pools of format bert-tf1 into the environment
+slurm generic tensorflow: $(STAMP)
 	@if [[ -x .venv/bin/pip ]]; then
 	    install=(.venv/bin/python -m pip install --disable-pip-version-check)
 	else
@@ -102,10 +103,10 @@ lock: ## pin the newest versions that pyproject.toml allows (needs uv)
 	@uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --upgrade \
 	    --generate-hashes --no-annotate --no-emit-index-url --no-emit-find-links \
 	    --custom-compile-command "make lock" --quiet --output-file envs/requirements.txt
-	for engine in slurm generic; do
-	    uv pip compile pyproject.toml --extra $$engine --excludes envs/requirements.txt --universal \
+	for extra in slurm generic tensorflow; do
+	    uv pip compile pyproject.toml --extra $$extra --excludes envs/requirements.txt --universal \
 	        --python-version 3.11 --upgrade --generate-hashes --no-annotate --no-emit-index-url \
-	        --no-emit-find-links --custom-compile-command "make lock" --quiet --output-file envs/$$engine.txt
+	        --no-emit-find-links --custom-compile-command "make lock" --quiet --output-file envs/$$extra.txt
 	done
 
 envs/sharpness.sif: envs/container.def envs/requirements.txt envs/generic.txt pyproject.toml

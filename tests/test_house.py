@@ -15,7 +15,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
 PINS = ROOT / "envs" / "requirements.txt"
-PLUGINS = [ROOT / "envs" / f"{engine}.txt" for engine in ("slurm", "generic")]
+EXTRAS = [ROOT / "envs" / f"{extra}.txt" for extra in ("slurm", "generic", "tensorflow")]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 
@@ -49,7 +49,7 @@ def wanted() -> list[Requirement]:
 
 def test_every_pin_is_exact_and_has_hashes() -> None:
     assert len(pinned()) > 100
-    found = [entry for file in (PINS, *PLUGINS) for entry in entries(file.read_text())]
+    found = [entry for file in (PINS, *EXTRAS) for entry in entries(file.read_text())]
     for requirement, hashes in found:
         assert re.fullmatch(r"==[^*,]+", str(requirement.specifier)), requirement
         assert hashes, f"{requirement} has no hash"
@@ -67,13 +67,13 @@ def test_no_file_names_a_registry(path: Path) -> None:
 
 @pytest.mark.parametrize("requirement", wanted(), ids=str)
 def test_pins_satisfy_the_ranges(requirement: Requirement) -> None:
-    name, pins = canonicalize_name(requirement.name), pinned(PINS, *PLUGINS)
+    name, pins = canonicalize_name(requirement.name), pinned(PINS, *EXTRAS)
     assert name in pins, f"{name} has no pin: run `make lock`"
     assert requirement.specifier.contains(pins[name]), f"{name}: run `make lock`"
 
 
-def test_plugins_are_no_part_of_the_base() -> None:
-    assert pinned(*PLUGINS).keys().isdisjoint(pinned())
+def test_extras_are_no_part_of_the_base() -> None:
+    assert pinned(*EXTRAS).keys().isdisjoint(pinned())
     assert not [line for line in PYPROJECT["project"]["dependencies"] if "executor" in line]
 
 

@@ -37,10 +37,7 @@ from sharpness.files import sha256
 from sharpness.guard import Sources
 from sharpness.networks import build
 from sharpness.pool import assemble
-from sharpness.pools import augreg, tensorflow
-from sharpness.pools.bundles.leveldb import read_table as read_level
-from sharpness.pools.bundles.leveldb import write_table as write_level
-from sharpness.pools.names import apply
+from sharpness.pools import augreg
 from sharpness.pools.table import read_table
 from sharpness.problem import Problem
 from sharpness.published import read_published
@@ -54,8 +51,6 @@ from sharpness.training.layout import KEY
 ROOT = Path(__file__).parents[2]
 VIT = {"name": "vit", "image_size": 8, "patch_size": 4, "dim": 4, "depth": 1, "heads": 2}
 VIT |= {"mlp_dim": 4, "classes": 2}
-BERT = {"name": "bert", "vocabulary": 6, "positions": 4, "types": 2, "dim": 4, "depth": 1}
-BERT |= {"heads": 1, "mlp_dim": 4, "classes": 3}
 RESNET = {"name": "preact-resnet", "width": 1, "blocks": [1], "in_channels": 1, "classes": 2}
 
 
@@ -107,37 +102,6 @@ def written(folder: Path, content: bytes, name: str = "input") -> Path:
 
 
 # ---- checkpoints ----
-
-
-@cache
-def bundle() -> bytes:
-    """A checkpoint of TensorFlow, zipped."""
-    table = tensorflow.entries(BERT)
-    arrays = {entry.upstream: np.ones(entry.upstream_shape, np.float32) for entry in table}
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "bert_00.zip"
-        tensorflow.write(path, apply(table, arrays, "toy"), BERT)
-        return path.read_bytes()
-
-
-def bundles() -> SearchStrategy[bytes]:
-    """Damaged as files, in one of their parts, or within a message whose checksum is right."""
-    whole, content = bundle(), unpacked(bundle())
-    index = next(name for name in content if name.endswith(".index"))
-    rows = read_level(content[index])
-
-    def with_message(key: bytes) -> SearchStrategy[bytes]:
-        return damaged(rows[key]).map(
-            lambda message: packed({**content, index: write_level({**rows, key: message})})
-        )
-
-    return mostly(
-        st.sampled_from(sorted(rows)).flatmap(with_message),
-        damaged(whole),
-        one_of_them(content, damaged),
-        damaged(content[index]).map(lambda data: packed({**content, index: data})),
-        of_nothing(),
-    )
 
 
 @cache
@@ -407,14 +371,11 @@ def read_graph(folder: Path, changed: tuple[int, bytes]) -> None:
 SHELLS = "".join(f"{'MFI'[k % 3]},0.4,0.3,0.1,0.5,0.2,0.1,0.2,{1 + k % 20}\n" for k in range(5))
 
 TARGETS: dict[str, Target] = {
-    "TensorFlow checkpoints": Target(
-        15, bundles, lambda folder, content: tensorflow.read(written(folder, content), BERT)
-    ),
     "AugReg files": Target(
-        13, npz, lambda folder, content: augreg.read(written(folder, content), VIT)
+        22, npz, lambda folder, content: augreg.read(written(folder, content), VIT)
     ),
     "checkpoints of ours": Target(
-        8,
+        16,
         safetensors,
         lambda folder, content: checkpoint.load_model(written(folder, content)),
     ),

@@ -7,7 +7,6 @@ import os
 import struct
 import zipfile
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +20,6 @@ from photo_files import imagenet, settings
 from safetensors.torch import save
 
 from sharpness.data.places import locate
-from sharpness.pools.bundles import leveldb
-from sharpness.pools.bundles.bundle import read_index, write_index
-from sharpness.pools.bundles.wire import put_bytes, put_number
 from sharpness.training.checkpoint import load_model
 
 Arrays = dict[str, Any]
@@ -82,15 +78,6 @@ def spoilt(form: str, change: Callable[[bytes], bytes]) -> Maker:
         return path
 
     return make
-
-
-def flip(at: float) -> Callable[[bytes], bytes]:
-    def change(content: bytes) -> bytes:
-        damaged = bytearray(content)
-        damaged[int(at * len(content))] ^= 0x10
-        return bytes(damaged)
-
-    return change
 
 
 def cut(at: float) -> Callable[[bytes], bytes]:
@@ -285,81 +272,6 @@ def flip_at(place: int) -> bytes:
     return bytes(damaged)
 
 
-# TensorFlow's checkpoints
-
-STEM = "bert_00/model.ckpt-36815"
-INDEX, DATA = f"{STEM}.index", f"{STEM}.data-00000-of-00001"
-
-
-def bundle(change: Callable[[dict[str, bytes]], Any], method: int = zipfile.ZIP_DEFLATED) -> Maker:
-    def make(given: Path) -> Path:
-        path = genuine("bert-tf1", given)
-        with zipfile.ZipFile(path) as archive:
-            files = {name: archive.read(name) for name in archive.namelist()}
-        change(files)
-        with zipfile.ZipFile(path, "w", method) as archive:
-            for name, content in files.items():
-                archive.writestr(name, content)
-        return path
-
-    return make
-
-
-def reindexed(name: str, **values: Any) -> Callable[[dict[str, bytes]], None]:
-    """Another place, size or shape of a tensor in the index, with right checksums."""
-
-    def change(files: dict[str, bytes]) -> None:
-        shards, tensors = read_index(files[INDEX])
-        tensors[name] = replace(tensors[name], **values)
-        files[INDEX] = write_index(tensors, shards)
-
-    return change
-
-
-def claimed(size: int) -> Callable[[dict[str, bytes]], None]:
-    """An index that says of one tensor that it is large, and is right in itself."""
-
-    def change(files: dict[str, bytes]) -> None:
-        rows = leveldb.read_table(files[INDEX])
-        shape = put_bytes(2, put_number(1, size))
-        rows[b"output_bias"] = put_number(1, 1) + put_bytes(2, shape) + put_number(5, 4 * size)
-        files[INDEX] = leveldb.write_table(rows)
-
-    return change
-
-
-def flipped_weight(files: dict[str, bytes]) -> None:
-    data = bytearray(files[DATA])
-    data[read_index(files[INDEX])[1]["output_bias"].offset] ^= 1
-    files[DATA] = bytes(data)
-
-
-BUNDLES: dict[str, Callable[[dict[str, bytes]], Any]] = {
-    "a tensor of an exabyte": claimed(1 << 58),
-    "a tensor of sixteen gigabytes": claimed(1 << 32),
-    "a tensor behind the end": reindexed("output_bias", offset=1 << 60),
-    "two tensors in one place": reindexed("output_bias", offset=0),
-    "a data file that is not there": reindexed("output_bias", shard=1 << 31),
-    "a flipped bit in the index": lambda f: f.update({INDEX: flip(0.5)(f[INDEX])}),
-    "a flipped bit of a weight": flipped_weight,
-    "an index cut off": lambda f: f.update({INDEX: f[INDEX][:-9]}),
-    "data cut off": lambda f: f.update({DATA: f[DATA][:-9]}),
-    "an index of zeros": lambda f: f.update({INDEX: bytes(1 << 26)}),
-    "data that unpack to a hundred times as much": lambda f: f.update({DATA: bytes(1 << 26)}),
-    "a checkpoint elsewhere": lambda f: f.update(
-        {
-            "bert_00/other.index": b"",
-            "bert_00/checkpoint": b'model_checkpoint_path: "../../../../etc/passwd"\n',
-        }
-    ),
-    "no index": lambda f: f.pop(INDEX),
-}
-
-
-def recoded(given: Path) -> Path:
-    return bundle(lambda files: None, zipfile.ZIP_LZMA)(given)
-
-
 NPZ, CIFAR = obtained("augreg"), loaded("cifar10")
 
 
@@ -385,7 +297,7 @@ SOUPS: dict[str, Change] = {
     "a name that is none": lambda w: w.update({7: torch.zeros(1)}),
 }
 FORMS: tuple[tuple[str, Reader], ...] = tuple(
-    (form, obtained(form)) for form in ("soups", "bert", "bert-tf1", "augreg")
+    (form, obtained(form)) for form in ("soups", "bert", "augreg")
 )
 
 CASES = [
@@ -435,6 +347,4 @@ CASES = [
         )
         for n in (0, 7, 9, 40)
     ),
-    *(Case(f"TensorFlow: {n}", bundle(c), obtained("bert-tf1")) for n, c in BUNDLES.items()),
-    Case("TensorFlow: an unusual packing", recoded, obtained("bert-tf1"), ("unusual",)),
 ]

@@ -28,14 +28,12 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
     "augreg": PRETRAINED_VIT,
     "soups": CLIP,
     "bert": TINY,
-    "bert-tf1": TINY,
     "cifar10-released": RESNET,
 }
 NAMES = {
     "augreg": "model.npz",
     "soups": "model.pt",
     "bert": "pytorch_model.bin",
-    "bert-tf1": "bert_00.zip",
     "cifar10-released": "model.pth",
 }
 PHOTOS = {"name": "photos", "recipe": "clip", "size": 8}

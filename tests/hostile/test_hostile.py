@@ -59,7 +59,7 @@ def test_it_is_refused(case: Case, tmp_path: Path) -> None:
         assert word in message
 
 
-@pytest.mark.parametrize("form", ["augreg", "soups", "bert", "bert-tf1"])
+@pytest.mark.parametrize("form", ["augreg", "soups", "bert"])
 def test_numbers_that_are_none_are_reported(
     form: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

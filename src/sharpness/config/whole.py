@@ -20,8 +20,8 @@ from sharpness.problem import Problem
 from sharpness.validation import checked
 
 FOLDERS = {
-    *("benchmarks", "data", "fetched", "figures", "logs"),
-    *("outdated", "simple", "stamps", "standin", "tables"),
+    *("benchmarks", "data", "fetched", "figures"),
+    *("logs", "simple", "standin", "tables"),
 }
 """What lies beside the pools in the folder of a scale."""
 

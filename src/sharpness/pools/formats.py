@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from sharpness.pools import augreg, berts, released, soups, tensorflow
+from sharpness.pools import augreg, berts, berts_tf1, released, soups
 from sharpness.pools.names import Array
 from sharpness.problem import Problem
 
@@ -21,7 +21,7 @@ _MODULES = {
     "augreg": augreg,
     "soups": soups,
     "bert": berts,
-    "bert-tf1": tensorflow,
+    "bert-tf1": berts_tf1,
     "cifar10-released": released,
 }
 FORMATS = tuple(_MODULES)
@@ -58,7 +58,7 @@ def write(
     """Write a file as its publishers would: same names, shapes and types.
 
     Args:
-        format: one of ``FORMATS``, but not ``cifar10-released``.
+        format: one of ``FORMATS``, but not ``cifar10-released`` or ``bert-tf1``.
         path: where to; whole or absent.
         weights: a state dict of float32 arrays under the names of our network.
         architecture: the network's description.
