@@ -17,8 +17,9 @@ class Publisher(ThreadingHTTPServer):
     Attributes:
         folder: laid out as the paths of the addresses.
         requests: address as it was asked for, and all headers.
-        faults: called with the handler instead of the ordinary answer, by path.
+        faults: called with the handler, first to last, instead of the ordinary answer.
         delay: seconds before an answer.
+        etag: identifies the version of the files.
     """
 
     daemon_threads = True
@@ -27,8 +28,9 @@ class Publisher(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.folder = folder
         self.requests: list[tuple[str, dict[str, str]]] = []
-        self.faults: dict[str, Callable[[Handler], None]] = {}
+        self.faults: list[Callable[[Handler], None]] = []
         self.delay = 0.0
+        self.etag = '"one"'
 
     @property
     def url(self) -> str:
@@ -39,6 +41,10 @@ class Publisher(ThreadingHTTPServer):
         """What was asked for, HOST/PATH, in order."""
         return [unquote(path).lstrip("/") for path, _ in self.requests]
 
+    def said(self, header: str) -> list[str | None]:
+        """A header of each request."""
+        return [headers.get(header) for _, headers in self.requests]
+
 
 class Handler(BaseHTTPRequestHandler):
     server: Publisher
@@ -46,20 +52,34 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.server.requests.append((self.path, dict(self.headers.items())))
         time.sleep(self.server.delay)
-        path = unquote(urlsplit(self.path).path).lstrip("/")
-        if path in self.server.faults:
-            return self.server.faults[path](self)
-        file = self.server.folder / path
+        if self.server.faults:
+            self.server.faults.pop(0)(self)
+        else:
+            self.serve()
+
+    def serve(self, send: int | None = None) -> None:
+        """The file from where it is asked for, or only the next ``send`` bytes of it."""
+        file = self.server.folder / unquote(urlsplit(self.path).path).lstrip("/")
         if not file.is_file():
             return self.answer(404)
-        self.answer(200, file.read_bytes())
+        body, asked = file.read_bytes(), self.headers.get("Range")
+        same = self.headers.get("If-Range") in (None, self.server.etag)
+        start = int(asked[6:-1]) if asked and same else 0
+        told = {"ETag": self.server.etag}
+        if start >= len(body):
+            return self.answer(416, **{"Content-Range": f"bytes */{len(body)}"})
+        if start:
+            told["Content-Range"] = f"bytes {start}-{len(body) - 1}/{len(body)}"
+        self.answer(206 if start else 200, body[start:], send, **told)
 
-    def answer(self, status: int, body: bytes = b"", **headers: str) -> None:
+    def answer(
+        self, status: int, body: bytes = b"", send: int | None = None, **headers: str
+    ) -> None:
         self.send_response(status)
         for name, value in {"Content-Length": str(len(body)), **headers}.items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(body)
+        self.wfile.write(body[:send])
 
     def log_message(self, format: str, *args: object) -> None:
         pass

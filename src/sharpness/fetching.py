@@ -21,13 +21,9 @@ Item = list[dict[str, Any]]
 
 
 def items(settings: Config, data: Iterable[str]) -> dict[str, Item]:
-    """What is to be brought, by a name that can be a file's path.
+    """What is to be brought for these data sets and the models, by a name that can be a path.
 
     A model that has a local file, a data set that the user names, and stand-ins need nothing.
-
-    Args:
-        settings: the configuration.
-        data: the data sets that are needed.
     """
     found = {
         f"models/{name}/{stem}": [_arguments(pool.members[model])]
@@ -52,59 +48,39 @@ def by_hand(settings: Config, data: Iterable[str]) -> list[str]:
     found = []
     for name in data:
         source = REGISTRY[name].source
-        if source is None or settings.source(name)["standin"]:
-            continue
-        found += _lacking(name, source, settings.source(name))
-    if not settings.standins:
-        members = [m for pool in settings.pools.values() for m in _members(pool)]
-        found += [f"{m.file}: the table's row of {m.model} names it" for m in members if _gone(m)]
+        if source and not settings.source(name)["standin"]:
+            found += _lacking(name, source, settings.source(name))
+    published = [pool for pool in settings.pools.values() if pool.kind == "published"]
+    for member in [m for pool in published for m in pool.members.values()]:
+        if member.file and not settings.standins and not Path(member.file).exists():
+            found.append(f"{member.file}: the table's row of {member.model} names it")
     return list(dict.fromkeys(found))
 
 
 def bring(item: Item, cache: str | Path, mirror: str | Path | None, record: str | Path) -> None:
-    """Bring the files of an item into the cache, and write down what came.
-
-    Args:
-        item: the files.
-        cache: where downloads lie.
-        mirror: asked before the network, as `fetch` has it.
-        record: where ``cache`` and ``files`` are written, the latter as ``url``, ``bytes`` and
-            ``sha256``.
-
-    Raises:
-        Problem: in one line, whatever keeps a file from being here, whole and genuine.
-    """
+    """Bring the files of an item into the cache, and write down their size and SHA-256."""
     found = []
     for file in item:
         path = fetch(folder=cache, mirror=mirror, **file)
-        digest = file["sha256"] or sha256(path)
-        found.append({"url": file["url"], "bytes": path.stat().st_size, "sha256": digest})
+        found.append({"url": file["url"], "bytes": path.stat().st_size, "sha256": sha256(path)})
     write_json(record, {"cache": str(cache), "files": found})
 
 
 def is_gone(record: str | Path, item: Item, cache: str | Path) -> bool:
     """Whether a file was brought, and has left the cache since."""
-    if not Path(record).exists():
-        return False
-    return not all((Path(cache) / place(file["url"])).is_file() for file in item)
+    there = [(Path(cache) / place(file["url"])).is_file() for file in item]
+    return Path(record).exists() and not all(there)
 
 
 def told(records: Sequence[str | Path], hand: Sequence[str], cache: str) -> list[str]:
-    """What the user is to know when all is here, a line each.
-
-    Args:
-        records: from `bring`.
-        hand: from `by_hand`.
-        cache: where downloads lie.
-    """
+    """What the user is to know when all is here: from records of `bring` and what is `by_hand`."""
     files = [file for record in records for file in read_json(record)["files"]]
     sizes = {file["url"]: file["bytes"] for file in files}
     lines = [f"by hand: {line}" for line in hand]
     if not sizes:
         return [*lines, "nothing to bring: what is not named by you is made here or installed"]
-    total = f"{len(sizes)} files, {sum(sizes.values()):,} bytes"
     return [
-        f"{total}, verified, in {cache}",
+        f"{len(sizes)} files, {sum(sizes.values()):,} bytes, verified, in {cache}",
         *lines,
         "machines without a network need `offline: true` and this cache; "
         f"where they cannot write to it, `mirror: {cache}` and a `cache` of their own",
@@ -134,14 +110,6 @@ def _given(settings: Config, source: str) -> bool:
     name = next(name for name, entry in REGISTRY.items() if entry.source == source)
     place = settings.source(name)
     return bool(place["standin"] or place["file"] or place["folder"])
-
-
-def _members(pool: Any) -> Iterable[Member]:
-    return pool.members.values() if pool.kind == "published" else ()
-
-
-def _gone(member: Member) -> bool:
-    return bool(member.file) and not Path(member.file).exists()
 
 
 def _arguments(published: Download | Member) -> dict[str, Any]:

@@ -182,10 +182,9 @@ def _other(source: str, given: list[Path], settings: Mapping[str, Any]) -> str:
     if source == "cifar10" and given[0].suffix == ".npz":  # the title says that it was prepared
         return ""
     for path, published in zip(given, map(known, rows), strict=True):
-        claim = Claim(path, **published.claims())
         try:
-            if claim.published:
-                claim.check(path)
+            if published.checksum:
+                Claim(path, **published.claims()).check(path)
         except Problem:
             return "comes from a file of another digest than the published one"
     return ""

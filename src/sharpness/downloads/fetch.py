@@ -8,18 +8,16 @@ another. Beside it may lie ``<name>.sha256`` (the pin of a file whose publisher 
 from __future__ import annotations
 
 import csv
-import errno
 import fcntl
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO
 from urllib.parse import quote, unquote, urlsplit
 
-from sharpness.downloads.transfer import NotThere, Unavailable, copy, download, is_loopback
+from sharpness.downloads.transfer import NotThere, Unavailable, copy, download
 from sharpness.downloads.verification import Claim, Published
 from sharpness.problem import Problem
 
@@ -41,7 +39,7 @@ class Download(Published):
         name: the project's word for it.
         url: where its publisher serves it.
         bytes: its size, where it is known.
-        checksum: published digests, such as ``md5 c58f...; sha256 ...``; may be empty.
+        checksum: published digests, as `Published` has them.
         licence: the terms, as far as stated.
         note: what it is.
     """
@@ -72,10 +70,8 @@ def fetch(
     url: str,
     folder: str | Path,
     *,
-    sha256: str | None = None,
-    md5: str | None = None,
-    git_blob: str | None = None,
     size: int | None = None,
+    checksum: str = "",
     mirror: str | Path | None = None,
     offline: bool = False,
     held: bool = False,
@@ -83,16 +79,13 @@ def fetch(
     """The local copy of a published file, brought if need be and verified every time.
 
     Args:
-        url: HTTPS; plain HTTP only of a file whose ``sha256`` is given, which proves what came.
-            The query is not part of the file's place.
+        url: HTTPS; plain HTTP only of a file whose SHA-256 is given, which proves what came. The
+            query is not part of the file's place.
         folder: where downloads lie, as ``HOST/PATH``.
-        sha256: published digest. Without any, the file is trusted on first use and its digest
-            pinned beside it; later runs enforce the pin.
-        md5: published digest, used where no ``sha256`` is given.
-        git_blob: Git's name for the contents, used where neither is given.
         size: published size in bytes.
-        mirror: a directory or URL laid out as ``HOST/PATH``, asked before the network. Plain HTTP
-            is accepted from this machine alone.
+        checksum: published digests, as `Published` has them. Without any, the file is trusted on
+            first use and its digest pinned beside it; later runs enforce the pin.
+        mirror: a directory or URL laid out as ``HOST/PATH``, asked before the network.
         offline: ask nobody but the mirror.
         held: whether the caller holds the lock of the file, by `locked`.
 
@@ -104,24 +97,25 @@ def fetch(
         Problem: in one line, whatever else keeps the file from being here, whole and genuine.
     """
     target = Path(folder) / place(url)
-    if urlsplit(url).scheme == "http" and not sha256:
-        raise Problem(f"{url}: is plain http, which proves nothing: give its sha256, or use https")
-    claim = Claim(target, sha256, md5, git_blob, size)
+    claim = Claim(target, size, checksum)
+    absent = Absent(
+        f"{url}: is neither in {folder} nor in {f'the mirror {mirror}' if mirror else 'a mirror'}, "
+        f"and offline is true; set `offline: false`, or `mirror` to a directory or URL that holds "
+        f"{place(url)}"
+    )
     try:
         if not target.exists():
             sources = _sources(url, mirror, offline)
             if not sources:
-                raise _absent(url, folder, mirror)
+                raise absent
             with nullcontext() if held else locked(target):
                 if not target.exists():
-                    _bring(url, sources, claim)
+                    _bring(sources, claim)
                     return target
         claim.check(target)
         claim.pin(target)
-    except Absent:
-        raise
     except NotThere as error:
-        raise (_absent(url, folder, mirror) if offline else error) from None
+        raise (absent if offline else error) from None
     except OSError as error:
         raise Problem(f"{url}: {error.filename or target}: {error.strerror or error}") from error
     return target
@@ -131,55 +125,7 @@ def reachable(
     url: str, folder: str | Path, *, mirror: str | Path | None = None, offline: bool = False
 ) -> bool:
     """Whether `fetch` may find the file, told without asking any server."""
-    if not offline or (Path(folder) / place(url)).exists():
-        return True
-    sources = _sources(url, mirror, offline)
-    return any(not isinstance(source, Path) or source.is_file() for source in sources)
-
-
-def _bring(url: str, sources: list[str | Path], claim: Claim) -> None:
-    """Transfer from the first source that has the file, check it, and give it its name."""
-    part = claim.target.with_name(claim.target.name + ".part")
-    if part.is_symlink():  # writing to it would write elsewhere
-        part.unlink()
-    for source in sources:
-        try:
-            if isinstance(source, Path):
-                copy(source, part, claim.size)
-            else:
-                download(source, part, claim.size, verified=claim.published)
-            break
-        except Unavailable as problem:
-            if source is sources[-1]:
-                raise
-            if not isinstance(problem, NotThere):
-                log.warning("%s; asking the next source", problem)
-    try:
-        if isinstance(source, Path) and not claim.published:
-            replace(claim, target=source).check(part)  # what the mirror's own run has pinned
-        claim.check(part)
-    except Problem as problem:
-        part.unlink()
-        raise Problem(f"{url}: refused. {problem}") from None
-    claim.pin(part)
-    os.replace(part, claim.target)
-
-
-def _sources(url: str, mirror: str | Path | None, offline: bool) -> list[str | Path]:
-    """Where to ask, in order."""
-    sources: list[str | Path] = []
-    if mirror is not None:
-        address = str(mirror)
-        parts = urlsplit(address)
-        if "@" in parts.netloc:  # it would stand in logs and metadata
-            raise Problem("mirror: the address must not hold a name or password; remove it")
-        if "://" not in address:
-            sources.append(Path(address).expanduser() / place(url))
-        elif parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname)):
-            sources.append(f"{address.rstrip('/')}/{quote(place(url))}")
-        else:
-            raise Problem(f"mirror: {address} must be a directory or an https address")
-    return sources if offline else [*sources, url]
+    return (Path(folder) / place(url)).exists() or bool(_sources(url, mirror, offline))
 
 
 def place(url: str) -> str:
@@ -193,45 +139,59 @@ def place(url: str) -> str:
     return "/".join((parts.hostname, *steps))
 
 
-def _absent(url: str, folder: str | Path, mirror: str | Path | None) -> Absent:
-    known_mirror = f"the mirror {mirror}" if mirror else "a mirror (none is set)"
-    return Absent(
-        f"{url}: is neither in {folder} nor in {known_mirror}, and offline is true; "
-        f"set `offline: false`, or `mirror` to a directory or URL that holds {place(url)}"
-    )
-
-
 @contextmanager
 def locked(target: Path) -> Iterator[None]:
-    """Keep other processes from making or deleting the same file or folder.
+    """Keep other processes from making or deleting the same file or folder; a kill lets go.
 
-    A kill releases the lock. Its file may be another user's: reading it is enough.
+    Where nothing may be written, nothing can be made or deleted, and nothing is locked.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    with _lock_file(target.with_name(f".{target.name}.lock")) as stream:
-        if stream is not None:
-            _lock(stream, target)
+    if not os.access(target.parent, os.W_OK):
+        yield
+        return
+    with open(target.with_name(f".{target.name}.lock"), "a") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            log.warning("%s: waiting for another run that is making it", target)
+            fcntl.flock(stream, fcntl.LOCK_EX)
         yield
 
 
-def _lock(stream: IO[str], target: Path) -> None:
-    """Wait for the lock; a shared one where NFS grants no other to a file open for reading."""
-    for kind in (fcntl.LOCK_EX, fcntl.LOCK_SH):
+def _sources(url: str, mirror: str | Path | None, offline: bool) -> list[str | Path]:
+    """Where to ask, in order; a mirror directory only if it has the file."""
+    network: list[str | Path] = [] if offline else [url]
+    if mirror is None:
+        return network
+    if "://" not in str(mirror):
+        path = Path(mirror).expanduser() / place(url)
+        return [path, *network] if path.is_file() else network
+    if "@" in str(mirror):  # it would stand in logs and metadata
+        raise Problem("mirror: the address must not hold a name or password; remove it")
+    return [f"{str(mirror).rstrip('/')}/{quote(place(url))}", *network]
+
+
+def _bring(sources: list[str | Path], claim: Claim) -> None:
+    """Transfer from the first source that has the file, check it, and give it its name."""
+    part = claim.target.with_name(claim.target.name + ".part")
+    for source in sources:
         try:
-            return fcntl.flock(stream, kind | fcntl.LOCK_NB)
-        except BlockingIOError:
-            log.warning("%s: waiting for another run that is making it", target)
-            return fcntl.flock(stream, kind)
-        except OSError as error:
-            if error.errno != errno.EBADF or kind == fcntl.LOCK_SH:
+            if isinstance(source, Path):
+                copy(source, part)
+            else:
+                download(source, part, claim)
+            break
+        except Unavailable as problem:
+            if source is sources[-1]:
                 raise
-
-
-def _lock_file(path: Path) -> AbstractContextManager[IO[str] | None]:
-    """The open file of a lock, made if need be; None where no file can be made or deleted."""
+            if not isinstance(problem, NotThere):
+                log.warning("%s; asking the next source", problem)
     try:
-        return open(path, "a")
-    except OSError as error:
-        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
-            raise
-        return open(path) if path.exists() else nullcontext()
+        if isinstance(source, Path) and not claim.checksum:
+            replace(claim, target=source).check(part)  # what the mirror's own run has pinned
+        claim.check(part)
+    except Problem as problem:
+        part.unlink()
+        raise Problem(f"{source}: refused. {problem}") from None
+    claim.pin(part)
+    os.replace(part, claim.target)
