@@ -97,11 +97,7 @@ rule standin_data:
         runtime=doubled(30),
         gpu=0,
     params:
-        code=code_of(
-            "standin_data",
-            *("standins/photos", "standins/shifts", "standins/sentences", "standins/templates"),
-            *("data/digits", "data/classes"),
-        ),
+        revision=STANDIN_DATA_REVISION,
     script:
         "../scripts/standin_data.py"
 

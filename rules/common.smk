@@ -13,6 +13,7 @@ from sharpness.simple.small_networks.procedures import REVISION as SMALL_NETWORK
 from sharpness.simple.small_networks.procedures import procedure_of
 from sharpness.simple.two_layer_relu.runs import REVISION as TWO_LAYER_REVISION
 from sharpness.stamps import set_aside
+from sharpness.standins import DATA_REVISION as STANDIN_DATA_REVISION
 from sharpness.standins import REVISION as STANDINS_REVISION
 from sharpness.training.settings import REVISION as TRAINING_REVISION
 
@@ -275,5 +276,6 @@ def study_note(study):
     for name, network in settings.simple.small_networks.networks.items():
         most = max(procedure.models for procedure in network.procedures.values())
         data = f" on {network.examples} examples" if network.examples else ""
-        parts.append(f"{most} {name}{data}")
+        standin = " (stand-in)" if settings.source(DATA_OF[name])["standin"] else ""
+        parts.append(f"{most} {name}{data}{standin}")
     return f"{settings.scale}: {', '.join(parts)}" if parts else ""

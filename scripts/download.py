@@ -12,5 +12,8 @@ with job(snakemake):
         snakemake.params.network,
         snakemake.output[0],
         keep=snakemake.params.keep,
-        **validated(snakemake.config).places(standin=snakemake.params.standin),
+        standin=snakemake.params.standin,
+        **validated(snakemake.config).places(
+            snakemake.wildcards.pool if snakemake.params.standin else ""
+        ),
     )

@@ -21,6 +21,7 @@ from sharpness.config.words import (
     Settings,
     distinct,
 )
+from sharpness.data.places import within_reach
 from sharpness.data.registry import REGISTRY, SOURCES
 
 
@@ -55,31 +56,43 @@ class Config(Settings):
 
     def source(self, name: str) -> dict[str, Any]:
         """All that determines where a data set comes from."""
-        entry = REGISTRY[name]
-        word = entry.source or name
+        word = REGISTRY[name].source or name
         place = self.data.get(word, Source())  # type: ignore[call-overload]
-        made = self.standins and entry.kind in ("photos", "text")
         given = {k: v and str(Path(v).expanduser()) for k, v in place.model_dump().items()}
-        found = {**self.places(standin=made), **given}
-        folders = f"{self.home}/standin/folders"
-        if made and not SOURCES[word].published:
+        real = {**self.places(), **given, "standin": None}
+        if not self.standins or not _made(name, real):
+            return real
+        listed = f"{self.home}/standin/data.json"
+        found = {**self.places(standin="data"), **given, "standin": listed}
+        folders = f"{self.home}/standin/data/folders"
+        if not SOURCES[word].published:
             found["folder"] = f"{folders}/{word}"
-        if made and word == "imagenet":
+        if word == "imagenet":
             found["holdout"] = f"{folders}/imagenet_98_idxs.npy"
         return found
 
-    def places(self, *, standin: bool) -> dict[str, Any]:
-        """Where downloads come from and are kept; stand-ins never meet the real files."""
+    def places(self, standin: str = "") -> dict[str, Any]:
+        """Where downloads come from and are kept; stand-ins never meet the real files.
+
+        Args:
+            standin: whose stand-ins are meant: a pool's, or ``data``; empty for the real files.
+        """
         if standin:
-            own = f"{self.home}/standin"
-            places = {"cache": f"{own}/cache", "mirror": f"{own}/mirror", "offline": True}
-            return {**places, "standin": True}
-        return {
-            "cache": str(Path(self.cache).expanduser()),
-            "mirror": self.mirror,
-            "offline": self.offline,
-            "standin": False,
-        }
+            own = f"{self.home}/standin/{standin}"
+            return {"cache": f"{own}/cache", "mirror": f"{own}/mirror", "offline": True}
+        cache = str(Path(self.cache).expanduser())
+        return {"cache": cache, "mirror": self.mirror, "offline": self.offline}
+
+
+def _made(name: str, real: dict[str, Any]) -> bool:
+    """Whether a data set has a stand-in, and that is used where stand-ins are.
+
+    The small ones are used themselves where the user names them, or they can be had.
+    """
+    kind = REGISTRY[name].kind
+    if kind == "arrays":
+        return not (real["file"] or real["folder"] or within_reach(name, real))
+    return kind in ("photos", "text")
 
 
 def schema() -> str:

@@ -19,6 +19,7 @@ _RECORD = {
     "title": str,
     "files": [{"path": str, "sha256?": str}],
     "remark?": str,
+    "standin?": str,
     "folder?": str,
     "classes?": [str],
     "splits?": {"train?": _PART, "test?": _PART},
@@ -41,3 +42,20 @@ def read_record(path: str | Path) -> dict[str, Any]:
         if shipped is None or shipped.source is not None:
             raise Problem(f"{path}: names no file of {record['name']}; {_MEND}")
     return record
+
+
+def standin_digest(listed: str | Path, url: str) -> str:
+    """The SHA-256 of the stand-in for a download, as the workflow that made it wrote it down.
+
+    Args:
+        listed: the list of stand-ins, by their paths.
+        url: of the download.
+
+    Raises:
+        Problem: if it is not in the list.
+    """
+    _, _, place = url.partition("://")
+    try:
+        return str(read_json(listed)[f"mirror/{place}"])
+    except (KeyError, TypeError):
+        raise Problem(f"{listed}: states no digest of {place}; {_MEND}") from None
