@@ -10,7 +10,7 @@ from records import Job, Record
 from remains import Remains, Signature, damage, epochs
 from workspace import Workspace
 
-BESIDE = {"standin_data": ("standin",), "standin": ("standin", "mirror")}
+BESIDE = {"standin_data": ("standin", "data"), "standin": ("standin",)}
 """Folders in which a job makes more than its outputs: it makes all of that anew."""
 
 

@@ -21,22 +21,30 @@ def write_data(own: Path) -> dict[str, str]:
         own: a folder; gets ``folders``, ``mirror`` and, by those who read them, ``cache``.
 
     Returns:
-        The SHA-256 of each file by its path in ``own``; of a folder of photos, one of all in it.
+        What `digests` says of it.
     """
     for name in ("folders", "mirror"):
         rmtree(own / name, ignore_errors=True)
     write_photos(own)
     write_sentences(own / "mirror")
     write_small_sets(own / "mirror")
-    made = {
-        str(path.relative_to(own)): _digest(path)
-        for path in sorted([*(own / "folders").iterdir(), *(own / "mirror").rglob("*")])
-        if path.is_file() or path.parent.name == "folders"
-    }
+    made = digests(own)
     if not (own / _LISTED).exists() or read_json(own / _LISTED) != made:
         rmtree(own / "cache", ignore_errors=True)
         write_json(own / _LISTED, made)
     return made
+
+
+def digests(own: Path) -> dict[str, str]:
+    """The digest of each stand-in by its path in the folder.
+
+    That of a file is its SHA-256; a folder of photos has one of all that is in it.
+    """
+    files = [path for path in (own / "mirror").rglob("*") if path.is_file()]
+    return {
+        str(path.relative_to(own)): _digest(path)
+        for path in sorted([*(own / "folders").glob("*"), *files])
+    }
 
 
 def _digest(path: Path) -> str:
