@@ -287,5 +287,6 @@ def study_note(study):
     for name, network in settings.simple.small_networks.networks.items():
         most = max(procedure.models for procedure in network.procedures.values())
         data = f" on {network.examples} examples" if network.examples else ""
-        parts.append(f"{most} {name}{data}")
+        standin = " (stand-in)" if settings.source(DATA_OF[name])["standin"] else ""
+        parts.append(f"{most} {name}{data}{standin}")
     return f"{settings.scale}: {', '.join(parts)}" if parts else ""

@@ -8,7 +8,7 @@ from sharpness import fetching
 
 NEEDED_DATA = needed_data(settings, PARTS, STUDIED_DATA)
 ITEMS = fetching.items(settings, NEEDED_DATA)
-PLACES = settings.places(standin=False)
+PLACES = settings.places()
 
 
 rule fetch_item:

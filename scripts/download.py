@@ -6,7 +6,15 @@ from sharpness.pools.download import obtain
 from sharpness.pools.table import Member
 
 with job(snakemake):
-    params = snakemake.params
-    places = validated(snakemake.config).places(standin=params.standin)
+    params, config = snakemake.params, validated(snakemake.config)
+    places = config.places(snakemake.wildcards.pool if params.standin else "")
     for member, out in zip(params.members, snakemake.output, strict=True):
-        obtain(Member(**member), params.format, params.network, out, keep=params.keep, **places)
+        obtain(
+            Member(**member),
+            params.format,
+            params.network,
+            out,
+            keep=params.keep,
+            standin=params.standin,
+            **places,
+        )

@@ -1,6 +1,7 @@
 """Rule standin: small models, trained and written as the publishers of a pool write theirs."""
 
 from pathlib import Path
+from shutil import rmtree
 
 from sharpness.files import write_csv
 from sharpness.job import job
@@ -11,7 +12,9 @@ from sharpness.standins.making import make_standins
 with job(snakemake):
     params = snakemake.params
     members = [Member(**member) for member in params.members]
-    found = make_standins(params.format, members, params.network, Path(snakemake.output[0]).parent)
+    own = Path(snakemake.output[0]).with_suffix("")
+    rmtree(own, ignore_errors=True)
+    found = make_standins(params.format, members, params.network, own / "mirror")
     rows = [
         {"pool": snakemake.wildcards.pool, "model": model, "part": part, "error": error}
         for model, errors in found.items()

@@ -11,6 +11,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from sharpness.files import write_json
+from sharpness.standins.data import digests
+
 CLASSES = ["n02708093", "n02769748", "n03196217", "n07753592"]
 """Analog clock, backpack, digital clock, banana: ObjectNet's alarm clock is the first and third."""
 
@@ -61,4 +64,10 @@ def imagenet(root: Path, train: int = 3, test: int = 2) -> Path:
 def settings(tmp_path: Path, **given: Any) -> dict[str, Any]:
     """What `locate` takes: offline, nothing named."""
     named = {"mirror": None, "offline": True, "file": None, "folder": None, "holdout": None}
-    return {"cache": str(tmp_path / "cache"), **named, "standin": False, **given}
+    return {"cache": str(tmp_path / "cache"), **named, "standin": None, **given}
+
+
+def listed(own: Path) -> str:
+    """The path of the list of the stand-ins in a folder, as the workflow writes it."""
+    write_json(own / "data.json", digests(own))
+    return str(own / "data.json")

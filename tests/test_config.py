@@ -14,6 +14,7 @@ import yaml
 
 from sharpness.config import Config, schema, validated
 from sharpness.definition import Definition
+from sharpness.downloads.fetch import known, place
 from sharpness.networks import build
 
 ROOT = Path(__file__).parents[1]
@@ -122,13 +123,33 @@ def test_stand_ins_never_meet_the_real_files():
     config = validated(default())
     for name in ("imagenet", "imagenet-r", "mnli", "hans-lexical", "bert-vocabulary"):
         source = config.source(name)
-        assert source["standin"] is source["offline"] is True
-        assert source["cache"] == "results/mini/standin/cache"
-        assert source["mirror"] == "results/mini/standin/mirror"
-    assert config.source("objectnet")["folder"] == "results/mini/standin/folders/objectnet"
-    assert config.source("cifar10")["standin"] is False
-    assert paper().source("imagenet-r")["standin"] is False
+        assert source["standin"] == "results/mini/standin/data.json"
+        assert source["offline"] is True
+        assert source["cache"] == "results/mini/standin/data/cache"
+        assert source["mirror"] == "results/mini/standin/data/mirror"
+    assert config.source("objectnet")["folder"] == "results/mini/standin/data/folders/objectnet"
+    assert config.places("augreg-i1k")["mirror"] == "results/mini/standin/augreg-i1k/mirror"
+    assert config.source("cifar10")["standin"] is None
+    assert paper().source("imagenet-r")["standin"] is None
     assert paper().source("imagenet")["folder"] is None
+
+
+def test_small_sets_are_stand_ins_until_they_can_be_had(tmp_path: Path):
+    def standin(**given: Any) -> bool:
+        raw = {**default(), "cache": str(tmp_path / "cache"), **given}
+        return validated(raw).source("abalone")["standin"] is not None
+
+    assert standin()
+    assert not standin(offline=False)
+    assert not standin(data={"abalone": {"file": "nowhere"}})
+    assert standin(mirror=str(tmp_path / "mirror"))
+    for folder in ("mirror", "cache"):
+        file = tmp_path / folder / place(known("abalone").url)
+        file.parent.mkdir(parents=True)
+        file.write_text("")
+        assert not standin(mirror=str(tmp_path / "mirror"))
+        file.unlink()
+    assert not standin(standins=False)
 
 
 def test_cells_are_distinct_and_ablations_share_the_base():

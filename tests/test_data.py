@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import pickle
 import struct
 import subprocess
 import sys
@@ -16,7 +15,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from urllib3.util import Retry
 
 from sharpness.data import cifar10, cifar10c, places
 from sharpness.data.digits import digits
@@ -25,14 +23,11 @@ from sharpness.data.images import Images
 from sharpness.data.loading import load
 from sharpness.data.members import BATCHES
 from sharpness.data.members import CORRUPTIONS as PUBLISHED_CORRUPTIONS
-from sharpness.data.pickles import unpickle
 from sharpness.data.places import locate
-from sharpness.downloads import transfer
 from sharpness.downloads.fetch import Download
 from sharpness.problem import Problem
 
 JPEG = Path(__file__).parents[2] / "shared" / "data" / "cifar10_jpeg.npz"
-UNCHECKED = dict.fromkeys(BATCHES)
 
 
 def settings(tmp_path: Path, **given: Any) -> dict[str, Any]:
@@ -218,6 +213,15 @@ def cifar_members(per_batch: int = 4) -> tuple[dict[str, bytes], np.ndarray, lis
     return members, pixels, labels
 
 
+def digests(members: dict[str, bytes]) -> dict[str, str]:
+    """The MD5 of each batch, as the published ones are known."""
+    files = {name.rpartition("/")[2]: content for name, content in members.items()}
+    return {name: hashlib.md5(files[name]).hexdigest() for name in BATCHES}
+
+
+PINNED = digests(cifar_members()[0])
+
+
 @pytest.fixture
 def archive(tmp_path: Path) -> Path:
     return write_tar(tmp_path / "cifar-10-python.tar.gz", cifar_members()[0], "w:gz")
@@ -226,7 +230,7 @@ def archive(tmp_path: Path) -> Path:
 def test_the_published_archive_is_read_in_its_own_order(archive: Path) -> None:
     _, pixels, labels = cifar_members()
     for split, rows in (("train", slice(0, 20)), ("test", slice(20, 24))):
-        images = cifar10.published([archive], split, UNCHECKED)
+        images = cifar10.published([archive], split, PINNED)
         assert torch.equal(images.pixels.flatten(1), torch.from_numpy(pixels[rows]))
         assert images.labels.tolist() == labels[rows]
         assert (images.title, images.classes, images.flip) == ("CIFAR-10", 10, True)
@@ -235,25 +239,10 @@ def test_the_published_archive_is_read_in_its_own_order(archive: Path) -> None:
     assert [path.name for path in archive.parent.iterdir()] == [archive.name]
 
 
-def test_python_3_pickles_are_read_as_well(tmp_path: Path) -> None:
-    members = {}
-    for name in BATCHES:
-        content = {"labels": [1, 2], "data": np.full((2, 3072), len(name), np.uint8)}
-        for protocol in (2, 4):
-            members[name] = pickle.dumps(content, protocol)
-            assert np.array_equal(unpickle(members[name], name)["data"], content["data"])
-    archive = write_tar(tmp_path / "a.tar.gz", members, "w:gz")
-    assert len(cifar10.published([archive], "train", UNCHECKED)) == 10
-
-
-def test_the_members_digests_are_the_published_ones_and_enforced(archive: Path) -> None:
-    with pytest.raises(Problem, match=r"MD5 of data_batch_\d is .* not the published"):
+def test_a_member_that_is_not_the_published_one_is_refused(archive: Path) -> None:
+    words = r"data_batch_\d: is not the published file .*data\.cifar10\.file"
+    with pytest.raises(Problem, match=words):
         cifar10.published([archive], "train")
-    members, _, _ = cifar_members()
-    md5 = {
-        name: hashlib.md5(members[f"cifar-10-batches-py/{name}"]).hexdigest() for name in BATCHES
-    }
-    assert len(cifar10.published([archive], "test", md5)) == 4
     assert BATCHES["data_batch_1"] == "c99cafc152244af753f735de768cd75f"
     assert BATCHES["test_batch"] == "40351d587109b95175f43aff81a1287e"
 
@@ -263,81 +252,8 @@ def test_a_missing_member_is_named(tmp_path: Path) -> None:
     del members["cifar-10-batches-py/data_batch_3"]
     path = write_tar(tmp_path / "a.tar.gz", members, "w:gz")
     with pytest.raises(Problem, match="lacks data_batch_3"):
-        cifar10.published([path], "train", UNCHECKED)
-    assert len(cifar10.published([path], "test", UNCHECKED)) == 4
-
-
-class Attack:
-    """Unpickled by the ordinary reader, this runs a command."""
-
-    def __init__(self, function: Any, *arguments: Any) -> None:
-        self.call = (function, arguments)
-
-    def __reduce__(self) -> Any:
-        return self.call
-
-
-@pytest.mark.parametrize("protocol", [0, 2, 4])
-def test_a_hostile_pickle_is_refused_and_nothing_runs(tmp_path: Path, protocol: int) -> None:
-    witness = tmp_path / "witness"
-    attack = pickle.dumps({"data": Attack(exec, f"open({str(witness)!r}, 'w')")}, protocol)
-    pickle.loads(attack)
-    assert witness.exists()  # the attack is a real one
-    witness.unlink()
-    members = {**cifar_members()[0], "cifar-10-batches-py/data_batch_2": attack}
-    archive = write_tar(tmp_path / "a.tar.gz", members, "w:gz")
-    with pytest.raises(Problem, match=r"a\.tar\.gz: data_batch_2: refused.*\.exec$"):
-        cifar10.published([archive], "train", UNCHECKED)
-    assert not witness.exists()
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        pickle.dumps(Attack(np.load, "x")),
-        pickle.dumps(Attack(getattr, np.ndarray, "tofile")),
-        b"cnumpy.core.multiarray\nscalar\n.",
-        b"cnumpy\nndarray.tofile\n.",
-        b"\x80\x04\x8c\x05numpy\x8c\x0endarray.tofile\x93.",
-    ],
-)
-def test_other_globals_of_numpy_are_refused(content: bytes) -> None:
-    with pytest.raises(Problem, match="here: refused"):
-        unpickle(content, "here")
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"",
-        b"no pickle",
-        python2_batch(np.zeros((2, 3072), np.uint8), [1, 2], "cut")[:-9],
-        pickle.dumps(Attack(__import__("codecs").encode, "x", "hex"), 2),
-    ],
-)
-def test_a_broken_pickle_is_one_line(content: bytes) -> None:
-    with pytest.raises(Problem, match=r"^here: ") as problem:
-        unpickle(content, "here")
-    assert "\n" not in str(problem.value)
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        [],
-        {"labels": [1]},
-        {"labels": [1], "data": "text"},
-        {"labels": [1, 2], "data": np.zeros((1, 3072), np.uint8)},
-        {"labels": [1], "data": np.zeros((1, 3072), np.int64)},
-        {"labels": [1], "data": np.zeros((1, 3000), np.uint8)},
-        {"labels": ["a"], "data": np.zeros((1, 3072), np.uint8)},
-    ],
-)
-def test_a_pickle_of_something_else_is_one_line(tmp_path: Path, content: Any) -> None:
-    members = {"test_batch": pickle.dumps(content, 2)}
-    path = write_tar(tmp_path / "a.tar.gz", members, "w:gz")
-    with pytest.raises(Problem, match="test_batch: is no batch of images"):
-        cifar10.published([path], "test", UNCHECKED)
+        cifar10.published([path], "train", PINNED)
+    assert len(cifar10.published([path], "test", PINNED)) == 4
 
 
 # -- CIFAR-10: a prepared array file
@@ -390,12 +306,9 @@ def damaged(name: str) -> dict[str, Any]:
     packed: dict[str, Any] = pack(arrays)
     return {
         "no label": {key: value for key, value in arrays.items() if key != "label"},
-        "no images": {key: value for key, value in arrays.items() if key != "images"},
         "pickled": {**arrays, "images": np.array([object()] * 12)},
         "float": {**arrays, "images": arrays["images"] / 255},
-        "grey": {**arrays, "images": arrays["images"][..., 0]},
         "too few": {**arrays, "images": arrays["images"][:5]},
-        "labels": {**arrays, "label": arrays["label"] / 2},
         "no image": {**packed, "bytes": packed["bytes"] * 0},
         "size": {
             **pack({**arrays, "images": arrays["images"][:, :16]}),
@@ -409,7 +322,7 @@ def damaged(name: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     "name",
     [
-        *("no label", "no images", "pickled", "float", "grey", "too few", "labels"),
+        *("no label", "pickled", "float", "too few"),
         *("no image", "size", "offset", "classes"),
     ],
 )
@@ -514,14 +427,11 @@ def test_the_whole_set(tmp_path: Path, form: str) -> None:
     ("name", "content", "message"),
     [
         ("fog.npy", npy(np.zeros((30, 32, 32, 3))), "float64"),
-        ("fog.npy", npy(np.zeros((30, 3, 32, 32), np.uint8)), "shape"),
         ("fog.npy", npy(np.zeros((29, 32, 32, 3), np.uint8)), "shape"),
         ("fog.npy", npy(np.asfortranarray(np.zeros((30, 32, 32, 3), np.uint8))), "shape"),
-        ("fog.npy", npy(np.zeros((30, 32, 32, 3), np.uint16)), "uint16"),
         ("fog.npy", npy(np.zeros((30, 32, 32, 3), np.uint8))[:-100], "ends too early"),
         ("fog.npy", b"nothing", "no readable array"),
         ("labels.npy", npy(np.zeros(10, np.int64)), "shape"),
-        ("labels.npy", npy(np.zeros(30)), "float64"),
         ("labels.npy", npy(np.array([object()] * 30)), "object"),
     ],
 )
@@ -610,7 +520,7 @@ def publish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
         "",
     )
     monkeypatch.setattr(places, "known", lambda name: row)
-    monkeypatch.setattr(cifar10.published, "__defaults__", (UNCHECKED,))
+    monkeypatch.setattr(cifar10.published, "__defaults__", (PINNED,))
     return str(tmp_path / "mirror")
 
 
@@ -638,15 +548,8 @@ def test_a_false_archive_is_a_problem_even_offline(
         locate("cifar10", settings(tmp_path, mirror=mirror))
 
 
-def test_a_failed_download_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transfer, "RETRY", Retry(total=0))
-    unreachable = settings(tmp_path, mirror="http://127.0.0.1:1", offline=True)
-    with pytest.raises(Problem, match="refused"):
-        locate("cifar10", unreachable)
-
-
 def test_unpacked_folders_serve_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cifar10.published, "__defaults__", (UNCHECKED,))
+    monkeypatch.setattr(cifar10.published, "__defaults__", (PINNED,))
     for name, content in cifar_members()[0].items():
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
@@ -667,7 +570,7 @@ def test_unpacked_folders_serve_as_well(tmp_path: Path, monkeypatch: pytest.Monk
 def test_an_archive_cut_short_is_one_line(
     archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cifar10.published, "__defaults__", (UNCHECKED,))
+    monkeypatch.setattr(cifar10.published, "__defaults__", (PINNED,))
     archive.write_bytes(archive.read_bytes()[:-4000])
     record = locate("cifar10", settings(tmp_path, file=str(archive)))
     with pytest.raises(Problem, match=r"cannot be read .*; fetch it again"):

@@ -271,7 +271,7 @@ def test_a_full_network_on_all_of_objectnet() -> None:
 
 
 def present(tmp_path: Path, name: str, folder: Path, **given: Any) -> dict[str, Any]:
-    record = locate(name, settings(tmp_path, folder=str(folder), standin=True, **given))
+    record = locate(name, settings(tmp_path, folder=str(folder), standin="data.json", **given))
     assert record["status"] == "present"
     return record
 
@@ -383,7 +383,7 @@ def test_what_is_gone_is_named_with_its_remedy(tmp_path: Path) -> None:
     again = r"remove data/{}\.json in the results folder and run again"
     archive = tmp_path / "a.tar"
     archive.write_bytes(tar(photos([CLASSES[0], CLASSES[3]], 2)))
-    record = locate("imagenet-a", settings(tmp_path, file=str(archive), standin=True))
+    record = locate("imagenet-a", settings(tmp_path, file=str(archive), standin="data.json"))
     shutil.rmtree(record["folder"])
     with pytest.raises(Problem, match=again.format("imagenet-a")) as problem:
         load("imagenet-a", "test", record, inputs(classes=CLASSES))

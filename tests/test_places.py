@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from photo_files import CLASSES, imagenet, photo, photos, settings, tar, write_files
+from photo_files import CLASSES, imagenet, listed, photo, photos, settings, tar, write_files
 from scipy.io import savemat
 
 from sharpness.data import classes, listing, places, unpacking
@@ -114,7 +114,7 @@ def test_imagenet_in_its_usual_layout(tmp_path: Path) -> None:
     assert {s: part["images"] for s, part in record["splits"].items()} == {"train": 12, "test": 8}
     assert record["splits"]["test"]["folder"] == str(root / "val")
     assert "4 classes where 1000 are published" in record["remark"]
-    standin = locate("imagenet", settings(tmp_path, folder=str(root), standin=True))
+    standin = locate("imagenet", settings(tmp_path, folder=str(root), standin="data.json"))
     assert (standin["remark"], standin["title"]) == ("", "ImageNet (stand-in)")
     assert standin["splits"] == record["splits"]
 
@@ -415,9 +415,13 @@ def test_the_published_digest_is_enforced_but_for_a_stand_in(
     with pytest.raises(Problem):
         locate("imagenet-r", settings(tmp_path, mirror=mirror))
     path.write_bytes(tar(contents("imagenet-r"), "gz"))
-    record = locate("imagenet-r", settings(tmp_path, mirror=mirror, standin=True))
+    standin = listed(tmp_path)
+    record = locate("imagenet-r", settings(tmp_path, mirror=mirror, standin=standin))
     assert (record["status"], record["title"]) == ("present", "ImageNet-R (stand-in)")
-    assert record["remark"] == ""
+    assert (record["remark"], record["standin"]) == ("", standin)
+    next((tmp_path / "cache").rglob("*.tar")).write_bytes(b"another")
+    with pytest.raises(Problem, match="sha256 is"):
+        locate("imagenet-r", settings(tmp_path, mirror=mirror, standin=standin))
 
 
 def test_a_download_that_fails_says_what_to_name(
@@ -443,7 +447,7 @@ def test_a_named_archive_that_is_not_the_published_one_is_remarked_on(
     assert capsys.readouterr().err == f"mnli: {said}\n"
     write_json(tmp_path / "mnli.json", other)
     assert places.remarks([tmp_path / "mnli.json"]) == [f"MNLI {said}."]
-    given = settings(tmp_path, file=str(files / "other.zip"), standin=True)
+    given = settings(tmp_path, file=str(files / "other.zip"), standin="data.json")
     assert locate("mnli", given)["remark"] == ""
 
 
@@ -523,7 +527,7 @@ def test_whether_a_set_is_within_reach_is_seen_in_the_file_system(tmp_path: Path
     assert not places.within_reach("objectnet", given)
     assert places.within_reach("imagenet-r", {**given, "offline": False})
     assert not places.within_reach("objectnet", {**given, "offline": False})
-    assert places.within_reach("objectnet", {**given, "standin": True})
+    assert places.within_reach("objectnet", {**given, "standin": "data.json"})
     assert not places.within_reach("objectnet", {**given, "folder": str(tmp_path / "none")})
     assert places.within_reach("objectnet", {**given, "folder": str(tmp_path)})
     for key, folder in (("cache", Path(given["cache"])), ("mirror", tmp_path / "mirror")):

@@ -14,6 +14,7 @@ from torch.nn.functional import elu, leaky_relu
 from toys import normal
 
 from sharpness.data import planetoid
+from sharpness.data.pickles import pinned
 from sharpness.data.planetoid import Graph
 from sharpness.simple.small_networks.ascent import Weights
 from sharpness.simple.small_networks.draws import Purpose, generator
@@ -325,7 +326,8 @@ def test_a_diverged_model_has_a_row() -> None:
 @pytest.mark.skipif(not REAL.is_dir(), reason="needs Cora in ../shared/mirror")
 def test_cora_by_the_text() -> None:
     """Against other people's runs: test loss 1.41-1.73, accuracy 0.435-0.779, S 0.019-0.031."""
-    graph = planetoid.read([REAL / f"ind.cora.{part}" for part in PARTS])
+    files = [REAL / f"ind.cora.{part}" for part in PARTS]
+    graph = planetoid.read(files, pinned({"name": "cora"}))
     few = replace(TEXT, restarts=10)
     for row in measured(graph, few, 0, range(5)):
         assert 1.38 < float(row["test_loss"]) < 1.78

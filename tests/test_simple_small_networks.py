@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
 from sharpness.figures.saving import save
-from sharpness.files import write_csv, write_json
+from sharpness.files import read_json, write_csv, write_json
 from sharpness.problem import Problem
 from sharpness.simple.findings import Finding
 from sharpness.simple.small_networks.correlations import COLUMNS, coefficients, read_models
@@ -267,6 +267,21 @@ def test_without_any_data_each_network_says_why(tmp_path: Path) -> None:
     findings = summarise(files)
     assert [f.setting for f in findings] == [p.title for p in PUBLISHED.values()]
     assert {(f.value, f.note) for f in findings} == {("not measured", WHY)}
+
+
+def test_stand_ins_are_called_so(tmp_path: Path) -> None:
+    files = study(tmp_path)
+    shells = tmp_path / "abalone.json"
+    write_json(shells, {**read_json(shells), "standin": "data.json"})
+    settings = {finding.setting for finding in summarise(files)}
+    assert {s for s in settings if s.startswith("FCNN")} == {
+        s for s in settings if s.startswith("FCNN/Abalone (stand-in), ")
+    }
+    titles = [
+        panel.get_title() for panel in drawn(tmp_path, lambda: compose("hammoud1", files)).axes
+    ]
+    assert titles[0].startswith("FCNN/Abalone (stand-in), text\n")
+    assert sum("(stand-in)" in title for title in titles) == 3
 
 
 def test_the_published_coefficients_are_those_of_the_paper() -> None:

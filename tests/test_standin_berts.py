@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from photo_files import listed
 
 from sharpness.data.loading import load
 from sharpness.data.pairs import HEURISTICS, hans_pairs, mnli_pairs
@@ -46,7 +47,7 @@ PARTS = {"test": "mnli", **{name.removeprefix("hans-"): name for name in HEURIST
 
 @pytest.fixture(scope="module")
 def mirror(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("mirror")
+    folder = tmp_path_factory.mktemp("own") / "mirror"
     write_sentences(folder)
     return folder
 
@@ -60,7 +61,7 @@ def record(mirror: Path, name: str) -> dict[str, Any]:
         "file": None,
         "folder": None,
         "holdout": None,
-        "standin": True,
+        "standin": listed(mirror.parent),
     }
     return locate(name, settings)
 

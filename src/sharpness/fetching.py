@@ -108,7 +108,8 @@ def _lacking(name: str, source: str, place: Mapping[str, Any]) -> list[str]:
 def _given(settings: Config, source: str) -> bool:
     """Whether a source is a stand-in, or named by the user."""
     name = next(name for name, entry in REGISTRY.items() if entry.source == source)
-    place = settings.source(name)
+    online = settings.model_copy(update={"offline": False})  # no stand-in for want of a network
+    place = online.source(name)
     return bool(place["standin"] or place["file"] or place["folder"])
 
 

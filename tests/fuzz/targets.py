@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import io
 import json
-import pickle
 import struct
 import sys
 import tempfile
@@ -31,7 +30,7 @@ from synthetic import pool as synthetic_pool
 
 from sharpness.config import validated
 from sharpness.correlation import correlations, read_correlations, read_pool
-from sharpness.data import abalone, fashion_mnist, planetoid
+from sharpness.data import abalone, fashion_mnist
 from sharpness.figures.catalogue import load_catalogue as load_figures
 from sharpness.files import sha256
 from sharpness.guard import Sources
@@ -345,29 +344,6 @@ def read_clothes(folder: Path, changed: tuple[int, bytes]) -> None:
     fashion_mnist.read(paths)
 
 
-@cache
-def graph() -> list[bytes]:
-    """Cora's files, as tests of its reader make them."""
-    from test_simple_data import PARTS, cora
-
-    with tempfile.TemporaryDirectory() as folder:
-        return [path.read_bytes() for path, _ in zip(cora(Path(folder)), PARTS, strict=True)]
-
-
-def graphs() -> SearchStrategy[tuple[int, bytes]]:
-    words = [pickle.dumps(value, 2) for value in ([1], {}, 2**70, "a", None, (1.5,))]
-    words += [b"cos\nsystem\n", b"(S'x'\ntR.", b"\x8a\xff", b"T\xff\xff\xff\x7f", b"I1\n"]
-    return st.sampled_from(range(8)).flatmap(
-        lambda which: damaged(graph()[which], words).map(lambda content: (which, content))
-    )
-
-
-def read_graph(folder: Path, changed: tuple[int, bytes]) -> None:
-    contents = list(graph())
-    contents[changed[0]] = changed[1]
-    planetoid.read([written(folder, content, f"{k}") for k, content in enumerate(contents)])
-
-
 SHELLS = "".join(f"{'MFI'[k % 3]},0.4,0.3,0.1,0.5,0.2,0.1,0.2,{1 + k % 20}\n" for k in range(5))
 
 TARGETS: dict[str, Target] = {
@@ -418,8 +394,7 @@ TARGETS: dict[str, Target] = {
         lambda folder, content: read_correlations(written(folder, content)),
     ),
     "rows of a model": Target(3, model_files, read_a_model),
-    "Fashion-MNIST": Target(3, images, read_clothes),
-    "Cora": Target(3, graphs, read_graph),
+    "Fashion-MNIST": Target(6, images, read_clothes),
     "Abalone": Target(
         2,
         texts(SHELLS),

@@ -93,21 +93,6 @@ def flipped_number(given: Path) -> Path:
     return path
 
 
-def packed_and_flipped(given: Path) -> Path:
-    path = npz(lambda arrays: None, packed=True)(given)
-    content = bytearray(path.read_bytes())
-    content[content.index(b"embedding/kernel.npy") + 200] ^= 0xFF
-    path.write_bytes(content)
-    return path
-
-
-def twice(given: Path) -> Path:
-    path = genuine("augreg", given)
-    with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr("cls.npy", npy("(1, 1, 12)"))
-    return path
-
-
 def bomb(given: Path) -> Path:
     return zip_of_zeros(genuine("augreg", given), "cls.npy", 1024)
 
@@ -119,29 +104,18 @@ def changed(name: str, change: Callable[[Any], Any]) -> Change:
 HEADERS = {
     "a shape of an exabyte": npy("(1152921504606846976,)"),
     "a shape beyond all numbers": npy("(" + "9" * 60 + ", 3)"),
-    "sides of less than nothing": npy("(-3, -4)"),
-    "a side that is a word": npy("('a',)"),
     "objects": npy("(1, 1, 12)", "'|O'"),
     "objects in a field": npy("(1, 1, 3)", "[('a', '<f4'), ('b', '|O')]"),
     "texts of a gigabyte": npy("(1,)", "'<U268435456'"),
-    "types of no bytes": npy("(1152921504606846976,)", "'|V0'", b""),
-    "a type that is none": npy("(1, 1, 12)", "'<q77'"),
-    "ten thousand brackets": npy("(" * 9000 + ")" * 9000),
     "nine thousand signs": npy("(" + "-" * 9000 + "1,)"),
     "a header of four gigabytes": b"\x93NUMPY\2\0" + b"\xff\xff\xff\xff" + bytes(40),
-    "version 9": b"\x93NUMPY\x09\0" + bytes(60),
-    "more numbers than its shape": npy("(1, 1, 12)", content=bytes(96)),
     "fewer numbers than its shape": npy("(1, 1, 12)", content=bytes(44)),
-    "big-endian numbers": npy("(1, 1, 12)", "'>f4'"),
 }
 ARRAYS: dict[str, Change] = {
     "missing": lambda arrays: arrays.pop("head/bias"),
     "one too many": lambda arrays: arrays.update({"../../x": np.zeros(2, np.float32)}),
     "turned": changed("embedding/kernel", lambda a: a.T),
     "complex numbers": changed("head/bias", lambda a: a.astype(np.complex64)),
-    "texts": changed("head/bias", lambda a: a.astype(str)),
-    "half precision": changed("head/bias", lambda a: a.astype(np.float16)),
-    "whole numbers": changed("head/bias", lambda a: a.astype(np.int32)),
 }
 
 
@@ -227,49 +201,28 @@ def pipe(given: Path) -> Path:
 
 SAFE = {
     "a header of an exabyte": raw(b"{}", length=10**18),
-    "a header longer than the file": raw(b"{}", length=5000),
     "a tensor of an exabyte": raw({"x": entry(0, 4 * 10**18, shape=(10**18,))}),
-    "offsets of less than nothing": raw({"x": entry(-16, 0)}),
-    "offsets that run backwards": raw({"x": entry(16, 0)}),
     "tensors that overlap": raw({"x": entry(0, 16), "y": entry(8, 24)}, bytes(24)),
-    "a hole between tensors": raw({"x": entry(0, 16), "y": entry(32, 48)}, bytes(48)),
-    "bytes behind its tensors": raw({"x": entry(0, 16)}),
     "an unknown type": raw({"x": entry(0, 64, dtype="O8")}),
-    "a shape that its bytes do not fill": raw({"x": entry(0, 64, shape=(5,))}),
     "a shape beyond all numbers": raw({"x": entry(0, 64, shape=(1 << 40, 1 << 40))}),
     "no JSON": raw(b"{'x': 1}"),
-    "a list": raw(b"[]"),
-    "no UTF-8": raw(b'{"\xff\xfe": 1}'),
     "a thousand brackets": raw(b'{"x":' * 1000 + b"1" + b"}" * 1000),
     "no metadata": raw({"x": entry(0, 64, shape=(16,))}),
     "metadata that is no JSON": stored(metadata={"sharpness": "{"}),
-    "metadata that is a number": stored(metadata={"sharpness": "7"}),
     "metadata of many brackets": stored(metadata={"sharpness": "[" * 100_000}),
-    "an architecture that is a text": stored(metadata=metadata_of(architecture="resnet")),
     "an unknown architecture": stored(metadata=metadata_of(architecture={"name": "os.system"})),
     "a network of a terabyte": stored(
         metadata=metadata_of(architecture={**RESNET, "width": 10**6})
     ),
-    "a thousand million layers": stored(
-        metadata=metadata_of(architecture={**RESNET, "blocks": [10**9]})
-    ),
     "a tensor missing": stored(lambda w: w.pop("linear.bias")),
-    "a tensor too many": stored(lambda w: w.update(x=torch.zeros(1))),
     "a tensor turned": stored(changed("linear.weight", lambda t: t.T)),
     "half precision": stored(changed("linear.bias", lambda t: t.half())),
-    "whole numbers": stored(changed("linear.bias", lambda t: t.int())),
     "a pipe in its place": pipe,
 }
 
 
 def whole() -> bytes:
     return save(tensors(), metadata_of())
-
-
-def flip_at(place: int) -> bytes:
-    damaged = bytearray(whole())
-    damaged[place] ^= 0x80
-    return bytes(damaged)
 
 
 NPZ, CIFAR = obtained("augreg"), loaded("cifar10")
@@ -288,16 +241,12 @@ def soup(change: Change) -> Maker:
 
 SOUPS: dict[str, Change] = {
     "missing": lambda w: w.pop("model.visual.proj"),
-    "one too many": lambda w: w.update(stray=torch.zeros(1)),
     "turned": changed("model.visual.proj", lambda t: t.T.contiguous()),
-    "half precision": changed("model.visual.proj", lambda t: t.half()),
     "brain floats": changed("model.visual.proj", lambda t: t.bfloat16()),
     "sparse": changed("model.visual.proj", lambda t: t.to_sparse()),
-    "nowhere": changed("model.visual.proj", lambda t: t.to("meta")),
-    "a name that is none": lambda w: w.update({7: torch.zeros(1)}),
 }
 FORMS: tuple[tuple[str, Reader], ...] = tuple(
-    (form, obtained(form)) for form in ("soups", "bert", "augreg")
+    (form, obtained(form)) for form in ("soups", "augreg")
 )
 
 CASES = [
@@ -308,8 +257,6 @@ CASES = [
     ),
     Case("npz: a header that acts", acting_header, NPZ, ("array cls",)),
     Case("npz: a flipped bit of a number", flipped_number, NPZ, ("CRC",)),
-    Case("npz: packed, and bits flipped", packed_and_flipped, NPZ, ("embedding/kernel",)),
-    Case("npz: an array twice", twice, NPZ, ("twice",)),
     Case("npz: a gigabyte of zeros", bomb, NPZ, ("unpacks to",)),
     Case("npy: a hold-out of an exabyte", holdout, read_holdout, ("shape",)),
     Case(
@@ -326,7 +273,7 @@ CASES = [
     *(
         Case(f"{form}: cut off at {at}", spoilt(form, cut(at)), read)
         for form, read in FORMS
-        for at in (0.0, 0.001, 0.5, 0.999)
+        for at in (0.0, 0.5, 0.999)
     ),
     *(
         Case(f"{form}: another kind of file", spoilt(form, lambda c: b"<html>404</html>"), read)
@@ -340,11 +287,5 @@ CASES = [
     *(
         Case(f"checkpoint: cut off at {n}", checkpoint(lambda n=n: whole()[:n]), read_checkpoint)
         for n in cuts(len(whole()))
-    ),
-    *(
-        Case(
-            f"checkpoint: a bit flipped at {n}", checkpoint(lambda n=n: flip_at(n)), read_checkpoint
-        )
-        for n in (0, 7, 9, 40)
     ),
 ]

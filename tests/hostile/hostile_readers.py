@@ -12,9 +12,7 @@ from photo_files import settings
 from toy_bert import TINY
 from toys import CLIP, PRETRAINED_VIT, RESNET
 
-from sharpness.data import cifar10
 from sharpness.data.loading import load
-from sharpness.data.members import BATCHES
 from sharpness.data.places import locate
 from sharpness.data.records import read_record
 from sharpness.files import write_json
@@ -118,14 +116,6 @@ def unpacked(name: str) -> Reader:
             assert [p.name for p in left if p.suffix != ".lock"] == []
 
     return read
-
-
-def batches(path: Path, work: Path) -> None:
-    """The published archive of CIFAR-10 but for its digests, behind which nobody gets."""
-    record = _found("cifar10", {"file": str(path)}, work)
-    files = [Path(entry["path"]) for entry in record["files"]]
-    for split in ("train", "test"):
-        cifar10.published(files, split, dict.fromkeys(BATCHES))
 
 
 def _found(name: str, given: dict[str, str], work: Path) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import hostile_pickles
 import hostile_tables
 import numpy as np
 import pytest
-from hostile_pickles import ACTS, acts, bait
+from hostile_pickles import ACTS, acts
 from hostile_readers import ARCHITECTURES, NAMES, weights
 from hostile_world import CANARY, Case, small, tree, watched
 
@@ -80,7 +80,7 @@ def test_the_catalogue_is_large_and_its_names_are_unique() -> None:
 @pytest.mark.parametrize("name", ACTS)
 def test_the_acts_are_real(name: str, tmp_path: Path) -> None:
     """Unpickled by the ordinary reader, each touches the canary, and the watch sees it."""
-    canary = bait(tmp_path)
+    canary = tmp_path / CANARY
     content = pickle.dumps(acts(canary)[name])
     with watched(tmp_path / "work") as watch:
         pickle.loads(content)

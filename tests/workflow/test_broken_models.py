@@ -38,7 +38,7 @@ def test_a_published_model_with_a_nan_is_refused_by_name_and_the_others_are_meas
     with safe_open(checkpoint, framework="numpy") as stream:
         said = json.loads(stream.metadata()["sharpness"])
     model, url = said["model"], urlsplit(said["source"])
-    file = copied.results / "standin" / "mirror" / url.netloc / url.path.lstrip("/")
+    file = copied.results / "standin" / AUGREG / "mirror" / url.netloc / url.path.lstrip("/")
     spoiled(file, "head/kernel")
     checkpoint.unlink()
     for made in (f"{AUGREG}/pool.csv", "report.html"):  # or nobody would ask for the checkpoint

@@ -33,9 +33,10 @@ DENIED = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--map-root-
 def server(published: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Publisher]:
     """The publishers: small models in their formats, and what is real of the studies' data."""
     folder = tmp_path_factory.mktemp("publishers") / "files"
-    shutil.copytree(published.results / "standin" / "mirror", folder)
+    for mirror in (published.results / "standin").glob("*/mirror"):
+        shutil.copytree(mirror, folder, dirs_exist_ok=True)
     if STUDIES:
-        (folder / ABALONE).parent.mkdir(parents=True)
+        (folder / ABALONE).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(REAL / ABALONE, folder / ABALONE)
     with publishing(folder) as server:
         yield server
@@ -50,7 +51,7 @@ def made(published: Workspace, folder: Path, server: Publisher) -> Workspace:
     networks["fcnn"] = {"examples": 200, "procedures": {"code": {"preset": "code", "models": 3}}}
     config["simple"]["small_networks"]["networks"] = {"fcnn": networks["fcnn"]}
     (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
-    own = published.results / "standin"
+    own = published.results / "standin" / "data"
     packed = {path.name: path for path in (own / "mirror").rglob("*") if path.is_file()}
     data = {
         **{
@@ -89,8 +90,12 @@ def workspace_models(workspace: Workspace) -> list[str]:
 
 def wanted(published: Workspace) -> set[str]:
     """HOST/PATH of what the configuration needs, told from what stood in for it."""
-    mirror = published.results / "standin" / "mirror"
-    files = [p.relative_to(mirror) for p in mirror.rglob("*") if p.suffix in (".npz", ".bin")]
+    files = [
+        path.relative_to(mirror)
+        for mirror in (published.results / "standin").glob("*/mirror")
+        for path in mirror.rglob("*")
+        if path.suffix in (".npz", ".bin")
+    ]
     assert len(files) == 6
     return {*map(str, files), VOCABULARY, *([ABALONE] if STUDIES else [])}
 

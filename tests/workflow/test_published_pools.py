@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -98,7 +99,7 @@ def with_given_data(published: Workspace, folder: Path) -> tuple[Workspace, Path
     """One pool whose data are named by the user, ObjectNet in a folder that is not there."""
     workspace = Workspace.made(folder, "published.yaml", (AUGREG,))
     own = folder / "own"
-    shutil.copytree(published.results / "standin", own)
+    shutil.copytree(published.results / "standin" / "data", own)
     folders, archives = own / "folders", own / "mirror"
     (folders / "objectnet").rename(own / "away")
     packed = {path.name: path for path in archives.rglob("*.tar*")}
@@ -152,3 +153,18 @@ def test_an_archive_that_comes_into_the_mirror_is_seen(published: Workspace, tmp
     assert jobs(workspace.run("-n", "results/tiny/data/imagenet-v2.json"))["dataset"] == 1
     # It is the stand-in's archive, not the published one.
     assert "not the published" in workspace.run("results/tiny/data/imagenet-v2.json", fails=True)
+
+
+def test_data_that_are_made_again_leave_the_models_alone(published: Workspace, tmp_path: Path):
+    copied = published.copied(tmp_path / "copy")
+    checkpoint = next((copied.results / AUGREG / "checkpoints").glob("*.safetensors"))
+    before, listed = checkpoint.read_bytes(), copied.results / "standin" / "data.json"
+    stated = listed.read_bytes()
+    copied.run("--force", "results/tiny/standin/data.json")
+    assert listed.read_bytes() == stated
+    assert all(len(digest) >= 16 for digest in json.loads(stated).values())
+    checkpoint.unlink()
+    said = copied.run(f"results/tiny/{AUGREG}/checkpoints/{checkpoint.name}")
+    assert jobs(said) == {"download": 1}
+    assert checkpoint.read_bytes() == before
+    assert "Nothing to be done" in copied.run()

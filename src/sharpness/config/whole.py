@@ -14,6 +14,7 @@ from sharpness.config.pools import Pool
 from sharpness.config.simple import Simple, Study
 from sharpness.config.sources import Sample, Source
 from sharpness.config.words import Name, PathName, ProtocolName, Results, SourceName
+from sharpness.data.places import within_reach
 from sharpness.data.registry import REGISTRY, SOURCES, named
 from sharpness.kinds import Count, Distinct, Settings
 from sharpness.problem import Problem
@@ -74,31 +75,42 @@ class Config(Settings):
 
     def source(self, name: str) -> dict[str, Any]:
         """All that determines where a data set comes from."""
-        entry = REGISTRY[name]
-        word = entry.source or name
+        word = REGISTRY[name].source or name
         place = self.data.get(word, Source())
-        made = self.standins and entry.kind in ("photos", "text")
         given = {k: v and _home(v) for k, v in place.model_dump().items()}
-        found = {**self.places(standin=made), **given}
-        folders = f"{self.home}/standin/folders"
-        if made and not SOURCES[word].published:
+        real = {**self.places(), **given, "standin": None}
+        if not self.standins or not _made(name, real):
+            return real
+        listed = f"{self.home}/standin/data.json"
+        found = {**self.places(standin="data"), **given, "standin": listed}
+        folders = f"{self.home}/standin/data/folders"
+        if not SOURCES[word].published:
             found["folder"] = f"{folders}/{word}"
-        if made and word == "imagenet":
+        if word == "imagenet":
             found["holdout"] = f"{folders}/imagenet_98_idxs.npy"
         return found
 
-    def places(self, *, standin: bool) -> dict[str, Any]:
-        """Where downloads come from and are kept; stand-ins never meet the real files."""
+    def places(self, standin: str = "") -> dict[str, Any]:
+        """Where downloads come from and are kept; stand-ins never meet the real files.
+
+        Args:
+            standin: whose stand-ins are meant: a pool's, or ``data``; empty for the real files.
+        """
         if standin:
-            own = f"{self.home}/standin"
-            places = {"cache": f"{own}/cache", "mirror": f"{own}/mirror", "offline": True}
-            return {**places, "standin": True}
-        return {
-            "cache": _home(self.cache),
-            "mirror": self.mirror,
-            "offline": self.offline,
-            "standin": False,
-        }
+            own = f"{self.home}/standin/{standin}"
+            return {"cache": f"{own}/cache", "mirror": f"{own}/mirror", "offline": True}
+        return {"cache": _home(self.cache), "mirror": self.mirror, "offline": self.offline}
+
+
+def _made(name: str, real: dict[str, Any]) -> bool:
+    """Whether a data set has a stand-in, and that is used where stand-ins are.
+
+    The small ones are used themselves where the user names them, or they can be had.
+    """
+    kind = REGISTRY[name].kind
+    if kind == "arrays":
+        return not (real["file"] or real["folder"] or within_reach(name, real))
+    return kind in ("photos", "text")
 
 
 def validated(raw: Mapping[str, Any]) -> Config:

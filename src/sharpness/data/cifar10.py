@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from sharpness.data.images import Images
 from sharpness.data.members import BATCHES, members
 from sharpness.data.pickles import unpickle
 from sharpness.data.places import PREPARED, TITLES
+from sharpness.downloads.fetch import known
 from sharpness.numpyfiles import read_npz
 from sharpness.problem import Problem
 
@@ -29,6 +29,8 @@ CLASSES = 10
 PARTS = ("images", "label", "is_test", "bytes", "offset")
 """Arrays of a prepared file that are looked at."""
 _LARGEST = 1 << 29  # bytes of a prepared file, unpacked; the images have 184 million
+
+_INSTEAD = f"get {known('cifar10').url}, or name a prepared array file (.npz) in data.cifar10.file"
 
 Array = NDArray[Any]
 
@@ -52,30 +54,25 @@ def images(pixels: Array, labels: Array, title: str) -> Images:
     )
 
 
-def published(
-    files: Sequence[Path], split: str, digests: Mapping[str, str | None] = BATCHES
-) -> Images:
+def published(files: Sequence[Path], split: str, digests: Mapping[str, str] = BATCHES) -> Images:
     """The training or test images of the published archive, in its order.
 
     Args:
         files: the archive, or its members unpacked.
         split: ``train`` or ``test``.
-        digests: MD5 of each member; None is not checked.
+        digests: MD5 of each member.
 
     Raises:
-        Problem: if a member is missing, differs from its digest, or is no batch of images.
+        Problem: if a member is missing or is another than the published one.
     """
     wanted = sorted(name for name in digests if name.startswith("data") == (split == "train"))
     found = {}
     for name, stream in members(files, wanted):
-        content = bounded(stream, f"{files[0]}: {name}")
-        md5, expected = hashlib.md5(content, usedforsecurity=False).hexdigest(), digests[name]
-        if expected not in (None, md5):
-            raise Problem(f"{files[0]}: MD5 of {name} is {md5}, not the published {expected}")
-        found[name] = _batch(unpickle(content, f"{files[0]}: {name}"), f"{files[0]}: {name}")
-    pixels = np.concatenate([found[name][0] for name in wanted])
-    labels = np.concatenate([found[name][1] for name in wanted])
-    return images(pixels, labels, TITLES["cifar10"])
+        source = f"{files[0]}: {name}"
+        found[name] = unpickle(bounded(stream, source), source, f"md5 {digests[name]}", _INSTEAD)
+    planes = np.concatenate([found[name]["data"] for name in wanted]).reshape(-1, 3, 32, 32)
+    labels = np.concatenate([found[name]["labels"] for name in wanted])
+    return images(planes.transpose(0, 2, 3, 1), labels, TITLES["cifar10"])
 
 
 def prepared(path: Path, split: str) -> Images:
@@ -105,17 +102,6 @@ def prepared(path: Path, split: str) -> Images:
     return images(pixels, labels[chosen], PREPARED[packed])
 
 
-def _batch(content: Any, source: str) -> tuple[Array, Array]:
-    """Pixels (n, 32, 32, 3) and labels (n,) of one member, which stores planes of colour."""
-    try:
-        labels = np.asarray([_whole(label) for label in content["labels"]])
-        pixels = np.asarray(content["data"]).reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
-        _check(pixels, labels)
-    except (LookupError, TypeError, AttributeError, ValueError) as error:
-        raise Problem(f"{source}: is no batch of images ({error})") from error
-    return pixels, labels
-
-
 def _check(pixels: Array, labels: Array) -> None:
     """Refuse arrays that are not 8-bit colour images of 32 × 32 with their labels."""
     if pixels.dtype != np.uint8 or pixels.shape != (len(pixels), 32, 32, 3):
@@ -129,12 +115,6 @@ def check_labels(labels: Array) -> None:
     """Refuse numbers that are no classes, while it is known which file they are from."""
     if len(labels) and not 0 <= labels.min() <= labels.max() < CLASSES:
         raise ValueError(f"labels are {labels.min()} to {labels.max()}, not 0 to {CLASSES - 1}")
-
-
-def _whole(label: Any) -> int:
-    if type(label) is not int:
-        raise TypeError(f"a label is a {type(label).__name__}")
-    return label
 
 
 def _decode(content: Array, offset: Array, chosen: Array) -> Array:

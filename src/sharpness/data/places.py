@@ -1,8 +1,9 @@
 """Where a data set lies: in the package, under a path that the user names, or in the cache.
 
 The answer is a record that `loading.load` reads: ``name``, ``status`` (present or missing),
-``reason``, ``title``, ``files``, a list of ``path`` and ``sha256``, and ``remark``, how the set
-differs from the published one; for photos also what `sharpness.data.photo_sets.find` says.
+``reason``, ``title``, ``files``, a list of ``path`` and ``sha256``, ``remark``, how the set differs
+from the published one, and ``standin``, for a stand-in, the path of the list of what was made; for
+photos also what `sharpness.data.photo_sets.find` says.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 from sharpness.archives import damage
 from sharpness.data import pairs, photo_sets
 from sharpness.data.members import BATCHES, CORRUPTIONS, LABELS
-from sharpness.data.records import read_record
+from sharpness.data.records import read_record, standin_digest
 from sharpness.data.registry import REGISTRY, SOURCES, TITLES, Entry, downloads, named
 from sharpness.downloads.fetch import Absent, Download, fetch, known, reachable
 from sharpness.downloads.verification import Claim
@@ -46,8 +47,8 @@ def locate(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
             archive or file; for CIFAR-10 also a prepared ``.npz``), ``folder`` (the unpacked
             archive, or the publisher's files where there are several) and, for ImageNet,
             ``holdout`` (the soups' index of held-out training images). With
-            ``standin``, what lies in the publishers' places is not theirs: their sizes and
-            digests are not enforced.
+            ``standin``, the path of the list of the stand-ins' digests, what lies in the
+            publishers' places is not theirs, and has the digests of that list.
 
     Returns:
         The record. Absence is a record, whose reason says what to set: with ``offline``, with a
@@ -132,9 +133,9 @@ def _record(
     title, files = TITLES[name], [Path(entry["path"]) for entry in found["files"]]
     if name == "cifar10" and len(files) == 1 and files[0].suffix == ".npz":
         title = PREPARED[_holds_jpeg(files[0])]
-    if settings.get("standin"):
-        title = f"{title} (stand-in)"
     record = {"name": name, "status": status, "reason": reason, "title": title, "remark": ""}
+    if standin := settings.get("standin"):
+        record |= {"title": f"{title} (stand-in)", "standin": standin}
     return {**record, **found}
 
 
@@ -157,12 +158,13 @@ def _fetched(source: str, settings: Mapping[str, Any]) -> list[Path]:
 
 
 def _brought(source: str, published: Download, settings: Mapping[str, Any]) -> Path:
-    genuine = not settings.get("standin")
+    listed = settings.get("standin")
+    claims = {"sha256": standin_digest(listed, published.url)} if listed else published.claims()
     try:
         return fetch(
             published.url,
             Path(settings["cache"]).expanduser(),
-            **(published.claims() if genuine else {}),
+            **claims,
             mirror=settings["mirror"],
             offline=settings["offline"],
         )

@@ -36,6 +36,7 @@ class _Record(BaseModel, strict=True):
     title: str
     files: list[_File]
     remark: str = ""
+    standin: str = ""
     folder: str = ""
     classes: list[str] = []
     splits: dict[Literal["train", "test"], _Split] = {}
@@ -55,3 +56,20 @@ def read_record(path: str | Path) -> dict[str, Any]:
         if shipped is None or shipped.source is not None:
             raise Problem(f"{path}: names no file of {record['name']}; {_MEND}")
     return record
+
+
+def standin_digest(listed: str | Path, url: str) -> str:
+    """The SHA-256 of the stand-in for a download, as the workflow that made it wrote it down.
+
+    Args:
+        listed: the list of stand-ins, by their paths.
+        url: of the download.
+
+    Raises:
+        Problem: if it is not in the list.
+    """
+    _, _, place = url.partition("://")
+    try:
+        return str(read_json(listed)[f"mirror/{place}"])
+    except (KeyError, TypeError):
+        raise Problem(f"{listed}: states no digest of {place}; {_MEND}") from None

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sharpness.data import abalone, fashion_mnist, planetoid
+from sharpness.data.pickles import pinned
 
 
 def read(network: str, record: Mapping[str, Any], examples: int | None) -> Any:
@@ -21,7 +22,7 @@ def read(network: str, record: Mapping[str, Any], examples: int | None) -> Any:
     """
     files = [Path(entry["path"]) for entry in record["files"]]
     if network == "gat":
-        return planetoid.read(files)
+        return planetoid.read(files, pinned(record))
     if network == "fcnn":
         table = abalone.read(files)
         return replace(table, features=table.features[:examples], rings=table.rings[:examples])

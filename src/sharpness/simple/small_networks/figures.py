@@ -19,7 +19,7 @@ from sharpness.simple.small_networks.correlations import (
     coefficients,
     read_models,
 )
-from sharpness.simple.small_networks.missing import missing
+from sharpness.simple.small_networks.missing import missing, titles
 from sharpness.simple.small_networks.published import PUBLISHED, Published
 from sharpness.simple.small_networks.words import coefficient
 
@@ -40,6 +40,7 @@ def compose(figure: str, files: Mapping[str, Any]) -> Figure:
     if figure != "hammoud1":
         raise Problem(f"figure {figure!r} is not of the small networks; they have hammoud1")
     models, absent = read_models(files["models"]), missing(files["records"])
+    titled = titles(files["records"])
     first = models.groupby(["network", "procedure"])["base"].transform("min")
     models = models[models["base"] == first]
     pools = {(found.network, found.procedure): found for found in coefficients(models, resamples=0)}
@@ -49,16 +50,18 @@ def compose(figure: str, files: Mapping[str, Any]) -> Figure:
     for i, procedure in enumerate(rows):
         for j, (network, published) in enumerate(PUBLISHED.items()):
             if found := pools.get((network, procedure)):
-                _scatter(axes[i, j], models, found, published)
+                _scatter(axes[i, j], models, found, published, titled[network])
             elif network in absent and procedure in PROCEDURES:
-                axes[i, j].set_title(f"{published.title}, {procedure}", pad=3)
+                axes[i, j].set_title(f"{titled[network]}, {procedure}", pad=3)
                 _say(axes[i, j], absent[network])
             else:
                 axes[i, j].set_axis_off()  # the configuration has no such pool
     return canvas
 
 
-def _scatter(axes: Axes, models: pd.DataFrame, found: Coefficients, published: Published) -> None:
+def _scatter(
+    axes: Axes, models: pd.DataFrame, found: Coefficients, published: Published, title: str
+) -> None:
     """The models of a pool; above them its coefficient and the published one."""
     chosen = (models["network"] == found.network) & (models["procedure"] == found.procedure)
     pool = models[chosen].dropna(subset=["sharpness", "test_loss"])
@@ -69,7 +72,7 @@ def _scatter(axes: Axes, models: pd.DataFrame, found: Coefficients, published: P
     axes.set_xlabel("Sharpness", labelpad=2)
     axes.set_ylabel("Test loss", labelpad=2)
     lines = (
-        f"{published.title}, {found.procedure}",
+        f"{title}, {found.procedure}",
         f"τ = {coefficient(found.tau, found.p)}",
         f"published {coefficient(published.tau, published.p)}",
     )

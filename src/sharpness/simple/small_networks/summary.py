@@ -16,7 +16,7 @@ from sharpness.simple.small_networks.correlations import (
     coefficients,
     read_models,
 )
-from sharpness.simple.small_networks.missing import missing
+from sharpness.simple.small_networks.missing import missing, titles
 from sharpness.simple.small_networks.published import PUBLISHED
 from sharpness.simple.small_networks.words import coefficient, number
 
@@ -47,16 +47,23 @@ def summarise(files: Mapping[str, Any]) -> list[Finding]:
     pools: dict[tuple[str, str], list[Coefficients]] = {}
     for found in coefficients(models):
         pools.setdefault((found.network, found.procedure), []).append(found)
-    absent, findings = missing(files["records"]), []
+    absent, titled, findings = missing(files["records"]), titles(files["records"]), []
     for network in PUBLISHED:
-        findings += [_main(*key, bases) for key, bases in pools.items() if key[0] == network]
-        findings += [_absent(network, absent[network])] if network in absent else []
+        findings += [
+            _main(titled[network], *key, bases) for key, bases in pools.items() if key[0] == network
+        ]
+        findings += (
+            [_absent(titled[network], network, absent[network])] if network in absent else []
+        )
     for quantity, value in OTHERS.items():
-        findings += [_other(quantity, *key, list(map(value, b))) for key, b in pools.items()]
-    return [*(found for found in findings if found.value), *_ranges(models)]
+        findings += [
+            _other(quantity, f"{titled[network]}, {procedure}", list(map(value, bases)))
+            for (network, procedure), bases in pools.items()
+        ]
+    return [*(found for found in findings if found.value), *_ranges(models, titled)]
 
 
-def _main(network: str, procedure: str, bases: list[Coefficients]) -> Finding:
+def _main(title: str, network: str, procedure: str, bases: list[Coefficients]) -> Finding:
     """What the paper prints."""
     first, published = bases[0], PUBLISHED[network]
     remark = published.remark if procedure == "code" else ""
@@ -66,7 +73,7 @@ def _main(network: str, procedure: str, bases: list[Coefficients]) -> Finding:
         spread = f"{LEVEL:.0%} interval {ends}, over models"
     return Finding(
         MAIN,
-        f"{_setting(network, procedure)}, {first.models} models",
+        f"{title}, {procedure}, {first.models} models",
         coefficient(published.tau, published.p),
         coefficient(first.tau, first.p),
         spread,
@@ -74,20 +81,20 @@ def _main(network: str, procedure: str, bases: list[Coefficients]) -> Finding:
     )
 
 
-def _absent(network: str, reason: str) -> Finding:
+def _absent(title: str, network: str, reason: str) -> Finding:
     """That there is nothing to print, and why."""
     published = PUBLISHED[network]
     said = coefficient(published.tau, published.p)
-    return Finding(MAIN, published.title, said, "not measured", note=reason)
+    return Finding(MAIN, title, said, "not measured", note=reason)
 
 
-def _other(quantity: str, network: str, procedure: str, values: list[float]) -> Finding:
+def _other(quantity: str, setting: str, values: list[float]) -> Finding:
     """A coefficient that the paper does not have; without a value where nothing was measured."""
     value = "" if math.isnan(values[0]) else number(values[0])
-    return Finding(quantity, _setting(network, procedure), "", value, _over(values))
+    return Finding(quantity, setting, "", value, _over(values))
 
 
-def _ranges(models: pd.DataFrame) -> Iterator[Finding]:
+def _ranges(models: pd.DataFrame, titled: Mapping[str, str]) -> Iterator[Finding]:
     """What the models are like, beside the published plots."""
     for column, quantity in RANGES.items():
         for _, pool in models.groupby(["network", "procedure"], sort=False):
@@ -98,15 +105,11 @@ def _ranges(models: pd.DataFrame) -> Iterator[Finding]:
             published = getattr(PUBLISHED[network], column, "")
             yield Finding(
                 quantity,
-                _setting(network, procedure),
+                f"{titled[network]}, {procedure}",
                 published if procedure in PROCEDURES else "",
                 f"{first.min():.3g} to {first.max():.3g}".replace("-", "−"),
                 note=f"median {first.median():.3g}".replace("-", "−"),
             )
-
-
-def _setting(network: str, procedure: str) -> str:
-    return f"{PUBLISHED[network].title}, {procedure}"
 
 
 def _over(values: list[float]) -> str:
