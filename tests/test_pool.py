@@ -28,8 +28,9 @@ from sharpness.plan import Plan
 from sharpness.pool import assemble, write_per_batch, write_pool
 from sharpness.problem import Problem
 from sharpness.sets import Sets
-from sharpness.training.draw import Space, draw
+from sharpness.training.draw import draw
 from sharpness.training.layout import KEY
+from sharpness.training.settings import Space
 
 
 @pytest.fixture

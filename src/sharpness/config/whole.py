@@ -20,10 +20,7 @@ from sharpness.kinds import Count, Distinct, Settings
 from sharpness.problem import Problem
 from sharpness.validation import checked
 
-FOLDERS = {
-    *("benchmarks", "data", "fetched", "figures"),
-    *("logs", "simple", "standin", "tables"),
-}
+FOLDERS = {"benchmarks", "data", "fetched", "figures", "logs", "simple", "standin", "tables"}
 """What lies beside the pools in the folder of a scale."""
 
 _EXAMPLES = {"digits": 1000, "cifar10": 50_000}
