@@ -19,9 +19,10 @@ from safetensors import SafetensorError, safe_open
 from sharpness.files import sha256
 from sharpness.plan import REVISION
 from sharpness.problem import Problem
-from sharpness.training.draw import Space, draw
+from sharpness.training.draw import draw
 from sharpness.training.layout import KEY
 from sharpness.training.records import read_training
+from sharpness.training.settings import Space
 
 _FIRST = {"revision": 1}
 """Of a record or checkpoint that names no revision."""
