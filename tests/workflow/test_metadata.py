@@ -48,8 +48,8 @@ CHANGES: dict[str, tuple[Step, str]] = {
         "training/model-000.json: settings.epochs is 2, wanted is 3",
     ),
     "the architecture": (
-        setting("architecture", "width", value=5),
-        "training/model-000.json: architecture.width is 4, wanted is 5",
+        setting("architecture", "blocks", value=[1, 2]),
+        "training/model-000.json: architecture.blocks is [1, 1], wanted is [1, 2]",
     ),
 }
 """What is done to the configuration, and what is said where nobody remembers it."""
