@@ -43,9 +43,9 @@ test: $(STAMP) ## the environment, then the tests (PYTEST="-k words" selects, WO
 	@$(ACTIVATE)
 	$(RUN_TESTS) $(PYTEST)
 
-test-fast: $(STAMP) ## those that need no Snakemake: under three minutes
+test-fast: $(STAMP) ## those that need neither Snakemake nor a paper's own size: three minutes
 	@$(ACTIVATE)
-	$(RUN_TESTS) -m "not workflow and not slow" $(PYTEST)
+	$(RUN_TESTS) -m "not workflow and not full and not slow" $(PYTEST)
 
 test-slow: $(STAMP) ## those that make test leaves out: full sizes, odd disks
 	@$(ACTIVATE)

@@ -80,21 +80,6 @@ def test_published_errors_are_taken_where_they_are_wanted(published: Workspace, 
     assert pd.read_csv(copied.results / AUGREG / "published.csv").empty
 
 
-def test_models_that_are_nearly_always_wrong_are_excluded_by_name(
-    published: Workspace, tmp_path: Path
-):
-    copied = published.copied(tmp_path / "copy")
-    found = pd.read_csv(copied.results / AUGREG / "pool.csv").sort_values("error_test")
-    worst, second = found.iloc[-1], found.iloc[-2]
-    limit = (worst["error_test"] + second["error_test"]) / 2
-    copied.change("pools", AUGREG, "max_test_error", value=float(limit))
-    assert "evaluate" not in jobs(copied.run())
-    pool = pd.read_csv(copied.results / AUGREG / "pool.csv").set_index("model")
-    assert list(pool.index[pool["status"] == "excluded"]) == [worst["model"]]
-    assert pool.loc[worst["model"], [c for c in pool if "@" in c]].isna().all()
-    assert worst["model"] in (copied.results / "report.html").read_text()
-
-
 def with_given_data(published: Workspace, folder: Path) -> tuple[Workspace, Path]:
     """One pool whose data are named by the user, ObjectNet in a folder that is not there."""
     workspace = Workspace.made(folder, "published.yaml", (AUGREG,))
