@@ -188,17 +188,6 @@ def of_pretrained(*names: str, protocols: tuple[str, ...] = ("paper",)) -> dict[
     return {name: correlations(pool, resamples=20) for name, pool in pools.items()}
 
 
-def test_the_first_and_the_last_rows_of_table_1(published: pd.DataFrame) -> None:
-    """As they stand on the paper's page 21."""
-    nothing = measured().iloc[:0]
-    table = build_table(1, dict.fromkeys(LAYOUTS[1].titles, nothing), published)
-    printed = [i for i, column in enumerate(table.columns) if column.source == "published"]
-    first, last = table.rows[0], table.rows[-1]
-    assert [first.entries[i].tau for i in printed] == [0.09, 0.08, 0.10, 0.10]
-    assert [last.entries[i].tau for i in printed] == [0.19, 0.21, -0.12, 0.09]
-    assert [c.heading for c in table.columns[2::3]] == ["IN", "IN-v2", "IN-R", "IN-Sketch"]
-
-
 def test_a_protocol_that_was_not_measured_has_no_columns(published: pd.DataFrame) -> None:
     def sources(table: Table) -> list[str]:
         return list(dict.fromkeys(column.source for column in table.columns))
@@ -212,21 +201,6 @@ def test_a_protocol_that_was_not_measured_has_no_columns(published: pd.DataFrame
     frames = of_pretrained("augreg-i1k") | of_pretrained("clip-soups", protocols=("released",))
     both = build_table(1, frames, published)
     assert sources(both) == ["paper", "released", "published"]
-
-
-def test_radii_beyond_the_printed_ones_say_so(published: pd.DataFrame) -> None:
-    table = build_table(1, of_pretrained("augreg-i1k", "clip-soups"), published)
-    scratch, soups = table.sections
-    assert (len(scratch.rows), len(soups.rows)) == (12, 18)
-    beyond = [row for row in soups.rows if np.isnan(row.entries[1].tau)]
-    places = [(row.definition, row.radius) for row in beyond]
-    assert places == [(d, r) for d in pretrained.DEFINITIONS[2:] for r in (0.05, 0.1, 0.2)]
-    for row in beyond:
-        reasons = {e.reason for e in row.entries if np.isnan(e.tau)}
-        assert reasons == {"not printed in the paper"}
-        assert row.models == "12"
-    assert scratch.note == ""
-    assert "Figure 20 gives ρ = 0.1" in soups.note
 
 
 def test_a_missing_data_set_is_a_footnote(published: pd.DataFrame) -> None:

@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,24 +18,16 @@ from workspace import AUGREG, BERTS, ROOT, Workspace, jobs
 pytestmark = pytest.mark.workflow
 
 TOKEN = "hf_0123456789secret"
-REAL = ROOT.parent / "shared" / "mirror"
-"""Real files of the publishers, of which the simple studies need some; they may not be there."""
-
-ABALONE = "archive.ics.uci.edu/ml/machine-learning-databases/abalone/abalone.data"
 VOCABULARY = "huggingface.co/connectivity/feather_berts_0/resolve/main/vocab.txt"
-STUDIES = ("small_networks",) if (REAL / ABALONE).exists() else ()
 DENIED = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--net"]
 """Runs a command where there is no network, not even this machine's own addresses."""
 
 
 @pytest.fixture(scope="module")
 def server(published: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Publisher]:
-    """The publishers: small models in their formats, and what is real of the studies' data."""
+    """The publishers: small models in their formats."""
     folder = tmp_path_factory.mktemp("publishers") / "files"
     shutil.copytree(published.results / "standin" / "mirror", folder)
-    if STUDIES:
-        (folder / ABALONE).parent.mkdir(parents=True)
-        shutil.copy(REAL / ABALONE, folder / ABALONE)
     with publishing(folder) as server:
         yield server
 
@@ -44,12 +35,7 @@ def server(published: Workspace, tmp_path_factory: pytest.TempPathFactory) -> It
 def made(published: Workspace, folder: Path, server: Publisher) -> Workspace:
     """Two pools of models that are served; their data lie here, and what lacks is published."""
     folder.mkdir()
-    workspace = Workspace.made(folder, "published.yaml", (AUGREG, BERTS), STUDIES)
-    config = yaml.safe_load((folder / "config.yaml").read_text())
-    networks = config["simple"]["small_networks"]["networks"]
-    networks["fcnn"] = {"examples": 200, "procedures": {"code": {"preset": "code", "models": 3}}}
-    config["simple"]["small_networks"]["networks"] = {"fcnn": networks["fcnn"]}
-    (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    workspace = Workspace.made(folder, "published.yaml", (AUGREG, BERTS))
     own = published.results / "standin"
     packed = {path.name: path for path in (own / "mirror").rglob("*") if path.is_file()}
     data = {
@@ -92,7 +78,7 @@ def wanted(published: Workspace) -> set[str]:
     mirror = published.results / "standin" / "mirror"
     files = [p.relative_to(mirror) for p in mirror.rglob("*") if p.suffix in (".npz", ".bin")]
     assert len(files) == 6
-    return {*map(str, files), VOCABULARY, *([ABALONE] if STUDIES else [])}
+    return {*map(str, files), VOCABULARY}
 
 
 @pytest.fixture(scope="module")
@@ -245,12 +231,3 @@ def test_planning_at_the_papers_scale_opens_no_socket_and_no_large_file(tmp_path
     said, opened = plan(workspace, "fetch")
     assert jobs(said)["fetch_item"] > 234
     assert opened == []
-
-
-def test_the_watch_sees_sockets_and_large_files(tmp_path: Path) -> None:
-    (tmp_path / "sitecustomize.py").write_text(WATCH)
-    big, report = sparse(tmp_path / "big"), tmp_path / "report"
-    code = f"open({str(big)!r}); import socket; socket.socket().connect_ex(('127.0.0.1', 1))"
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path), "WATCH_REPORT": str(report)}
-    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
-    assert report.read_text().splitlines() == [f"open {big}", "socket.connect ('127.0.0.1', 1)"]
