@@ -13,14 +13,11 @@ from markup import read_tags
 
 from sharpness.correlation import correlations
 from sharpness.definition import PAPER, Cell, Definition
-from sharpness.problem import Problem
 from sharpness.tables.formats import format_radius, format_tau
-from sharpness.tables.html import to_html
-from sharpness.tables.latex import latex_escape, to_latex
 from sharpness.tables.layouts import LAYOUTS
-from sharpness.tables.markdown import to_markdown
-from sharpness.tables.parts import Entry, Table
-from sharpness.tables.table import build_table, read_published, write_table
+from sharpness.tables.parts import Table
+from sharpness.tables.table import build_table, read_published
+from sharpness.tables.writers import write_table, written
 
 ROOT = Path(__file__).parents[1]
 FACTS = ROOT / "resources" / "paper_taus.csv"
@@ -58,35 +55,44 @@ def published() -> pd.DataFrame:
     return read_published(FACTS)
 
 
-@pytest.mark.parametrize("number", [3, 4])
-def test_every_published_value_stands_in_its_row(number: int, published: pd.DataFrame) -> None:
-    table = build_table(number, {NAMES[number]: measured().iloc[:0]}, published)
-    assert len(table.rows) == 48
-    facts = pd.read_csv(FACTS).query("table == @number")
-    assert len(facts) == 96
+@pytest.mark.parametrize(
+    ("number", "rows", "bold"), [(1, 36, 5), (2, 12, 1), (3, 48, 7), (4, 48, 13)]
+)
+def test_every_value_that_the_paper_prints_stands_in_its_row(
+    number: int, rows: int, bold: int, published: pd.DataFrame
+) -> None:
+    layout = LAYOUTS[number]
+    names = [*layout.titles] or [NAMES[number]]
+    table = build_table(number, dict.fromkeys(reversed(names), measured().iloc[:0]), published)
+    assert [section.pool for section in table.sections] == names
+    assert len(table.rows) == rows
+    datasets = dict(layout.columns.values())
     seen = {
-        (row.definition, row.radius, {"error_test": "cifar10"}.get(c.target, "cifar10-c")): e.tau
-        for row in table.rows
-        for c, e in zip(table.columns, row.entries, strict=True)
-        if c.source == "published"
+        (section.pool, row.definition, row.radius, datasets[column.heading]): entry.tau
+        for section in table.sections
+        for row in section.rows
+        for column, entry in zip(table.columns, row.entries, strict=True)
+        if column.source == "published"
     }
-    for fact in facts.itertuples():
-        definition = Definition(fact.case, fact.norm, fact.adaptive, fact.logit_norm)
-        assert seen[definition, fact.radius, fact.dataset] == fact.tau
-    # The paper's order: the definitions of App. H.4, four rising radii each.
-    order = [row.definition for row in table.rows]
-    assert order == [definition for definition in PAPER for _ in range(4)]
-    for start in range(0, 48, 4):
-        radii = [row.radius for row in table.rows[start : start + 4]]
-        assert radii == sorted(radii)
-
-
-def test_the_printed_bold_is_the_papers(published: pd.DataFrame) -> None:
-    for number, bold in ((3, 7), (4, 13)):
-        facts = published[(published["table"] == number) & (published["tau"].abs() > 0.5)]
-        table = build_table(number, {NAMES[number]: measured().iloc[:0]}, published)
-        strong = sum(e.strong for row in table.rows for e in row.entries)
-        assert strong == len(facts) == bold
+    facts = pd.read_csv(FACTS).query("table == @number")
+    assert seen == {
+        (
+            f.family if layout.titles else names[0],
+            Definition(f.case, f.norm, f.adaptive, f.logit_norm),
+            f.radius,
+            f.dataset,
+        ): f.tau
+        for f in facts.itertuples()
+    }
+    assert sum(entry.strong for row in table.rows for entry in row.entries) == bold
+    # The paper's order: definitions one after another, rising radii each.
+    for section in table.sections:
+        order = pretrained.DEFINITIONS if layout.titles else PAPER
+        radii = len(section.rows) // len(order)
+        assert [row.definition for row in section.rows] == [d for d in order for _ in range(radii)]
+        for start in range(0, len(section.rows), radii):
+            group = [row.radius for row in section.rows[start : start + radii]]
+            assert group == sorted(group)
 
 
 def test_measured_rows_join_the_published_ones(published: pd.DataFrame) -> None:
@@ -112,7 +118,7 @@ def test_measured_rows_join_the_published_ones(published: pd.DataFrame) -> None:
 
 def test_the_files_of_a_table(tmp_path, published: pd.DataFrame) -> None:
     note = "mini: digits in place of CIFAR-10"
-    write_table(4, {NAMES[4]: measured()}, published, tmp_path / "table4", note)
+    write_table(build_table(4, {NAMES[4]: measured()}, published, note), tmp_path / "table4")
     markdown = (tmp_path / "table4.md").read_text()
     line = "| Adaptive worst-case ℓ2 | Yes | 0.25 | 9 | **-0.50** [-0.60, -0.40] | – (1) | -0.21 | "
     assert line + "0.50 [0.40, 0.60] | – (1) | -0.12 |" in markdown
@@ -134,46 +140,34 @@ def test_the_files_of_a_table(tmp_path, published: pd.DataFrame) -> None:
     assert set(frame["scale"]) == {note}
     assert (tmp_path / "table4.csv").read_bytes().count(b"\r") == 0
 
-    before = [(tmp_path / f"table4.{suffix}").read_bytes() for suffix in ("csv", "md", "tex")]
-    write_table(4, {NAMES[4]: measured()}, published, tmp_path / "table4", note)
-    after = [(tmp_path / f"table4.{suffix}").read_bytes() for suffix in ("csv", "md", "tex")]
-    assert before == after
 
-
-def test_latex_is_balanced_and_escaped(tmp_path, published: pd.DataFrame) -> None:
-    write_table(4, {NAMES[4]: measured()}, published, tmp_path / "table4", "mini: 50 % & more_data")
-    latex = (tmp_path / "table4.tex").read_text()
+def check_latex(latex: str, rows: int, separators: int) -> None:
+    """Braces, dollars and environments are in pairs, and every row has every cell."""
     assert latex.isascii()
-    assert r"Scale mini: 50 \% \& more\_data." in latex
-    assert r"too few \& \ensuremath{<}far\ensuremath{>} between" in latex
-    assert r"Adaptive worst-case \ensuremath{\ell_2} & Yes & 0.25 & 9 & $\mathbf{-0.50}$" in latex
     bare = re.sub(r"\\[\\{}%&_$]", "", latex)
     assert bare.count("{") == bare.count("}")
     assert bare.count("$") % 2 == 0
-    assert sorted(re.findall(r"\\begin\{(\w+)\}", latex)) == sorted(
-        re.findall(r"\\end\{(\w+)\}", latex)
-    )
-    body = latex[latex.index(r"\midrule") : latex.index(r"\bottomrule")]
-    rows = [line for line in body.splitlines() if line.endswith(r"\\")]
-    assert len(rows) == 49
-    # Ten columns: nine separators that are not escaped.
-    assert {len(re.findall(r"(?<!\\)&", line)) for line in rows} == {9}
+    begun, ended = (re.findall(rf"\\{word}\{{(\w+)\}}", latex) for word in ("begin", "end"))
+    assert sorted(begun) == sorted(ended)
+    lines = [
+        line for line in latex.splitlines() if re.match(r"(Worst|Adaptive|Standard|Avg)", line)
+    ]
+    assert len(lines) == rows
+    assert {len(re.findall(r"(?<!\\)&", line)) for line in lines} == {separators}
 
 
-@pytest.mark.parametrize(
-    ("text", "latex"),
-    [
-        ("a_b & 5 % #1 $x$ {y}", r"a\_b \& 5 \% \#1 \$x\$ \{y\}"),
-        ("\\^~", r"\textbackslash{}\textasciicircum{}\textasciitilde{}"),
-        (
-            "ℓ∞ ℓ2 ρ τ",
-            r"\ensuremath{\ell_\infty} \ensuremath{\ell_2} \ensuremath{\rho} \ensuremath{\tau}",
-        ),
-        ("plain", "plain"),
-    ],
-)
-def test_latex_escape(text: str, latex: str) -> None:
-    assert latex_escape(text) == latex
+def test_every_notation_escapes_what_has_a_meaning_in_it(published: pd.DataFrame) -> None:
+    note = "mini: 50 % & more_data #1 $x$ {y} \\^~ ≤"
+    table = build_table(4, {NAMES[4]: measured()}, published, note)
+    latex = written(table, "tex")
+    check_latex(latex, 49, 9)
+    escaped = r"50 \% \& more\_data \#1 \$x\$ \{y\} \textbackslash{}\textasciicircum{}"
+    assert escaped + r"\textasciitilde{} \ensuremath{\le}." in latex
+    assert r"too few \& \ensuremath{<}far\ensuremath{>} between" in latex
+    assert r"Adaptive worst-case \ensuremath{\ell_2} & Yes & 0.25 & 9 & $\mathbf{-0.50}$" in latex
+    page = written(table, "html")
+    assert "too few & <far> between" in read_tags(page).text
+    assert "<b>-0.50</b> <small>[-0.60, -0.40]</small>" in page
 
 
 @pytest.mark.parametrize(
@@ -188,59 +182,10 @@ def test_coefficients_have_two_decimals(tau: float, text: str) -> None:
     assert format_tau(tau) == text
 
 
-@pytest.mark.parametrize(("tau", "strong"), [(0.5, False), (-0.5, False), (0.501, True)])
-def test_strong_is_beyond_a_half(tau: float, strong: bool) -> None:
-    assert Entry(tau).strong is strong
-
-
 def of_pretrained(*names: str, protocols: tuple[str, ...] = ("paper",)) -> dict[str, pd.DataFrame]:
     """The coefficients of made-up pools."""
     pools = {name: pretrained.pool(name, 12, protocols=protocols) for name in names}
     return {name: correlations(pool, resamples=20) for name, pool in pools.items()}
-
-
-@pytest.mark.parametrize(("number", "rows"), [(1, 36), (2, 12)])
-def test_tables_1_and_2_print_what_the_paper_prints(
-    number: int, rows: int, published: pd.DataFrame
-) -> None:
-    layout = LAYOUTS[number]
-    nothing = measured().iloc[:0]
-    table = build_table(number, dict.fromkeys(reversed([*layout.titles]), nothing), published)
-    assert [section.pool for section in table.sections] == [*layout.titles]
-    assert len(table.rows) == rows
-    facts = pd.read_csv(FACTS).query("table == @number")
-    datasets = dict(layout.columns.values())
-    seen = {
-        (section.pool, row.definition, row.radius, datasets[column.heading]): entry.tau
-        for section in table.sections
-        for row in section.rows
-        for column, entry in zip(table.columns, row.entries, strict=True)
-        if column.source == "published"
-    }
-    expected = {
-        (f.family, Definition(f.case, f.norm, f.adaptive, f.logit_norm), f.radius, f.dataset): f.tau
-        for f in facts.itertuples()
-    }
-    assert seen == expected
-    assert len(seen) == 48 * len(table.sections)
-    # The paper's order within a pool: worst case first, normalized logits first, rising radii.
-    for section in table.sections:
-        definitions = [row.definition for row in section.rows]
-        assert definitions == [d for d in pretrained.DEFINITIONS for _ in range(3)]
-        for start in range(0, 12, 3):
-            radii = [row.radius for row in section.rows[start : start + 3]]
-            assert radii == sorted(radii)
-
-
-def test_the_first_and_the_last_rows_of_table_1(published: pd.DataFrame) -> None:
-    """As they stand on the paper's page 21."""
-    nothing = measured().iloc[:0]
-    table = build_table(1, dict.fromkeys(LAYOUTS[1].titles, nothing), published)
-    printed = [i for i, column in enumerate(table.columns) if column.source == "published"]
-    first, last = table.rows[0], table.rows[-1]
-    assert [first.entries[i].tau for i in printed] == [0.09, 0.08, 0.10, 0.10]
-    assert [last.entries[i].tau for i in printed] == [0.19, 0.21, -0.12, 0.09]
-    assert [c.heading for c in table.columns[2::3]] == ["IN", "IN-v2", "IN-R", "IN-Sketch"]
 
 
 def test_a_protocol_that_was_not_measured_has_no_columns(published: pd.DataFrame) -> None:
@@ -258,21 +203,6 @@ def test_a_protocol_that_was_not_measured_has_no_columns(published: pd.DataFrame
     assert sources(both) == ["paper", "released", "published"]
 
 
-def test_radii_beyond_the_printed_ones_say_so(published: pd.DataFrame) -> None:
-    table = build_table(1, of_pretrained("augreg-i1k", "clip-soups"), published)
-    scratch, soups = table.sections
-    assert (len(scratch.rows), len(soups.rows)) == (12, 18)
-    beyond = [row for row in soups.rows if np.isnan(row.entries[1].tau)]
-    places = [(row.definition, row.radius) for row in beyond]
-    assert places == [(d, r) for d in pretrained.DEFINITIONS[2:] for r in (0.05, 0.1, 0.2)]
-    for row in beyond:
-        reasons = {e.reason for e in row.entries if np.isnan(e.tau)}
-        assert reasons == {"not printed in the paper"}
-        assert row.models == "12"
-    assert scratch.note == ""
-    assert "Figure 20 gives ρ = 0.1" in soups.note
-
-
 def test_a_missing_data_set_is_a_footnote(published: pd.DataFrame) -> None:
     pool = pretrained.pool("augreg-i1k", protocols=("paper",))
     pool = pool.assign(error_sketch=np.nan, gap_sketch=np.nan)
@@ -282,9 +212,9 @@ def test_a_missing_data_set_is_a_footnote(published: pd.DataFrame) -> None:
     table = build_table(1, {"augreg-i1k": found}, published)
     column = [(c.heading, c.source) for c in table.columns].index(("IN-Sketch", "paper"))
     assert {row.entries[column].reason for row in table.rows} == {why}
-    assert f"\n(1) {why}" in to_markdown(table)
-    assert rf"\textsuperscript{{1}} {why}." in to_latex(table)
-    assert f"<sup>1</sup> {why}" in to_html(table)
+    assert f"\n(1) {why}" in written(table, "md")
+    assert rf"\textsuperscript{{1}} {why}." in written(table, "tex")
+    assert f"<sup>1</sup> {why}" in written(table, "html")
     assert {row.models for row in table.rows} == {"10–12"}
 
 
@@ -293,13 +223,13 @@ def test_every_notation_of_a_wide_table_has_every_section(published: pd.DataFram
     table = build_table(1, frames, published, "mini: digits")
     assert len(table.columns) == 12
 
-    markdown = to_markdown(table)
+    markdown = written(table, "md")
     assert markdown.count("| Sharpness | LogitNorm | ρ | Models | IN: paper | IN: released |") == 3
     assert {line.count("|") for line in markdown.splitlines() if line.startswith("|")} == {17}
     for name, title in LAYOUTS[1].titles.items():
         assert f"\n**{title}** ({name})\n" in markdown
 
-    (grid,) = read_tags(to_html(table)).tables
+    (grid,) = read_tags(written(table, "html")).tables
     assert {len(row) for row in grid} == {16}
     assert grid[0][4:] == [h for h, _ in LAYOUTS[1].columns.values() for _ in range(3)]
     assert len(grid) == 2 + 3 + len(table.rows) == 2 + 3 + 12 + 12 + 18
@@ -311,20 +241,14 @@ def test_every_notation_of_a_wide_table_has_every_section(published: pd.DataFram
         f"{format_tau(entry.tau)} [{format_tau(entry.low)}, {format_tau(entry.high)}]"
     )
 
-    latex = to_latex(table)
-    assert latex.isascii()
+    latex = written(table, "tex")
+    check_latex(latex, len(table.rows), 15)
     assert latex.startswith("% \\usepackage{booktabs,graphicx,rotating}\n")
-    assert latex.count(r"\begin{sidewaystable}[p]") == latex.count(r"\end{sidewaystable}") == 3
+    assert latex.count(r"\begin{sidewaystable}[p]") == 3
     # One number for the three floats, a label for each.
     assert latex.count(r"\addtocounter{table}{-1}") == 2
     assert re.findall(r"\\label\{tab:(.*)\}", latex) == [*LAYOUTS[1].titles]
     assert latex.count("Scale mini: digits.") == 3
-    bare = re.sub(r"\\[\\{}%&_$]", "", latex)
-    assert bare.count("{") == bare.count("}")
-    assert bare.count("$") % 2 == 0
-    rows = [line for line in latex.splitlines() if re.match(r"(Worst|Adaptive|Standard|Avg)", line)]
-    assert len(rows) == len(table.rows)
-    assert {len(re.findall(r"(?<!\\)&", line)) for line in rows} == {15}
 
 
 def test_a_pool_of_ones_own_has_a_section_of_its_own(published: pd.DataFrame) -> None:
@@ -335,20 +259,9 @@ def test_a_pool_of_ones_own_has_a_section_of_its_own(published: pd.DataFrame) ->
     assert "the models of mine and cifar10-vit" in both.caption
     alone = build_table(4, {"mine": found}, published)
     known = build_table(4, {NAMES[4]: found}, published)
-    assert to_markdown(alone) == to_markdown(known).replace(NAMES[4], "mine")
+    assert written(alone, "md") == written(known, "md").replace(NAMES[4], "mine")
     assert alone.sections[0].title == ""
     table = build_table(1, of_pretrained("augreg-i1k") | {"mine": found}, published)
     assert [section.title for section in table.sections][1] == "mine"
     reasons = {e.reason for row in table.sections[1].rows for e in row.entries[2::3]}
     assert reasons == {"not printed in the paper"}
-
-
-def test_an_unknown_table_is_a_problem(published: pd.DataFrame) -> None:
-    with pytest.raises(Problem, match="table 7"):
-        build_table(7, {"any": measured()}, published)
-
-
-def test_html_of_a_table_is_escaped_and_whole(published: pd.DataFrame) -> None:
-    page = to_html(build_table(4, {NAMES[4]: measured()}, published, "mini: digits"))
-    assert "too few & <far> between" in read_tags(page).text
-    assert "<b>-0.50</b> <small>[-0.60, -0.40]</small>" in page

@@ -12,7 +12,6 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 from hostile_readers import cuts, loaded, unpacked
 from hostile_world import Case, Maker
 from photo_files import CLASSES, photo, tar
@@ -140,19 +139,6 @@ def twice(given: Path) -> Path:
     return path
 
 
-def in_directory(offset: int, value: bytes) -> Callable[[bytes], bytes]:
-    """Change a field of every entry of a zip's directory."""
-
-    def change(content: bytes) -> bytes:
-        changed, at = bytearray(content), content.find(b"PK\x01\x02")
-        while at >= 0:
-            changed[at + offset : at + offset + len(value)] = value
-            at = content.find(b"PK\x01\x02", at + 4)
-        return bytes(changed)
-
-    return change
-
-
 def zip_bomb(given: Path) -> Path:
     path = given / "ImageNet-Sketch.zip"
     return zip_of_zeros(path, f"sketch/{CLASSES[0]}/0.png", 1024)
@@ -178,34 +164,6 @@ def zip_of_zeros(path: Path, member: str, steps: int) -> Path:
     return path
 
 
-def overlapping(given: Path) -> Path:
-    """Many names for the same packed bytes, each 16 MB of zeros."""
-    path = given / "ImageNet-Sketch.zip"
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr(f"sketch/{CLASSES[0]}/000.png", bytes(16 << 20))
-        first = archive.infolist()[0]
-        for number in range(1, 100):
-            copy = zipfile.ZipInfo(f"sketch/{CLASSES[0]}/{number:03}.png")
-            for key in ("compress_type", "CRC", "compress_size", "file_size", "header_offset"):
-                setattr(copy, key, getattr(first, key))
-            archive.filelist.append(copy)
-            archive.NameToInfo[copy.filename] = copy
-    return path
-
-
-def nested(given: Path) -> Path:
-    """A zip in a zip in a zip: none but the outermost is opened."""
-    content = b""
-    for level in range(3):
-        stream = io.BytesIO()
-        with zipfile.ZipFile(stream, "w") as archive:
-            archive.writestr(f"{level}.zip", content)
-        content = stream.getvalue()
-    path = given / "ImageNet-Sketch.zip"
-    path.write_bytes(content)
-    return path
-
-
 def cifar(*infos: Member) -> Maker:
     """The archive of CIFAR-10 with other kinds of members in the place of its batches."""
 
@@ -217,19 +175,8 @@ def cifar(*infos: Member) -> Maker:
     return make
 
 
-def corrupted(given: Path) -> Path:
-    """CIFAR-10-C whose first array says that it is a petabyte."""
-    stream = io.BytesIO()
-    np.lib.format.write_array_header_1_0(
-        stream, {"descr": "|u1", "fortran_order": False, "shape": (1 << 40, 32, 32, 3)}
-    )
-    path = given / "CIFAR-10-C.tar"
-    path.write_bytes(tar({"CIFAR-10-C/fog.npy": stream.getvalue()}))
-    return path
-
-
 R, SKETCHED = unpacked("imagenet-r"), unpacked("imagenet-sketch")
-PAX, LONG = tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME
+PAX = tarfile.XHDTYPE
 FOLDER = f"cifar-10-batches-py/{next(iter(BATCHES))}"
 SPARSE = {
     "GNU.sparse.major": "0",
@@ -249,24 +196,12 @@ def sparse(given: Path) -> Path:
 
 CASES = [
     Case("tar: an absolute path", holding(member("/witness")), R, ("outside",)),
-    Case("tar: the folder above", holding(member("../witness")), R, ("outside",)),
     Case("tar: down and up again", holding(member("imagenet-r/../../witness")), R, ("outside",)),
-    Case("tar: a link outside", holding(member("imagenet-r/way", tarfile.SYMTYPE, "/etc")), R),
     Case("tar: a link, and a file through it", linked_and_entered, R, ("neither file nor",)),
     Case("tar: a hard link outside", holding(member("x", tarfile.LNKTYPE, "../../precious")), R),
     Case("tar: a device", holding(member("imagenet-r/null", tarfile.CHRTYPE)), R),
-    Case("tar: a disk", holding(member("imagenet-r/disk", tarfile.BLKTYPE)), R),
     Case("tar: a pipe", holding(member("imagenet-r/pipe", tarfile.FIFOTYPE)), R),
     Case("tar: a file twice", holding(member("imagenet-r/README.txt")), R, ("twice",)),
-    Case(
-        "tar: a file where a folder is", holding(member(f"imagenet-r/{CLASSES[0]}")), R, ("twice",)
-    ),
-    Case(
-        "tar: a class in small letters and in capitals",
-        holding(member(f"imagenet-r/{CLASSES[0].upper()}/0.png")),
-        loaded("imagenet-r"),
-        names=CLASSES[0].upper(),
-    ),
     Case(
         "tar: a folder where a file is",
         holding(member("imagenet-r/README.txt/x")),
@@ -275,48 +210,27 @@ CASES = [
     ),
     Case("tar: a name with new lines", holding(member("../a\nError: delete it\n\x1b[2J")), R),
     Case("tar: a NUL in a name", pax("path", "imagenet-r/a\0b"), R, ("null byte",)),
-    Case("tar: a name longer than any disk takes", pax("path", "imagenet-r/" + "x" * 5000), R),
     Case("tar: less than no bytes", pax("size", "-1024"), R, ("less than no",)),
     Case("tar: a file of holes", sparse, R, ("holes",)),
-    Case(
-        "tar: a petabyte in a header", holding(member("imagenet-r/x", size=1 << 50)), R, ("more",)
-    ),
     Case("tar: a gigabyte of zeros", bomb(member("imagenet-r/x", size=1 << 30)), R, ("more",)),
     Case("tar: a record of a gigabyte", bomb(member("x", PAX, size=1 << 30)), R, ("a name of",)),
-    Case("tar: a name of a gigabyte", bomb(member("x", LONG, size=1 << 30)), R, ("a name of",)),
     *(
         Case(f"tar: cut off at {n}", shaped(lambda c, n=n: c[:n]), R)
         for n in cuts(len(tar(INSIDE, "gz")))
     ),
-    *(Case(f"tar: a bit flipped at {at}", shaped(flipped(at)), R) for at in (0.0, 0.3, 0.6, 0.99)),
+    *(Case(f"tar: a bit flipped at {at}", shaped(flipped(at)), R) for at in (0.0, 0.6, 0.99)),
     Case("zip: an absolute path", zipped({"/witness": b""}), SKETCHED, ("outside",)),
     Case("zip: the folder above", zipped({"../witness": b""}), SKETCHED, ("outside",)),
     Case("zip: a link", special(stat.S_IFLNK), SKETCHED, ("neither file nor folder",)),
-    Case("zip: a device", special(stat.S_IFCHR), SKETCHED, ("neither file nor folder",)),
     Case("zip: a file twice", twice, SKETCHED, ("twice",)),
     Case("zip: a gigabyte of zeros", zip_bomb, SKETCHED, ("more than",)),
-    Case("zip: a hundred names for the same bytes", overlapping, SKETCHED, ("more than",)),
-    Case("zip: zips in it", nested, loaded("imagenet-sketch"), ("no class",), "unpacked"),
-    Case("zip: a password", zipped(change=in_directory(8, b"\1\0")), SKETCHED),
-    Case("zip: an unknown packing", zipped(change=in_directory(10, b"\x63\0")), SKETCHED),
-    Case("zip: a wrong checksum", zipped(change=in_directory(16, b"\0\0\0\0")), SKETCHED, ("CRC",)),
-    Case(
-        "zip: four gigabytes in its directory",
-        zipped(change=in_directory(24, b"\xfe\xff\xff\xff")),
-        SKETCHED,
-    ),
-    Case(
-        "zip: a name elsewhere than it says",
-        zipped(change=in_directory(42, b"\x05\0\0\0")),
-        SKETCHED,
-    ),
     *(
         Case(f"zip: cut off at {n}", zipped(change=lambda c, n=n: c[: int(n * len(c))]), SKETCHED)
-        for n in (0.0, 0.2, 0.8, 0.99)
+        for n in (0.0, 0.2, 0.99)
     ),
     Case(
-        "CIFAR-10: links in the place of batches",
-        cifar(member(FOLDER, tarfile.SYMTYPE, "/etc/passwd")),
+        "CIFAR-10: a batch that links to itself",
+        cifar(member(FOLDER, tarfile.LNKTYPE, FOLDER)),
         loaded("cifar10", split="train"),
         ("lacks",),
     ),
@@ -326,5 +240,4 @@ CASES = [
         loaded("cifar10", split="train"),
         ("more than",),
     ),
-    Case("CIFAR-10-C: an array of a petabyte", corrupted, loaded("cifar10-c"), ("shape",)),
 ]

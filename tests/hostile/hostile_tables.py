@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import os
-import struct
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -41,24 +39,18 @@ HEAD = ",".join(KEYS) + "\n"
 ROW = "p,m,test,0.25,,here\n"
 TABLES: dict[str, bytes | str] = {
     "another encoding": HEAD.encode() + b"p,m,test,0.25,\xe9\xff,here\n",
-    "two bytes a letter": (HEAD + ROW).encode("utf-16"),
     "a formula": HEAD + ROW.replace("0.25", "=cmd|' /C calc'!A0"),
     "a cell of a megabyte": HEAD + ROW.replace("here", "x" * (1 << 20)),
     "a quote without end": HEAD + ROW + '"' + ROW * 9,
-    "a row too short": HEAD + "p,m,test\n",
     "a row too long": HEAD + ROW.replace("here", "here,there"),
-    "no number": HEAD + ROW.replace("0.25", "nan"),
     "an error above one": HEAD + ROW.replace("0.25", "1e9"),
-    "a NUL in a number": HEAD + ROW.replace("0.25", "0.2\0005"),
     "a row twice": HEAD + ROW * 2,
-    "no table": "\x00" * 999,
     "nothing": "",
 }
 POOL = "model,rate,url\n"
 POOLS = {
     "an address that is a file": POOL + "m,1,file:///etc/passwd\n",
     "a cell of a megabyte": POOL + f"m,{'1' * (1 << 20)},https://host.example/x\n",
-    "another encoding": (POOL + "m,1,https://host.example/x\n").encode("utf-16"),
     "a row twice": POOL + "m,1,https://host.example/x\n" * 2,
 }
 
@@ -91,9 +83,7 @@ SENTENCES = {
     "a line without end": b"x" * (2 << 20),
     "a hundred thousand brackets": b"[" * 100_000 + b"\n",
     "a number of five thousand digits": line().replace(b'"a"', b"9" * 5000) + b"\n",
-    "half a letter": line(sentence1="\ud800"),
     "a sentence that is a list": line(sentence1=["a"]),
-    "a label that is an object": line(gold_label={"a": 1}),
     "another encoding": b'{"gold_label": "\xff"}\n',
 }
 HANS = b"gold_label\tsentence1\tsentence2\theuristic\n"
@@ -130,20 +120,14 @@ RECORD = {
 WHOLE = json.dumps(RECORD)
 RECORDS: dict[str, str | bytes] = {
     "cut off": WHOLE[:40],
-    "empty": "",
     "a list": "[]",
-    "a number": "7",
     "many brackets": "[" * 100_000,
-    "another encoding": WHOLE.encode("utf-16"),
     "no status": json.dumps({k: v for k, v in RECORD.items() if k != "status"}),
     "an unknown status": json.dumps(RECORD | {"status": "there"}),
     "files that are a text": json.dumps(RECORD | {"files": "/etc/passwd"}),
-    "a file without a path": json.dumps(RECORD | {"files": [{"sha256": "0"}]}),
     "a path that is a number": json.dumps(RECORD | {"files": [{"path": 0}]}),
     "present without files": json.dumps(RECORD | {"files": []}),
-    "classes that are numbers": json.dumps(RECORD | {"classes": [1, 2]}),
     "a split without a folder": json.dumps(RECORD | {"splits": {"train": {"images": 3}}}),
-    "a hold-out that is a text": json.dumps(RECORD | {"holdout": "x"}),
 }
 DONE = {"status": "ok", "reason": "", "train_error": 0.1}
 
@@ -162,57 +146,26 @@ def another_file(given: Path) -> Path:
 # The cache
 
 
-def cached(work: Path) -> Path:
-    place = work / "cache" / "host.example" / "models" / "model.npz"
-    place.parent.mkdir(parents=True)
-    return place
-
-
-def beside(change: Callable[[Path, Path], None]) -> Callable[[Path, Path], None]:
-    """Spoil the cache, then download into it."""
+def pinned(content: bytes) -> Callable[[Path, Path], None]:
+    """Pin something beside a file in the cache, then download it."""
 
     def read(path: Path, work: Path) -> None:
-        change(cached(work), path)
+        place = work / "cache" / "host.example" / "models" / "model.npz"
+        place.parent.mkdir(parents=True)
+        place.write_bytes(path.read_bytes())
+        place.with_name("model.npz.sha256").write_bytes(content)
         obtained("augreg")(path, work)
 
     return read
-
-
-def pinned(content: bytes) -> Callable[[Path, Path], None]:
-    def change(place: Path, path: Path) -> None:
-        place.write_bytes(path.read_bytes())
-        place.with_name("model.npz.sha256").write_bytes(content)
-
-    return change
-
-
-def linked_part(place: Path, path: Path) -> None:
-    """An unfinished download that is a link to something precious."""
-    place.with_name("model.npz.part").symlink_to(path.parents[3] / "precious")
-
-
-def precious(given: Path) -> Path:
-    """A file that is refused after it has come, and something that must stay as it is."""
-    (given / "precious").write_text("precious")
-    path = genuine("augreg", given)
-    path.write_bytes(b"not this")
-    return path
 
 
 PINS = {
     "nothing": b"",
     "letters of another kind": b"\xff\xfe\0" * 30,
     "a megabyte": b"0" * (1 << 20),
-    "another digest": b"0" * 64 + b"  model.npz\n",
-    "a new line": b"\n" * 64,
 }
 
 
-def devices(target: str) -> Callable[[Path, Path], None]:
-    return lambda place, path: place.symlink_to(target)
-
-
-IDX = b"\0\0\x08\x03" + struct.pack(">III", 0xFFFFFFFF, 0xFFFFFFFF, 0xFFFFFFFF)
 CASES = [
     *(Case(f"published errors: {n}", text("e.csv", c), read_errors) for n, c in TABLES.items()),
     *(
@@ -224,16 +177,13 @@ CASES = [
         for n, c in (("nothing", ""), ("a quote without end", 'model\n"'), ("no UTF-8", b"\xff\n"))
     ),
     *(
-        Case(f"a sample: {n}", text("s.csv", c), lambda path, work: read_sample(path, PHOTOS))
-        for n, c in (
-            ("no UTF-8", b"\xff\n"),
-            ("short rows", "file,label\na\n"),
-            ("a bomb", "x" * (1 << 20)),
+        Case(
+            f"{what}: no UTF-8", text("t.csv", b"\xff\n"), lambda path, work, read=read: read(path)
         )
-    ),
-    *(
-        Case(f"models.csv: {n}", text("models.csv", c), lambda path, work: read_models(path))
-        for n, c in (("no UTF-8", b"\xff\n"), ("no columns", "a\nb\n"))
+        for what, read in (
+            ("a sample", lambda p: read_sample(p, PHOTOS)),
+            ("models.csv", read_models),
+        )
     ),
     *(Case(f"MNLI: {n}", mnli(c), loaded("mnli")) for n, c in SENTENCES.items()),
     Case(
@@ -243,28 +193,18 @@ CASES = [
         ("holds more",),
     ),
     Case(
-        "HANS: another encoding", text("h.txt", HANS + b"\xff\ta\ta\ta\n"), loaded("hans-lexical")
-    ),
-    Case(
         "HANS: a hundred megabytes",
         text("h.txt", HANS + bytes(100 << 20)),
         loaded("hans-lexical"),
         ("more",),
     ),
     Case("Abalone: a formula", abalone("=1+1,1,1,1,1,1,1,1,9"), loaded("abalone"), ("line 9",)),
-    Case("Abalone: a NUL", abalone("M,1,1,1,1,1\0,1,1,9"), loaded("abalone"), ("line 9",)),
     Case(
         "Fashion-MNIST: a gigabyte of zeros",
         fashion(zeros(b"", 1 << 30)),
         read_fashion,
         ("more",),
         "train-images",
-    ),
-    Case(
-        "Fashion-MNIST: sizes beyond all memory",
-        fashion(gzip.compress(IDX)),
-        read_fashion,
-        names="train-images",
     ),
     *(
         Case(f"a data set's record: {n}", text("cifar10.json", c), read_data)
@@ -285,17 +225,7 @@ CASES = [
         for n, c in (("a list", "[]"), ("no digest", json.dumps({"m": DONE})))
     ),
     *(
-        Case(f"a pin of {n}", lambda g: genuine("augreg", g), beside(pinned(c)), ("pinned",))
+        Case(f"a pin of {n}", lambda g: genuine("augreg", g), pinned(c), ("pinned",))
         for n, c in PINS.items()
-    ),
-    Case("a download through a link", precious, beside(linked_part), ("not a zip",)),
-    *(
-        Case(
-            f"{target} in the cache",
-            lambda g: genuine("augreg", g),
-            beside(devices(target)),
-            ("no file",),
-        )
-        for target in ("/dev/zero", "/proc/self")
     ),
 ]

@@ -7,37 +7,28 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 from publisher import Publisher, publishing
-from workspace import AUGREG, BERTS, RESNET, ROOT, VIT, Workspace, jobs
+from workspace import AUGREG, BERTS, ROOT, Workspace, jobs
 
 pytestmark = pytest.mark.workflow
 
 TOKEN = "hf_0123456789secret"
-REAL = ROOT.parent / "shared" / "mirror"
-"""Real files of the publishers, of which the simple studies need some; they may not be there."""
-
-ABALONE = "archive.ics.uci.edu/ml/machine-learning-databases/abalone/abalone.data"
 VOCABULARY = "huggingface.co/connectivity/feather_berts_0/resolve/main/vocab.txt"
-STUDIES = ("small_networks",) if (REAL / ABALONE).exists() else ()
 DENIED = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--net"]
 """Runs a command where there is no network, not even this machine's own addresses."""
 
 
 @pytest.fixture(scope="module")
 def server(published: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Publisher]:
-    """The publishers: small models in their formats, and what is real of the studies' data."""
+    """The publishers: small models in their formats."""
     folder = tmp_path_factory.mktemp("publishers") / "files"
     for mirror in (published.results / "standin").glob("*/mirror"):
         shutil.copytree(mirror, folder, dirs_exist_ok=True)
-    if STUDIES:
-        (folder / ABALONE).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(REAL / ABALONE, folder / ABALONE)
     with publishing(folder) as server:
         yield server
 
@@ -45,12 +36,7 @@ def server(published: Workspace, tmp_path_factory: pytest.TempPathFactory) -> It
 def made(published: Workspace, folder: Path, server: Publisher) -> Workspace:
     """Two pools of models that are served; their data lie here, and what lacks is published."""
     folder.mkdir()
-    workspace = Workspace.made(folder, "published.yaml", (AUGREG, BERTS), STUDIES)
-    config = yaml.safe_load((folder / "config.yaml").read_text())
-    networks = config["simple"]["small_networks"]["networks"]
-    networks["fcnn"] = {"examples": 200, "procedures": {"code": {"preset": "code", "models": 3}}}
-    config["simple"]["small_networks"]["networks"] = {"fcnn": networks["fcnn"]}
-    (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    workspace = Workspace.made(folder, "published.yaml", (AUGREG, BERTS))
     own = published.results / "standin" / "data"
     packed = {path.name: path for path in (own / "mirror").rglob("*") if path.is_file()}
     data = {
@@ -97,41 +83,27 @@ def wanted(published: Workspace) -> set[str]:
         if path.suffix in (".npz", ".bin")
     ]
     assert len(files) == 6
-    return {*map(str, files), VOCABULARY, *([ABALONE] if STUDIES else [])}
+    return {*map(str, files), VOCABULARY}
 
 
 @pytest.fixture(scope="module")
 def fetched(
     published: Workspace, server: Publisher, tmp_path_factory: pytest.TempPathFactory
 ) -> Workspace:
-    """What the login node has brought."""
+    """What the login node has brought, with a token in its environment."""
     workspace = made(published, tmp_path_factory.mktemp("login") / "node", server)
-    server.requests.clear()
-    said = workspace.run("fetch")
-    assert set(server.paths) == wanted(published)
-    assert len(server.paths) == len(wanted(published))
-    assert f"fetch: {len(server.paths)} files, " in said
-    assert f"`mirror: {workspace.folder}/cache`" in said
-    return workspace
-
-
-@pytest.fixture(scope="module")
-def connected(
-    published: Workspace, server: Publisher, tmp_path_factory: pytest.TempPathFactory
-) -> Workspace:
-    """An ordinary run that downloads as it goes, with a token in its environment."""
-    workspace = made(published, tmp_path_factory.mktemp("connected") / "run", server)
-    server.requests.clear()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HF_TOKEN", TOKEN)
-        said = workspace.run()
-    assert set(server.paths) == wanted(published)
+        said = workspace.run("fetch")
+    assert sorted(server.paths) == sorted(wanted(published))
+    assert f"fetch: {len(server.paths)} files, " in said
+    assert f"`mirror: {workspace.folder}/cache`" in said
+    assert server.said("Authorization") == [None] * len(server.requests)
     assert TOKEN not in said
-    assert not any("Authorization" in headers for _, headers in server.requests)
     return workspace
 
 
-def test_what_was_fetched_is_written_down(fetched: Workspace) -> None:
+def test_what_was_fetched_is_written_down_and_the_token_is_not(fetched: Workspace) -> None:
     records = [json.loads(path.read_text()) for path in fetched.results.glob("fetched/**/*.json")]
     files = [file for record in records for file in record["files"]]
     cache = fetched.folder / "cache"
@@ -141,54 +113,21 @@ def test_what_was_fetched_is_written_down(fetched: Workspace) -> None:
         assert len(file["sha256"]) == 64
     brought = {p for p in cache.rglob("*") if p.is_file() and p.name[0] != "."}
     assert len(files) == len({p for p in brought if p.suffix != ".sha256"})
+    written = [path for path in fetched.folder.rglob("*") if path.is_file()]
+    assert any(".snakemake" in path.parts for path in written)
+    assert any("logs" in path.parts for path in written)
+    assert not [path for path in written if TOKEN.encode() in path.read_bytes()]
 
 
-def test_a_second_fetch_asks_nobody_and_what_is_gone_comes_again(
-    fetched: Workspace, server: Publisher
-) -> None:
+def test_what_is_gone_comes_again_and_nothing_else(fetched: Workspace, server: Publisher) -> None:
     server.requests.clear()
-    assert jobs(fetched.run("fetch")) == {"fetch": 1}
-    assert not server.requests
     (fetched.folder / "cache" / VOCABULARY).unlink()
     assert jobs(fetched.run("fetch")) == {"fetch": 1, "fetch_item": 1}
     assert server.paths == [VOCABULARY]
 
 
-def test_two_fetches_into_one_cache_transfer_once(
-    published: Workspace, server: Publisher, tmp_path: Path
-) -> None:
-    spaces = [made(published, tmp_path / name, server) for name in ("one", "two")]
-    for space in spaces:
-        space.change("cache", value=str(tmp_path / "cache"))
-    server.requests.clear()
-    server.delay = 0.5
-    runs = [
-        subprocess.Popen(
-            space.command("fetch"),
-            cwd=space.folder,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for space in spaces
-    ]
-    said = [run.communicate()[0] for run in runs]
-    server.delay = 0
-    assert [run.returncode for run in runs] == [0, 0], said
-    assert sorted(server.paths) == sorted(wanted(published))
-    records = [
-        {path.name: path.read_bytes() for path in space.results.glob("fetched/**/*.json")}
-        for space in spaces
-    ]
-    assert records[0] == records[1]
-
-
-def test_without_a_network_the_run_gives_the_same_bytes(
-    published: Workspace,
-    fetched: Workspace,
-    connected: Workspace,
-    server: Publisher,
-    tmp_path: Path,
+def test_the_cache_serves_a_machine_without_a_network(
+    published: Workspace, fetched: Workspace, server: Publisher, tmp_path: Path
 ) -> None:
     tried = subprocess.run([*DENIED, "true"], capture_output=True, text=True, check=False)
     if tried.returncode:
@@ -196,37 +135,22 @@ def test_without_a_network_the_run_gives_the_same_bytes(
     workspace = made(published, tmp_path / "node", server)
     workspace.change("mirror", value=str(fetched.folder / "cache"))
     workspace.change("pools", BERTS, "checkpoints", "keep", value=False)
-    server.requests.clear()
+    command = [*DENIED, *workspace.command()]
     done = subprocess.run(
-        [*DENIED, *workspace.command()],
-        cwd=workspace.folder,
-        capture_output=True,
-        text=True,
-        check=False,
+        command, cwd=workspace.folder, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert not server.requests
-    assert workspace.bytes() == connected.bytes()
     assert len(list((fetched.folder / "cache").rglob("*.bin"))) == 3
     assert not list((workspace.folder / "cache").rglob("*.bin"))
-
-
-def test_a_set_whose_errors_are_published_is_not_looked_for(connected: Workspace) -> None:
-    data = {path.stem for path in (connected.results / "data").glob("*.json")}
+    # A set whose errors are published is not looked for.
+    data = {path.stem for path in (workspace.results / "data").glob("*.json")}
     assert "imagenet-r" in data  # one model alone has its error published
     assert not data & {"imagenet-v2", "imagenet-a"}
-    for path in (connected.results / AUGREG / "errors").glob("*.csv"):
+    for path in (workspace.results / AUGREG / "errors").glob("*.csv"):
         with open(path, newline="") as stream:
             rows = {row["part"]: row for row in csv.DictReader(stream)}
         assert {rows[part]["source"] for part in ("v2", "a")} == {"published"}
         assert {row["status"] for row in rows.values()} == {"ok"}
-
-
-def test_a_token_is_written_nowhere(connected: Workspace) -> None:
-    files = [path for path in connected.folder.rglob("*") if path.is_file()]
-    assert any(".snakemake" in path.parts for path in files)
-    assert any("logs" in path.parts for path in files)
-    assert not [path for path in files if TOKEN.encode() in path.read_bytes()]
 
 
 # -- planning
@@ -298,23 +222,6 @@ def large(workspace: Workspace) -> Workspace:
     return workspace
 
 
-def test_planning_opens_no_socket_and_no_large_file(tmp_path: Path) -> None:
-    workspace = large(Workspace.made(tmp_path, pools=(RESNET, VIT)))
-    for pool in (RESNET, VIT):
-        parts = {"train": "cifar10", "test": "cifar10", "corrupted": "cifar10-c"}
-        workspace.change("pools", pool, "data", value=parts)
-    workspace.change("offline", value=False)
-    said, opened = plan(workspace)
-    assert jobs(said)["dataset"] == 2
-    assert opened == []
-    for index in range(4):
-        for pool in (RESNET, VIT):
-            sparse(workspace.results / pool / "checkpoints" / f"model-{index:03d}.safetensors")
-    said, opened = plan(workspace)
-    assert opened == []
-    assert plan(workspace, "fetch")[1] == []
-
-
 def test_planning_at_the_papers_scale_opens_no_socket_and_no_large_file(tmp_path: Path) -> None:
     """All pools, no file converted yet but some, and both targets."""
     pools = list(yaml.safe_load((ROOT / "config.yaml").read_text())["pools"])
@@ -329,12 +236,3 @@ def test_planning_at_the_papers_scale_opens_no_socket_and_no_large_file(tmp_path
     said, opened = plan(workspace, "fetch")
     assert jobs(said)["fetch_item"] > 234
     assert opened == []
-
-
-def test_the_watch_sees_sockets_and_large_files(tmp_path: Path) -> None:
-    (tmp_path / "sitecustomize.py").write_text(WATCH)
-    big, report = sparse(tmp_path / "big"), tmp_path / "report"
-    code = f"open({str(big)!r}); import socket; socket.socket().connect_ex(('127.0.0.1', 1))"
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path), "WATCH_REPORT": str(report)}
-    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
-    assert report.read_text().splitlines() == [f"open {big}", "socket.connect ('127.0.0.1', 1)"]

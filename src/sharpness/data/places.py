@@ -159,7 +159,9 @@ def _fetched(source: str, settings: Mapping[str, Any]) -> list[Path]:
 
 def _brought(source: str, published: Download, settings: Mapping[str, Any]) -> Path:
     listed = settings.get("standin")
-    claims = {"sha256": standin_digest(listed, published.url)} if listed else published.claims()
+    claims = published.claims()
+    if listed:
+        claims = {"checksum": f"sha256 {standin_digest(listed, published.url)}"}
     try:
         return fetch(
             published.url,

@@ -16,8 +16,6 @@ from sharpness.problem import Problem
 
 BYTES = 64 << 30
 """Unpacked size of one archive; the largest published one has about 9 GB."""
-LONGEST = 255
-"""Bytes of a file's name, as most file systems have it."""
 
 
 def made_once(place: Path, room: int, make: Callable[[Path], None]) -> Path:
@@ -109,9 +107,6 @@ def _check_place(archive: Path, folder: Path, name: str, is_folder: bool) -> Non
 
     The latter it may be because the disk takes A and a for the same.
     """
-    steps = [len(os.fsencode(step)) for step in Path(name).parts]
-    if max(steps, default=0) > LONGEST or sum(steps) > 4 * LONGEST:
-        raise Problem(f"{archive}: refused: {name[:LONGEST]}... is too long a name")
     if not (folder / name).resolve().is_relative_to(folder.resolve()):
         raise Problem(f"{archive}: refused: {name} is outside the folder")
     if not is_folder and os.path.lexists(folder / name):

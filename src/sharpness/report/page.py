@@ -19,8 +19,8 @@ from sharpness.report.models import counts, effect_of_copies
 from sharpness.report.ranks import main_protocol, ranks
 from sharpness.report.studies import Studied, on_the_page
 from sharpness.report.verdict import judge
-from sharpness.tables.html import to_html
 from sharpness.tables.parts import Table
+from sharpness.tables.writers import written
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,8 @@ def write_report(
         notes=notes,
         pools=[_pool(name, found) for name, found in pools.items()],
         tables=[
-            {"number": t.number, "html": to_html(t), "agreement": agreement(t)} for t in tables
+            {"number": t.number, "html": written(t, "html"), "agreement": agreement(t)}
+            for t in tables
         ],
         figures=[
             {

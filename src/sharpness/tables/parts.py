@@ -1,4 +1,4 @@
-"""What a table consists of: columns, rows, entries, and a section for each pool."""
+"""What a table consists of: a section for each pool, of rows, of entries under columns."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ import math
 from dataclasses import dataclass
 
 from sharpness.definition import Definition
+from sharpness.tables.formats import format_radius, format_tau
 
 STRONG = 0.5
 """|τ| above it is printed in bold, as in the paper."""
 
 PUBLISHED = "published"
+
+LEADING = ("Sharpness", "LogitNorm", "ρ", "Models")
+"""Headings of the columns that stand before the coefficients."""
 
 _PROTOCOLS = {
     "paper": "the paper's text (paper)",
@@ -20,13 +24,7 @@ _PROTOCOLS = {
 
 @dataclass(frozen=True)
 class Column:
-    """One column of coefficients.
-
-    Attributes:
-        target: the column of ``pool.csv`` that sharpness is correlated with.
-        heading: what this error is called in print.
-        source: a protocol's name or "published".
-    """
+    """Coefficients of a ``target`` of ``pool.csv``; ``source`` is a protocol or "published"."""
 
     target: str
     heading: str
@@ -44,9 +42,20 @@ class Entry:
     reason: str = ""
 
     @property
+    def missing(self) -> bool:
+        """Whether there is none."""
+        return math.isnan(self.tau)
+
+    @property
     def strong(self) -> bool:
         """Whether it is set in bold."""
         return abs(self.tau) > STRONG
+
+    @property
+    def interval(self) -> str:
+        """Its interval in brackets; empty where there is none."""
+        ends = f"[{format_tau(self.low)}, {format_tau(self.high)}]"
+        return "" if math.isnan(self.low) else ends
 
 
 @dataclass(frozen=True)
@@ -60,8 +69,14 @@ class Row:
     @property
     def models(self) -> str:
         """How many models the computed coefficients rest on: "24", or "22–24" where they differ."""
-        counts = {e.models for e in self.entries if e.models is not None and not math.isnan(e.tau)}
+        counts = {e.models for e in self.entries if e.models is not None and not e.missing}
         return "–".join(str(end) for end in sorted({min(counts), max(counts)})) if counts else "–"
+
+    @property
+    def leading(self) -> tuple[str, ...]:
+        """What stands under `LEADING`."""
+        normalized = "Yes" if self.definition.logit_norm else "No"
+        return (self.definition.title, normalized, format_radius(self.radius), self.models)
 
 
 @dataclass(frozen=True)
@@ -73,6 +88,11 @@ class Section:
     rows: tuple[Row, ...]
     note: str = ""
 
+    @property
+    def reasons(self) -> list[str]:
+        """Why coefficients are missing."""
+        return [entry.reason for row in self.rows for entry in row.entries if entry.missing]
+
 
 @dataclass(frozen=True)
 class Table:
@@ -82,7 +102,7 @@ class Table:
         number: the paper's.
         errors: which errors its columns show, in words.
         note: the scale, when it is not the paper's.
-        columns: of coefficients, those of one error side by side.
+        columns: those of one error side by side, as many as those of another.
         sections: one for each pool.
     """
 
@@ -96,11 +116,6 @@ class Table:
     def rows(self) -> tuple[Row, ...]:
         """The rows of all sections."""
         return tuple(row for section in self.sections for row in section.rows)
-
-    @property
-    def wide(self) -> bool:
-        """Whether it needs more room than a page has when each interval stands beside its τ."""
-        return len(self.columns) > 6
 
     @property
     def caption(self) -> str:

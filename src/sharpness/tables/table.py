@@ -14,19 +14,18 @@ from pathlib import Path
 import pandas as pd
 
 from sharpness.definition import ALL, PROTOCOLS, Cell, Definition
-from sharpness.files import write_text
 from sharpness.frames import check_columns
-from sharpness.problem import Problem
 from sharpness.reading import readable
-from sharpness.tables.latex import to_latex
 from sharpness.tables.layouts import LAYOUTS, Layout
-from sharpness.tables.markdown import to_markdown
 from sharpness.tables.parts import PUBLISHED, Column, Entry, Row, Section, Table
 
 _FACTS = ("table", "family", "case", "norm", "adaptive", "logit_norm", "radius", "dataset", "tau")
 
 Place = tuple[Definition, float, str, str]
 """Where a coefficient belongs: definition, radius, target, source."""
+
+_ABSENT = dict.fromkeys(PROTOCOLS, Entry(math.nan, reason="not measured"))
+_ABSENT |= {PUBLISHED: Entry(math.nan, reason="not printed in the paper")}
 
 
 def read_published(path: str | Path) -> pd.DataFrame:
@@ -52,14 +51,8 @@ def build_table(
         number: the paper's number of the table.
         pools: the contents of ``correlations.csv`` by the pool's name.
         published: as ``read_published`` gives it.
-        scale_note: what to say when the scale is not the paper's, such as "mini: scikit-learn
-            digits in place of CIFAR-10; not comparable with the published numbers".
-
-    Raises:
-        Problem: if the table's number is unknown.
+        scale_note: what to say when the scale is not the paper's.
     """
-    if number not in LAYOUTS:
-        raise Problem(f"table {number} is unknown; one of {', '.join(map(str, LAYOUTS))}")
     layout = LAYOUTS[number]
     computed = {name: _computed(frame, layout) for name, frame in pools.items()}
     measured = {source for entries in computed.values() for *_, source in entries}
@@ -69,29 +62,13 @@ def build_table(
         for target, (heading, _) in layout.columns.items()
         for source in (*sources, PUBLISHED)
     )
-    order = {name: place for place, name in enumerate(layout.titles)}
     sections = []
-    for name in sorted(pools, key=lambda name: order.get(name, len(order))):
+    for name in sorted(pools, key=lambda name: [*layout.titles, name].index(name)):
         entries = computed[name] | _printed(number, name, published, layout)
         title = layout.titles.get(name, name if len(pools) > 1 else "")
         rows = _rows(entries, layout, columns)
         sections.append(Section(name, title, rows, layout.notes.get(name, "")))
     return Table(number, layout.errors, scale_note, columns, tuple(sections))
-
-
-def write_table(
-    number: int,
-    pools: Mapping[str, pd.DataFrame],
-    published: pd.DataFrame,
-    out_prefix: str | Path,
-    scale_note: str | None = None,
-) -> Table:
-    """Write ``<out_prefix>.csv``, ``.md`` and ``.tex``; the arguments are ``build_table``'s."""
-    table = build_table(number, pools, published, scale_note)
-    write_text(f"{out_prefix}.csv", _to_csv(table))
-    write_text(f"{out_prefix}.md", to_markdown(table))
-    write_text(f"{out_prefix}.tex", to_latex(table))
-    return table
 
 
 def _computed(correlations: pd.DataFrame, layout: Layout) -> dict[Place, Entry]:
@@ -115,10 +92,8 @@ def _printed(number: int, pool: str, published: pd.DataFrame, layout: Layout) ->
         facts = facts[facts["family"] == pool]
     target = {dataset: name for name, (_, dataset) in layout.columns.items()}
     return {
-        (Definition.parse(f["definition"]), f["radius"], target[f["dataset"]], PUBLISHED): Entry(
-            f["tau"]
-        )
-        for f in facts.to_dict("records")
+        (Definition.parse(id), radius, target[dataset], PUBLISHED): Entry(tau)
+        for id, radius, dataset, tau in facts[["definition", "radius", "dataset", "tau"]].values
     }
 
 
@@ -126,42 +101,16 @@ def _rows(
     entries: Mapping[Place, Entry], layout: Layout, columns: Iterable[Column]
 ) -> tuple[Row, ...]:
     """One row per definition and radius, in the paper's order."""
-    order = {d: place for place, d in enumerate(dict.fromkeys((*layout.definitions, *ALL)))}
-    places = {(definition, radius) for definition, radius, *_ in entries}
+    order = [*dict.fromkeys((*layout.definitions, *ALL))]
+    places = {(order.index(definition), radius) for definition, radius, *_ in entries}
     return tuple(
-        Row(definition, radius, tuple(_entry(entries, definition, radius, c) for c in columns))
-        for definition, radius in sorted(places, key=lambda place: (order[place[0]], place[1]))
+        Row(
+            order[place],
+            radius,
+            tuple(
+                entries.get((order[place], radius, c.target, c.source), _ABSENT[c.source])
+                for c in columns
+            ),
+        )
+        for place, radius in sorted(places)
     )
-
-
-def _entry(
-    entries: Mapping[Place, Entry], definition: Definition, radius: float, column: Column
-) -> Entry:
-    absent = "not printed in the paper" if column.source == PUBLISHED else "not measured"
-    place = (definition, radius, column.target, column.source)
-    return entries.get(place, Entry(math.nan, reason=absent))
-
-
-def _to_csv(table: Table) -> str:
-    """One line per row, one number per column; empty where there is none."""
-    lines = []
-    rows = [(section, row) for section in table.sections for row in section.rows]
-    for section, row in rows:
-        line: dict[str, object] = {
-            "pool": section.pool,
-            "definition": row.definition.id,
-            "sharpness": row.definition.title,
-            "logit_norm": "yes" if row.definition.logit_norm else "no",
-            "rho": row.radius,
-        }
-        for column, entry in zip(table.columns, row.entries, strict=True):
-            name = f"{column.target}_{column.source}"
-            line[f"{name}_tau"] = entry.tau
-            if column.source != PUBLISHED:
-                line |= {f"{name}_low": entry.low, f"{name}_high": entry.high}
-                line |= {f"{name}_models": entry.models, f"{name}_reason": entry.reason}
-        lines.append(line | {"scale": table.note or "paper"})
-    frame = pd.DataFrame(lines)
-    counts = [name for name in frame.columns if name.endswith("_models")]
-    frame = frame.astype(dict.fromkeys(counts, "Int64"))
-    return frame.to_csv(index=False, float_format="%.6g", lineterminator="\n")
