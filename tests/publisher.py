@@ -67,7 +67,7 @@ class Handler(BaseHTTPRequestHandler):
         start = int(asked[6:-1]) if asked and same else 0
         told = {"ETag": self.server.etag}
         if start >= len(body):
-            return self.answer(416, **{"Content-Range": f"bytes */{len(body)}"})
+            return self.answer(416)
         if start:
             told["Content-Range"] = f"bytes {start}-{len(body) - 1}/{len(body)}"
         self.answer(206 if start else 200, body[start:], send, **told)

@@ -312,7 +312,7 @@ def test_room_is_checked_before_the_transfer(
     class Usage:
         free = len(BODY) - 1
 
-    monkeypatch.setattr(transfer.shutil, "disk_usage", lambda path: Usage)
+    monkeypatch.setattr("shutil.disk_usage", lambda path: Usage)
     refused(PLACE, len(BODY), f"{Usage.free} free", folder=cache, mirror=server.url)
     assert not list(cache.rglob("data.bin*"))
     put(cache / f"{PLACE}.part", BODY[:50_000])  # what is left of a continued transfer fits

@@ -52,18 +52,18 @@ class Download(Published):
     note: str
 
 
-def known(name: str, table: str | Path = TABLE) -> Download:
+def known(name: str) -> Download:
     """The row of the table of downloads that has this name.
 
     Raises:
         Problem: if there is none.
     """
-    with open(table, encoding="utf-8", newline="") as stream:
+    with open(TABLE, encoding="utf-8", newline="") as stream:
         for row in csv.DictReader(stream):
             if row["name"] == name:
                 size = row.pop("bytes")
                 return Download(bytes=int(size) if size else None, **row)
-    raise Problem(f"{table}: has no download named {name!r}")
+    raise Problem(f"{TABLE}: has no download named {name!r}")
 
 
 def fetch(
