@@ -1,8 +1,9 @@
-"""Stand-ins for the published pools: really trained, written as published, the same bytes again."""
+"""Stand-ins for models of images: really trained, written as published, the same again."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,112 +12,97 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from sharpness.downloads.fetch import place
+from sharpness.errors import error_and_loss
 from sharpness.networks import build
 from sharpness.pools import formats
 from sharpness.pools.table import Member, read_table
 from sharpness.problem import Problem
-from sharpness.standins import clip, soups, vits
+from sharpness.standins import soups, vits
 from sharpness.standins.augment import OPERATIONS, randaugment
-from sharpness.standins.photos import mirrored
-from sharpness.standins.shifts import PARTS, photos
-from sharpness.standins.training import Augmentation, batches, descend, error, errors, values
+from sharpness.standins.making import make_standins
+from sharpness.standins.pictures import AUGREG, CLIP, parts, pictures
+from sharpness.standins.shifts import photos
+from sharpness.standins.training import descend
 
 POOLS = Path(__file__).parents[1] / "resources" / "pools"
 SIZES = {"image_size": 8, "patch_size": 4, "dim": 24, "depth": 2, "heads": 2, "mlp_dim": 96}
-VIT = {"name": "vit", **SIZES, "classes": 10}
-CLIP = {"name": "clip-vit", **SIZES, "embedding": 16, "classes": 10}
-SHORT = {"i1k": 4, "i21k": 4}
-
-SOME = {
-    "i1k-none-wd0.03-do0.0-lr0.01": "augreg-i1k",
-    "i1k-none-wd0.03-do0.0-lr0.03": "augreg-i1k",
-    "i1k-strong2-wd0.1-do0.1-lr0.03": "augreg-i1k",
-    "i21k-none-wd0.03-do0.0-lr0.01": "augreg-i21k",
+NETWORKS = {
+    "augreg": {"name": "vit", **SIZES, "classes": 10},
+    "soups": {"name": "clip-vit", **SIZES, "embedding": 16, "classes": 10},
 }
+TABLE = {m.model: m for path in POOLS.glob("*.csv") for m in read_table(path)}
+VITS = [
+    TABLE["i1k-none-wd0.03-do0.0-lr0.01"],
+    TABLE["i1k-strong2-wd0.1-do0.1-lr0.03"],
+    TABLE["i21k-none-wd0.03-do0.0-lr0.01"],
+]
+SOUPS = [TABLE[f"model_{k}"] for k in (0, 4, 5, 26)]
 
 
-def members(pool: str, *names: str) -> list[Member]:
-    return [member for member in read_table(POOLS / f"{pool}.csv") if member.model in names]
-
-
-def stored(member: Member, work: Path, format: str, architecture: Mapping[str, Any]) -> nn.Module:
+def stored(member: Member, mirror: Path, format: str) -> nn.Module:
     """The network that a stand-in's file holds."""
-    network = build(architecture)
-    weights = formats.read(format, mirrored(work, member.url), architecture)
+    network = build(NETWORKS[format])
+    weights = formats.read(format, mirror / place(member.url), NETWORKS[format])
     network.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
     return network
 
 
-@pytest.fixture(scope="module")
-def vit_members() -> list[Member]:
-    return [member for name, pool in SOME.items() for member in members(pool, name)]
+@pytest.fixture(scope="module", params=["augreg", "soups"])
+def made(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[str, list[Member], Path, Mapping[str, Mapping[str, float]]]:
+    """A format, its models, where their files lie, and their errors."""
+    members = {"augreg": VITS, "soups": SOUPS}[request.param]
+    mirror = tmp_path_factory.mktemp("mirror")
+    found = make_standins(request.param, members, NETWORKS[request.param], mirror)
+    return request.param, members, mirror, found
 
 
-@pytest.fixture(scope="module")
-def vit_work(
-    vit_members: list[Member], tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Path, dict[str, dict[str, float]]]:
-    """Vision transformers that are hardly trained, and their errors."""
-    work = tmp_path_factory.mktemp("vits")
-    return work, vits.train_vits(vit_members, VIT, work, SHORT, fine_tuning=2)
+def test_they_learn_and_their_files_err_as_was_measured(made: Any) -> None:
+    format, members, mirror, found = made
+    tests = parts({"augreg": AUGREG, "soups": CLIP}[format])
+    for member in members:
+        network, errors = stored(member, mirror, format), found[member.model]
+        assert {p: error_and_loss(network, tests[p])[0] for p in tests}.items() <= errors.items()
+        assert 0 < errors["test"] < min(0.25, errors["v2"], errors["sketch"])
+        # A weight that is zero has no sharpness: none may be left untrained.
+        assert all((weight != 0).all() for weight in network.state_dict().values())
+    tested = [errors["test"] for errors in found.values()]
+    assert max(tested) - min(tested) > 0.02
 
 
-def test_vits_are_written_as_augreg_writes_and_err_as_was_measured(
-    vit_members: list[Member], vit_work: tuple[Path, dict[str, dict[str, float]]]
-) -> None:
-    work, found = vit_work
-    assert list(found) == list(SOME)
-    for member in vit_members:
-        assert mirrored(work, member.url).name.endswith(".npz")
-        assert errors(stored(member, work, "augreg", VIT), vits.RECIPE) == found[member.model]
-    with np.load(mirrored(work, vit_members[0].url), allow_pickle=False) as arrays:
-        name = "Transformer/encoderblock_1/MultiHeadDotProductAttention_1/query/kernel"
-        assert arrays[name].shape == (24, 2, 12)
+def test_equal_rows_make_equal_models_and_others_differ(made: Any) -> None:
+    _, members, mirror, _ = made
+    rows = {str({**m.parameters, "note": ""}) for m in members}
+    assert len({(mirror / place(m.url)).read_bytes() for m in members}) == len(rows)
 
 
-def test_vits_are_the_same_again_and_differ_with_their_hyperparameters(
-    vit_members: list[Member],
-    vit_work: tuple[Path, dict[str, dict[str, float]]],
-    tmp_path: Path,
-) -> None:
-    files = [mirrored(vit_work[0], member.url).read_bytes() for member in vit_members]
-    assert len(set(files)) == len(files)
-    # Alone and in another order: a model depends on nothing but its row.
-    vits.train_vits(vit_members[::-1], VIT, tmp_path, SHORT, fine_tuning=2)
-    assert [mirrored(tmp_path, member.url).read_bytes() for member in vit_members] == files
+def test_a_model_depends_on_its_row_alone(made: Any, tmp_path: Path) -> None:
+    format, members, mirror, _ = made
+    make_standins(format, members[-1:], NETWORKS[format], tmp_path)
+    name = place(members[-1].url)
+    assert (tmp_path / name).read_bytes() == (mirror / name).read_bytes()
 
 
-def test_learning_rates_share_a_pretraining(vit_members: list[Member], tmp_path: Path) -> None:
-    pair = vit_members[:2]
-    vits.train_vits(pair, VIT, tmp_path, SHORT, fine_tuning=0)
-    first, second = (mirrored(tmp_path, member.url).read_bytes() for member in pair)
-    assert first == second
-
-
-def test_a_whole_training_learns_the_digits(vit_members: list[Member], tmp_path: Path) -> None:
-    found = vits.train_vits(vit_members[1:2], VIT, tmp_path)[vit_members[1].model]
-    assert set(found) == set(PARTS)
-    assert found["test"] < 0.1
-    assert all(0 < found[part] < 0.8 for part in PARTS)
-    assert found["test"] < min(found["v2"], found["a"], found["sketch"])
-    network = stored(vit_members[1], tmp_path, "augreg", VIT)
-    assert error(network, vits.RECIPE, photos("train"), "test") <= 0.01
-    # A weight that is zero has no sharpness: none may be left untrained.
-    assert all((weight != 0).all() for weight in network.state_dict().values())
+def test_learning_rates_share_a_pretraining(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vits, "PRETRAINING", {"i1k": 2})
+    monkeypatch.setattr(vits, "FINE_TUNING", 0)
+    trained, _ = vits.standins(NETWORKS["augreg"])
+    other = replace(VITS[0], parameters={**VITS[0].parameters, "learning_rate": 0.03})
+    one, two = (nn.utils.parameters_to_vector(trained(m).parameters()) for m in (VITS[0], other))
+    assert (one == two).all()
 
 
 def test_every_augmentation_of_the_tables_has_a_meaning() -> None:
-    rows = [
-        row for pool in ("augreg-i1k", "augreg-i21k") for row in read_table(POOLS / f"{pool}.csv")
-    ]
-    assert {row.parameters["augmentation_level"] for row in rows} == set(vits.AUGMENTATIONS)
-    assert {row.parameters["pretraining"] for row in rows} == set(vits.PRETRAINING)
+    rows = [m.parameters for m in TABLE.values() if "augmentation_level" in m.parameters]
+    assert {row["augmentation_level"] for row in rows} == set(vits.AUGMENTATIONS)
+    assert {row["pretraining"] for row in rows} == set(vits.PRETRAINING)
 
 
 def test_regularisation_acts_while_training_alone() -> None:
-    network: Any = build(VIT)
-    vits.start(network, torch.Generator().manual_seed(0))
-    inputs = vits.RECIPE(values(photos("test")))[:8]
+    network: Any = build(NETWORKS["augreg"])
+    inputs = pictures(photos("test"), AUGREG).normalized()[:8]
     plain = network.eval()(inputs)
     vits.regularise(network, 0.5, 0.0)
     torch.testing.assert_close(network(inputs), plain)
@@ -127,66 +113,13 @@ def test_regularisation_acts_while_training_alone() -> None:
     torch.testing.assert_close(dropped, network.eval()(inputs))
 
 
-@pytest.fixture(scope="module")
-def soup(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> tuple[Path, dict[str, Member], dict[str, dict[str, float]]]:
-    """The linear probe, two equal models, and one with a high learning rate, wholly trained."""
-    work = tmp_path_factory.mktemp("soups")
-    chosen = members("clip-soups", "model_0", "model_2", "model_4", "model_5")
-    found = soups.train_soups(chosen, CLIP, work)
-    return work, {member.model: member for member in chosen}, found
-
-
-def test_soups_learn_and_are_written_as_published(
-    soup: tuple[Path, dict[str, Member], dict[str, dict[str, float]]],
-) -> None:
-    work, chosen, found = soup
-    for name, member in chosen.items():
-        network = stored(member, work, "soups", CLIP)
-        again = errors(network, soups.RECIPE)
-        assert {**again, "heldout": found[name]["heldout"]} == found[name]
-        assert again["test"] < 0.2
-        assert all((weight != 0).all() for weight in network.state_dict().values())
-    assert found["model_2"]["test"] < found["model_0"]["test"]
-
-
-def test_equal_rows_make_equal_models(
-    soup: tuple[Path, dict[str, Member], dict[str, dict[str, float]]],
-) -> None:
-    work, chosen, _ = soup
-    files = {name: mirrored(work, member.url).read_bytes() for name, member in chosen.items()}
-    assert files["model_4"] == files["model_5"]
-    assert len(set(files.values())) == 3
-
-
-def test_zero_shot_classifier_works_before_any_label_is_seen() -> None:
-    network = clip.pretrained(CLIP, 100)
-    assert errors(network, clip.RECIPE)["test"] < 0.4
-    assert (network.head.bias == 0).all()
-    lengths = network.head.weight.norm(dim=1)
-    torch.testing.assert_close(lengths, lengths[:1].expand(10))
-
-
-def test_soups_without_training_are_the_same_again(tmp_path: Path) -> None:
-    chosen = members("clip-soups", "model_0")
-    for folder in ("a", "b"):
-        soups.train_soups(chosen, CLIP, tmp_path / folder, pretraining=3)
-    first, second = (mirrored(tmp_path / f, chosen[0].url).read_bytes() for f in ("a", "b"))
-    assert first == second
-
-
-def test_unknown_augmentation_is_refused(tmp_path: Path) -> None:
-    row = members("clip-soups", "model_4")[0]
-    odd = Member("odd", {**row.parameters, "augmentation": "auto"}, row.url)
+def test_what_has_no_stand_in_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(soups, "PRETRAINING", 1)
+    odd = replace(SOUPS[1], parameters={**SOUPS[1].parameters, "augmentation": "auto"})
     with pytest.raises(Problem, match="'auto' is not of the form rand-m9-n2"):
-        soups.train_soups([odd], CLIP, tmp_path, pretraining=1)
-
-
-def test_tokens_end_with_the_largest_number() -> None:
-    rows, vocabulary = clip.tokens(["a b", "b a c"])
-    assert rows.tolist() == [[1, 2, 4, 0], [2, 1, 3, 4]]
-    assert vocabulary == 5
+        make_standins("soups", [odd], NETWORKS["soups"], tmp_path)
+    with pytest.raises(Problem, match="none in the format 'bert-tf1'; set `standins: false`"):
+        make_standins("bert-tf1", [], {}, tmp_path)
 
 
 class Answers(nn.Module):
@@ -194,78 +127,55 @@ class Answers(nn.Module):
 
     def __init__(self, logits: Tensor) -> None:
         super().__init__()
-        self.logits = logits
+        self.logits = nn.Parameter(logits)
 
     def forward(self, inputs: Tensor) -> Tensor:
         return self.logits
 
 
 def test_errors_count_the_classes_of_the_part_alone() -> None:
-    right = {part: torch.eye(10)[photos(part).labels] for part in PARTS}
-    nine = 2 * torch.eye(10)[9]  # louder than the right answer
-    found = {
-        part: error(Answers(right[part] + nine), vits.RECIPE, photos(part), part) for part in PARTS
-    }
-    assert found["r"] == 0  # has no nine
-    for part in ("test", "v2", "a", "sketch", "objectnet"):
-        assert found[part] == pytest.approx((photos(part).labels != 9).mean())
+    for part, images in parts(AUGREG).items():
+        digits = torch.from_numpy(photos(part).labels)
+        nine = Answers(torch.eye(10)[digits] + 2 * torch.eye(10)[9])  # louder than the right one
+        share = 0 if part == "r" else (digits != 9).double().mean()  # r has no nine
+        assert error_and_loss(nine, images)[0] == pytest.approx(float(share))
+        clocks = torch.where(digits == 0, 5, torch.where(digits == 5, 0, digits))
+        swapped = error_and_loss(Answers(torch.eye(10)[clocks]), images)[0]
+        assert (swapped == 0) == (part == "objectnet")  # where two digits are one class
 
 
-def test_two_digits_are_one_class_of_objectnet() -> None:
-    labels = photos("objectnet").labels.copy()
-    swapped = np.where(labels == 0, 5, np.where(labels == 5, 0, labels))
-    answers = Answers(torch.eye(10)[swapped])
-    assert error(answers, vits.RECIPE, photos("objectnet"), "objectnet") == 0
-    assert error(answers, vits.RECIPE, photos("test"), "test") > 0.15
-
-
-def test_learning_rate_grows_then_falls_to_zero() -> None:
+def test_learning_rate_grows_then_falls_and_every_example_is_seen_once_an_epoch() -> None:
     weight = nn.Parameter(torch.tensor(0.0, dtype=torch.float64))
-    steps, moved = 20, []
+    moved, seen = [], []
 
-    def loss(inputs: Tensor, targets: Tensor) -> Tensor:
+    def loss(chosen: Tensor) -> Tensor:
         moved.append(weight.item())
+        seen.append(chosen.tolist())
         return -weight / 2
 
-    optimiser = torch.optim.SGD([weight], lr=0.1)
-    descend(loss, optimiser, [(torch.empty(0), torch.empty(0))] * steps, steps)
+    optimizer = torch.optim.SGD([weight], lr=0.1)
+    descend(loss, optimizer, examples=13, batch=4, steps=20, name="x")
     rates = np.diff([*moved, weight.item()]) / 0.05
     falling = 0.5 + 0.5 * np.cos(np.pi * np.arange(18) / 18)
     np.testing.assert_allclose(rates, [0.5, 1.0, *falling], atol=1e-12)
-
-
-def test_batches_see_every_image_once_an_epoch() -> None:
-    images = torch.arange(12.0).view(12, 1, 1).expand(12, 8, 8) / 255
-    labels = torch.arange(12)
-    plain = vits.Recipe((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
-    drawn = list(batches(images, labels, plain, Augmentation(), size=4, steps=6, name="x"))
-    seen = [(255 * inputs[:, 0, 0, 0]).round().int().tolist() for inputs, _ in drawn]
-    for epoch in (seen[:3], seen[3:]):
-        assert sorted(image for batch in epoch for image in batch) == list(range(12))
-    assert seen[:3] != seen[3:]
-    for inputs, targets in drawn:
-        torch.testing.assert_close(targets.argmax(1).float(), 255 * inputs[:, 2, 7, 7])
-    mixed = batches(images, labels, plain, Augmentation(mixup=0.5), size=4, steps=1, name="x")
-    inputs, targets = next(mixed)
-    torch.testing.assert_close(targets.sum(dim=1), torch.ones(4))
-    torch.testing.assert_close(targets @ labels.float(), 255 * inputs[:, 0, 0, 0])
+    for epoch in (seen[:3], seen[3:6]):
+        assert len({number for batch in epoch for number in batch}) == 12
+    assert seen[:3] != seen[3:6]
 
 
 def test_augmentation_grows_with_layers_and_magnitude() -> None:
-    images = values(photos("test"))
+    images = pictures(photos("test"), AUGREG).normalized()
 
     def change(layers: int, magnitude: int) -> float:
         random = torch.Generator().manual_seed(0)
         return float((randaugment(images, layers, magnitude, random) - images).square().mean())
 
-    assert change(0, 20) == 0
-    assert 0 < change(1, 0) < change(1, 10) < change(1, 20) < change(2, 20)
+    assert change(0, 20) == 0 < change(1, 0) < change(1, 10) < change(1, 20) < change(2, 20)
 
 
 @pytest.mark.parametrize("operate", OPERATIONS)
 def test_operations_draw_for_each_image_and_vanish_without_strength(operate: Any) -> None:
-    images = values(photos("test"))[:1].expand(16, 8, 8)
+    images = pictures(photos("test"), AUGREG).normalized()[:1].expand(16, 3, 8, 8)
     random = torch.Generator().manual_seed(0)
     torch.testing.assert_close(operate(images, 0.0, random), images)
-    views = operate(images, 1.0, random)
-    assert len({view.numpy().tobytes() for view in views}) > 8
+    assert len({view.numpy().tobytes() for view in operate(images, 1.0, random)}) > 8

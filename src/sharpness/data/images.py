@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from sharpness.batches import Batch
+from sharpness.data.examples import Groups
 from sharpness.problem import Problem
 
 
@@ -26,6 +27,7 @@ class Images:
         flip: whether an image mirrored left to right keeps its label.
         title: what tables and figures call the set.
         classes: how many.
+        groups: for each class the logits that mean it; None where class k is logit k.
     """
 
     pixels: Tensor
@@ -35,6 +37,7 @@ class Images:
     flip: bool
     title: str
     classes: int
+    groups: Groups | None = None
 
     def __post_init__(self) -> None:
         """Refuse tensors that do not fit together."""
@@ -49,11 +52,6 @@ class Images:
     def __len__(self) -> int:
         """Number of images."""
         return len(self.labels)
-
-    @property
-    def groups(self) -> None:
-        """Class k is logit k."""
-        return None
 
     def subset(self, index: slice | Tensor | Sequence[int]) -> Images:
         """The images at these positions, in this order."""
@@ -86,12 +84,12 @@ class Images:
         return replace(self, pixels=self.pixels.to(device), labels=self.labels.to(device))
 
     def digest(self) -> str:
-        """A 16-digit name for the pixels and labels: equal data, equal names."""
+        """A 16-digit name for pixels, labels and groups: equal data, equal names."""
         return self._digest
 
     @cached_property
     def _digest(self) -> str:
-        state = hashlib.sha256(str(tuple(self.pixels.shape)).encode())
+        state = hashlib.sha256(f"{tuple(self.pixels.shape)}{self.groups or ''}".encode())
         for tensor in (self.pixels, self.labels):
             state.update(tensor.cpu().contiguous().numpy().data)
         return state.hexdigest()[:16]

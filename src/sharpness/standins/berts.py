@@ -8,94 +8,75 @@ what they make of the pairs of HANS.
 from __future__ import annotations
 
 import random
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from time import perf_counter
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
-from sharpness.data.nli import load_hans, load_mnli
-from sharpness.data.pairs import LABELS, mnli_pairs
+from sharpness.data.examples import Groups
+from sharpness.data.nli import TWO
+from sharpness.data.pairs import HEURISTICS, LABELS, NOT_ENTAILED
 from sharpness.data.texts import Texts, texts
 from sharpness.networks import build
-from sharpness.pools import formats
 from sharpness.pools.table import Member
-from sharpness.standins.descent import Inputs, Stage, descend, placed_inputs, refresh
-from sharpness.standins.sentences import mixed, place
-from sharpness.training.streams import Purpose, torch_seed
+from sharpness.standins.sentences import Drawn, draw, mixed, truth, write_vocabulary
+from sharpness.standins.templates import HANS
+from sharpness.standins.training import Standins, descend, generator
 
-SEED = 0
 LENGTH = 24
-"""Tokens; the longest pair has fewer."""
-UNLABELLED = 20_000
-"""Pairs of the pre-training."""
-PRETRAINING = Stage(epochs=4, rate=5e-3)
-FINE_TUNING = Stage(epochs=8, rate=3e-3)
+"""Tokens; no pair has more."""
+BATCH = 32
+PRETRAINING, PRETRAINING_RATE = 400, 5e-3
+"""Steps, each of pairs that are seen once, and the peak learning rate of AdamW."""
+FINE_TUNING, FINE_TUNING_RATE = 200, 4e-3
+SPREAD = 0.15
+"""Standard deviation of fresh weights: BERT's own 0.02 is for wider layers."""
 
 
-def train_berts(
-    members: Sequence[Member],
-    architecture: Mapping[str, Any],
-    mirror: Path,
-    device: torch.device | str = "cpu",
-) -> dict[str, dict[str, float]]:
-    """Train one network for each member, and write it where its publisher's would lie.
+def standins(architecture: Mapping[str, Any]) -> Standins:
+    """A small BERT for each row of ``feather-berts.csv``, whose ``run`` is its seed.
 
     Args:
-        members: their ``run`` is the seed of the head and of the order.
-        architecture: of a ``bert``.
-        mirror: a folder that `sharpness.standins.sentences.write_sentences` has filled; gets
-            ``HOST/PATH`` of each member's address, in the format ``bert``.
-        device: where to train.
-
-    Returns:
-        For each model the errors, fractions, of the parts test, lexical, subsequence and
-        constituent.
+        architecture: of the network, with ``name: bert``.
     """
-    torch.set_num_threads(1)
-    started = perf_counter()
-    pretrained = _pretrained(architecture, mirror, torch.device(device))
-    _say(f"pre-trained in {perf_counter() - started:.1f} s")
-    data = _read(mirror)
-    errors = {}
-    for member in members:
-        started = perf_counter()
-        run = int(member.parameters["run"])
-        network = _fine_tuned(architecture, pretrained, data["train"], run, torch.device(device))
-        errors[member.model] = {
-            part: _error(network, examples) for part, examples in data.items() if part != "train"
-        }
-        weights = {name: tensor.cpu().numpy() for name, tensor in network.state_dict().items()}
-        path = mirror / member.url.removeprefix("https://")
-        formats.write("bert", path, weights, architecture)
-        found = ", ".join(f"{part} {error:.3f}" for part, error in errors[member.model].items())
-        _say(f"{member.model}: {found}; {perf_counter() - started:.1f} s")
-    return errors
+    pairs = draw()
+    train, test = (_texts(pairs[split], split) for split in ("train", "test"))
+    hans = {
+        name.removeprefix("hans-"): _texts(
+            [p for sub in HANS[kind] if truth(sub) == NOT_ENTAILED for p in pairs[sub]], name, TWO
+        )
+        for name, kind in HEURISTICS.items()
+    }
+    pretrained = _pretrained(architecture)
+
+    def trained(member: Member) -> nn.Module:
+        return _fine_tuned(architecture, pretrained, train, int(member.parameters["run"]))
+
+    return trained, {"test": test, **hans}
 
 
-def _pretrained(
-    architecture: Mapping[str, Any], mirror: Path, device: torch.device
-) -> dict[str, Tensor]:
+def _pretrained(architecture: Mapping[str, Any]) -> dict[str, Tensor]:
     """Weights that know which words of the second sentence are in the first, and nothing of labels.
 
     A network of this size does not find that out from a few thousand labels. Each word is judged
     after the first layer, so that the second can tell the first token whether all are there.
     """
-    source = random.Random(f"{SEED} unlabelled")
-    pairs = [mixed(source).sentences for _ in range(UNLABELLED)]
-    examples = texts(pairs, [0] * len(pairs), _vocabulary(mirror), LENGTH, "pre-training")
-    network = build(architecture).eval().to(device)  # no dropout: it would take longer
+    source = random.Random("unlabelled")
+    examples = _texts([mixed(source) for _ in range(PRETRAINING * BATCH)], "pre-training")
+    network = build(architecture).eval()  # no dropout: it would take longer
     encoder = network.get_submodule("bert")
-    heads = nn.ModuleList(nn.Linear(architecture["dim"], 1) for _ in range(2)).to(device)
-    refresh(nn.ModuleList([network, heads]), torch.Generator().manual_seed(SEED))
+    heads = nn.ModuleList(nn.Linear(architecture["dim"], 1) for _ in range(2))
+    refresh(nn.ModuleList([network, heads]), generator("bert", "weights"))
+    inputs = examples.inputs()
 
-    def loss(inputs: Inputs, _: Tensor) -> Tensor:
-        known, words = _shared(**inputs)
-        outputs = encoder(**inputs, output_hidden_states=True)
+    def loss(chosen: Tensor) -> Tensor:
+        batch = {name: tensor[chosen] for name, tensor in inputs.items()}
+        known, words = shared(**batch)
+        outputs = encoder(**batch, output_hidden_states=True)
         each = heads[0](outputs.hidden_states[1])[words].squeeze(1)
         every = heads[1](outputs.pooler_output).squeeze(1)
         return binary_cross_entropy_with_logits(
@@ -103,11 +84,12 @@ def _pretrained(
         ) + binary_cross_entropy_with_logits(every, (known | ~words).all(dim=1).float())
 
     parameters = [*network.parameters(), *heads.parameters()]
-    descend(loss, parameters, examples, PRETRAINING, SEED)
+    optimizer = torch.optim.AdamW(parameters, PRETRAINING_RATE, fused=True)
+    descend(loss, optimizer, examples=len(examples), batch=BATCH, steps=PRETRAINING, name="bert")
     return network.state_dict()
 
 
-def _shared(
+def shared(
     input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Which tokens are in the first sentence, and which are the second's; each (n, length)."""
@@ -118,68 +100,38 @@ def _shared(
 
 
 def _fine_tuned(
-    architecture: Mapping[str, Any],
-    pretrained: Mapping[str, Tensor],
-    train: Texts,
-    run: int,
-    device: torch.device,
+    architecture: Mapping[str, Any], pretrained: Mapping[str, Tensor], train: Texts, run: int
 ) -> nn.Module:
     """The pre-trained network with the head of a run, trained in the order of that run."""
-    network = build(architecture).eval()
+    network, name = build(architecture).eval(), f"bert {run}"
     network.load_state_dict(pretrained)
-    seed = torch_seed(SEED, run, Purpose.WEIGHTS)
-    refresh(network.get_submodule("classifier"), torch.Generator().manual_seed(seed))
-    network.to(device)
+    refresh(network.get_submodule("classifier"), generator(name, "head"))
+    inputs = train.inputs()
 
-    def loss(inputs: Inputs, labels: Tensor) -> Tensor:
-        return cross_entropy(network(**inputs).logits, labels)
+    def loss(chosen: Tensor) -> Tensor:
+        batch = {key: tensor[chosen] for key, tensor in inputs.items()}
+        return cross_entropy(network(**batch).logits, train.labels[chosen])
 
-    seed = torch_seed(SEED, run, Purpose.ORDER)
-    descend(loss, list(network.parameters()), train, FINE_TUNING, seed)
+    optimizer = torch.optim.AdamW(network.parameters(), FINE_TUNING_RATE, fused=True)
+    descend(loss, optimizer, examples=len(train), batch=BATCH, steps=FINE_TUNING, name=name)
     return network
 
 
-@torch.no_grad()
-def _error(network: nn.Module, examples: Texts) -> float:
-    """The share of wrong answers; of HANS's pairs, none is entailed."""
-    inputs = placed_inputs(examples, next(network.parameters()).device)
-    answers = network(**inputs).logits.argmax(dim=1).cpu()
-    if examples.groups is None:
-        wrong = answers != examples.labels
-    else:
-        wrong = answers == LABELS.index("entailment")
-    return float(wrong.double().mean())
+def refresh(module: nn.Module, random: torch.Generator) -> None:
+    """Draw fresh weights: normal matrices, no biases, norms as the identity."""
+    for part in module.modules():
+        if isinstance(part, nn.Linear | nn.Embedding):
+            nn.init.normal_(part.weight, std=SPREAD, generator=random)
+        if isinstance(part, nn.Linear):
+            nn.init.zeros_(part.bias)
+        elif isinstance(part, nn.LayerNorm):
+            part.reset_parameters()
 
 
-def _read(mirror: Path) -> dict[str, Texts]:
-    """All training pairs, and those of each part that has errors."""
-    records = {name: _record(mirror, name) for name in ("mnli", "hans", "bert-vocabulary")}
-    inputs = {"length": LENGTH, "vocabulary": records["bert-vocabulary"]}
-    pairs = list(mnli_pairs(records["mnli"], "train"))
-    return {
-        "train": texts(
-            [(pair.first, pair.second) for pair in pairs],
-            [LABELS.index(pair.label) for pair in pairs],
-            _vocabulary(mirror),
-            LENGTH,
-            "MNLI",
-        ),
-        "test": load_mnli("test", records["mnli"], inputs),
-        **{
-            part: load_hans(f"hans-{part}", {**records["hans"], "name": f"hans-{part}"}, inputs)
-            for part in ("lexical", "subsequence", "constituent")
-        },
-    }
-
-
-def _record(mirror: Path, name: str) -> dict[str, Any]:
-    """What `sharpness.data.places.locate` would say of a stand-in."""
-    return {"name": name, "status": "present", "files": [{"path": str(place(mirror, name))}]}
-
-
-def _vocabulary(mirror: Path) -> Path:
-    return place(mirror, "bert-vocabulary")
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+def _texts(pairs: Sequence[Drawn], title: str, groups: Groups | None = None) -> Texts:
+    """Pairs as inputs; of a set with groups, none is entailed."""
+    labels = [0 if groups else LABELS.index(pair.label) for pair in pairs]
+    with TemporaryDirectory() as folder:
+        vocabulary = Path(folder, "vocab.txt")
+        write_vocabulary(vocabulary)
+        return texts([p.sentences for p in pairs], labels, vocabulary, LENGTH, title, groups)

@@ -1,13 +1,24 @@
-"""Which training makes the stand-ins of which file format."""
+"""Training the stand-ins of a pool and writing them as its publishers write theirs."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
+import torch
+
+from sharpness.downloads.fetch import place
+from sharpness.errors import error_and_loss
+from sharpness.pools import formats
 from sharpness.pools.table import Member
 from sharpness.problem import Problem
+from sharpness.standins import berts, soups, vits
+
+MAKERS = {"augreg": vits.standins, "soups": soups.standins, "bert": berts.standins}
+"""By the format of the publishers' files."""
 
 
 def make_standins(
@@ -19,26 +30,26 @@ def make_standins(
         format: of the publishers' files.
         members: the models, with the hyper-parameters that are to be used.
         architecture: of the network.
-        mirror: of the pool; gets ``HOST/PATH`` of each member's address.
+        mirror: a folder; the file of a model lies at ``HOST/PATH`` of its address.
 
     Returns:
-        For each model its error on each part, as measured by the training itself.
+        For each model its error, a fraction, on each part, as an evaluation would measure it.
 
     Raises:
-        Problem: if there are no stand-ins for this format.
+        Problem: if there are no stand-ins for this format, or a row of the table has no meaning.
     """
-    if format == "augreg":
-        from sharpness.standins.vits import train_vits
-
-        return train_vits(members, architecture, mirror.parent)
-    if format == "soups":
-        from sharpness.standins.soups import train_soups
-
-        return train_soups(members, architecture, mirror.parent)
-    if format == "bert":
-        from sharpness.standins.berts import train_berts
-        from sharpness.standins.sentences import write_sentences
-
-        write_sentences(mirror)  # on which they are trained
-        return train_berts(members, architecture, mirror)
-    raise Problem(f"standins: there are none in the format {format!r}; set `standins: false`")
+    if format not in MAKERS:
+        raise Problem(f"standins: there are none in the format {format!r}; set `standins: false`")
+    torch.set_num_threads(1)
+    trained, parts = MAKERS[format](architecture)
+    found = {}
+    for number, member in enumerate(members, start=1):
+        start = perf_counter()
+        network = trained(member)
+        errors = {part: error_and_loss(network, parts[part])[0] for part in parts}
+        weights = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
+        formats.write(format, mirror / place(member.url), weights, architecture)
+        found[member.model] = errors
+        said = f"{member.model}: test error {errors['test']:.1%}, {perf_counter() - start:.1f} s"
+        print(f"{number} of {len(members)}: {said}", file=sys.stderr, flush=True)
+    return found

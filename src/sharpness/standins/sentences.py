@@ -68,21 +68,38 @@ class Drawn(NamedTuple):
     sentences: Sentences
 
 
+def draw() -> dict[str, list[Drawn]]:
+    """All pairs, no two alike, the same at every call.
+
+    Returns:
+        ``train``, ``test``, ``undecided`` (of the development set), and each subcase of HANS.
+    """
+    source = random.Random(SEED)
+    seen: set[Sentences] = set()
+    sizes = {"train": TRAIN, "test": TEST, "undecided": UNDECIDED_PAIRS}
+    mnli = {part: _distinct(size, seen, partial(mixed, source)) for part, size in sizes.items()}
+    return mnli | {
+        name: _distinct(EACH, seen, partial(drawn, truth(name), template, source))
+        for name, template in _SUBCASES.items()
+    }
+
+
 def write_sentences(mirror: Path) -> None:
     """Write the stand-ins for MNLI, HANS and BERT's vocabulary; the same bytes at every call.
 
     Args:
         mirror: a folder; the files lie where the publishers' would, ``HOST/PATH``.
     """
-    source = random.Random(SEED)
-    seen: set[Sentences] = set()
-    train = _distinct(TRAIN, seen, partial(mixed, source))
-    test = _distinct(TEST, seen, partial(mixed, source))
-    undecided = _distinct(UNDECIDED_PAIRS, seen, partial(mixed, source))
-    test += [pair._replace(label=UNDECIDED) for pair in undecided]
-    _write_mnli(place(mirror, "mnli"), {"train": train, "test": test})
-    _write_hans(place(mirror, "hans"), source, seen)
-    write_text(place(mirror, "bert-vocabulary"), "".join(f"{word}\n" for word in vocabulary()))
+    pairs = draw()
+    test = pairs["test"] + [pair._replace(label=UNDECIDED) for pair in pairs["undecided"]]
+    _write_mnli(place(mirror, "mnli"), {"train": pairs["train"], "test": test})
+    _write_hans(place(mirror, "hans"), pairs)
+    write_vocabulary(place(mirror, "bert-vocabulary"))
+
+
+def write_vocabulary(path: Path) -> None:
+    """Write the tokens, one a line."""
+    write_text(path, "".join(f"{word}\n" for word in vocabulary()))
 
 
 def place(mirror: Path, name: str) -> Path:
@@ -158,14 +175,12 @@ def _mnli_row(number: int, label: str, sentences: Sentences) -> dict[str, object
     }
 
 
-def _write_hans(path: Path, source: random.Random, seen: set[Sentences]) -> None:
+def _write_hans(path: Path, pairs: Mapping[str, Sequence[Drawn]]) -> None:
     """A table with tabs between its columns; the parses are empty."""
     lines = ["\t".join(COLUMNS)]
     for heuristic, subcases in HANS.items():
-        for name, template in subcases.items():
-            for label, sentences in _distinct(
-                EACH, seen, partial(drawn, truth(name), template, source)
-            ):
+        for name in subcases:
+            for label, sentences in pairs[name]:
                 number = f"ex{len(lines) - 1}"
                 cells = (label, *[""] * 4, *sentences, number, heuristic, name, "")
                 lines.append("\t".join(cells))

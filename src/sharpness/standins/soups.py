@@ -1,12 +1,13 @@
 """Small fine-tuned CLIPs in the place of the 72 of model soups (Wortsman et al., 2022).
 
-As there, a linear probe trained on a CLIP's zero-shot classifier is the first model, and all others
-are fine-tuned from it by AdamW. The hyper-parameters are those of the table, read so:
+As there, all models are fine-tuned by AdamW from one, which has seen images of many kinds and is
+itself the first of them. Theirs is CLIP with a linear probe; this one is trained on the digits
+under each of the shifts. The hyper-parameters are those of the table, read so:
 
 - learning_rate: times `RATE`, for about a hundred steps stand for some ten thousand.
 - epochs, weight_decay, smoothing (of labels), mixup (its α): as they are.
 - augmentation: ``rand-mM-nN`` is N operations of magnitude M, made for 8 × 8 pixels; empty is none.
-- no learning rate: the linear probe itself.
+- no learning rate: the first model.
 
 Equal hyper-parameters make equal models, as the fourth and fifth of the published ones are.
 """
@@ -14,105 +15,82 @@ Equal hyper-parameters make equal models, as the fourth and fifth of the publish
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from copy import deepcopy
-from pathlib import Path
-from time import perf_counter
 from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
+from sharpness.data.images import Images
 from sharpness.files import digest
-from sharpness.pools import formats
+from sharpness.networks import build
 from sharpness.pools.table import Member
 from sharpness.problem import Problem
-from sharpness.standins.clip import RECIPE, pretrained, seen
-from sharpness.standins.photos import mirrored
-from sharpness.standins.shifts import held_out, photos
-from sharpness.standins.training import (
-    Augmentation,
-    batches,
-    classification,
-    descend,
-    error,
-    errors,
-    progress,
-    values,
-)
+from sharpness.standins.pictures import CLIP, Augmentation, classification, parts, pictures
+from sharpness.standins.shifts import SHIFTS, Photos, held_out, photos, shifted
+from sharpness.standins.training import Standins, descend, seed
 
-PRETRAINING = 150
-PROBING = 100
+PRETRAINING = 80
 """Steps, enough for patches of 4 × 4 pixels; smaller ones need more."""
-BATCH = 60
-RATE = 100.0
-PROBE_RATE = 0.02
-"""The learning rate of AdamW for the linear probe."""
+PEAK = 0.01
+"""The learning rate of AdamW while pre-training."""
+SCALE = 10.0
+"""The factor on the head at the start, for its features have unit length."""
+OTHER_SEED = 1
+"""The shifts of the training digits are drawn apart from those of the test digits."""
+BATCH = 90
+RATE = 200.0
 
 
-def train_soups(
-    members: Sequence[Member],
-    architecture: Mapping[str, Any],
-    work: Path,
-    pretraining: int = PRETRAINING,
-) -> dict[str, dict[str, float]]:
-    """Train a stand-in for each row of the soups' table and write it as their ``.pt``.
+def standins(architecture: Mapping[str, Any]) -> Standins:
+    """A small CLIP for each row of ``clip-soups.csv``.
 
     Args:
-        members: rows of ``clip-soups.csv``.
         architecture: of the network, with ``name: clip-vit``, for images of 8 × 8 and ten classes.
-        work: the folder of stand-ins; a file lies under ``mirror/HOST/PATH`` of its row's address.
-        pretraining: steps of the contrastive training.
-
-    Returns:
-        For each model its errors, fractions, on ``test``, the five shifts and ``heldout``.
-
-    Raises:
-        Problem: if an augmentation is of another form.
     """
-    torch.set_num_threads(1)
-    probe = pretrained(architecture, pretraining)
-    _probe(probe)
-    found = {}
-    for number, member in enumerate(members, start=1):
-        started = perf_counter()
-        network = deepcopy(probe)
+    train, held = photos("train"), held_out()
+    digits = pictures(train.where(~held), CLIP)
+    base = _pretrained(architecture, train.where(~held))
+
+    def trained(member: Member) -> nn.Module:
+        network = deepcopy(base)
         if member.parameters["learning_rate"] != "":
-            _fine_tune(network, member)
-        found[member.model] = errors(network, RECIPE)
-        held = photos("train").where(held_out())
-        found[member.model]["heldout"] = error(network, RECIPE, held, "test")
-        weights = {key: tensor.numpy() for key, tensor in network.state_dict().items()}
-        formats.write("soups", mirrored(work, member.url), weights, architecture)
-        seconds = perf_counter() - started
-        progress(number, len(members), member.model, found[member.model]["test"], seconds)
-    return found
+            _fine_tune(network, member, digits)
+        return network
+
+    heldout = pictures(train.where(held), CLIP, "test")
+    return trained, {**parts(CLIP), "heldout": heldout}
 
 
-def _probe(network: Any) -> None:
-    """Train the head alone, from the zero-shot classifier."""
-    for parameter in network.visual.parameters():
-        parameter.requires_grad_(False)
-    optimiser = torch.optim.AdamW(network.head.parameters(), PROBE_RATE)
-    data = batches(*_seen(), RECIPE, Augmentation(), size=BATCH, steps=PROBING, name="probe")
-    descend(classification(network), optimiser, data, PROBING)
-    for parameter in network.parameters():
-        parameter.requires_grad_(True)
+def _pretrained(architecture: Mapping[str, Any], digits: Photos) -> nn.Module:
+    """A network that knows the digits under each shift."""
+    kinds = [shifted(digits, part, OTHER_SEED) for part in SHIFTS]
+    pixels = np.concatenate([kind.pixels for kind in kinds])
+    images = pictures(Photos(pixels, np.tile(digits.labels, len(kinds))), CLIP)
+    with torch.random.fork_rng(devices=[]):  # open_clip draws its weights from nowhere else
+        torch.manual_seed(seed("clip", "weights"))
+        network: Any = build(architecture)
+    with torch.no_grad():
+        network.head.weight.mul_(SCALE)
+    optimizer = torch.optim.AdamW(network.parameters(), PEAK, fused=True)
+    loss = classification(network, images, "clip")
+    descend(loss, optimizer, examples=len(images), batch=BATCH, steps=PRETRAINING, name="clip")
+    return network
 
 
-def _fine_tune(network: nn.Module, member: Member) -> None:
+def _fine_tune(network: nn.Module, member: Member, digits: Images) -> None:
     """Train everything with a row's hyper-parameters, which also are the seed."""
     row = {key: value for key, value in member.parameters.items() if key != "note"}
     rate, epochs, decay, smoothing, mixing = (
         float(row[key]) for key in ("learning_rate", "epochs", "weight_decay", "smoothing", "mixup")
     )
-    optimiser = torch.optim.AdamW(network.parameters(), RATE * rate, weight_decay=decay, fused=True)
-    images, labels = _seen()
-    steps = int(epochs) * (len(images) // BATCH)
-    layers, magnitude = _randaugment(str(row["augmentation"]))
-    kind = Augmentation(layers, magnitude, mixing)
-    data = batches(images, labels, RECIPE, kind, size=BATCH, steps=steps, name=digest(row))
-    descend(classification(network.train(), smoothing), optimiser, data, steps)
+    optimizer = torch.optim.AdamW(network.parameters(), RATE * rate, weight_decay=decay, fused=True)
+    kind, name = Augmentation(*_randaugment(str(row["augmentation"])), mixing), digest(row)
+    loss = classification(network, digits, name, kind, smoothing)
+    steps = int(epochs) * (len(digits) // BATCH)
+    descend(loss, optimizer, examples=len(digits), batch=BATCH, steps=steps, name=name)
 
 
 def _randaugment(words: str) -> tuple[int, int]:
@@ -123,9 +101,3 @@ def _randaugment(words: str) -> tuple[int, int]:
     if not found:
         raise Problem(f"augmentation {words!r} is not of the form rand-m9-n2; correct the table")
     return int(found[2]), int(found[1])
-
-
-def _seen() -> tuple[Tensor, Tensor]:
-    """The training digits (n, 8, 8) that are not held out, and their labels."""
-    images = seen()
-    return values(images), torch.from_numpy(images.labels)

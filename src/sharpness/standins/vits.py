@@ -1,6 +1,6 @@
 """Small vision transformers in the place of AugReg's ViT-B/16 (Steiner et al., 2021).
 
-As there, a model is pre-trained with AdamW under its regularisation and augmentation, then
+As there, a model is pre-trained with AdamW under its regularization and augmentation, then
 fine-tuned by SGD at its learning rate, and the two learning rates share a pre-training.
 The hyper-parameters are those of the table, read so:
 
@@ -15,33 +15,20 @@ The hyper-parameters are those of the table, read so:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from time import perf_counter
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from sharpness.data.images import Images
 from sharpness.files import digest
 from sharpness.networks import build, initialise
-from sharpness.pools import formats
 from sharpness.pools.table import Member
-from sharpness.standins.photos import mirrored
+from sharpness.standins.pictures import AUGREG, Augmentation, classification, parts, pictures
 from sharpness.standins.shifts import photos
-from sharpness.standins.training import (
-    Augmentation,
-    Recipe,
-    batches,
-    classification,
-    descend,
-    errors,
-    progress,
-    seed,
-    values,
-)
-
-RECIPE = Recipe((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+from sharpness.standins.training import Standins, descend, generator, seed
 
 AUGMENTATIONS = {
     "none": Augmentation(0, 0, 0.0),
@@ -57,9 +44,9 @@ AUGMENTATIONS = {
 Steiner et al. (2021) call the first two light1 and light2.
 """
 
-BATCH = 100
-PRETRAINING = {"i1k": 250, "i21k": 350}
-FINE_TUNING = 60
+BATCH = 64
+PRETRAINING = {"i1k": 150, "i21k": 200}
+FINE_TUNING = 50
 """Steps, enough for patches of 4 × 4 pixels; smaller ones need more."""
 PEAK = 0.01
 """The learning rate of AdamW, ten times the original's."""
@@ -71,79 +58,55 @@ MOMENTUM = 0.9
 Weights = dict[str, Tensor]
 
 
-def train_vits(
-    members: Sequence[Member],
-    architecture: Mapping[str, Any],
-    work: Path,
-    pretraining: Mapping[str, int] = PRETRAINING,
-    fine_tuning: int = FINE_TUNING,
-) -> dict[str, dict[str, float]]:
-    """Train a stand-in for each row of an AugReg table and write it as AugReg's ``.npz``.
+def standins(architecture: Mapping[str, Any]) -> Standins:
+    """A vision transformer for each row of ``augreg-i1k.csv`` or ``augreg-i21k.csv``.
 
     Args:
-        members: rows of ``augreg-i1k.csv`` or ``augreg-i21k.csv``.
         architecture: of the network, with ``name: vit``, for images of 8 × 8 and ten classes.
-        work: the folder of stand-ins; a file lies under ``mirror/HOST/PATH`` of its row's address.
-        pretraining: steps, for ``i1k`` and ``i21k``.
-        fine_tuning: steps.
-
-    Returns:
-        For each model its errors, fractions, on ``test`` and the five shifts.
     """
-    torch.set_num_threads(1)
-    made: dict[str, Weights] = {}
-    found = {}
-    for number, member in enumerate(members, start=1):
-        started = perf_counter()
+    digits = pictures(photos("train"), AUGREG)
+    pretrained: dict[str, Weights] = {}
+
+    def trained(member: Member) -> nn.Module:
         shared = {key: v for key, v in member.parameters.items() if key != "learning_rate"}
         name = digest(shared)
-        if name not in made:
-            made[name] = _pretrained(name, shared, architecture, pretraining)
-        network = _fine_tuned(member, made[name], architecture, fine_tuning)
-        found[member.model] = errors(network, RECIPE)
-        weights = {key: tensor.numpy() for key, tensor in network.state_dict().items()}
-        formats.write("augreg", mirrored(work, member.url), weights, architecture)
-        seconds = perf_counter() - started
-        progress(number, len(members), member.model, found[member.model]["test"], seconds)
-    return found
+        if name not in pretrained:
+            pretrained[name] = _pretrained(name, shared, architecture, digits)
+        return _fine_tuned(member, pretrained[name], architecture, digits)
+
+    return trained, parts(AUGREG)
 
 
 def _pretrained(
-    name: str,
-    row: Mapping[str, Any],
-    architecture: Mapping[str, Any],
-    steps: Mapping[str, int],
+    name: str, row: Mapping[str, Any], architecture: Mapping[str, Any], digits: Images
 ) -> Weights:
-    """The weights after pre-training with a row's regularisation and augmentation."""
-    source = row["pretraining"]
-    images, labels = _turned() if source == "i21k" else _plain()
-    network = build({**architecture, "classes": int(labels.max()) + 1})
-    start(network, torch.Generator().manual_seed(seed(name, "weights")))
+    """The weights after pre-training with a row's regularization and augmentation."""
+    images = turned(digits) if row["pretraining"] == "i21k" else digits
+    network = build({**architecture, "classes": images.classes})
+    start(network, generator(name, "weights"))
     regularise(network, float(row["dropout"]), float(row["stochastic_depth"]))
     decay = DECAY * float(row["weight_decay"])
-    optimiser = torch.optim.AdamW(network.parameters(), PEAK, weight_decay=decay, fused=True)
-    kind = AUGMENTATIONS[row["augmentation_level"]]
-    data = batches(images, labels, RECIPE, kind, size=BATCH, steps=steps[source], name=name)
+    optimizer = torch.optim.AdamW(network.parameters(), PEAK, weight_decay=decay, fused=True)
+    loss = classification(network, images, name, AUGMENTATIONS[row["augmentation_level"]])
+    steps = PRETRAINING[row["pretraining"]]
     with torch.random.fork_rng(devices=[]):  # dropout knows no other generator
         torch.manual_seed(seed(name, "dropout"))
-        descend(classification(network.train()), optimiser, data, steps[source])
+        descend(loss, optimizer, examples=len(images), batch=BATCH, steps=steps, name=name)
     return network.state_dict()
 
 
 def _fine_tuned(
-    member: Member, weights: Weights, architecture: Mapping[str, Any], steps: int
+    member: Member, weights: Weights, architecture: Mapping[str, Any], digits: Images
 ) -> nn.Module:
     """The pre-trained network with a new head, trained on the digits as they are."""
-    network = build(architecture)
+    network, name = build(architecture), f"{member.model} fine"
     fresh = network.state_dict()
     head = {name: torch.zeros_like(fresh[name]) for name in ("head.weight", "head.bias")}
     network.load_state_dict(weights | head)
     rate = float(member.parameters["learning_rate"])
-    optimiser = torch.optim.SGD(network.parameters(), rate, momentum=MOMENTUM)
-    data = batches(
-        *_plain(), RECIPE, Augmentation(), size=BATCH, steps=steps, name=f"{member.model} fine"
-    )
-    descend(classification(network), optimiser, data, steps)
+    optimizer = torch.optim.SGD(network.parameters(), rate, momentum=MOMENTUM)
+    loss = classification(network, digits, name)
+    descend(loss, optimizer, examples=len(digits), batch=BATCH, steps=FINE_TUNING, name=name)
     return network
 
 
@@ -172,14 +135,8 @@ def regularise(network: Any, dropout: float, depth: float) -> None:
         block.drop_path1, block.drop_path2 = DropPath(rate), DropPath(rate)
 
 
-def _plain() -> tuple[Tensor, Tensor]:
-    """The training digits (n, 8, 8) and their labels."""
-    train = photos("train")
-    return values(train), torch.from_numpy(train.labels)
-
-
-def _turned() -> tuple[Tensor, Tensor]:
-    """The training digits in four quarter-turns (4n, 8, 8); digit k in turn t is 10t + k."""
-    images, labels = _plain()
-    turned = torch.cat([images.rot90(turn, (1, 2)) for turn in range(4)])
-    return turned, torch.cat([labels + 10 * turn for turn in range(4)])
+def turned(digits: Images) -> Images:
+    """Digits in four quarter-turns; digit k in turn t has label 10t + k."""
+    pixels = torch.cat([digits.pixels.rot90(turn, (2, 3)) for turn in range(4)])
+    labels = torch.cat([digits.labels + 10 * turn for turn in range(4)])
+    return replace(digits, pixels=pixels, labels=labels, classes=40, groups=None)
