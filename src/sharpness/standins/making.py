@@ -34,9 +34,6 @@ def make_standins(
 
     Returns:
         For each model its error, a fraction, on each part, as an evaluation would measure it.
-
-    Raises:
-        Problem: if there are no stand-ins for this format, or a row of the table has no meaning.
     """
     if format not in MAKERS:
         raise Problem(f"standins: there are none in the format {format!r}; set `standins: false`")

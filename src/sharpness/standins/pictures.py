@@ -41,13 +41,7 @@ PLAIN = Augmentation()
 
 
 def pictures(images: Photos, recipe: tuple[Channels, Channels], part: str = "train") -> Images:
-    """Grey images in three channels, with the classes of a part.
-
-    Args:
-        images: of the part, or like them.
-        recipe: `AUGREG` or `CLIP`.
-        part: says which digits are one class.
-    """
+    """Grey images in three channels, prepared by a recipe, with the classes of a part."""
     classes = tuple(groups(part))
     number = {digit: label for label, digits in enumerate(classes) for digit in digits}
     labels = torch.tensor([number[digit] for digit in images.labels.tolist()])

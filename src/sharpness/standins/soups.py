@@ -40,8 +40,7 @@ SCALE = 10.0
 """The factor on the head at the start, for its features have unit length."""
 OTHER_SEED = 1
 """The shifts of the training digits are drawn apart from those of the test digits."""
-BATCH = 90
-RATE = 200.0
+BATCH, RATE = 90, 200.0
 
 
 def standins(architecture: Mapping[str, Any]) -> Standins:
@@ -60,8 +59,7 @@ def standins(architecture: Mapping[str, Any]) -> Standins:
             _fine_tune(network, member, digits)
         return network
 
-    heldout = pictures(train.where(held), CLIP, "test")
-    return trained, {**parts(CLIP), "heldout": heldout}
+    return trained, {**parts(CLIP), "heldout": pictures(train.where(held), CLIP, "test")}
 
 
 def _pretrained(architecture: Mapping[str, Any], digits: Photos) -> nn.Module:
@@ -95,9 +93,7 @@ def _fine_tune(network: nn.Module, member: Member, digits: Images) -> None:
 
 def _randaugment(words: str) -> tuple[int, int]:
     """Number of operations and their magnitude."""
-    if not words:
-        return 0, 0
-    found = re.fullmatch(r"rand-m(\d+)-n(\d+)", words)
+    found = re.fullmatch(r"(?:rand-m(\d+)-n(\d+))?", words)
     if not found:
         raise Problem(f"augmentation {words!r} is not of the form rand-m9-n2; correct the table")
-    return int(found[2]), int(found[1])
+    return int(found[2] or 0), int(found[1] or 0)

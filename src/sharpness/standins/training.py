@@ -21,7 +21,6 @@ WARM_UP = 0.1
 CLIP = 1.0
 """The largest norm of a gradient, as in AugReg and the soups."""
 
-
 Standins = tuple[Callable[[Member], nn.Module], Mapping[str, Examples]]
 """A function from a row of a pool's table to a trained network; parts on which it is tested."""
 

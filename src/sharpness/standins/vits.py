@@ -50,10 +50,9 @@ FINE_TUNING = 50
 """Steps, enough for patches of 4 × 4 pixels; smaller ones need more."""
 PEAK = 0.01
 """The learning rate of AdamW, ten times the original's."""
-DECAY = 3.0
+DECAY, MOMENTUM = 3.0, 0.9
 SPREAD = 0.3
 """Deviation of position and class embeddings at the start; less of it learns ten times slower."""
-MOMENTUM = 0.9
 
 Weights = dict[str, Tensor]
 
@@ -120,10 +119,7 @@ def start(network: Any, random: torch.Generator) -> None:
 def regularise(network: Any, dropout: float, depth: float) -> None:
     """Set dropout behind all dense layers but queries, keys and values, and stochastic depth.
 
-    Args:
-        network: a ``vit``; both act while it trains.
-        dropout: the share of activations that are dropped.
-        depth: with what probability the last block is left out; for the others it grows from 0.
+    The last block is left out with probability ``depth``, the first never.
     """
     from timm.layers.drop import DropPath
 
