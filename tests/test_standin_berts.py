@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 import torch
+from photo_files import listed
 
-from sharpness.data import load, locate
+from sharpness.data.loading import load
 from sharpness.data.pairs import HEURISTICS, hans_pairs, mnli_pairs
+from sharpness.data.places import locate
 from sharpness.data.sample import write_sample
 from sharpness.data.wordpiece import UNKNOWN, encode, read_vocabulary
 from sharpness.downloads.fetch import place as path_of
@@ -36,7 +38,7 @@ PARTS = {"test": "mnli", **{name.removeprefix("hans-"): name for name in HEURIST
 
 @pytest.fixture(scope="module")
 def mirror(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("mirror")
+    folder = tmp_path_factory.mktemp("own") / "mirror"
     write_sentences(folder)
     return folder
 
@@ -44,7 +46,12 @@ def mirror(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def record(mirror: Path, name: str) -> dict[str, Any]:
     """The data set as a run of the workflow finds it."""
     settings: dict[str, Any] = {"cache": f"{mirror}-cache", "mirror": str(mirror), "offline": True}
-    return locate(name, settings | dict.fromkeys(("file", "folder", "holdout")) | {"standin": True})
+    return locate(
+        name,
+        settings
+        | dict.fromkeys(("file", "folder", "holdout"))
+        | {"standin": listed(mirror.parent)},
+    )
 
 
 def inputs(mirror: Path) -> dict[str, Any]:
