@@ -13,8 +13,8 @@ import pytest
 from photo_files import settings
 from scipy.sparse import csr_matrix
 
-from sharpness.data import locate
 from sharpness.data.pickles import pinned, unpickle
+from sharpness.data.places import locate
 from sharpness.files import read_json, write_json
 from sharpness.problem import Problem
 from sharpness.simple.small_networks.data import read

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from photo_files import listed, settings
 
-from sharpness.data import locate
 from sharpness.data.digits import digits
+from sharpness.data.places import locate
 from sharpness.files import sha256
 from sharpness.simple.small_networks.data import read
 from sharpness.simple.small_networks.gat import pool as gat

@@ -186,8 +186,8 @@ def raw(
     return checkpoint(lambda: struct.pack("<Q", length or len(text)) + text + data)
 
 
-def entry(*offsets: int, dtype: str = "F32", shape: tuple[int, ...] = (4,)) -> dict[str, Any]:
-    return {"dtype": dtype, "shape": list(shape), "data_offsets": list(offsets)}
+def entry(size: int) -> dict[str, Any]:
+    return {"dtype": "F32", "shape": [size], "data_offsets": [0, 4 * size]}
 
 
 def read_checkpoint(path: Path, work: Path) -> None:
@@ -201,13 +201,8 @@ def pipe(given: Path) -> Path:
 
 SAFE = {
     "a header of an exabyte": raw(b"{}", length=10**18),
-    "a tensor of an exabyte": raw({"x": entry(0, 4 * 10**18, shape=(10**18,))}),
-    "tensors that overlap": raw({"x": entry(0, 16), "y": entry(8, 24)}, bytes(24)),
-    "an unknown type": raw({"x": entry(0, 64, dtype="O8")}),
-    "a shape beyond all numbers": raw({"x": entry(0, 64, shape=(1 << 40, 1 << 40))}),
-    "no JSON": raw(b"{'x': 1}"),
-    "a thousand brackets": raw(b'{"x":' * 1000 + b"1" + b"}" * 1000),
-    "no metadata": raw({"x": entry(0, 64, shape=(16,))}),
+    "a tensor of an exabyte": raw({"x": entry(10**18)}),
+    "no metadata": raw({"x": entry(16)}),
     "metadata that is no JSON": stored(metadata={"sharpness": "{"}),
     "metadata of many brackets": stored(metadata={"sharpness": "[" * 100_000}),
     "an unknown architecture": stored(metadata=metadata_of(architecture={"name": "os.system"})),

@@ -85,6 +85,8 @@ def with_given_data(published: Workspace, folder: Path) -> tuple[Workspace, Path
     workspace = Workspace.made(folder, "published.yaml", (AUGREG,))
     own = folder / "own"
     shutil.copytree(published.results / "standin" / "data", own)
+    models = published.results / "standin" / AUGREG / "mirror"
+    shutil.copytree(models, own / "mirror", dirs_exist_ok=True)
     folders, archives = own / "folders", own / "mirror"
     (folders / "objectnet").rename(own / "away")
     packed = {path.name: path for path in archives.rglob("*.tar*")}
