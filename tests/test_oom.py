@@ -220,7 +220,7 @@ SETTINGS = Training(epochs=1, batch_size=8)
 
 
 def sweep(folder: Path) -> Sweep:
-    architecture = {"name": "preact-resnet", "width": 4, "blocks": [1, 1]}
+    architecture = {"name": "preact-resnet", "width": 8, "blocks": [1, 1]}
     return Sweep(0, architecture, SETTINGS, images(24, 3), folder, CPU)
 
 

@@ -22,7 +22,7 @@ from sharpness.training.draw import Hyperparameters
 from sharpness.training.settings import Training
 from sharpness.training.sweep import Sweep, train_models
 
-RESNET = {"name": "preact-resnet", "width": 4, "blocks": [1, 1]}
+RESNET = {"name": "preact-resnet", "width": 8, "blocks": [1, 1]}
 VIT = {
     "name": "vit",
     "image_size": 32,

@@ -13,7 +13,6 @@ import resource
 import signal
 import sys
 import tempfile
-import time
 import traceback
 import warnings
 from collections import Counter
@@ -27,7 +26,6 @@ from typing import Any
 import torch
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from targets import TARGETS, Target
-from tqdm import tqdm
 
 from sharpness.problem import Problem
 
@@ -49,12 +47,10 @@ class Tally:
     Attributes:
         outcomes: how many were read, refused and faulty.
         faults: the first input of each kind of fault, and its traceback.
-        seconds: that they took.
     """
 
     outcomes: Counter[str] = field(default_factory=Counter)
     faults: dict[str, tuple[Any, str]] = field(default_factory=dict)
-    seconds: float = 0.0
 
 
 def judge(target: Target, given_input: Any, folder: Path, tally: Tally) -> None:
@@ -96,10 +92,9 @@ def limited(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def fuzz(target: Target, inputs: int, folder: Path, first_seed: int = 0) -> Iterator[Tally]:
-    """Give a reader so many inputs; yields its tally again and again, the last time complete."""
+def fuzz(target: Target, inputs: int, folder: Path, first_seed: int = 0) -> Tally:
+    """Give a reader so many inputs."""
     tally, strategy, number = Tally(), target.inputs(), first_seed
-    start = time.monotonic()
     while (left := inputs - tally.outcomes.total()) > 0:
         number += 1
 
@@ -118,8 +113,7 @@ def fuzz(target: Target, inputs: int, folder: Path, first_seed: int = 0) -> Iter
                 judge(target, given_input, folder, tally)
 
         one()
-        tally.seconds = time.monotonic() - start
-        yield tally
+    return tally
 
 
 def shares(inputs: int, chosen: list[str]) -> dict[str, int]:
@@ -156,30 +150,19 @@ def main() -> int:
     torch.set_num_threads(1)
     if sys.platform == "linux":
         limit_memory(MEMORY)
-    tallies: dict[str, Tally] = {}
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        tqdm(total=options.inputs, unit=" inputs", mininterval=5) as bar,
-    ):
+    faults = 0
+    print(f"{'reader':24}{'read':>9}{'refused':>9}{'faults':>9}")
+    with tempfile.TemporaryDirectory() as folder:
         for name, inputs in shares(options.inputs, options.reader or list(TARGETS)).items():
-            bar.set_description(name)
-            for tally in fuzz(TARGETS[name], inputs, Path(folder), options.seed):
-                tallies[name] = tally
-                bar.update(sum(t.outcomes.total() for t in tallies.values()) - bar.n)
-    print(f"{'reader':24}{'inputs':>9}{'read':>9}{'refused':>9}{'faults':>8}{'seconds':>9}")
-    for name, tally in tallies.items():
-        counts = "".join(f"{tally.outcomes[kind]:>{w}}" for kind, w in WIDTHS.items())
-        print(f"{name:24}{tally.outcomes.total():>9}{counts}{tally.seconds:>9.0f}")
-        keep(options.keep, name, tally)
-        for kind in tally.faults:
-            print(f"    {kind}")
-    faults = sum(tally.outcomes["faults"] for tally in tallies.values())
-    total = sum(tally.outcomes.total() for tally in tallies.values())
-    print(f"{total} inputs, {faults} faults; seed {options.seed}")
+            tally = fuzz(TARGETS[name], inputs, Path(folder), options.seed)
+            counts = [tally.outcomes[kind] for kind in ("read", "refused", "faults")]
+            print(f"{name:24}" + "".join(f"{count:>9}" for count in counts), flush=True)
+            print("".join(f"    {kind}\n" for kind in tally.faults), end="")
+            keep(options.keep, name, tally)
+            faults += tally.outcomes["faults"]
+    print(f"{options.inputs} inputs, {faults} faults; seed {options.seed}")
     return 1 if faults else 0
 
-
-WIDTHS = {"read": 9, "refused": 9, "faults": 8}
 
 if __name__ == "__main__":
     sys.exit(main())
