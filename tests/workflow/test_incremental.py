@@ -10,7 +10,6 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 from workspace import RESNET, VIT, Workspace, jobs
 
-
 pytestmark = pytest.mark.workflow
 
 CELLS = {RESNET: 2 * 12 + 1 + 1 + 1, VIT: 2 * 12 + 1}
