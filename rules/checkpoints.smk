@@ -51,7 +51,7 @@ rule download:
         format=lambda wildcards: pool_of(wildcards).checkpoints.format,
         network=lambda wildcards: pool_of(wildcards).network,
         keep=lambda wildcards: pool_of(wildcards).checkpoints.keep,
-        standin=False,
+        standin="",
         revision=FORMATS_REVISION,
     message:
         "{wildcards.pool}: {wildcards.model} from {params.members[0][url]}"
@@ -86,7 +86,7 @@ for pool in PUBLISHED if settings.standins else []:
             format=settings.pools[pool].checkpoints.format,
             network=settings.pools[pool].network,
             keep=False,
-            standin=True,
+            standin=pool,
             revision=FORMATS_REVISION,
         script:
             "../scripts/download.py"

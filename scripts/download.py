@@ -6,8 +6,8 @@ from sharpness.pools.download import obtain
 from sharpness.pools.table import Member
 
 with job(snakemake):
-    params, config = snakemake.params, validated(snakemake.config)
-    places = config.places(snakemake.wildcards.pool if params.standin else "")
+    params = snakemake.params
+    places = validated(snakemake.config).places(params.standin)
     for member, out in zip(params.members, snakemake.output, strict=True):
         obtain(
             Member(**member),
@@ -15,6 +15,6 @@ with job(snakemake):
             params.network,
             out,
             keep=params.keep,
-            standin=params.standin,
+            standin=bool(params.standin),
             **places,
         )
