@@ -6,6 +6,7 @@ import csv
 import io
 import shutil
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +159,15 @@ def test_batches_are_in_order_whatever_the_number_of_threads(tmp_path: Path) -> 
     assert torch.equal(pixels, expected[3:5])  # type: ignore[arg-type]
     assert labels.tolist() == [3, 4]
     assert not list(some(tmp_path).subset(slice(0, 0)).batches(4))
+
+
+@pytest.mark.parametrize("size", [8, 32])
+def test_small_inputs_are_decoded_once(tmp_path: Path, size: int) -> None:
+    photos = replace(some(tmp_path, n=2), recipe=Recipe("augreg", size))
+    ((first, _),) = photos.batches(2)
+    write_files(tmp_path, {f"a/{i:02}.png": photo(i + 7, 5, 20) for i in range(2)})
+    ((second, _),) = photos.subset(slice(0, 2)).batches(2)
+    assert torch.equal(first, second) == (size == 8)  # type: ignore[arg-type]
 
 
 def test_no_more_than_two_batches_are_decoded_ahead(

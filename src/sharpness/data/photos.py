@@ -6,7 +6,7 @@ import hashlib
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,10 +21,13 @@ from sharpness.data.preprocessing import Recipe, Values
 from sharpness.files import digest
 from sharpness.problem import Problem
 
+SMALL = 4096
+"""Bytes of an input that stays in memory: the models of a job share it, and decode it once."""
+
 
 @dataclass(frozen=True, eq=False)
 class Photos:
-    """Photos with their labels. At most two batches of them are in memory.
+    """Photos with their labels. At most two batches of them are in memory, unless they are small.
 
     Attributes:
         title: what tables and figures call the set.
@@ -43,6 +46,7 @@ class Photos:
     groups: Groups | None
     recipe: Recipe
     threads: int = 1
+    _kept: dict[str, Values] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
         """Number of photos."""
@@ -84,13 +88,18 @@ class Photos:
         return digest([files, labels, self.groups, recipe])
 
     def _read(self, name: str) -> Values:
+        if name in self._kept:
+            return self._kept[name]
         path = self.folder / name
         try:
             with opened(path) as image:
-                return self.recipe(image)
+                values = self.recipe(image)
         except (OSError, ValueError) as error:
             reason = " ".join(str(error).split())
             raise Problem(f"{path}: is no whole image ({reason}); fetch it again") from error
+        if values.nbytes <= SMALL:
+            self._kept[name] = values
+        return values
 
 
 def _collected(decoding: list[Future[Values]], labels: Tensor) -> Batch:
