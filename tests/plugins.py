@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -15,11 +14,11 @@ ENVS = Path(__file__).parents[1] / "envs"
 EXECUTORS = ["slurm", "cluster-generic"]
 
 
-@cache
 def plugin(executor: str, factory: pytest.TempPathFactory) -> Path:
     """The folder that PYTHONPATH must name for an executor; empty where it is installed already."""
-    target = factory.mktemp(executor)
-    if not find_spec(f"snakemake_executor_plugin_{executor.replace('-', '_')}"):
+    target = factory.getbasetemp() / executor
+    known = target.exists() or find_spec(f"snakemake_executor_plugin_{executor.replace('-', '_')}")
+    if not known:
         install(ENVS / f"{executor.removeprefix('cluster-')}.txt", target)
     return target
 
