@@ -351,7 +351,8 @@ def test_a_wrong_table(text: str | bytes | None, words: str, tmp_path: Path) -> 
 
 
 def test_the_projects_own_tables() -> None:
-    for name, count in {"augreg-i1k": 56, "augreg-i21k": 56, "clip-soups": 72}.items():
+    counts = {"augreg-i1k": 56, "augreg-i21k": 56, "clip-soups": 72, "feather-berts": 100}
+    for name, count in {**counts, "feather-berts-tf1": 100}.items():
         members = read_table(ROOT / "resources" / "pools" / f"{name}.csv")
         assert len({member.url for member in members}) == len(members) == count
         assert len({tuple(member.parameters) for member in members}) == 1
