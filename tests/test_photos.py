@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import shutil
 import threading
@@ -15,17 +14,18 @@ import pytest
 import torch
 from photo_files import CLASSES, imagenet, photo, photos, settings, tar, write_files
 from PIL import Image
+from refusal import refused
 from torch.nn.functional import interpolate
 
+from sharpness.data import classes
 from sharpness.data.classes import labelled
 from sharpness.data.loading import load
 from sharpness.data.photos import Photos
 from sharpness.data.places import locate
 from sharpness.data.preprocessing import CLIP_MEAN, CLIP_STD, Recipe, bilinear
 from sharpness.data.sample import drawn, read_sample, write_sample
-from sharpness.problem import Problem
 
-SIZES = [(500, 375), (31, 47), (9, 9), (8, 30), (5, 3), (11, 8), (13, 8)]
+SIZES = [(300, 225), (31, 47), (8, 30), (5, 3), (11, 8), (13, 8)]
 """Width and height: larger and smaller than the result; margins of 1.5 and 2.5 pixels at size 8."""
 
 
@@ -79,6 +79,8 @@ def test_timm_and_clip_are_torchvisions_resize_and_centre(
 ) -> None:
     from torchvision import transforms
 
+    assert CLIP_MEAN == (0.48145466, 0.4578275, 0.40821073)
+    assert CLIP_STD == (0.26862954, 0.26130258, 0.27577711)
     short = {224: 248, 8: 8}[size] if recipe == "timm" else size
     half = (0.5, 0.5, 0.5)
     mean, std = (half, half) if recipe == "timm" else (CLIP_MEAN, CLIP_STD)
@@ -96,27 +98,15 @@ def test_timm_and_clip_are_torchvisions_resize_and_centre(
     np.testing.assert_allclose(found, published(photo).numpy(), atol=1e-6)
 
 
-def test_the_constants_are_the_published_ones() -> None:
-    assert CLIP_MEAN == (0.48145466, 0.4578275, 0.40821073)
-    assert CLIP_STD == (0.26862954, 0.26130258, 0.27577711)
-
-
-@pytest.mark.parametrize("mode", ["L", "CMYK", "P", "RGBA", "LA", "1", "PA"])
 @pytest.mark.parametrize("recipe", ["augreg", "timm", "clip"])
-def test_every_mode_becomes_rgb_before_anything_else(mode: str, recipe: str) -> None:
-    odd = image(20, 30).convert("L").convert(mode) if mode in ("LA", "1") else image(20, 30)
-    odd = odd.convert(mode)
-    found = Recipe(recipe, 8)(odd)
-    assert found.shape == (3, 8, 8)
-    np.testing.assert_array_equal(found, Recipe(recipe, 8)(odd.convert("RGB")))
-
-
-def test_transparency_is_dropped() -> None:
-    pixels = np.asarray(image(10, 10))
-    clear = Image.fromarray(np.concatenate([pixels, np.zeros((10, 10, 1), np.uint8)], axis=2))
-    np.testing.assert_array_equal(
-        Recipe("clip", 8)(clear), Recipe("clip", 8)(Image.fromarray(pixels))
-    )
+def test_every_mode_becomes_rgb_before_anything_else(recipe: str) -> None:
+    prepare = Recipe(recipe, 8)
+    for mode in ("L", "CMYK", "P", "RGBA", "1"):
+        odd = image(20, 30).convert(mode)
+        np.testing.assert_array_equal(prepare(odd), prepare(odd.convert("RGB")))
+    pixels = np.asarray(image(20, 30))  # transparency is dropped
+    clear = Image.fromarray(np.concatenate([pixels, np.zeros((30, 20, 1), np.uint8)], axis=2))
+    np.testing.assert_array_equal(prepare(clear), prepare(image(20, 30)))
 
 
 @pytest.mark.parametrize("recipe", ["augreg", "timm", "clip"])
@@ -191,24 +181,16 @@ def test_no_more_than_two_batches_are_decoded_ahead(
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "BMP"])
-@pytest.mark.parametrize("threads", [1, 4])
-def test_a_truncated_image_is_named(tmp_path: Path, kind: str, threads: int) -> None:
-    chosen = some(tmp_path, threads=threads)
+def test_what_is_no_whole_image_is_named(tmp_path: Path, kind: str) -> None:
+    """`hostile` has those that are no images at all."""
     content = photo(6, 64, 64, kind)
-    (tmp_path / "a" / "06.png").write_bytes(content[: len(content) // 2])
-    with pytest.raises(Problem, match=r"a/06\.png: is no whole image") as problem:
-        list(chosen.batches(4))
-    assert "\n" not in str(problem.value)
-
-
-@pytest.mark.parametrize("content", [b"", b"no image", b"\x89PNG\r\n\x1a\n" + b"?" * 50])
-def test_what_is_no_image_is_named(tmp_path: Path, content: bytes) -> None:
-    chosen = some(tmp_path)
-    (tmp_path / "a" / "00.png").write_bytes(content)
-    with pytest.raises(Problem, match=r"a/00\.png: is no whole image"):
-        list(chosen.batches(4))
-    (tmp_path / "a" / "00.png").unlink()
-    with pytest.raises(Problem, match=r"a/00\.png: is no whole image"):
+    for threads in (1, 4):
+        chosen = some(tmp_path, threads=threads)
+        (tmp_path / "a" / "06.png").write_bytes(content[: len(content) // 2])
+        with refused("a/06.png: is no whole image"):
+            list(chosen.batches(4))
+    (tmp_path / "a" / "06.png").unlink()
+    with refused("a/06.png: is no whole image"):
         list(chosen.batches(4))
 
 
@@ -260,15 +242,13 @@ def test_labels_and_groups_by_hand() -> None:
 
 
 def test_classes_that_do_not_fit_are_refused() -> None:
-    with pytest.raises(Problem, match="class folder 4: the network has only 4 classes"):
+    with refused("class folder 4: the network has only 4 classes"):
         labelled(["0", "4"], "number", CLASSES)
-    with pytest.raises(Problem, match="none of the 1 class folders"):
+    with refused("none of the 1 class folders"):
         labelled(["tie"], "objectnet", CLASSES)
 
 
 def test_a_full_network_on_all_of_objectnet() -> None:
-    from sharpness.data import classes
-
     labels, groups = labelled(classes.objectnet(), "objectnet", classes.imagenet())
     assert groups is not None
     assert len(labels) == len(groups) == 113
@@ -301,20 +281,23 @@ def test_imagenet_is_loaded_in_the_order_of_its_folders(tmp_path: Path) -> None:
     assert train.digest() != load("imagenet", "train", record, inputs("timm")).digest()
 
 
-def test_the_held_out_images_are_loaded(tmp_path: Path) -> None:
-    np.save(tmp_path / "index.npy", np.arange(12) % 5 == 1)
+def test_the_held_out_images_are_loaded_and_not_drawn(tmp_path: Path) -> None:
+    path, held = tmp_path / "index.npy", np.arange(12) % 5 == 1
+    np.save(path, held)
     root = imagenet(tmp_path / "in1k")
-    record = present(tmp_path, "imagenet-2p", root, holdout=str(tmp_path / "index.npy"))
-    held = load("imagenet-2p", "test", record, inputs())
-    assert isinstance(held, Photos)
-    assert [name for name, _ in held.files] == [
-        f"{CLASSES[0]}/1.JPEG",
-        f"{CLASSES[2]}/0.JPEG",
-        f"{CLASSES[3]}/2.JPEG",
-    ]
-    assert held.labels.tolist() == [0, 2, 3]
-    with pytest.raises(Problem, match="has no split 'train'"):
+    record = present(tmp_path, "imagenet-2p", root, holdout=str(path))
+    found = load("imagenet-2p", "test", record, inputs())
+    assert isinstance(found, Photos)
+    everything = [f"{wnid}/{i}.JPEG" for wnid in CLASSES for i in range(3)]
+    out = [name for name, chosen in zip(everything, held, strict=True) if chosen]
+    assert [name for name, _ in found.files] == out
+    assert found.labels.tolist() == [0, 2, 3]
+    with refused("has no split 'train'"):
         load("imagenet-2p", "train", record, inputs())
+    record, sample = present(tmp_path, "imagenet", root, holdout=str(path)), tmp_path / "sample.csv"
+    write_sample(sample, "imagenet", record, examples=100, seed=0)
+    drawn = {row["file"] for row in read_sample(sample, ("file", "label"))}
+    assert drawn == {*everything} - {*out}
 
 
 SHIFTS: dict[str, tuple[list[str], list[int], Any]] = {
@@ -322,11 +305,7 @@ SHIFTS: dict[str, tuple[list[str], list[int], Any]] = {
     "imagenet-r": (CLASSES[2:], [0, 0, 1, 1], ((2,), (3,))),
     "imagenet-a": ([CLASSES[0], CLASSES[3]], [0, 0, 1, 1], ((0,), (3,))),
     "imagenet-sketch": (CLASSES, [0, 0, 1, 1, 2, 2, 3, 3], None),
-    "objectnet": (
-        ["alarm_clock", "baking_sheet", "banana", "tie"],
-        [0, 0, 1, 1],
-        ((0, 2), (3,)),
-    ),
+    "objectnet": (["alarm_clock", "baking_sheet", "banana", "tie"], [0, 0, 1, 1], ((0, 2), (3,))),
 }
 
 
@@ -364,19 +343,6 @@ def test_the_masked_score_is_that_of_the_groups(tmp_path: Path) -> None:
     assert torch.equal(scores.argmax(1), labels)
 
 
-def test_a_folder_that_has_changed_since_is_one_line(tmp_path: Path) -> None:
-    root = imagenet(tmp_path / "in1k")
-    record = present(tmp_path, "imagenet", root)
-    (root / "val" / CLASSES[0] / "1.JPEG").unlink()
-    with pytest.raises(
-        Problem, match=r"has changed since it was found; remove data/imagenet\.json in the"
-    ):
-        load("imagenet", "test", record, inputs())
-    (root / "val" / CLASSES[0] / "0.JPEG").unlink()
-    with pytest.raises(Problem, match="no images"):
-        load("imagenet", "test", record, inputs())
-
-
 def test_training_images_are_loaded_without_test_images(tmp_path: Path) -> None:
     root = imagenet(tmp_path / "in1k")
     shutil.rmtree(root / "val")
@@ -385,43 +351,44 @@ def test_training_images_are_loaded_without_test_images(tmp_path: Path) -> None:
     write_sample(tmp_path / "sample.csv", "imagenet", record, examples=5, seed=0)
     sampled = {**record, "sample": str(tmp_path / "sample.csv")}
     assert len(load("imagenet", "train", sampled, inputs())) == 5
-    with pytest.raises(Problem, match=r"no split 'test', only train; .*data/imagenet\.json"):
+    with refused("no split 'test', only train; ", "data/imagenet.json"):
         load("imagenet", "test", record, inputs())
 
 
-def test_what_is_gone_is_named_with_its_remedy(tmp_path: Path) -> None:
-    again = r"remove data/{}\.json in the results folder and run again"
+def test_what_has_changed_or_is_gone_is_named_with_its_remedy(tmp_path: Path) -> None:
+    again = "remove data/{}.json in the results folder and run again"
     archive = tmp_path / "a.tar"
     archive.write_bytes(tar(photos([CLASSES[0], CLASSES[3]], 2)))
     record = locate("imagenet-a", settings(tmp_path, file=str(archive), standin="data.json"))
     shutil.rmtree(record["folder"])
-    with pytest.raises(Problem, match=again.format("imagenet-a")) as problem:
+    with refused(record["folder"], again.format("imagenet-a")):
         load("imagenet-a", "test", record, inputs(classes=CLASSES))
-    assert str(problem.value).startswith(record["folder"])
-    root = imagenet(tmp_path / "in1k")
+    root, again = imagenet(tmp_path / "in1k"), again.format("imagenet")
     record, path = present(tmp_path, "imagenet", root), tmp_path / "sample.csv"
+    (root / "val" / CLASSES[0] / "1.JPEG").unlink()
+    with refused("has changed since it was found", again):
+        load("imagenet", "test", record, inputs())
     sampled = {**record, "sample": str(path)}
-    with pytest.raises(Problem, match=r"sample\.csv: is not there, though it is needed"):
+    with refused("sample.csv: is not there, though it is needed"):
         load("imagenet", "train", sampled, inputs())
     write_sample(path, "imagenet", record, examples=12, seed=0)
     (root / "train" / CLASSES[0] / "1.JPEG").unlink()
-    with pytest.raises(Problem, match=r"1\.JPEG: no such image; .*" + again.format("imagenet")):
+    with refused("1.JPEG: no such image; ", again):
         load("imagenet", "train", sampled, inputs())
     shutil.rmtree(root / "train" / CLASSES[0])
-    with pytest.raises(Problem, match=again.format("imagenet")) as problem:
+    with refused(f"{root / 'train' / CLASSES[0]}: ", again):
         write_sample(path, "imagenet", record, examples=12, seed=0)
-    assert str(problem.value).startswith(str(root / "train" / CLASSES[0]))
 
 
 def test_inputs_that_do_not_fit_are_one_line(tmp_path: Path) -> None:
     record = present(tmp_path, "imagenet", imagenet(tmp_path / "in1k"))
     for given in (None, {"name": "tokens", "length": 4}):
-        with pytest.raises(Problem, match="needs `inputs` named 'photos'"):
+        with refused("needs `inputs` named 'photos'"):
             load("imagenet", "test", record, given)
-    with pytest.raises(Problem, match="recipe 'jax' is unknown; one of augreg, timm, clip"):
+    with refused("recipe 'jax' is unknown; one of augreg, timm, clip"):
         load("imagenet", "test", record, inputs("jax"))
     missing = locate("imagenet", settings(tmp_path))
-    with pytest.raises(Problem, match=r"data set imagenet is missing: .*data\.imagenet\.folder"):
+    with refused("data set imagenet is missing: ", "data.imagenet.folder"):
         load("imagenet", "test", missing, inputs())
 
 
@@ -466,41 +433,17 @@ def test_the_order_is_on_record() -> None:
     assert [row["file"] for row in drawn(fewer, "file", 6, 0)] == ORDER[1:]
 
 
-def test_the_held_out_are_not_drawn(tmp_path: Path) -> None:
-    root = imagenet(tmp_path / "in1k")
-    held = np.arange(12) % 4 == 1
-    np.save(tmp_path / "index.npy", held)
-    record = present(tmp_path, "imagenet", root, holdout=str(tmp_path / "index.npy"))
-    path = tmp_path / "sample.csv"
-    write_sample(path, "imagenet", record, examples=100, seed=0)
-    drawn = {row["file"] for row in read_sample(path, ("file", "label"))}
-    everything = [f"{wnid}/{i}.JPEG" for wnid in CLASSES for i in range(3)]
-    assert drawn == {name for name, out in zip(everything, held, strict=True) if not out}
-
-
-def test_a_missing_set_leaves_a_header(tmp_path: Path) -> None:
+def test_a_list_of_another_copy_is_one_line(tmp_path: Path) -> None:
     path = tmp_path / "sample.csv"
     write_sample(path, "imagenet", locate("imagenet", settings(tmp_path)), 10, 0)
-    assert path.read_text() == "file,label\n"
+    assert path.read_text() == "file,label\n"  # of a missing set
     record = present(tmp_path, "imagenet", imagenet(tmp_path / "in1k"))
-    with pytest.raises(Problem, match=r"sample\.csv: is no list of file, label; remove it and run"):
-        load("imagenet", "train", {**record, "sample": str(path)}, inputs())
-
-
-@pytest.mark.parametrize(
-    ("row", "message"),
-    [
-        ((f"{CLASSES[0]}/0.JPEG", "1"), "has label '1'"),
-        (("n01440764/0.JPEG", "0"), "has label '0'"),
-        ((f"{CLASSES[0]}/99.JPEG", "0"), "no such image"),
-    ],
-)
-def test_a_list_of_another_copy_is_one_line(
-    tmp_path: Path, row: tuple[str, str], message: str
-) -> None:
-    record = present(tmp_path, "imagenet", imagenet(tmp_path / "in1k"))
-    path = tmp_path / "sample.csv"
-    with open(path, "w", newline="") as stream:
-        csv.writer(stream).writerows([("file", "label"), row])
-    with pytest.raises(Problem, match=message):
-        load("imagenet", "train", {**record, "sample": str(path)}, inputs())
+    for row, message in (
+        ("", "sample.csv: is no list of file, label; remove it and run"),
+        (f"{CLASSES[0]}/0.JPEG,1\n", "has label '1'"),
+        ("n01440764/0.JPEG,0\n", "has label '0'"),
+        (f"{CLASSES[0]}/99.JPEG,0\n", "no such image"),
+    ):
+        path.write_text(f"file,label\n{row}")
+        with refused(message):
+            load("imagenet", "train", {**record, "sample": str(path)}, inputs())

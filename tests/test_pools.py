@@ -8,19 +8,18 @@ import fcntl
 import hashlib
 import io
 import json
-import os
-import signal
 import subprocess
 import sys
 import zipfile
 from collections import OrderedDict
-from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from refusal import refused
 from safetensors import SafetensorError, safe_open
 from torch import nn
 from toys import CLIP, PRETRAINED_VIT
@@ -31,32 +30,21 @@ from sharpness.pools.download import obtain
 from sharpness.pools.names import Array, Entry, apply, invert
 from sharpness.pools.table import Member, choose, read_table, write_models
 from sharpness.pools.torchfile import read_tensors, write_tensors
-from sharpness.problem import Problem
 from sharpness.training.checkpoint import load_model
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT.parent / "shared" / "reference"
 
-B16 = PRETRAINED_VIT | {
-    "image_size": 224,
-    "patch_size": 16,
-    "dim": 768,
-    "depth": 12,
-    "heads": 12,
-    "mlp_dim": 3072,
-    "classes": 1000,
-}
+B16 = PRETRAINED_VIT | {"image_size": 224, "patch_size": 16, "dim": 768, "depth": 12, "heads": 12}
+B16 |= {"mlp_dim": 3072, "classes": 1000}
 B32 = B16 | {"name": "clip-vit", "patch_size": 32, "embedding": 512}
 SQUARE = {"dim": 8, "mlp_dim": 8, "classes": 8}  # sizes do not tell what is transposed
 SHAPES = [
     ("augreg", PRETRAINED_VIT),
     ("augreg", PRETRAINED_VIT | {"heads": 12, "depth": 1}),  # heads of width one
-    (
-        "augreg",
-        PRETRAINED_VIT | {"image_size": 4, "dim": 8, "heads": 1, "mlp_dim": 8, "classes": 8},
-    ),
+    ("augreg", PRETRAINED_VIT | SQUARE | {"image_size": 4, "heads": 1}),
     ("soups", CLIP),
-    ("soups", CLIP | {"image_size": 8, "dim": 8, "mlp_dim": 8, "embedding": 8, "classes": 8}),
+    ("soups", CLIP | SQUARE | {"image_size": 8, "embedding": 8}),
 ]
 SMALL = [SHAPES[0], SHAPES[3]]
 IDS = ["augreg", "soups"]
@@ -82,51 +70,34 @@ def images_of(architecture: dict[str, Any]) -> torch.Tensor:
     return torch.randn(3, 3, side, side, generator=torch.Generator().manual_seed(2))
 
 
-def one_line(problem: pytest.ExceptionInfo[Problem], *words: object) -> None:
-    message = str(problem.value)
-    assert "\n" not in message
-    for word in words:
-        assert str(word) in message
-
-
 # Name tables
 
 
-def test_augreg_has_200_arrays() -> None:
+def test_tables_have_the_published_sizes() -> None:
     table = augreg.entries(B16)
     assert len({entry.upstream for entry in table}) == len(table) == 200
     assert sum(int(np.prod(entry.upstream_shape)) for entry in table) == 86_567_656
     assert len({entry.ours for entry in table}) == 152
-
-
-def test_soups_have_160_tensors() -> None:
     table, extras = soups.entries(B32), soups.text_side(512)
     assert len({entry.upstream for entry in table} | extras.keys()) == 160
-    assert len(table) == 154
-    visual = [entry for entry in table if entry.ours.startswith("visual.")]
-    assert sum(int(np.prod(entry.upstream_shape)) for entry in visual) == 87_849_216
-    assert sum(int(np.prod(entry.upstream_shape)) for entry in table) == 87_849_216 + 513_000
-    text = sum(int(np.prod(shape)) for shape in extras.values())
-    assert 4 * (text + 87_849_216 + 513_000) == 455_846_820  # bytes of a published file's tensors
+    count = sum(int(np.prod(shape)) for shape in extras.values())
+    count += sum(int(np.prod(entry.upstream_shape)) for entry in table)
+    assert 4 * count == 455_846_820  # bytes of a published file's tensors
 
 
 def published(name: str) -> dict[str, tuple[int, ...]]:
     """Names and shapes as the publishers' files have them."""
-    path = REFERENCE / name
-    if not path.exists():
-        pytest.skip("needs the shared reference tables")
-    rows = [line.split("\t") for line in path.read_text().splitlines()[1:]]
+    rows = [line.split("\t") for line in (REFERENCE / name).read_text().splitlines()[1:]]
     return {row[0]: ast.literal_eval(row[1]) for row in rows}
 
 
-def test_augreg_table_is_the_published_layout() -> None:
-    ours = [(entry.upstream, entry.upstream_shape) for entry in augreg.entries(B16)]
-    assert ours == list(published("augreg_b16_npz_layout.tsv").items())  # in the file's order too
-
-
-def test_soups_table_is_the_published_layout() -> None:
-    ours = {entry.upstream: entry.upstream_shape for entry in soups.entries(B32)}
-    assert ours | soups.text_side(512) == published("model_soups_statedict_layout.tsv")
+@pytest.mark.skipif(not REFERENCE.exists(), reason="needs the shared reference tables")
+def test_tables_are_the_published_layouts() -> None:
+    found = {entry.upstream: entry.upstream_shape for entry in augreg.entries(B16)}
+    layout = published("augreg_b16_npz_layout.tsv")
+    assert list(found.items()) == list(layout.items())  # in the file's order too
+    found = {entry.upstream: entry.upstream_shape for entry in soups.entries(B32)}
+    assert found | soups.text_side(512) == published("model_soups_statedict_layout.tsv")
 
 
 def test_entries_order_join_and_stack() -> None:
@@ -159,9 +130,8 @@ def test_weights_of_another_network_are_not_written(
         ({"head.bias": np.zeros(5)}, "head.bias holds float64"),
     ):
         wrong = {k: v for k, v in (weights | change).items() if v is not None}
-        with pytest.raises(Problem) as problem:
+        with refused(words):
             formats.write(form, out, wrong, architecture)
-        one_line(problem, words)
     assert not list(tmp_path.iterdir())
 
 
@@ -182,16 +152,16 @@ def test_what_is_written_is_read_back(
     images = images_of(architecture)
     logits = network_of(architecture, found)(images)
     assert logits.equal(network_of(architecture, weights)(images))
+    formats.write(form, tmp_path / "again", weights, architecture)
+    assert (tmp_path / "again").read_bytes() == (tmp_path / "file").read_bytes()
 
 
-@pytest.mark.parametrize(("form", "architecture"), SMALL, ids=IDS)
-def test_equal_weights_give_equal_files(
-    form: str, architecture: dict[str, Any], tmp_path: Path
-) -> None:
-    weights = weights_of(architecture)
-    for name in ("one", "two"):
-        formats.write(form, tmp_path / name, weights, architecture)
-    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+def test_an_npz_is_as_numpy_writes_it(tmp_path: Path) -> None:
+    """Uncompressed members, so that a full-size file has its 346 MB."""
+    augreg.write(tmp_path / "file.npz", weights_of(PRETRAINED_VIT), PRETRAINED_VIT)
+    plain = io.BytesIO()
+    np.savez(plain, **invert(augreg.entries(PRETRAINED_VIT), weights_of(PRETRAINED_VIT)))
+    assert (tmp_path / "file.npz").read_bytes() == plain.getvalue()
 
 
 def test_timm_reads_what_augreg_writes(tmp_path: Path) -> None:
@@ -200,15 +170,8 @@ def test_timm_reads_what_augreg_writes(tmp_path: Path) -> None:
 
     weights, path = weights_of(PRETRAINED_VIT), tmp_path / "file.npz"
     augreg.write(path, weights, PRETRAINED_VIT)
-    network = VisionTransformer(
-        img_size=12,
-        patch_size=4,
-        embed_dim=12,
-        depth=2,
-        num_heads=3,
-        mlp_ratio=17.5 / 12,
-        num_classes=5,
-    ).eval()
+    sizes = {"img_size": 12, "patch_size": 4, "embed_dim": 12, "depth": 2, "num_heads": 3}
+    network = VisionTransformer(**sizes, mlp_ratio=17.5 / 12, num_classes=5).eval()
     load_checkpoint(network, str(path))
     images = images_of(PRETRAINED_VIT)
     assert network(images).equal(network_of(PRETRAINED_VIT, weights)(images))
@@ -246,133 +209,39 @@ HEAD = {"augreg": "head/kernel", "soups": "classification_head.weight"}
 
 
 @pytest.mark.parametrize(("form", "architecture"), SMALL, ids=IDS)
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        (lambda a: None, "is missing"),
-        (lambda a: a[:, :-1], "has shape"),  # 4 classes or features instead of 5 or 7
-        (lambda a: a.T, "has shape"),
-        (lambda a: a[None], "has shape"),
-        (lambda a: a.astype(np.float64), "holds float64; float32"),
-        (lambda a: a.astype(np.float16), "holds float16; float32"),
-    ],
-    ids=["missing", "small", "turned", "deep", "double", "half"],
-)
-def test_a_wrong_array_is_named(
-    form: str,
-    architecture: dict[str, Any],
-    change: Callable[[Array], Array | None],
-    words: str,
-    tmp_path: Path,
+def test_what_does_not_fit_is_named(
+    form: str, architecture: dict[str, Any], tmp_path: Path
 ) -> None:
     path, name = tmp_path / "file", HEAD[form]
     formats.write(form, path, weights_of(architecture), architecture)
     arrays = arrays_in(form, path)
-    changed = change(arrays.pop(name))
-    put(form, path, arrays if changed is None else arrays | {name: changed})
-    with pytest.raises(Problem) as problem:
+    stray = {"model.stray": np.zeros(1, np.float32)}
+    for change, words in (
+        ({name: None}, f"{name} is missing"),
+        ({name: arrays[name][:, :-1]}, f"{name} has shape"),  # a class or a feature less
+        ({name: arrays[name].T}, f"{name} has shape"),
+        ({name: arrays[name].astype(np.float64)}, f"{name} holds float64; float32"),
+        (stray, "model.stray has no place"),
+    ):
+        put(form, path, {k: v for k, v in (arrays | change).items() if v is not None})
+        with refused(path, words):
+            formats.read(form, path, architecture)
+    path.unlink()
+    with refused(path, "no such file"):
         formats.read(form, path, architecture)
-    one_line(problem, path, name, words)
 
 
-@pytest.mark.parametrize(("form", "architecture"), SMALL, ids=IDS)
-@pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_a_model_that_diverged_is_read_and_named_once(
-    form: str,
-    architecture: dict[str, Any],
-    value: float,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path, weights = tmp_path / "file", weights_of(architecture)
-    for name in ("head.weight", "head.bias"):
-        weights[name].flat[1] = value
-    formats.write(form, path, weights, architecture)
-    found = formats.read(form, path, architecture)
+    path, weights = tmp_path / "file", weights_of(CLIP)
+    weights["head.weight"].flat[1], weights["head.bias"].flat[1] = np.nan, np.inf
+    formats.write("soups", path, weights, CLIP)
+    found = formats.read("soups", path, CLIP)
     for name, array in weights.items():
         np.testing.assert_array_equal(found[name], array, err_msg=name)
     (line,) = capsys.readouterr().err.splitlines()
     assert line == f"{path}: head.weight and 1 more: NaN or infinite; the model diverged"
-
-
-@pytest.mark.parametrize(("form", "architecture"), SMALL, ids=IDS)
-def test_an_array_too_many_is_named(
-    form: str, architecture: dict[str, Any], tmp_path: Path
-) -> None:
-    path = tmp_path / "file"
-    formats.write(form, path, weights_of(architecture), architecture)
-    put(form, path, arrays_in(form, path) | {"model.stray": np.zeros(1, np.float32)})
-    with pytest.raises(Problem) as problem:
-        formats.read(form, path, architecture)
-    one_line(problem, path, "model.stray has no place")
-
-
-@pytest.mark.parametrize(("form", "architecture"), SMALL, ids=IDS)
-def test_a_head_of_the_wrong_size_fails(
-    form: str, architecture: dict[str, Any], tmp_path: Path
-) -> None:
-    path = tmp_path / "file"
-    formats.write(form, path, weights_of(architecture), architecture)
-    with pytest.raises(Problem) as problem:
-        formats.read(form, path, architecture | {"classes": 6})
-    one_line(problem, path, "head", "has shape", "is needed")
-
-
-class Act:
-    """Runs a command when it is unpickled without care."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> Any:
-        return os.system, (f"touch {self.path}",)
-
-
-def test_an_npz_with_objects_is_refused_unread(tmp_path: Path) -> None:
-    path, ran = tmp_path / "file.npz", tmp_path / "ran"
-    augreg.write(path, weights_of(PRETRAINED_VIT), PRETRAINED_VIT)
-    objects = np.array([Act(ran)], dtype=object)
-    put("augreg", path, arrays_in("augreg", path) | {"extra": objects})
-    with pytest.raises(Problem) as problem:
-        formats.read("augreg", path, PRETRAINED_VIT)
-    one_line(problem, path, "extra", "holds objects")
-    assert not ran.exists()
-
-
-def test_a_torch_file_that_acts_is_refused_unread(tmp_path: Path) -> None:
-    path, ran = tmp_path / "file.pt", tmp_path / "ran"
-    for new in (True, False):
-        torch.save({"x": Act(ran)}, path, _use_new_zipfile_serialization=new)
-        with pytest.raises(Problem) as problem:
-            read_tensors(path)
-        one_line(problem, path, "refused", "asks for posix.system")
-    assert not ran.exists()
-
-
-@pytest.mark.parametrize(("form", "architecture"), SMALL, ids=IDS)
-@pytest.mark.parametrize("keep", [0, 3, 0.5, 0.99])
-def test_a_file_cut_off_is_refused(
-    form: str, architecture: dict[str, Any], keep: float, tmp_path: Path
-) -> None:
-    path = tmp_path / "file"
-    formats.write(form, path, weights_of(architecture), architecture)
-    content = path.read_bytes()
-    path.write_bytes(content[: keep if isinstance(keep, int) else int(keep * len(content))])
-    with pytest.raises(Problem) as problem:
-        formats.read(form, path, architecture)
-    one_line(problem, path)
-
-
-def test_a_damaged_array_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "file.npz"
-    augreg.write(path, weights_of(PRETRAINED_VIT), PRETRAINED_VIT)
-    content = bytearray(path.read_bytes())
-    place = content.index(b"embedding/kernel.npy") + 300  # inside its numbers
-    content[place] ^= 255
-    path.write_bytes(content)
-    with pytest.raises(Problem) as problem:
-        formats.read("augreg", path, PRETRAINED_VIT)
-    one_line(problem, path, "embedding/kernel", "CRC")
 
 
 def test_an_npz_with_something_else_in_it(tmp_path: Path) -> None:
@@ -380,46 +249,23 @@ def test_an_npz_with_something_else_in_it(tmp_path: Path) -> None:
     augreg.write(path, weights_of(PRETRAINED_VIT), PRETRAINED_VIT)
     with zipfile.ZipFile(path, "a") as stored:
         stored.writestr("readme.txt", "hello")
-    with pytest.raises(Problem) as problem:
+    with refused(path, "readme.txt"):
         formats.read("augreg", path, PRETRAINED_VIT)
-    one_line(problem, path, "readme.txt is no array")
 
 
-@pytest.mark.parametrize(
-    "content", [b"\x93NUMPY", b"<html>not found</html>"], ids=["array", "page"]
-)
-@pytest.mark.parametrize(("form", "architecture"), SMALL, ids=IDS)
-def test_another_kind_of_file(
-    form: str, architecture: dict[str, Any], content: bytes, tmp_path: Path
-) -> None:
-    path = tmp_path / "file"
-    path.write_bytes(content)
-    with pytest.raises(Problem) as problem:
-        formats.read(form, path, architecture)
-    one_line(problem, path)
-    path.unlink()
-    with pytest.raises(Problem, match="no such file"):
-        formats.read(form, path, architecture)
-
-
-@pytest.mark.filterwarnings("ignore:Validating sparse")
 @pytest.mark.parametrize(
     ("value", "words"),
     [
         ([torch.zeros(2)], "holds a list"),
-        (torch.zeros(2), "holds a Tensor"),
         ({"x": 3}, "x is int, not a plain tensor"),
         ({"x": {"y": torch.zeros(2)}}, "x is dict, not a plain tensor"),
-        ({"x": torch.zeros(2, dtype=torch.bfloat16)}, "x is torch.bfloat16"),
-        ({"x": torch.zeros(2, 2).to_sparse()}, "x is torch.float32, not a plain tensor"),
     ],
-    ids=["list", "tensor", "number", "nested", "bfloat16", "sparse"],
+    ids=["list", "number", "nested"],
 )
 def test_torch_files_hold_tensors_by_name(value: Any, words: str, tmp_path: Path) -> None:
     torch.save(value, tmp_path / "file.pt")
-    with pytest.raises(Problem) as problem:
+    with refused(tmp_path / "file.pt", words):
         read_tensors(tmp_path / "file.pt")
-    one_line(problem, tmp_path / "file.pt", words)
 
 
 @pytest.mark.parametrize("new", [True, False], ids=["zip", "before torch 1.6"])
@@ -431,22 +277,12 @@ def test_torch_files_of_both_kinds(new: bool, tmp_path: Path) -> None:
     assert found["a"].tolist() == [1, 1]
     assert found["n"].dtype == np.int64
     assert found["n"].shape == ()
-    with pytest.raises(Problem, match="no dict with the key 'first'"):
+    with refused("no dict with the key 'first'"):
         read_tensors(path, inside="first")
 
 
-def test_arrays_are_written_whatever_their_memory(tmp_path: Path) -> None:
-    array = np.arange(6, dtype=np.float32).reshape(2, 3)
-    array.flags.writeable = False
-    write_tensors(tmp_path / "file.pt", {"a": array, "b": array.T})
-    found = read_tensors(tmp_path / "file.pt")
-    np.testing.assert_array_equal(found["a"], array)
-    np.testing.assert_array_equal(found["b"], array.T)
-
-
-def test_formats_have_names(tmp_path: Path) -> None:
-    assert formats.FORMATS == ("augreg", "soups", "bert", "bert-tf1", "cifar10-released")
-    with pytest.raises(Problem, match="format 'onnx' is unknown; it is one of augreg, soups"):
+def test_an_unknown_format_is_refused(tmp_path: Path) -> None:
+    with refused("format 'onnx' is unknown; it is one of augreg, soups"):
         formats.read("onnx", tmp_path, PRETRAINED_VIT)
 
 
@@ -465,20 +301,14 @@ HEADER = "model,run,note,url,bytes,checksum\n"
 ROW = "a,0,,https://host.example/a.npz,,\n"
 
 
-def table(tmp_path: Path, text: str) -> Path:
-    path = tmp_path / "table.csv"
-    path.write_text(text, encoding="utf-8")
-    return path
-
-
 def test_a_table_is_read(tmp_path: Path) -> None:
     sha, md5 = "0" * 64, "1" * 32
-    path = table(
-        tmp_path,
+    path = tmp_path / "table.csv"
+    path.write_text(
         "model,rate,epochs,kind,url,bytes,checksum,file\n"
         "b-1,6.229787713239867e-06,4,rand-m12-n1,https://host.example/b,12,"
         f"md5 {md5}; sha256 {sha},\n"
-        "a_2,0.30,,nan,,,,folder/a 2.pt\n",
+        "a_2,0.30,,nan,,,,folder/a 2.pt\n"
     )
     first, second = read_table(path)
     assert first.parameters == {"rate": 6.229787713239867e-06, "epochs": 4, "kind": "rand-m12-n1"}
@@ -498,49 +328,34 @@ def test_a_table_is_read(tmp_path: Path) -> None:
     [
         ("", "needs a column `model`, and `url` or `file`"),
         (HEADER, "has no rows"),
-        ("name,url\na,https://host.example/a\n", "needs a column `model`"),
         ("model,run\na,0\n", "`url` or `file`"),
         ("model,run,run,url\n" + ROW, "column 'run' is empty, padded or there twice"),
-        ("model,,url\n" + ROW, "column '' is empty"),
         (HEADER + ROW + ROW, "row 3: model a is there twice"),
         (HEADER + ROW + "b,1\n", "row 3 has 2 cells; the header has 6"),
         (HEADER + ROW.replace("a,", "a\tb,", 1), "row 2: model 'a\\tb' is no name"),
-        (HEADER + ROW.replace("a,", f"{'a' * 151},", 1), "is too long for a file's name"),
-        (HEADER + ROW.replace("a,", ",", 1), "model '' is no name"),
         (HEADER + ROW.replace("https", "http"), "is not an https address"),
         (HEADER + "a,0,,,,\n", "neither url nor file; say where a is found"),
-        (HEADER + "a,0,,https://host.example/a,many,\n", "bytes is 'many'"),
         (HEADER + "a,0,,https://host.example/a,0,\n", "bytes is '0'"),
         (HEADER + "a,0,,https://host.example/a,,sha256 12\n", "checksum 'sha256 12' is not"),
         (HEADER + 'a,0,"open\n', "cannot be read as a table"),
+        (b"model,url\n\xff,x\n", "cannot be read as a table"),
+        (None, "cannot be read as a table"),
     ],
 )
-def test_a_wrong_table(text: str, words: str, tmp_path: Path) -> None:
-    path = table(tmp_path, text)
-    with pytest.raises(Problem) as problem:
+def test_a_wrong_table(text: str | bytes | None, words: str, tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    if text is not None:
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with refused(path, words):
         read_table(path)
-    one_line(problem, path, words)
 
 
-def test_a_table_that_is_none(tmp_path: Path) -> None:
-    with pytest.raises(Problem) as problem:
-        read_table(tmp_path / "none.csv")
-    one_line(problem, tmp_path / "none.csv")
-    (tmp_path / "latin.csv").write_bytes(b"model,url\n\xff,x\n")
-    with pytest.raises(Problem) as problem:
-        read_table(tmp_path / "latin.csv")
-    one_line(problem, tmp_path / "latin.csv")
-
-
-POOLS = {"augreg-i1k": 56, "augreg-i21k": 56, "clip-soups": 72, "feather-berts": 100}
-
-
-@pytest.mark.parametrize("name", [*POOLS, "feather-berts-tf1"])
-def test_the_projects_own_tables(name: str) -> None:
-    members = read_table(ROOT / "resources" / "pools" / f"{name}.csv")
-    assert len(members) == POOLS.get(name, 100)
-    assert len({member.url for member in members}) == len(members)
-    assert len({tuple(member.parameters) for member in members}) == 1
+def test_the_projects_own_tables() -> None:
+    counts = {"augreg-i1k": 56, "augreg-i21k": 56, "clip-soups": 72, "feather-berts": 100}
+    for name, count in {**counts, "feather-berts-tf1": 100}.items():
+        members = read_table(ROOT / "resources" / "pools" / f"{name}.csv")
+        assert len({member.url for member in members}) == len(members) == count
+        assert len({tuple(member.parameters) for member in members}) == 1
 
 
 def test_choosing_is_seeded_nested_and_in_order() -> None:
@@ -553,17 +368,8 @@ def test_choosing_is_seeded_nested_and_in_order() -> None:
     assert choose(members, 10, 1) != chosen
     assert all(member in choose(members, 20, 0) for member in chosen)
     assert choose(members[::-1], 10, 0) == chosen[::-1]
-    with pytest.raises(Problem, match="take is 31, but the table has 30 models"):
+    with refused("take is 31, but the table has 30 models"):
         choose(members, 31, 0)
-
-
-def test_choosing_is_fair() -> None:
-    members = [Member(f"m{index}", {}) for index in range(10)]
-    counts = {member.model: 0 for member in members}
-    for seed in range(1000):
-        for member in choose(members, 3, seed):
-            counts[member.model] += 1
-    assert all(abs(count - 300) < 5 * (1000 * 0.3 * 0.7) ** 0.5 for count in counts.values())
 
 
 # From the file to the checkpoint
@@ -605,6 +411,7 @@ def test_a_model_is_obtained(mirror: Path, tmp_path: Path) -> None:
         "source": URL,
         "source_sha256": hashlib.sha256(original.read_bytes()).hexdigest(),
         "format": "augreg",
+        "revision": formats.REVISION,
         "model": "a-1",
         "standin": False,
         "architecture": PRETRAINED_VIT,
@@ -613,125 +420,70 @@ def test_a_model_is_obtained(mirror: Path, tmp_path: Path) -> None:
     assert (tmp_path / "cache" / PLACE).read_bytes() == original.read_bytes()
 
 
-def test_a_model_has_the_same_bytes_each_time(mirror: Path, tmp_path: Path) -> None:
-    outs = [tmp_path / name / "a-1.safetensors" for name in ("one", "two")]
-    for out in outs:
-        bring(member(), mirror, out)
-    bring(member(), None, outs[0])  # from the cache
-    assert outs[0].read_bytes() == outs[1].read_bytes()
-
-
 def test_the_original_may_be_discarded(mirror: Path, tmp_path: Path) -> None:
-    out = tmp_path / "a-1.safetensors"
+    out, cached = tmp_path / "a-1.safetensors", tmp_path / "cache" / PLACE
+    with refused("head/kernel has shape"):  # it stays where it cannot be read
+        bring(member(), mirror, out, keep=False, architecture=PRETRAINED_VIT | {"classes": 9})
+    assert not out.exists()
     bring(member(), mirror, out, keep=False)
-    assert out.exists()
-    assert (mirror / PLACE).exists()
-    assert not (tmp_path / "cache" / PLACE).exists()
+    assert cached.exists()  # only what this call brought is discarded
+    cached.unlink()
     first = out.read_bytes()
     bring(member(), mirror, out, keep=False)
+    assert not cached.exists()
+    assert (mirror / PLACE).exists()
     assert out.read_bytes() == first
     # What was trusted once is what is expected from then on.
     augreg.write(mirror / PLACE, weights_of(PRETRAINED_VIT, seed=1), PRETRAINED_VIT)
-    with pytest.raises(Problem) as problem:
+    with refused("a b--1.npz: refused", "pinned"):
         bring(member(), mirror, out, keep=False)
-    one_line(problem, URL, "refused", "pinned")
     assert out.read_bytes() == first
 
 
-def test_only_what_was_brought_is_discarded(mirror: Path, tmp_path: Path) -> None:
-    out, cached = tmp_path / "a-1.safetensors", tmp_path / "cache" / PLACE
-    bring(member(), mirror, tmp_path / "first.safetensors")
-    bring(member(), mirror, out, keep=False)
-    assert cached.exists()
-
-
-def test_the_original_is_held_until_it_is_discarded(
-    mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    lock = (tmp_path / "cache" / PLACE).with_name(".a b--1.npz.lock")
-    held: list[bool] = []
-    save, unlink = download.save_file, Path.unlink
-
-    def look() -> None:
-        with open(lock) as stream:
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                held.append(False)
-            except BlockingIOError:
-                held.append(True)
-
-    def saving(*given: Any, **named: Any) -> None:
-        look()
-        save(*given, **named)
-
-    def unlinking(path: Path, missing_ok: bool = False) -> None:
-        if path == tmp_path / "cache" / PLACE:
-            look()
-        unlink(path, missing_ok)
-
-    monkeypatch.setattr(download, "save_file", saving)
-    monkeypatch.setattr(Path, "unlink", unlinking)
-    bring(member(), mirror, tmp_path / "a-1.safetensors", keep=False)
-    assert held == [True, True]
-    assert not (tmp_path / "cache" / PLACE).exists()
-
-
-@pytest.mark.parametrize("error", [PermissionError, FileNotFoundError])
-def test_an_original_that_cannot_be_deleted_is_no_failure(
+def test_the_original_is_held_while_it_is_discarded_and_may_stay(
     mirror: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-    error: type[OSError],
 ) -> None:
     out, cached, unlink = tmp_path / "a-1.safetensors", tmp_path / "cache" / PLACE, Path.unlink
 
     def refusing(path: Path, missing_ok: bool = False) -> None:
-        if path == cached and error is PermissionError:
-            raise PermissionError(errno.EACCES, "Permission denied", str(path))
         if path == cached:
-            unlink(path)
+            with open(path.with_name(".a b--1.npz.lock")) as lock, pytest.raises(BlockingIOError):
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
         unlink(path, missing_ok)
 
     monkeypatch.setattr(Path, "unlink", refusing)
     bring(member(), mirror, out, keep=False)
     assert out.exists()
     said = f"{cached}: stays in the cache (Permission denied); delete it"
-    assert (said in capsys.readouterr().err) == (error is PermissionError)
+    assert said in capsys.readouterr().err
 
 
-def test_a_checkpoint_needs_room(
+def test_without_room_nothing_half_is_left(
     mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out = tmp_path / "a-1.safetensors"
+    out, undisturbed = tmp_path / "out" / "a-1.safetensors", tmp_path / "a-1.safetensors"
+    bring(member(), mirror, undisturbed)
 
-    def full(*given: Any, **named: Any) -> None:
+    def half(weights: Any, path: Path, metadata: Any) -> None:
+        Path(path).write_bytes(b"half")
         raise SafetensorError("Error while serializing: I/O error: No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(download, "save_file", full)
-        with pytest.raises(Problem) as problem:
+        patch.setattr(download, "save_file", half)
+        with refused(out, "No space left on device", "make room"):
+            bring(member(), mirror, out, keep=False)
+        assert not out.exists()
+        assert (out.parent / "cache" / PLACE).exists()
+        patch.setattr(download.shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
+        patch.setattr(download, "save_file", None)  # it is not even begun
+        with refused(out, "1000 free; make room"):
             bring(member(), mirror, out)
-        one_line(problem, out, "No space left on device", "make room")
-
-    class Usage:
-        free = 1000
-
-    bring(member(), mirror, tmp_path / "other.safetensors")
-    monkeypatch.setattr(download.shutil, "disk_usage", lambda path: Usage)
-    monkeypatch.setattr(download, "save_file", None)  # it is not even begun
-    with pytest.raises(Problem) as problem:
-        bring(member(), mirror, out)
-    one_line(problem, out, "1000 free; make room")
-    assert not out.exists()
-
-
-def test_the_original_stays_where_it_cannot_be_read(mirror: Path, tmp_path: Path) -> None:
-    out = tmp_path / "a-1.safetensors"
-    with pytest.raises(Problem, match="head/kernel has shape"):
-        bring(member(), mirror, out, keep=False, architecture=PRETRAINED_VIT | {"classes": 9})
-    assert (tmp_path / "cache" / PLACE).exists()
-    assert not out.exists()
+    bring(member(), None, out)
+    assert out.read_bytes() == undisturbed.read_bytes()
 
 
 def test_a_local_file_is_read_where_it_lies(mirror: Path, tmp_path: Path) -> None:
@@ -742,89 +494,28 @@ def test_a_local_file_is_read_where_it_lies(mirror: Path, tmp_path: Path) -> Non
     assert list(out.parent.iterdir()) == [out]
     with safe_open(out, "np") as stream:
         assert json.loads(stream.metadata()["sharpness"])["source"] == str(original)
-    with pytest.raises(Problem) as problem:
-        bring(member(url="", file=str(tmp_path / "none")), None, out)
-    one_line(problem, tmp_path / "none", "no such file", "row of a-1")
+    for source in ({"url": "", "file": str(tmp_path / "none")}, {}):
+        words = (tmp_path / "none", "no such file", "row of a-1")
+        with refused(*(words if source else (URL, "offline is true"))):
+            bring(member(**source), None, tmp_path / "none.safetensors")
+    assert not (tmp_path / "none.safetensors").exists()
 
 
 @pytest.mark.parametrize("local", [False, True], ids=["fetched", "local"])
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ({"checksum": "sha256 " + "0" * 64}, "sha256 is"),
-        ({"checksum": "md5 " + "0" * 32}, "md5 is"),
-        ({"bytes": 7}, "bytes, not"),
-    ],
-    ids=["sha256", "md5", "size"],
-)
 def test_published_facts_are_enforced_but_on_stand_ins(
-    local: bool, change: dict[str, Any], words: str, mirror: Path, tmp_path: Path
+    local: bool, mirror: Path, tmp_path: Path
 ) -> None:
-    out = tmp_path / "a-1.safetensors"
-    if local:
-        change = change | {"url": "", "file": str(mirror / PLACE)}
-    with pytest.raises(Problem) as problem:
-        bring(member(**change), mirror, out)
-    one_line(problem, "a b--1.npz", words)
-    assert not out.exists()
-    assert not (tmp_path / "cache" / PLACE).exists()
-    bring(member(**change), mirror, out, standin=True)
-    assert out.exists()
-
-
-def test_a_stand_in_may_be_made_anew(mirror: Path, tmp_path: Path) -> None:
-    out = tmp_path / "a-1.safetensors"
-    bring(member(), mirror, out, standin=True)
+    out, place = tmp_path / "a-1.safetensors", {"url": "", "file": str(mirror / PLACE)}
+    for wrong, words in (("checksum", "sha256 is"), ("bytes", "bytes, not")):
+        facts = {"checksum": "sha256 " + "0" * 64, "bytes": 7}
+        false = member(**{wrong: facts[wrong]}, **(place if local else {}))
+        with refused("a b--1.npz", words):
+            bring(false, mirror, out)
+        assert not out.exists()
+        assert not (tmp_path / "cache" / PLACE).exists()
+    bring(false, mirror, out, standin=True)
     first = out.read_bytes()
     augreg.write(mirror / PLACE, weights_of(PRETRAINED_VIT, seed=1), PRETRAINED_VIT)
-    bring(member(), mirror, out, standin=True)
+    bring(false, mirror, out, standin=True)  # one may be made anew
     assert out.read_bytes() != first
-    assert not list((tmp_path / "cache").iterdir())
-
-
-def test_a_file_that_is_nowhere(tmp_path: Path) -> None:
-    with pytest.raises(Problem) as problem:
-        bring(member(), tmp_path / "mirror", tmp_path / "out")
-    one_line(problem, URL, "offline is true")
-    assert not (tmp_path / "out").exists()
-
-
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from sharpness.pools import download
-from sharpness.pools.table import Member
-
-def save_half(weights, path, metadata):
-    save(weights, path, metadata=metadata)
-    os.truncate(path, os.path.getsize(path) // 2)
-    os.kill(os.getpid(), signal.SIGKILL)
-
-save, download.save_file = download.save_file, save_half
-mirror, cache, out, architecture, url = sys.argv[1:]
-download.obtain(
-    Member("a-1", {"rate": 0.1, "kind": ""}, url), "augreg", eval(architecture), out,
-    cache=cache, mirror=mirror, offline=True, standin=False, keep=False,
-)
-"""
-
-
-def test_a_kill_leaves_nothing_half(mirror: Path, tmp_path: Path) -> None:
-    out = tmp_path / "a-1.safetensors"
-    words = [str(mirror), str(tmp_path / "cache"), str(out), repr(PRETRAINED_VIT), URL]
-    done = subprocess.run([sys.executable, "-c", KILLED, *words], stderr=subprocess.DEVNULL)
-    assert done.returncode == -signal.SIGKILL
-    assert not out.exists()
-    assert (tmp_path / "cache" / PLACE).exists()
-    bring(member(), None, out)
-    undisturbed = tmp_path / "other" / "a-1.safetensors"
-    bring(member(), mirror, undisturbed)
-    assert out.read_bytes() == undisturbed.read_bytes()
-
-
-def test_an_npz_is_as_numpy_writes_it(tmp_path: Path) -> None:
-    """Uncompressed members, so that a full-size file has its 346 MB."""
-    augreg.write(tmp_path / "file.npz", weights_of(PRETRAINED_VIT), PRETRAINED_VIT)
-    plain = io.BytesIO()
-    np.savez(plain, **invert(augreg.entries(PRETRAINED_VIT), weights_of(PRETRAINED_VIT)))
-    assert (tmp_path / "file.npz").read_bytes() == plain.getvalue()
+    assert not (tmp_path / "cache" / PLACE).exists()

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from refusal import refused
 from torch import Tensor
 from torch.nn.functional import layer_norm, linear
 from toy_bert import BASE, TINY, arrays, drawn, loaded, pairs
@@ -18,7 +19,6 @@ from toy_bert import BASE, TINY, arrays, drawn, loaded, pairs
 from sharpness.networks import build
 from sharpness.pools import berts, berts_tf1
 from sharpness.pools.formats import read, write
-from sharpness.problem import Problem
 
 NAMES = Path(__file__).parents[2] / "shared" / "reference" / "bert_tf1_to_hf_names.tsv"
 
@@ -78,11 +78,6 @@ def test_a_hessian_vector_product_works_on_a_cpu() -> None:
     assert any(part.any() for part in product)
 
 
-def test_the_heads_divide_the_width() -> None:
-    with pytest.raises(Problem, match="heads is 3, which does not divide dim, 8"):
-        build({**TINY, "heads": 3})
-
-
 def test_base_has_the_published_size_and_the_tables_names() -> None:
     with torch.device("meta"):
         network = build(BASE)
@@ -110,39 +105,19 @@ def test_the_tables_agree_with_the_published_names() -> None:
     }
 
 
-def test_a_bin_file_comes_back_with_equal_logits(tmp_path: Path) -> None:
+def test_a_bin_file_comes_back_and_is_laid_out_as_the_published_ones(tmp_path: Path) -> None:
     network, path = drawn(), tmp_path / "pytorch_model.bin"
     write("bert", path, arrays(network), TINY)
-    back = read("bert", path, TINY)
-    torch.testing.assert_close(
-        loaded(back)(**pairs()).logits, network(**pairs()).logits, atol=0, rtol=0
-    )
-    other = drawn(seed=1)(**pairs()).logits
-    assert (other - network(**pairs()).logits).abs().max() > 0.1  # so equality says something
-
-
-def test_a_bin_file_is_laid_out_as_the_published_ones(tmp_path: Path) -> None:
-    path = tmp_path / "pytorch_model.bin"
-    write("bert", path, arrays(drawn()), TINY)
+    logits = loaded(read("bert", path, TINY))(**pairs()).logits
+    torch.testing.assert_close(logits, network(**pairs()).logits, atol=0, rtol=0)
     content = torch.load(path, weights_only=True)
     numbers = content.pop("bert.embeddings.position_ids")
     assert numbers.tolist() == [list(range(7))]
     assert numbers.dtype == torch.int64
-    assert content.keys() == drawn().state_dict().keys()
-    assert all(tensor.equal(content[name]) for name, tensor in drawn().state_dict().items())
-
-
-def change(path: Path, edit: Callable[[dict[str, Tensor]], Any]) -> None:
-    content = torch.load(path, weights_only=True)
-    edit(content)
-    torch.save(content, path)
-
-
-def test_position_numbers_may_be_missing(tmp_path: Path) -> None:
-    path = tmp_path / "pytorch_model.bin"
-    write("bert", path, arrays(drawn()), TINY)
-    change(path, lambda content: content.pop("bert.embeddings.position_ids"))
-    assert read("bert", path, TINY).keys() == drawn().state_dict().keys()
+    assert content.keys() == network.state_dict().keys()
+    assert all(tensor.equal(content[name]) for name, tensor in network.state_dict().items())
+    torch.save(content, path)  # the numbers of positions may be missing
+    assert read("bert", path, TINY).keys() == content.keys()
 
 
 @pytest.mark.parametrize(
@@ -152,7 +127,7 @@ def test_position_numbers_may_be_missing(tmp_path: Path) -> None:
         (lambda c: c.update({"cls.bias": torch.ones(2)}), "array cls.bias has no place"),
         (
             lambda c: c.update({"classifier.weight": torch.ones(2, 8)}),
-            r"array classifier.weight has shape \(2, 8\); \(3, 8\) is needed",
+            "array classifier.weight has shape (2, 8); (3, 8) is needed",
         ),
     ],
 )
@@ -161,7 +136,8 @@ def test_a_file_that_does_not_fit_is_a_problem(
 ) -> None:
     path = tmp_path / "pytorch_model.bin"
     write("bert", path, arrays(drawn()), TINY)
-    change(path, edit)
-    with pytest.raises(Problem, match=message) as caught:
+    content = torch.load(path, weights_only=True)
+    edit(content)
+    torch.save(content, path)
+    with refused(path, message):
         read("bert", path, TINY)
-    assert str(path) in str(caught.value)

@@ -7,15 +7,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from refusal import refused
 
-from sharpness.problem import Problem
-from sharpness.published import (
-    PublishedError,
-    compare,
-    read_published,
-    usable,
-    write_compared,
-)
+from sharpness.published import PublishedError, compare, read_published, usable, write_compared
 
 ROOT = Path(__file__).parents[1]
 TABLE = """pool,model,part,error,preprocessing,source
@@ -70,13 +64,9 @@ def test_a_difference_above_the_limit_is_a_warning_where_it_means_something(tabl
     assert found["difference"].tolist() == pytest.approx([0.3001, 0.3, 1.0])
     assert found["comparable"].tolist() == [True, True, False]
     assert found["warn"].tolist() == [True, False, False]  # 0.3 points exactly are allowed
-
-
-def test_an_error_below_the_published_one_is_a_difference_too(table: Path) -> None:
-    lower = POOL.assign(error_test=0.12)
-    found = compare(lower, read_published(table, "soups"), "clip")
-    assert found["difference"].tolist()[:2] == pytest.approx([-0.5, -13.0])
-    assert found["warn"].tolist()[:2] == [True, True]
+    lower = compare(POOL.assign(error_test=0.12), read_published(table, "soups"), "clip")
+    assert lower["difference"].tolist()[:2] == pytest.approx([-0.5, -13.0])
+    assert lower["warn"].tolist()[:2] == [True, True]
 
 
 def test_without_data_there_is_a_row_and_no_warning(table: Path) -> None:
@@ -115,15 +105,13 @@ def test_the_file_reads_back(table: Path, tmp_path: Path) -> None:
         ("error,", "mistake,", "no column 'error'; it needs pool, model, part"),
         ("0.25", "25.0", "line 2: error is '25.0'; it must be a fraction"),
         ("0.5,", ",", "line 3: error is ''; it must be a fraction"),
-        ("0.25", "nan", "line 2: error is 'nan'; it must be a fraction"),
         ("a,v2", "a,test", "line 3: the error of 'a' on 'test' is there twice"),
     ],
 )
 def test_a_table_that_is_wrong_is_named(table: Path, old: str, new: str, words: str) -> None:
     table.write_text(TABLE.replace(old, new), encoding="utf-8")
-    with pytest.raises(Problem, match=words) as caught:
+    with refused(table, words):
         read_published(table, "soups")
-    assert str(table) in str(caught.value)
 
 
 def test_the_published_facts_are_whole() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from refusal import refused
 
 from sharpness.data.loading import load
 from sharpness.data.nli import load_hans, load_mnli, mnli_lines
@@ -111,14 +112,14 @@ def test_a_cut_pair_fills_its_length(vocabulary: Path) -> None:
     long = texts([("the cat sat on", "the mat . ? ,")], [0], vocabulary, 9, "tiny")
     assert words(long.ids[0]) == "[CLS] the cat sat [SEP] the mat . [SEP]"
     assert int(long.inputs()["attention_mask"].sum()) == 9
-    with pytest.raises(Problem, match="length is 4; a pair needs at least 5"):
+    with refused("length is 4; a pair needs at least 5"):
         texts([("a", "b")], [0], vocabulary, 4, "tiny")
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"[PAD]\n[UNK]\n[CLS]\nthe\n", r"vocab.txt: has no token \[SEP\]"),
+        (b"[PAD]\n[UNK]\n[CLS]\nthe\n", "vocab.txt: has no token [SEP]"),
         (b"[PAD]\nthe\nthe\n", "vocab.txt: line 3: token 'the' is there twice"),
         (b"[PAD]\n\xff\n", "vocab.txt: is no readable vocabulary"),
     ],
@@ -126,7 +127,7 @@ def test_a_cut_pair_fills_its_length(vocabulary: Path) -> None:
 def test_no_vocabulary_is_a_problem(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "vocab.txt"
     path.write_bytes(content)
-    with pytest.raises(Problem, match=message):
+    with refused(message):
         texts([("a", "b")], [0], path, 8, "tiny")
 
 
@@ -160,7 +161,7 @@ def test_the_digest_names_tokens_and_labels(vocabulary: Path) -> None:
 
 
 def test_labels_and_pairs_must_fit(vocabulary: Path) -> None:
-    with pytest.raises(Problem, match="tiny: 1 pairs have 2 labels"):
+    with refused("tiny: 1 pairs have 2 labels"):
         texts([("a", "b")], [0, 1], vocabulary, 8, "tiny")
 
 
@@ -186,27 +187,29 @@ def mnli(tmp_path: Path, train: list[str] = TRAIN, dev: list[str] = DEV) -> dict
         for name, lines in (("train", train), ("dev_matched", dev)):
             content = "".join(f"{line}\n" for line in lines)
             archive.writestr(f"multinli_1.0/multinli_1.0_{name}.jsonl", content)
-    return {
-        "name": "mnli",
-        "status": "present",
-        "title": "MNLI",
-        "files": [{"path": str(path)}],
-    }
+    return {"name": "mnli", "status": "present", "title": "MNLI", "files": [{"path": str(path)}]}
+
+
+def unpacked(record: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The record of an archive's files in a folder."""
+    with zipfile.ZipFile(record["files"][0]["path"]) as archive:
+        archive.extractall(folder)
+    root = folder / "multinli_1.0"
+    files = [root / f"multinli_1.0_{name}.jsonl" for name in ("train", "dev_matched")]
+    return {**record, "files": [{"path": str(path)} for path in files], "folder": str(root)}
 
 
 def test_the_development_set_tests(tmp_path: Path, vocabulary: Path) -> None:
-    test = load_mnli("test", mnli(tmp_path), inputs_of(vocabulary))
+    record, inputs = mnli(tmp_path), inputs_of(vocabulary)
+    test = load_mnli("test", record, inputs)
     assert (test.title, test.groups) == ("MNLI", None)
     assert test.labels.tolist() == [1, 2, 0]  # the undecided pair is left out
     assert words(test.ids[0]).startswith("[CLS] the cat [SEP] the mat [SEP] [PAD]")
-
-
-def test_a_vocabulary_of_other_models_is_refused(tmp_path: Path, vocabulary: Path) -> None:
-    inputs = inputs_of(vocabulary)
-    most = int(load_mnli("test", mnli(tmp_path), inputs).ids.max())
-    load_mnli("test", mnli(tmp_path), inputs | {"tokens": most + 1})
-    with pytest.raises(Problem, match=f"vocab.txt: has a token of number {most}, the models know"):
-        load_mnli("test", mnli(tmp_path), inputs | {"tokens": most})
+    assert list(mnli_pairs(unpacked(record, tmp_path), "test")) == list(mnli_pairs(record, "test"))
+    most = int(test.ids.max())
+    load_mnli("test", record, inputs | {"tokens": most + 1})
+    with refused(f"vocab.txt: has a token of number {most}, the models know"):
+        load_mnli("test", record, inputs | {"tokens": most})
 
 
 def test_training_pairs_are_those_of_the_list(tmp_path: Path, vocabulary: Path) -> None:
@@ -229,15 +232,12 @@ def test_training_pairs_are_those_of_the_list(tmp_path: Path, vocabulary: Path) 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (
-            "line,label\n2,neutral\n",
-            "sample.csv: line 2 of the training file is no neutral; remove it",
-        ),
+        ("line,label\n2,neutral\n", "line 2 of the training file is no neutral; remove it"),
         ("line,label\n1,entailment\n", "line 1 of the training file is no entailment"),
         ("line,label\n9,neutral\n", "line 9 of the training file"),
-        ("line,label\nx,neutral\n", "sample.csv: line 'x' is no line number"),
-        ("line,label\n", "sample.csv: is no list of line, label"),
-        ("file,label\na,1\n", "sample.csv: is no list of line, label"),
+        ("line,label\nx,neutral\n", "line 'x' is no line number"),
+        ("line,label\n", "is no list of line, label"),
+        ("file,label\na,1\n", "is no list of line, label"),
     ],
 )
 def test_a_list_of_another_file_is_refused(
@@ -245,46 +245,41 @@ def test_a_list_of_another_file_is_refused(
 ) -> None:
     sample = tmp_path / "sample.csv"
     sample.write_text(content)
-    with pytest.raises(Problem, match=message):
+    with refused("sample.csv: ", message):
         load_mnli("train", mnli(tmp_path) | {"sample": str(sample)}, inputs_of(vocabulary))
 
 
-def test_a_gone_file_is_named_with_its_remedy(tmp_path: Path, vocabulary: Path) -> None:
-    with zipfile.ZipFile(mnli(tmp_path)["files"][0]["path"]) as archive:
-        archive.extractall(tmp_path)
-    root, sample = tmp_path / "multinli_1.0", tmp_path / "sample.csv"
-    dev = root / "multinli_1.0_dev_matched.jsonl"
-    listed = [{"path": str(root / "multinli_1.0_train.jsonl")}, {"path": str(dev)}]
-    record = {"name": "mnli", "status": "present", "files": listed, "folder": str(root)}
+def test_what_is_gone_is_named_with_its_remedy(tmp_path: Path, vocabulary: Path) -> None:
+    again = "remove data/mnli.json in the results folder and run again"
+    record, inputs = mnli(tmp_path), inputs_of(vocabulary)
+    with refused("names no sample"):
+        load_mnli("train", record, inputs)
+    absent = {"status": "missing", "reason": "it is nowhere"}
+    with refused("bert-vocabulary is missing: it is nowhere"):
+        load_mnli("test", record, inputs | {"vocabulary": absent})
+    record = unpacked(record, tmp_path)
+    train, dev = (Path(entry["path"]) for entry in record["files"])
     dev.unlink()
-    again = r"remove data/mnli\.json in the results folder and run again"
-    with pytest.raises(Problem, match=again) as problem:
-        load("mnli", "test", record, inputs_of(vocabulary))
-    assert str(problem.value).startswith(f"{dev}: ")
-    (root / "multinli_1.0_train.jsonl").unlink()
-    with pytest.raises(Problem, match=rf"multinli_1\.0_train\.jsonl: .*{again}"):
-        write_sample(sample, "mnli", record, 10, seed=0)
-
-
-def test_training_pairs_need_a_list(tmp_path: Path, vocabulary: Path) -> None:
-    with pytest.raises(Problem, match="names no sample"):
-        load_mnli("train", mnli(tmp_path), inputs_of(vocabulary))
+    with refused(f"{dev}: ", again):
+        load("mnli", "test", record, inputs)
+    train.unlink()
+    with refused(f"{train}: ", again):
+        write_sample(tmp_path / "sample.csv", "mnli", record, 10, seed=0)
 
 
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("{", r"multinli_1.0_dev_matched.jsonl: line 2: is no sentence pair"),
+        ("{", "multinli_1.0_dev_matched.jsonl: line 2: is no sentence pair"),
         ("[]", "line 2: is no sentence pair"),
-        ('{"gold_label": "neutral", "sentence1": "a"}', "line 2: is no sentence pair.*sentence2"),
-        ('{"gold_label": "neutral", "sentence1": "a", "sentence2": 1}', "line 2: .* no text"),
+        ('{"gold_label": "neutral", "sentence1": "a"}', "sentence2"),
+        ('{"gold_label": "neutral", "sentence1": "a", "sentence2": 1}', "no text"),
         (row("maybe"), "line 2: gold label 'maybe' is unknown"),
     ],
 )
 def test_a_damaged_line_is_named(tmp_path: Path, vocabulary: Path, line: str, message: str) -> None:
-    record = mnli(tmp_path, dev=[DEV[0], line])
-    with pytest.raises(Problem, match=message):
-        load_mnli("test", record, inputs_of(vocabulary))
+    with refused("line 2: ", message):
+        load_mnli("test", mnli(tmp_path, dev=[DEV[0], line]), inputs_of(vocabulary))
 
 
 def test_a_damaged_archive_is_named(tmp_path: Path, vocabulary: Path) -> None:
@@ -292,7 +287,7 @@ def test_a_damaged_archive_is_named(tmp_path: Path, vocabulary: Path) -> None:
     path = Path(record["files"][0]["path"])
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])
-    with pytest.raises(Problem, match=r"multinli_1.0.zip: is no whole zip archive"):
+    with refused("multinli_1.0.zip: is no whole zip archive"):
         load_mnli("test", record, inputs_of(vocabulary))
     at = content.rindex(b'"sentence1": "the cat"')  # stored, so a letter of it is a byte here
     path.write_bytes(content[:at] + b"X" + content[at + 1 :])
@@ -300,24 +295,8 @@ def test_a_damaged_archive_is_named(tmp_path: Path, vocabulary: Path) -> None:
         load_mnli("test", record, inputs_of(vocabulary))
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("other", "")
-    with pytest.raises(Problem, match=r"has no member multinli_1\.0/multinli_1\.0_dev_matched"):
+    with refused("has no member multinli_1.0/multinli_1.0_dev_matched"):
         load_mnli("test", record, inputs_of(vocabulary))
-
-
-def test_an_unpacked_archive_is_read(tmp_path: Path, vocabulary: Path) -> None:
-    record = mnli(tmp_path)
-    with zipfile.ZipFile(record["files"][0]["path"]) as archive:
-        archive.extractall(tmp_path)
-    unpacked = {"name": "mnli", "files": [], "folder": str(tmp_path / "multinli_1.0")}
-    assert list(mnli_pairs(unpacked, "test")) == list(mnli_pairs(record, "test"))
-
-
-def test_a_missing_vocabulary_is_named(tmp_path: Path) -> None:
-    absent = {"status": "missing", "reason": "it is nowhere"}
-    with pytest.raises(Problem, match="bert-vocabulary is missing: it is nowhere"):
-        load_mnli("test", mnli(tmp_path), {"length": 8, "vocabulary": absent})
-    with pytest.raises(Problem, match="no vocabulary"):
-        load_mnli("test", mnli(tmp_path), {"length": 8})
 
 
 # -- HANS
@@ -336,7 +315,8 @@ def hans(
     tmp_path: Path, header: list[str] = HEADER, lines: list[list[str]] = LINES
 ) -> dict[str, Any]:
     path = tmp_path / "heuristics_evaluation_set.txt"
-    path.write_text("".join("\t".join(cells) + "\n" for cells in [header, *lines]))
+    text = "".join("\t".join(cells) + "\n" for cells in [header, *lines])
+    path.write_bytes(text.encode(errors="surrogateescape"))
     return {"name": "hans-lexical", "status": "present", "files": [{"path": str(path)}]}
 
 
@@ -348,32 +328,21 @@ def test_the_pairs_that_a_heuristic_gets_wrong(tmp_path: Path, vocabulary: Path)
     assert words(lexical.ids[0]).startswith("[CLS] the mat [SEP] the cat [SEP] [PAD]")
     assert words(lexical.ids[1]).startswith("[CLS] the [UNK] cat [SEP] ? [SEP]")  # quotes are text
     assert len(load_hans("hans-subsequence", hans(tmp_path), inputs_of(vocabulary))) == 1
-    with pytest.raises(Problem, match="holds no such pairs"):
+    with refused("holds no such pairs"):
         load_hans("hans-constituent", hans(tmp_path), inputs_of(vocabulary))
 
 
 @pytest.mark.parametrize(
     ("header", "line", "message"),
     [
-        (HEADER[1:], LINES[0][1:], None),
-        (["pairID", "sentence2", "x", "gold_label", "sentence1"], LINES[0], "no column heuristic"),
+        ([*HEADER[:2], "x", *HEADER[3:]], LINES[0], "no column heuristic"),
         (HEADER, LINES[0][:-1], "line 2: has 4 cells, the header 5"),
         (HEADER, ["ex0", "a", "subsequence", "maybe", "b"], "line 2: gold label 'maybe'"),
+        (["\udcff\udcfe"], LINES[0], "is no UTF-8 text"),
     ],
 )
 def test_a_damaged_table_is_named(
-    tmp_path: Path, vocabulary: Path, header: list[str], line: list[str], message: str | None
+    tmp_path: Path, vocabulary: Path, header: list[str], line: list[str], message: str
 ) -> None:
-    record = hans(tmp_path, header, [line])
-    if message is None:
-        assert len(load_hans("hans-lexical", record, inputs_of(vocabulary))) == 1
-        return
-    with pytest.raises(Problem, match=rf"heuristics_evaluation_set.txt: .*{message}"):
-        load_hans("hans-lexical", record, inputs_of(vocabulary))
-
-
-def test_a_table_that_is_no_text_is_named(tmp_path: Path, vocabulary: Path) -> None:
-    record = hans(tmp_path)
-    Path(record["files"][0]["path"]).write_bytes(b"\xff\xfe")
-    with pytest.raises(Problem, match="is no UTF-8 text"):
-        load_hans("hans-lexical", record, inputs_of(vocabulary))
+    with refused("heuristics_evaluation_set.txt: ", message):
+        load_hans("hans-lexical", hans(tmp_path, header, [line]), inputs_of(vocabulary))

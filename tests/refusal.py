@@ -1,0 +1,21 @@
+"""Bad input is refused in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from sharpness.problem import Problem
+
+
+@contextmanager
+def refused(*words: object) -> Iterator[None]:
+    """The block raises one line that says each of these words."""
+    with pytest.raises(Problem) as problem:
+        yield
+    message = str(problem.value)
+    assert "\n" not in message
+    for word in words:
+        assert str(word) in message
