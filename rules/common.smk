@@ -91,7 +91,7 @@ def member_of(wildcards):
 
 def plan_of(wildcards):
     """What is measured on each model of the pool."""
-    return pool_of(wildcards).sharpness.plan(settings.protocols)
+    return pool_of(wildcards).plan(settings.protocols)
 
 
 def made_of(pool):

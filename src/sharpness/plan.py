@@ -26,6 +26,7 @@ class Plan:
         samples: draws per batch, by protocol; the protocol's own where it is not there.
         seed: of the noise and of the augmented views.
         max_train_error: models above it are not measured; None measures all.
+        augment_operations: of RandAugment, on each augmented view.
     """
 
     cells: tuple[Cell, ...]
@@ -35,6 +36,7 @@ class Plan:
     samples: Mapping[str, int]
     seed: int
     max_train_error: float | None = None
+    augment_operations: int = 2
 
     @classmethod
     def parse(cls, settings: Mapping[str, Any]) -> Plan:

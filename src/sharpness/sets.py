@@ -107,13 +107,13 @@ def resident(points: Examples, m: int, device: torch.device) -> list[Batch]:
     return [placed(batch, device) for batch in points.batches(m)]
 
 
-def augmented(points: Examples, seed: int) -> Images:
-    """One augmented view of each point (App. H.1).
+def augmented(points: Examples, seed: int, rounds: int) -> Images:
+    """One augmented view of each point (App. H.1), by so many operations of RandAugment.
 
     Raises:
         Problem: if the points are not images in memory, which alone can be augmented.
     """
     if not isinstance(points, Images):
         raise Problem(f"{points.title}: has no augmented views; ablations must take original data")
-    views = augment(points.pixels, generator(points.pixels.device, seed), flip=points.flip)
+    views = augment(points.pixels, generator(points.pixels.device, seed), points.flip, rounds)
     return replace(points, pixels=views)

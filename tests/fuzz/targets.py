@@ -288,10 +288,10 @@ def read_a_configuration(folder: Path, raw: Any) -> None:
     runs = written(folder, RUNS.encode(), "runs.yaml")
     settings = validated(found(raw, {"TABLE": str(table), "RUNS": str(runs)}))
     for name in settings.pools:  # what the Snakefile asks for next
-        sharpness = settings.pools[name].sharpness
-        if sharpness.points <= 2048:
-            sharpness.plan(settings.protocols)
-        len(settings.pools[name].first_of)
+        pool = settings.pools[name]
+        if pool.sharpness.points <= 2048:
+            pool.plan(settings.protocols)
+        len(pool.first_of)
     settings.source("cifar10")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
@@ -42,11 +42,6 @@ class Sharpness(Settings):
                 if self.points % m:
                     raise ValueError(f"{key}: {m}: does not divide the {self.points} points")
         return self
-
-    def plan(self, protocols: list[str]) -> dict[str, Any]:
-        """What ``Plan.parse`` takes: all that the results depend on, the cells as ids."""
-        settings = self.model_dump(exclude={"radii", "ablations"})
-        return {"cells": [cell.id for cell in self.cells(protocols)], **settings}
 
     def cells(self, protocols: list[str]) -> list[Cell]:
         """Every cell of a model, without repetition.

@@ -81,6 +81,11 @@ class _Pool(Settings):
         """The names of the models, in order."""
         raise NotImplementedError
 
+    def plan(self, protocols: list[str]) -> dict[str, Any]:
+        """What ``Plan.parse`` takes: all that the results depend on, the cells as ids."""
+        settings = self.sharpness.model_dump(exclude={"radii", "ablations"})
+        return {"cells": [cell.id for cell in self.sharpness.cells(protocols)], **settings}
+
     @cached_property
     def stems(self) -> dict[str, str]:
         """The models by the stems of their files, in order."""
@@ -131,6 +136,10 @@ class SweepPool(_Pool):
     def models(self) -> list[str]:
         """The names of the models, in order."""
         return [f"model-{index:03d}" for index in range(self.sweep.models)]
+
+    def plan(self, protocols: list[str]) -> dict[str, Any]:
+        """As of every pool; points are augmented as they were in the training."""
+        return super().plan(protocols) | {"augment_operations": self.training.augment_operations}
 
 
 class Checkpoints(Settings):

@@ -12,13 +12,15 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from sharpness.data.operations import FILL
-from sharpness.data.randaugment import randaugment
+from sharpness.data.randaugment import ROUNDS, randaugment
 from sharpness.problem import Problem
 
 PADDING = 4  # pixels of 32
 
 
-def augment(pixels: Tensor, generator: torch.Generator, flip: bool = True) -> Tensor:
+def augment(
+    pixels: Tensor, generator: torch.Generator, flip: bool = True, rounds: int = ROUNDS
+) -> Tensor:
     """One augmented view of each image: RandAugment, a crop from black padding, a flip.
 
     Amounts in pixels are those for 32 × 32 images and scale with the image.
@@ -28,6 +30,7 @@ def augment(pixels: Tensor, generator: torch.Generator, flip: bool = True) -> Te
         generator: the source of all draws, on the device of ``pixels``; the same seed gives the
             same views.
         flip: whether half of the images are mirrored left to right; not for digits.
+        rounds: operations of RandAugment an image; 0 leaves crop and flip.
 
     Returns:
         New uint8 images of the same shape.
@@ -40,7 +43,7 @@ def augment(pixels: Tensor, generator: torch.Generator, flip: bool = True) -> Te
         raise Problem(
             f"augment: needs uint8 pixels (n, 1 or 3, h, w), not {pixels.dtype} of shape {shape}"
         )
-    return crop(randaugment(pixels, generator), generator, flip)
+    return crop(randaugment(pixels, generator, rounds), generator, flip)
 
 
 def crop(pixels: Tensor, generator: torch.Generator, flip: bool) -> Tensor:

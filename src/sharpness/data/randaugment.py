@@ -14,23 +14,25 @@ from sharpness.data.operations import POINTWISE, WARPS, cutout, warp
 
 OPERATIONS = (*POINTWISE, *WARPS, "Cutout")
 ROUNDS = 2
+"""N of RandAugment: how many operations the authors apply to an image."""
 
 
-def randaugment(pixels: Tensor, generator: torch.Generator) -> Tensor:
-    """Apply two random operations to each image.
+def randaugment(pixels: Tensor, generator: torch.Generator, rounds: int = ROUNDS) -> Tensor:
+    """Apply random operations to each image.
 
     Args:
         pixels: uint8 images (n, c, h, w), grey or RGB.
         generator: the source of all draws, on the device of ``pixels``.
+        rounds: operations an image, N of RandAugment.
 
     Returns:
         New uint8 images of the same shape.
     """
     n, device = len(pixels), pixels.device
-    choices = torch.randint(len(OPERATIONS), (ROUNDS, n), generator=generator, device=device)
-    negative = torch.rand(ROUNDS, n, generator=generator, device=device) < 0.5
+    choices = torch.randint(len(OPERATIONS), (rounds, n), generator=generator, device=device)
+    negative = torch.rand(rounds, n, generator=generator, device=device) < 0.5
     # The released code draws the centre of a cutout from 1 (not 0) to 32 pixels.
-    centre = 1 - torch.rand(ROUNDS, n, 2, generator=generator, device=device) * (31 / 32)
+    centre = 1 - torch.rand(rounds, n, 2, generator=generator, device=device) * (31 / 32)
     for draws in zip(choices, negative, centre, strict=True):
         pixels = _one_each(pixels, *draws)
     return pixels

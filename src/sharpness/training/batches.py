@@ -64,8 +64,8 @@ def _views(
     for part in order.split(size * max(1, _IMAGES_AT_ONCE // size)):
         pixels = data.pixels[part]
         if task.hyperparameters.augment:
-            repeats = task.settings.repeats
-            made = [augment(pixels, stream, flip=data.flip) for _ in range(repeats)]
+            repeats, rounds = task.settings.repeats, task.settings.augment_operations
+            made = [augment(pixels, stream, data.flip, rounds) for _ in range(repeats)]
         else:
             made = [pixels]
         views = [data.normalized(view).split(size) for view in made]

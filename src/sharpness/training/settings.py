@@ -48,6 +48,7 @@ class Training(Settings):
         mixup_alpha: both parameters of the Beta distribution, for models with mixup.
         repeats: independent views of each image in a step, for models with augmentation (Fort et
             al., 2021).
+        augment_operations: of RandAugment, on each such view.
         precision: "bfloat16" runs the forward pass in mixed precision.
         compile: whether ``torch.compile`` translates the network first.
     """
@@ -58,6 +59,7 @@ class Training(Settings):
     warmup_fraction: Annotated[float, Field(gt=0, lt=1), Number] = 0.4
     mixup_alpha: Positive = 0.5
     repeats: Count = 2
+    augment_operations: Annotated[int, Field(ge=0, le=16)] = 2
     precision: Literal["float32", "bfloat16"] = "float32"
     compile: bool = False
 
