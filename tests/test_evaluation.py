@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +25,12 @@ from evaluations import (
     written,
 )
 from torch import nn
-from toys import Words, sentences
 
 from sharpness import Cell, evaluation, items, sharpness
 from sharpness import sets as sets_module
-from sharpness.batches import Batch, divided
 from sharpness.evaluation import evaluate, evaluate_models
 from sharpness.files import read_json, sha256
 from sharpness.items import Subject
-from sharpness.plan import Plan
 from sharpness.problem import Problem
 from sharpness.room import Room
 from sharpness.rows import write_rows
@@ -210,44 +207,6 @@ def test_a_broken_model_leaves_the_others_of_its_job_alone(
     assert found["a"]["cells"] == found["a"]["errors"] == []
     assert len(found["b"]["cells"]) == len(CELLS)
     assert "tensor 1.weight" in capsys.readouterr().err
-
-
-@dataclass(frozen=True)
-class Text:
-    """Sentences that are made when they are asked for."""
-
-    batch: Batch
-    groups: tuple[tuple[int, ...], ...] | None = None
-    title: str = "text"
-
-    def __len__(self) -> int:
-        return len(self.batch[1])
-
-    def subset(self, index: slice) -> Text:
-        inputs, labels = self.batch
-        return replace(self, batch=({k: v[index] for k, v in inputs.items()}, labels[index]))  # type: ignore[union-attr]
-
-    def batches(self, size: int) -> Iterator[Batch]:
-        return iter(divided(self.batch, size))
-
-    def digest(self) -> str:
-        return f"text-{len(self)}"
-
-
-def test_text_is_measured_and_has_no_augmented_views(
-    subject: Subject, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    text = Text(sentences(20, 12, seed=0))
-    monkeypatch.setattr(sets_module, "load", lambda *_, **__: text)
-    subject = replace(subject, model=Words())
-    plan = Plan((Cell(WORST, 0.01), Cell(AVERAGE, 0.1)), 16, 8, 3, {"paper": 4}, 0)
-    _, cells = written(evaluate(subject, plan, present(*SOME)), subject, plan)
-    batches = list(text.subset(slice(0, 16)).batches(8))
-    alone = sharpness(subject.model, batches, WORST, 0.01, steps=3)
-    assert float(cells[0]["value"]) == alone.value
-    assert cells[0]["dtype"] == "float64"
-    with pytest.raises(Problem, match="text: has no augmented views"):
-        evaluate(subject, PLAN, present(*SOME))
 
 
 @pytest.fixture

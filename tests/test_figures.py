@@ -21,10 +21,10 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure as Canvas
 
-from sharpness.definition import PAPER, Cell, Definition
+from sharpness.definition import Cell, Definition
 from sharpness.figures.axes import _decades, _power
 from sharpness.figures.catalogue import Figure, load_catalogue
-from sharpness.figures.codings import COLOURS, RAMP, Looks
+from sharpness.figures.codings import COLOURS, RAMP
 from sharpness.figures.drawing import compose, draw
 from sharpness.figures.layout import lay_out
 from sharpness.figures.style import STYLE
@@ -71,20 +71,6 @@ def test_the_catalogue_holds_every_figure_of_the_issue(catalogue: Catalogue) -> 
     assert all(figure.caption and figure.title for figure in catalogue.values())
     assert catalogue["fig5"].pools == (RESNET, VIT)
     assert catalogue["fig38"].pools == (RESNET,)
-
-
-def test_figures_33_to_44_show_the_12_definitions(catalogue: Catalogue) -> None:
-    numbers = {RESNET: range(33, 39), VIT: range(39, 45)}
-    for pool, range_ in numbers.items():
-        shown = []
-        for number in range_:
-            figure = catalogue[f"fig{number}"]
-            assert figure.pools == (pool,)
-            rows = [(row.definition, row.y) for row in figure.rows]
-            shown += [definition for definition, y in rows if y == "error_test"]
-            assert [y for _, y in rows] == ["error_test", "error_corrupted"] * 2
-            assert [d for d, _ in rows] == [shown[-2], shown[-2], shown[-1], shown[-1]]
-        assert shown == [definition.id for definition in PAPER]
 
 
 def test_every_entry_has_a_panel_for_everything(catalogue: Catalogue, pools: Pools) -> None:
@@ -166,15 +152,6 @@ def test_the_ablations_include_the_pools_own_setting(catalogue: Catalogue, pools
         (f"{base}+augmented", "error_test"),
         (base, f"{base}+augmented"),
     ]
-
-
-def test_an_ablation_at_one_radius_is_one_row(catalogue: Catalogue, pools: Pools) -> None:
-    pool = pools[RESNET]
-    drop = [c for c in pool if "+m" in c and "@0.001+" not in c]
-    grid = lay_out(catalogue["fig31"], {RESNET: pool.drop(columns=drop)}, DEFAULTS)
-    assert grid.column_labels == ("m = 16", "m = 32", "m = 64", "m = 128")
-    assert [spot.heading for spot in grid.spots[0]] == ["ρ = 0.001"] * 4
-    assert len(grid.spots) == 1
 
 
 def test_a_new_radius_is_a_new_panel(catalogue: Catalogue, pools: Pools) -> None:
@@ -351,15 +328,6 @@ def test_a_pool_that_lacks_a_column_is_named_and_the_other_drawn(
         assert np.diff(transform) / width == pytest.approx(
             np.log(5) / np.log(np.divide(*axes.get_xlim()[::-1])), rel=1e-6
         )
-
-
-def test_values_come_in_the_order_of_the_entry(catalogue: Catalogue, pools: Pools) -> None:
-    figure = catalogue["fig2"]
-    some = pools[I1K][pools[I1K]["augmentation"].isin(["strong", "none"])]
-    assert figure.size is not None
-    assert Looks(figure, some).levels(figure.size) == {"none": 0, "strong": 3}
-    odd = some.replace({"augmentation": {"none": "odd"}})
-    assert Looks(figure, odd).levels(figure.size) == {"strong": 3, "odd": 4}
 
 
 def test_headings_of_narrow_panels_do_not_touch(catalogue: Catalogue, pools: Pools) -> None:
