@@ -168,6 +168,8 @@ def test_targets_are_what_the_pool_has() -> None:
     errors = [f"error_{part}" for part in pretrained.PHOTOS]
     gaps = ["gap", *(f"gap_{part}" for part in pretrained.PHOTOS[1:])]
     soups = pretrained.pool("clip-soups")
+    models = correlations(soups, resamples=0).groupby("target")["models"].unique().map(list)
+    assert models["learning_rate"][0] + 1 == models["error_r"][0] == len(soups)  # one has no rate
     assert target_columns(soups) == [*errors, *gaps, "learning_rate"]
     assert target_columns(soups.assign(learning_rate=1e-5)) == [*errors, *gaps]
     assert target_columns(soups.assign(learning_rate=np.nan)) == [*errors, *gaps]

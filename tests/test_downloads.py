@@ -337,20 +337,17 @@ def test_another_user_reads_a_cache_that_is_not_his() -> None:
 # -- the token
 
 
-@pytest.mark.parametrize(
-    ("url", "allowed"),
-    [
-        ("https://huggingface.co/a/resolve/main/b.bin", True),
-        ("http://huggingface.co/a", False),
-        ("https://huggingface.co:8443/a", False),
-        ("https://huggingface.co.example/a", False),
-        ("https://huggingface.co@host.example/a", False),
-        ("https://host.example/huggingface.co/a", False),
-        (None, False),
-    ],
-)
-def test_one_host_may_see_the_token(url: str | None, allowed: bool) -> None:
-    assert transfer.trusted(url) is allowed
+def test_one_host_may_see_the_token() -> None:
+    assert transfer.trusted("https://huggingface.co/a/resolve/main/b.bin")
+    for url in (
+        "http://huggingface.co/a",
+        "https://huggingface.co:8443/a",
+        "https://huggingface.co.example/a",
+        "https://huggingface.co@host.example/a",
+        "https://host.example/huggingface.co/a",
+        None,
+    ):
+        assert not transfer.trusted(url)
 
 
 @pytest.fixture

@@ -187,20 +187,11 @@ def test_a_defect_keeps_its_traceback_in_the_log_alone(tmp_path: Path, capsys: A
     assert explained(ConnectionResetError(errno.ECONNRESET, "reset"), "a.csv") == ""
 
 
-@pytest.mark.parametrize(
-    "error",
-    [
-        MemoryError(),
-        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB."),
-        RuntimeError(
-            "[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory"
-        ),
-    ],
-)
-def test_no_memory_is_no_defect(tmp_path: Path, capsys: Any, error: Exception) -> None:
-    with failing(snakemake(tmp_path)):
-        raise error
-    assert line(capsys).startswith(f"{tmp_path}/out.json: out of memory while it was made")
+def test_no_memory_is_no_defect(tmp_path: Path, capsys: Any) -> None:
+    for error in (MemoryError(), torch.OutOfMemoryError("CUDA out of memory. Tried to ...")):
+        with failing(snakemake(tmp_path)):
+            raise error
+        assert line(capsys).startswith(f"{tmp_path}/out.json: out of memory while it was made")
 
 
 def test_a_state_that_cannot_be_read_is_not_begun_anew(

@@ -172,6 +172,17 @@ def test_m_divides_the_same_points_anew() -> None:
         assert found[Cell(definition, 0.1)].examples == (8, 6)
 
 
+def test_a_cell_knows_its_own_steps_and_points() -> None:
+    model, batches = smooth_network(0), small_points()
+    views = [(inputs + 0.3, labels) for inputs, labels in batches]
+    cells = [Cell(STANDARD_L2, 0.5), Cell(STANDARD_L2, 0.5, steps=9)]
+    cells += [Cell(STANDARD_L2, 0.5, data="augmented")]
+    table = sharpness_table(model, batches, cells, augmented=views, effort=EFFORT)
+    for cell, data, steps in zip(cells, (batches, batches, views), (3, 9, 3), strict=True):
+        assert table[cell].value == sharpness(model, data, STANDARD_L2, 0.5, steps=steps).value
+    assert len({estimate.value for estimate in table.values()}) == 3
+
+
 def test_keyword_tensors_are_measured_as_their_tensors_are() -> None:
     class Named(nn.Module):
         def __init__(self) -> None:
@@ -192,25 +203,6 @@ def test_keyword_tensors_are_measured_as_their_tensors_are() -> None:
             for model, data in ((Named(), named), (smooth_network(0), small_points()))
         ]
         assert repr(tables[0]) == repr(tables[1])
-
-
-def test_augmented_cells_use_the_augmented_points() -> None:
-    model, batches = smooth_network(0), small_points()
-    views = [(inputs + 0.3, labels) for inputs, labels in batches]
-    cells = [Cell(AVERAGE, 0.1), Cell(AVERAGE, 0.1, data="augmented")]
-    table = sharpness_table(model, batches, cells, augmented=views, effort=EFFORT)
-    alone = sharpness(model, views, AVERAGE, 0.1, samples=4)
-    assert repr(table[cells[1]]) == repr(alone)
-    assert table[cells[0]].value != alone.value
-
-
-def test_a_cell_knows_its_own_steps() -> None:
-    model, batches = smooth_network(0), small_points()
-    cells = [Cell(STANDARD_L2, 0.5), Cell(STANDARD_L2, 0.5, steps=9)]
-    table = sharpness_table(model, batches, cells, effort=EFFORT)
-    assert table[cells[0]].value == sharpness(model, batches, STANDARD_L2, 0.5, steps=3).value
-    assert table[cells[1]].value == sharpness(model, batches, STANDARD_L2, 0.5, steps=9).value
-    assert table[cells[0]].value < table[cells[1]].value
 
 
 def test_what_cannot_be_measured_is_refused() -> None:
