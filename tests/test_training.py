@@ -34,7 +34,7 @@ from sharpness.training.task import Task
 
 ARCHITECTURE = {
     "name": "preact-resnet",
-    "width": 4,
+    "width": 8,
     "blocks": [1, 1],
     "in_channels": 1,
     "classes": 10,
