@@ -7,9 +7,6 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 from PIL import Image, ImageDraw, ImageEnhance, ImageOps
 from torch import Tensor
 
@@ -17,7 +14,7 @@ from sharpness.data import operations, randaugment
 from sharpness.data.augment import augment, crop
 from sharpness.problem import Problem
 
-SHAPES = [(3, 32, 32), (1, 8, 8), (3, 16, 24), (1, 32, 32)]
+SHAPES = [(3, 32, 32), (1, 8, 8), (3, 16, 24)]
 # Strengths in figures of their own: 14/30 of each range.
 POINTWISE: dict[str, Callable[[Image.Image], Image.Image]] = {
     "AutoContrast": ImageOps.autocontrast,
@@ -66,17 +63,6 @@ def test_pointwise_operations_equal_pillow(name: str, shape: tuple[int, ...]) ->
         assert torch.equal(after, from_pil(POINTWISE[name](to_pil(before))))
 
 
-@settings(max_examples=60, deadline=None)
-@given(
-    arrays(np.uint8, (1, 3, 16, 16), elements=st.integers(0, 255)), st.sampled_from(list(POINTWISE))
-)
-def test_pointwise_operations_equal_pillow_on_any_image(array: np.ndarray, name: str) -> None:
-    image = torch.from_numpy(array)
-    assert torch.equal(
-        operations.POINTWISE[name](image)[0], from_pil(POINTWISE[name](to_pil(image[0])))
-    )
-
-
 def test_blending_equals_pillow_for_every_pair_of_levels() -> None:
     base, image = np.meshgrid(np.arange(256, dtype=np.uint8), np.arange(256, dtype=np.uint8))
     ours = operations._blend(torch.from_numpy(base), torch.from_numpy(image))
@@ -108,13 +94,6 @@ def test_warps_equal_pillow_in_both_directions(name: str, shape: tuple[int, ...]
         assert torch.equal(after, from_pil(pillow_warp(to_pil(before), name, -1 if sign else 1)))
 
 
-def test_a_released_translation_leaves_a_blank_image() -> None:
-    for name in ("TranslateX", "TranslateY"):
-        for shape in SHAPES:
-            images = random_images(shape)
-            assert not operations.warp(images, name, torch.arange(len(images)) % 2 == 0).any()
-
-
 def pillow_cutout(image: Image.Image, y: float, x: float) -> Image.Image:
     width, height = image.size
     wide, tall = 18.666666666666668 * width / 32, 18.666666666666668 * height / 32
@@ -135,12 +114,11 @@ def test_cutout_equals_pillow(shape: tuple[int, ...]) -> None:
         assert torch.equal(after, from_pil(theirs))
 
 
-def test_there_are_sixteen_operations() -> None:
+def test_sixteen_operations_are_drawn_evenly(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     assert len(set(randaugment.OPERATIONS)) == 16
     assert set(operations.POINTWISE) == set(POINTWISE)
-
-
-def test_operations_are_drawn_with_replacement_and_evenly(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[Tensor] = []
 
     def record(pixels: Tensor, choice: Tensor, negative: Tensor, centre: Tensor) -> Tensor:
@@ -186,7 +164,9 @@ def generator(seed: int) -> torch.Generator:
 def test_same_seed_same_views(shape: tuple[int, ...]) -> None:
     images = random_images(shape, n=64)
     untouched = images.clone()
+    state = torch.get_rng_state()
     first, second = (augment(images, generator(7)) for _ in range(2))
+    assert torch.equal(state, torch.get_rng_state())
     assert torch.equal(first, second)
     assert not torch.equal(first, augment(images, generator(8)))
     assert torch.equal(images, untouched)
@@ -199,12 +179,6 @@ def test_copies_of_one_image_get_views_of_their_own() -> None:
     views = augment(image.expand(64, -1, -1, -1), generator(9))
     # A blank image (a translation) repeats; 2 of 16 operations in either of two draws.
     assert len(views.flatten(1).unique(dim=0)) > 40
-
-
-def test_global_randomness_is_left_alone() -> None:
-    state = torch.get_rng_state()
-    augment(random_images((1, 8, 8)), generator(1))
-    assert torch.equal(state, torch.get_rng_state())
 
 
 @pytest.mark.parametrize(("size", "padding"), [(32, 4), (8, 1)])
@@ -231,13 +205,6 @@ def test_crops_are_shifts_by_up_to_the_padding(size: int, padding: int, flip: bo
     if flip:
         mirrored = sum(count for key, count in seen.items() if key[2])
         assert abs(mirrored - n / 2) < 5 * (n / 4) ** 0.5
-
-
-def test_digits_are_never_mirrored() -> None:
-    left = torch.zeros(400, 1, 8, 8, dtype=torch.uint8)
-    left[..., :2] = 200
-    assert not crop(left, generator(1), flip=False)[..., 4:].any()
-    assert crop(left, generator(1), flip=True)[..., 4:].any()
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def test_tau_is_eq_4(pairs: list[tuple[int, int]]) -> None:
     assert (found.models, found.status, found.reason) == (len(x), "ok", "")
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=30)
 @given(st.permutations(range(9)))
 def test_without_ties_tau_is_scipys(order: list[int]) -> None:
     found = kendall(range(9), order, resamples=0)
@@ -97,22 +97,17 @@ def test_copies_of_a_model_are_left_out_of_the_bootstrap() -> None:
     assert (found.low, found.high) == pytest.approx(np.quantile(taus, [0.25, 0.75]), abs=1e-12)
 
 
-def test_perfect_order_has_a_perfect_interval() -> None:
-    found = kendall(range(6), range(6))
-    assert (found.tau, found.low, found.high) == (1, 1, 1)
-
-
 def test_the_interval_covers_the_true_tau_of_a_normal_pair() -> None:
-    r, trials, models = 0.6, 200, 60
+    r, trials, models = 0.6, 100, 60
     true = 2 / math.pi * math.asin(r)
     rng = np.random.default_rng(0)
     covered = 0
     for trial in range(trials):
         x, noise = rng.normal(size=(2, models))
-        found = kendall(x, r * x + math.sqrt(1 - r * r) * noise, seed=trial, resamples=400)
+        found = kendall(x, r * x + math.sqrt(1 - r * r) * noise, seed=trial, resamples=200)
         covered += found.low <= true <= found.high
-    # Binomial(200, 0.95) has a standard deviation of 3.1: four of them either way.
-    assert 177 <= covered <= 200
+    # Binomial(100, 0.95) has a standard deviation of 2.2: four of them either way.
+    assert 86 <= covered <= 100
 
 
 def test_missing_values_are_left_out_and_counted() -> None:
@@ -128,7 +123,6 @@ def test_missing_values_are_left_out_and_counted() -> None:
     ("x", "y", "reason"),
     [
         ([1, 2], [2, 1], "2 of 2 models with both values, 3 needed"),
-        ([1, math.nan, math.nan], [1, 2, 3], "1 of 3 models with both values, 3 needed"),
         ([], [], "0 of 0 models with both values, 3 needed"),
         ([5, 5, 5, 5], [1, 2, 3, 4], "the sharpness is the same for all 4 models"),
         ([1, 2, 3, 4], [5, 5, 5, 5], "the target is the same for all 4 models"),
@@ -140,19 +134,18 @@ def test_undefined_says_why(x: list[float], y: list[float], reason: str) -> None
     assert all(map(math.isnan, (found.tau, found.tau_b, found.low, found.high, found.p)))
 
 
-def test_same_seed_same_interval_and_another_seed_another() -> None:
-    x, y = np.random.default_rng(1).normal(size=(2, 20))
-    assert kendall(x, y, seed=3) == kendall(x, y, seed=3)
-    assert kendall(x, y, seed=3).low != kendall(x, y, seed=4).low
-
-
 def test_the_table_of_a_pool_holds_what_each_pair_of_columns_gives_alone() -> None:
     pool = synthetic.pool(16)
-    # One cell lacks two models that the others have, one target lacks another.
+    # One cell lacks two models that the others have, one target lacks another, one has none.
     ragged = cell_columns(pool)[5]
     pool.loc[[0, 3], ragged] = np.nan
     pool.loc[4, "error_corrupted"] = np.nan
-    found = correlations(pool, BY, resamples=100, seed=2)
+    pool["error_v2"] = np.nan
+    found = correlations(pool, BY, resamples=20, seed=2)
+    assert set(found[found["target"] == "error_v2"]["status"]) == {"undefined"}
+    without = correlations(pool.drop(columns="error_v2"), BY, resamples=20, seed=2)
+    found = found[found["target"] != "error_v2"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(found, without)
     groups = [name for name, _ in subgroups(pool, BY)]
     assert groups == ["all", *(f"augment={a},mixup={m}" for a in (0, 1) for m in (0, 1))]
     keys = found[["cell", "target", "subgroup"]].apply(tuple, axis=1)
@@ -164,26 +157,19 @@ def test_the_table_of_a_pool_holds_what_each_pair_of_columns_gives_alone() -> No
         for group, rows in (("all", whole), ("augment=1,mixup=0", one)):
             for target in ("error_corrupted", "learning_rate"):
                 row = found[keys == (cell, target, group)].iloc[0]
-                alone = kendall(pool.loc[rows, cell], pool.loc[rows, target], seed=2, resamples=100)
+                alone = kendall(pool.loc[rows, cell], pool.loc[rows, target], seed=2, resamples=20)
                 for name in ("models", "status", "reason"):
                     assert row[name] == getattr(alone, name)
                 for name in ("tau", "tau_b", "low", "high", "p"):
                     assert row[name] == pytest.approx(getattr(alone, name), nan_ok=True)
 
 
-def test_an_unmeasured_target_is_undefined_in_every_row() -> None:
-    pool = synthetic.pool(12).assign(error_corrupted=np.nan)
-    found = correlations(pool, BY, resamples=10)
-    rows = found[found["target"] == "error_corrupted"]
-    assert len(rows)
-    assert set(rows["status"]) == {"undefined"}
-    assert set(found[found["target"] != "error_corrupted"]["status"]) != {"undefined"}
-
-
 def test_targets_are_what_the_pool_has() -> None:
     errors = [f"error_{part}" for part in pretrained.PHOTOS]
     gaps = ["gap", *(f"gap_{part}" for part in pretrained.PHOTOS[1:])]
     soups = pretrained.pool("clip-soups")
+    models = correlations(soups, resamples=0).groupby("target")["models"].unique().map(list)
+    assert models["learning_rate"][0] + 1 == models["error_r"][0] == len(soups)  # one has no rate
     assert target_columns(soups) == [*errors, *gaps, "learning_rate"]
     assert target_columns(soups.assign(learning_rate=1e-5)) == [*errors, *gaps]
     assert target_columns(soups.assign(learning_rate=np.nan)) == [*errors, *gaps]
@@ -193,22 +179,6 @@ def test_targets_are_what_the_pool_has() -> None:
     assert [*found["target"].unique()] == target_columns(berts)
     assert "error_constituent" in target_columns(berts)
     assert set(found["subgroup"]) == {"all"}
-
-
-def test_a_model_without_a_learning_rate_is_left_out_of_that_target_alone() -> None:
-    found = correlations(pretrained.pool("clip-soups", 12), resamples=0)
-    models = found.groupby("target")["models"].agg(["min", "max"])
-    assert tuple(models.loc["learning_rate"]) == (11, 11)
-    assert tuple(models.loc["error_r"]) == (12, 12)
-
-
-def test_another_target_leaves_every_coefficient_as_it_was() -> None:
-    pool = synthetic.pool(16)
-    more = pool.assign(gap_corrupted=pool["error_corrupted"] - pool["error_train"])
-    before, after = (correlations(frame, BY, resamples=50) for frame in (pool, more))
-    assert set(after["target"]) - set(before["target"]) == {"gap_corrupted"}
-    rest = after[after["target"] != "gap_corrupted"].reset_index(drop=True)
-    pd.testing.assert_frame_equal(rest, before)
 
 
 def test_subgroups_of_words_and_numbers() -> None:
@@ -258,18 +228,13 @@ def test_the_training_set_is_needed_by_every_gap_and_every_cell() -> None:
     assert reason == "no model is measured: for instance, training error 0 %"
 
 
-def test_a_missing_column_is_a_problem() -> None:
-    with pytest.raises(Problem, match="'mixup'; correct the pool's subgroups"):
-        correlations(synthetic.pool(12).drop(columns="mixup"), BY)
-
-
 def test_files_go_round_and_have_the_same_bytes(tmp_path) -> None:
     pool = synthetic.pool(12)
     pool.to_csv(tmp_path / "pool.csv", index=False)
     read = read_pool(tmp_path / "pool.csv")
     pd.testing.assert_frame_equal(read, pool, check_dtype=False)
     for name in ("a.csv", "b.csv"):
-        write_correlations(tmp_path / name, correlations(read, BY, resamples=50))
+        write_correlations(tmp_path / name, correlations(read, BY, resamples=5))
     text = (tmp_path / "a.csv").read_text()
     assert text == (tmp_path / "b.csv").read_text()
     assert text.splitlines()[0] == (
@@ -282,16 +247,13 @@ def test_files_go_round_and_have_the_same_bytes(tmp_path) -> None:
     )
 
 
-@pytest.mark.parametrize("column", ["error_test", "status"])
-def test_a_pool_without_its_columns_is_refused(tmp_path, column: str) -> None:
-    synthetic.pool(4).drop(columns=column).to_csv(tmp_path / "pool.csv", index=False)
-    with pytest.raises(Problem, match=column):
-        read_pool(tmp_path / "pool.csv")
-
-
-def test_a_column_that_names_no_cell_is_refused(tmp_path) -> None:
-    synthetic.pool(4).assign(**{"flatness@0.1+paper": 1.0}).to_csv(
-        tmp_path / "pool.csv", index=False
-    )
+def test_a_pool_without_its_columns_is_refused(tmp_path) -> None:
+    pool, path = synthetic.pool(4), tmp_path / "pool.csv"
+    with pytest.raises(Problem, match="'mixup'; correct the pool's subgroups"):
+        correlations(pool.drop(columns="mixup"), BY)
+    pool.drop(columns="status").to_csv(path, index=False)
+    with pytest.raises(Problem, match="status"):
+        read_pool(path)
+    pool.assign(**{"flatness@0.1+paper": 1.0}).to_csv(path, index=False)
     with pytest.raises(Problem, match="flatness@"):
-        read_pool(tmp_path / "pool.csv")
+        read_pool(path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import multiprocessing
 import os
@@ -104,9 +103,6 @@ def test_a_file_is_brought_once_and_its_folder_is_a_mirror(server: Publisher, ca
     assert path.read_bytes() == BODY
     assert {file.name for file in path.parent.iterdir()} == {"data.bin", ".data.bin.lock"}
     assert fetch(URL, cache / "next", mirror=cache, offline=True).read_bytes() == BODY
-
-
-def test_names_with_spaces_and_a_query(server: Publisher, cache: Path) -> None:
     put(server.folder / "h.example" / "a b" / "c=d.bin")
     path = fetch("https://h.example/a%20b/c%3Dd.bin?download=1", cache, mirror=server.url)
     assert path == cache / "h.example" / "a b" / "c=d.bin"
@@ -124,6 +120,9 @@ def test_a_published_digest_is_enforced_on_what_comes_and_on_what_is_here(
     fetch(URL, **wanted)
     put(cache / PLACE, BODY[::-1])
     refused(cache / PLACE, "published", "delete", **wanted)
+    other = {**wanted, "folder": cache / "next"}
+    refused(PLACE, len(BODY), len(BODY) + 1, size=len(BODY) + 1, **other)
+    assert not list(cache.rglob("*.part"))
 
 
 def test_without_a_published_digest_the_first_one_is_pinned(server: Publisher, cache: Path) -> None:
@@ -143,11 +142,6 @@ def test_without_a_published_digest_the_first_one_is_pinned(server: Publisher, c
     assert fetch(URL, **wanted).read_bytes() == BODY
 
 
-def test_a_wrong_size_is_refused_before_anything_is_read(server: Publisher, cache: Path) -> None:
-    refused(PLACE, len(BODY), len(BODY) + 1, folder=cache, mirror=server.url, size=len(BODY) + 1)
-    assert not list(cache.rglob("*.part"))
-
-
 # -- who is asked
 
 
@@ -162,7 +156,7 @@ def test_offline_absence_says_which_settings_change_it(
     assert cache.exists() == (mirror == "server")
 
 
-@pytest.mark.parametrize("code", [404, 403, 503, None])
+@pytest.mark.parametrize("code", [404, 503, None])
 def test_the_network_is_asked_after_a_mirror_that_fails(
     server: Publisher,
     cache: Path,
@@ -178,27 +172,13 @@ def test_the_network_is_asked_after_a_mirror_that_fails(
     assert ("asking the next source" in caplog.text) == (code != 404)
 
 
-def test_a_mirror_that_has_the_file_is_asked_alone(
-    server: Publisher, cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked = network(monkeypatch)
-    fetch(URL, cache, mirror=server.url)
-    assert asked == [f"{server.url}/{PLACE}"]
-
-
-@pytest.mark.parametrize(
-    "path", ["", "../x", "a/../../x", "a/%2e%2e/x", "./x", "a//x", "a%2F..%2Fx"]
-)
+@pytest.mark.parametrize("path", ["", "a/../../x", "a/%2e%2e/x", "./x", "a//x", "a%2F..%2Fx"])
 def test_an_address_cannot_leave_the_folder(cache: Path, path: str) -> None:
     refused("names no file", folder=cache, url=f"https://host.example/{path}")
+    refused("https", folder=cache, url=f"ftp://host.example/{path}")
 
 
-@pytest.mark.parametrize("url", ["ftp://host.example/x", "x/y"])
-def test_other_addresses_are_refused(cache: Path, url: str) -> None:
-    refused(url, "https", folder=cache, url=url)
-
-
-@pytest.mark.parametrize("checksum", ["", MD5, GIT_BLOB])
+@pytest.mark.parametrize("checksum", ["", MD5])
 def test_plain_http_without_a_sha256_is_refused(cache: Path, checksum: str) -> None:
     url = "http://host.example/data.bin"
     refused(url, "plain http", "sha256", folder=cache, url=url, checksum=checksum)
@@ -223,18 +203,13 @@ def test_plain_http_brings_what_a_sha256_proves_from_its_server_alone(
 # -- what goes wrong on the way
 
 
-def test_a_cut_off_transfer_goes_on_where_it_stopped(
-    server: Publisher, cache: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_cut_off_transfer_goes_on_where_it_stopped(server: Publisher, cache: Path) -> None:
     """Eight interruptions, where two without progress would be the end."""
     server.faults = [sending(20_000)] * 8
     path = fetch(URL, cache, mirror=server.url)
     assert path.read_bytes() == BODY
     assert server.said("Range") == [None, *(f"bytes={n * 20_000}-" for n in range(1, 9))]
     assert not list(path.parent.glob("*.part*"))
-    shown = capsys.readouterr()
-    assert "data.bin: 100%" in shown.err
-    assert shown.out == ""
 
 
 def test_a_stalled_server_is_left_and_asked_again(
@@ -247,7 +222,7 @@ def test_a_stalled_server_is_left_and_asked_again(
         handler.wfile.flush()
         released.wait(20)
 
-    monkeypatch.setattr(transfer, "TIMEOUT", (10.0, 0.5))
+    monkeypatch.setattr(transfer, "TIMEOUT", (10.0, 0.2))
     server.faults = [stall]
     assert fetch(URL, cache, mirror=server.url).read_bytes() == BODY
     released.set()
@@ -273,7 +248,6 @@ def test_what_stays_cut_off_is_kept_for_the_next_run(server: Publisher, cache: P
         (b"old" * 1000, '"zero"', "", ["bytes=3000-"]),  # another version: sent whole
         (b"old" * 1000, None, "", [None]),  # an unknown version, and no digest to tell
         (BODY, '"one"', "", ["bytes=256000-", None]),
-        (BODY + b"more", '"one"', "", ["bytes=256004-", None]),
     ],
 )
 def test_a_killed_run_is_continued_and_two_versions_are_never_joined(
@@ -284,14 +258,8 @@ def test_a_killed_run_is_continued_and_two_versions_are_never_joined(
         put(cache / f"{PLACE}.part.tag", tag.encode())
     assert fetch(URL, cache, mirror=server.url, checksum=checksum).read_bytes() == BODY
     assert server.said("Range") == asked
-
-
-def test_a_part_of_another_version_is_refused_by_the_digest_and_goes(
-    server: Publisher, cache: Path
-) -> None:
-    put(cache / f"{PLACE}.part", b"old" * 1000)
-    refused("refused", folder=cache, mirror=server.url, checksum=SHA256)
-    assert fetch(URL, cache, mirror=server.url, checksum=SHA256).read_bytes() == BODY
+    put(cache / "next" / f"{PLACE}.part", b"old" * 1000)  # another version: the digest tells
+    refused("refused", folder=cache / "next", mirror=server.url, checksum=SHA256)
 
 
 @pytest.mark.parametrize(("code", "times"), [(403, 1), (503, 3), (500, 1)])
@@ -301,7 +269,6 @@ def test_a_busy_server_is_asked_again_and_a_refusing_one_is_one_line(
     server.faults = [status(code)] * times
     refused(PLACE, code, folder=cache, mirror=server.url, offline=True)
     assert not server.faults
-    refused(PLACE, "refused", folder=cache, mirror="http://127.0.0.1:1", offline=True)
     server.faults = [status(503)] * 2
     assert fetch(URL, cache, mirror=server.url, offline=True).read_bytes() == BODY
 
@@ -317,16 +284,6 @@ def test_room_is_checked_before_the_transfer(
     assert not list(cache.rglob("data.bin*"))
     put(cache / f"{PLACE}.part", BODY[:50_000])  # what is left of a continued transfer fits
     fetch(URL, cache, mirror=server.url, checksum=SHA256)
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_a_disk_that_fills_up_is_one_line(
-    server: Publisher, cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    full = functools.partial(open, "/dev/full")
-    monkeypatch.setattr(transfer, "open", lambda _, mode: full(mode), raising=False)
-    refused(URL, "No space left on device", folder=cache, mirror=server.url)
-    assert not (cache / PLACE).exists()
 
 
 # -- two runs at once
@@ -380,21 +337,17 @@ def test_another_user_reads_a_cache_that_is_not_his() -> None:
 # -- the token
 
 
-@pytest.mark.parametrize(
-    ("url", "allowed"),
-    [
-        ("https://huggingface.co/a/resolve/main/b.bin", True),
-        ("http://huggingface.co/a", False),
-        ("https://huggingface.co:8443/a", False),
-        ("https://cdn-lfs.huggingface.co/a", False),
-        ("https://huggingface.co.example/a", False),
-        ("https://huggingface.co@host.example/a", False),
-        ("https://host.example/huggingface.co/a", False),
-        (None, False),
-    ],
-)
-def test_one_host_may_see_the_token(url: str | None, allowed: bool) -> None:
-    assert transfer.trusted(url) is allowed
+def test_one_host_may_see_the_token() -> None:
+    assert transfer.trusted("https://huggingface.co/a/resolve/main/b.bin")
+    for url in (
+        "http://huggingface.co/a",
+        "https://huggingface.co:8443/a",
+        "https://huggingface.co.example/a",
+        "https://huggingface.co@host.example/a",
+        "https://host.example/huggingface.co/a",
+        None,
+    ):
+        assert not transfer.trusted(url)
 
 
 @pytest.fixture
@@ -455,8 +408,3 @@ def test_the_table_knows_what_is_published_of_a_file(tmp_path: Path) -> None:
     }
     with pytest.raises(Problem, match=r"downloads.csv: has no download named 'x'"):
         known("x")
-
-
-def test_downloads_import_no_torch() -> None:
-    code = "import sys, sharpness.fetching, sharpness.data; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +25,12 @@ from evaluations import (
     written,
 )
 from torch import nn
-from toys import Words, sentences
 
 from sharpness import Cell, evaluation, items, sharpness
 from sharpness import sets as sets_module
-from sharpness.batches import Batch, divided
 from sharpness.evaluation import evaluate, evaluate_models
 from sharpness.files import read_json, sha256
 from sharpness.items import Subject
-from sharpness.plan import Plan
 from sharpness.problem import Problem
 from sharpness.room import Room
 from sharpness.rows import write_rows
@@ -154,26 +151,11 @@ def test_a_skipped_model_says_why(
         assert not replace(PLAN, max_train_error=None).skipped(trained)
 
 
-def test_a_model_trained_elsewhere_is_measured(subject: Subject, opened: list[Any]) -> None:
-    _, cells = written(evaluate(subject, PLAN, present(*SOME)), subject)
-    assert {*column(cells, "status")} == {"ok"}
-
-
-def test_a_model_that_returns_nan_gives_rows_that_say_so(
+def test_a_model_with_weights_that_are_not_finite_is_asked_nothing(
     subject: Subject, opened: list[Any]
 ) -> None:
-    nn.init.constant_(subject.model[3].weight, 3e38)  # type: ignore[index]
-    _, cells = written(evaluate(subject, PLAN, present(*SOME)), subject)
-    assert {*column(cells, "status")} == {"failed"}
-    assert all("loss of the unperturbed model is nan" in c["reason"] for c in cells)
-
-
-@pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_a_model_with_weights_that_are_not_finite_is_asked_nothing(
-    subject: Subject, opened: list[Any], value: float
-) -> None:
-    subject.model[1].weight.data[2, 5] = value  # type: ignore[index]
-    subject.model[3].bias.data.fill_(value)  # type: ignore[index]
+    subject.model[1].weight.data[2, 5] = float("inf")  # type: ignore[index]
+    subject.model[3].bias.data.fill_(float("nan"))  # type: ignore[index]
     sets = present("train", "test", "v2", r="get r")
     known = {"v2": 0.5}
     found = {**evaluate(subject, PLAN, sets, published=known), "missing": sets.missing}
@@ -191,6 +173,20 @@ def test_a_model_with_weights_that_are_not_finite_is_asked_nothing(
     diverged = {"status": "diverged", "reason": "diverged: the loss is not finite in epoch 3"}
     _, cells = written(evaluate(subject, PLAN, present(*SOME), diverged), subject)
     assert {*column(cells, "status")} == {"skipped"}  # its training has said more
+
+
+def test_what_cannot_be_measured_is_named(subject: Subject, opened: list[Any]) -> None:
+    with pytest.raises(Problem, match="has 40 training examples, sharpness"):
+        evaluate(subject, replace(PLAN, points=41), present(*SOME))
+    found = evaluate(subject, PLAN, present(*SOME))
+    (subject.state / found["cells"][2]).unlink()
+    with pytest.raises(Problem, match=rf"{found['cells'][2]}: a finished item is gone"):
+        written(found, subject)
+    nn.init.constant_(subject.model[3].weight, 3e38)  # type: ignore[index]
+    subject.checkpoint.write_bytes(b"other weights")
+    _, cells = written(evaluate(subject, PLAN, present(*SOME)), subject)
+    assert {*column(cells, "status")} == {"failed"}
+    assert all("loss of the unperturbed model is nan" in c["reason"] for c in cells)
 
 
 def test_a_broken_model_leaves_the_others_of_its_job_alone(
@@ -213,56 +209,6 @@ def test_a_broken_model_leaves_the_others_of_its_job_alone(
     assert "tensor 1.weight" in capsys.readouterr().err
 
 
-def test_a_lost_item_is_named(subject: Subject, opened: list[Any]) -> None:
-    found = evaluate(subject, PLAN, present(*SOME))
-    (subject.state / found["cells"][2]).unlink()
-    with pytest.raises(Problem, match=rf"{found['cells'][2]}: a finished item is gone"):
-        written(found, subject)
-
-
-def test_fewer_points_than_the_plan_wants_are_refused(subject: Subject, opened: list[Any]) -> None:
-    with pytest.raises(Problem, match="has 40 training examples, sharpness"):
-        evaluate(subject, replace(PLAN, points=41), present(*SOME))
-
-
-@dataclass(frozen=True)
-class Text:
-    """Sentences that are made when they are asked for."""
-
-    batch: Batch
-    groups: tuple[tuple[int, ...], ...] | None = None
-    title: str = "text"
-
-    def __len__(self) -> int:
-        return len(self.batch[1])
-
-    def subset(self, index: slice) -> Text:
-        inputs, labels = self.batch
-        return replace(self, batch=({k: v[index] for k, v in inputs.items()}, labels[index]))  # type: ignore[union-attr]
-
-    def batches(self, size: int) -> Iterator[Batch]:
-        return iter(divided(self.batch, size))
-
-    def digest(self) -> str:
-        return f"text-{len(self)}"
-
-
-def test_text_is_measured_and_has_no_augmented_views(
-    subject: Subject, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    text = Text(sentences(20, 12, seed=0))
-    monkeypatch.setattr(sets_module, "load", lambda *_, **__: text)
-    subject = replace(subject, model=Words())
-    plan = Plan((Cell(WORST, 0.01), Cell(AVERAGE, 0.1)), 16, 8, 3, {"paper": 4}, 0)
-    _, cells = written(evaluate(subject, plan, present(*SOME)), subject, plan)
-    batches = list(text.subset(slice(0, 16)).batches(8))
-    alone = sharpness(subject.model, batches, WORST, 0.01, steps=3)
-    assert float(cells[0]["value"]) == alone.value
-    assert cells[0]["dtype"] == "float64"
-    with pytest.raises(Problem, match="text: has no augmented views"):
-        evaluate(subject, PLAN, present(*SOME))
-
-
 @pytest.fixture
 def checkpoints(
     subject: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -281,28 +227,18 @@ DATA = {part: record(part) for part in ("train", "test", "v2")}
 def test_each_set_is_opened_once_a_job(
     checkpoints: dict[str, Path], opened: list[Any], tmp_path: Path, capsys: Any
 ) -> None:
-    found = evaluate_models(checkpoints, [OK, OK], PLAN, DATA, tmp_path, CPU)
-    assert list(found) == ["a", "b"]
-    assert opened == [("train", "train", None), ("test", "test", None), ("v2", "test", None)]
-    assert not set(found["a"]["cells"]) & set(found["b"]["cells"])
-    lines = capsys.readouterr().err.splitlines()
-    assert lines[0].startswith("a: error 1 of 3: ")
-    assert lines[2].startswith("a: error 3 of 3: ")
-    assert [line[: len("a: cell 1 of 7: ")] for line in lines[3:10]] == [
-        f"a: cell {n} of 7: " for n in range(1, 8)
-    ]
-    assert lines[10] == "a: evaluated"
-    assert len(lines) == 22
-
-
-def test_the_classes_of_the_training_set_go_to_all_sets(
-    checkpoints: dict[str, Path], opened: list[Any], tmp_path: Path
-) -> None:
     inputs = {"name": "photos", "recipe": "clip", "size": 224, "threads": 2}
     data = {**DATA, "train": {**record("train"), "classes": ["n01", "n02"]}}
-    evaluate_models(checkpoints, None, PLAN, data, tmp_path, CPU, inputs=inputs)
-    assert [call[2] for call in opened] == [{**inputs, "classes": ["n01", "n02"]}] * 3
-    assert "classes" not in inputs
+    found = evaluate_models(checkpoints, [OK, OK], PLAN, data, tmp_path, CPU, inputs=inputs)
+    assert list(found) == ["a", "b"]
+    given = {**inputs, "classes": ["n01", "n02"]}  # those of the training set, for all sets
+    assert opened == [("train", "train", given), ("test", "test", given), ("v2", "test", given)]
+    assert not set(found["a"]["cells"]) & set(found["b"]["cells"])
+    lines = capsys.readouterr().err.splitlines()
+    starts = [f"a: error {n} of 3: " for n in range(1, 4)]
+    starts += [f"a: cell {n} of 7: " for n in range(1, 8)] + ["a: evaluated"]
+    assert all(map(str.startswith, lines, starts))
+    assert len(lines) == 2 * len(starts)
 
 
 def test_published_errors_are_taken_and_their_data_left_alone(

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from sharpness.config import Config, validated
-from sharpness.data.places import locate, unneeded
+from sharpness.data.places import locate
 from sharpness.fetching import bring, by_hand, is_gone, items, told
 from sharpness.files import read_json, sha256
 from sharpness.needs import needed_data, needed_parts
@@ -96,15 +96,19 @@ def test_one_model_without_an_error_needs_the_set(
         needed_parts(settings)
 
 
-def test_an_unneeded_set_has_a_record_that_says_why() -> None:
-    record = unneeded("imagenet-a")
-    assert record["status"] == "missing"
-    assert record["title"] == "ImageNet-A"
-    assert "published" in record["reason"]
-    assert record.keys() == locate("digits", dict.fromkeys(("file", "folder"))).keys()
-
-
 # -- what is to be brought
+
+
+def test_what_cannot_be_downloaded_is_named_and_standins_need_nothing() -> None:
+    settings = configured(["clip-soups"])
+    lines = by_hand(settings, needed(settings))
+    for words in ("image-net.org", "objectnet.dev", "ImageNet-Sketch", "imagenet_98_idxs.npy"):
+        assert sum(words in line for line in lines) == 1
+    assert not any("imagenet-v2" in line for line in lines)
+    mini = validated(yaml.safe_load((ROOT / "config.yaml").read_text()))
+    assert items(mini, needed(mini)) == {}
+    assert by_hand(mini, needed(mini)) == []
+    assert list(items(mini, needed(mini, "abalone"))) == ["data/abalone"]
 
 
 def test_models_and_sources_are_brought_once_each() -> None:
@@ -138,24 +142,6 @@ def test_what_the_user_has_is_not_brought(tmp_path: Path) -> None:
     assert f"data.imagenet-r.file: {tmp_path}/r.tar is not there" in lines
     assert any("ImageNet-Sketch.zip" in line and ".folder" in line for line in lines)
     assert any(line.startswith(f"{tmp_path}/a.npz: ") for line in lines)
-
-
-def test_what_cannot_be_downloaded_is_named_with_its_advice() -> None:
-    settings = configured(["clip-soups"])
-    lines = by_hand(settings, needed(settings))
-    for words in ("image-net.org", "objectnet.dev", "ImageNet-Sketch", "imagenet_98_idxs.npy"):
-        assert sum(words in line for line in lines) == 1
-    assert not any("imagenet-v2" in line for line in lines)
-
-
-def test_standins_need_nothing() -> None:
-    settings = validated(yaml.safe_load((ROOT / "config.yaml").read_text()))
-    assert items(settings, needed(settings)) == {}
-    assert by_hand(settings, needed(settings)) == []
-    assert list(items(settings, needed(settings, "abalone"))) == ["data/abalone"]
-    assert told([], [], "cache") == [
-        "nothing to bring: what is not named by you is made here or installed"
-    ]
 
 
 # -- bringing

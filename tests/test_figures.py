@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import subprocess
 import sys
@@ -22,13 +21,12 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure as Canvas
 
-from sharpness.definition import PAPER, Cell, Definition
+from sharpness.definition import Cell, Definition
 from sharpness.figures.axes import _decades, _power
 from sharpness.figures.catalogue import Figure, load_catalogue
-from sharpness.figures.codings import COLOURS, RAMP, Looks
+from sharpness.figures.codings import COLOURS, RAMP
 from sharpness.figures.drawing import compose, draw
 from sharpness.figures.layout import lay_out
-from sharpness.figures.quantities import column_axis
 from sharpness.figures.style import STYLE
 from sharpness.kendall import kendall
 from sharpness.problem import Problem
@@ -45,16 +43,18 @@ FOUR = [
     for case in ("worst", "average")
     for logits in ("normlogits", "rawlogits")
 ]
+Catalogue = dict[str, Figure]
+Pools = dict[str, pd.DataFrame]
 SETS = ("ImageNet", "ImageNet-V2", "ImageNet-R", "ImageNet-Sketch", "ImageNet-A", "ObjectNet")
 
 
 @pytest.fixture(scope="module")
-def catalogue() -> dict[str, Figure]:
+def catalogue() -> Catalogue:
     return load_catalogue(CATALOGUE)
 
 
 @pytest.fixture(scope="module")
-def pools() -> dict[str, pd.DataFrame]:
+def pools() -> Pools:
     trained = {RESNET: synthetic.pool(24, 0), VIT: synthetic.pool(24, 1)}
     return trained | {name: synthetic_published.pool(name) for name in synthetic_published.PARTS}
 
@@ -65,7 +65,7 @@ def texts(canvas: Canvas) -> str:
     return "\n".join(found)
 
 
-def test_the_catalogue_holds_every_figure_of_the_issue(catalogue: dict[str, Figure]) -> None:
+def test_the_catalogue_holds_every_figure_of_the_issue(catalogue: Catalogue) -> None:
     assert list(catalogue) == [f"fig{number}" for number in range(2, 45) if number != 7]
     assert {figure.protocol for figure in catalogue.values()} == {"paper"}
     assert all(figure.caption and figure.title for figure in catalogue.values())
@@ -73,28 +73,7 @@ def test_the_catalogue_holds_every_figure_of_the_issue(catalogue: dict[str, Figu
     assert catalogue["fig38"].pools == (RESNET,)
 
 
-def test_an_entry_survives_the_way_to_a_job(catalogue: dict[str, Figure]) -> None:
-    for figure in catalogue.values():
-        assert Figure(**json.loads(json.dumps(figure.model_dump()))) == figure
-
-
-def test_figures_33_to_44_show_the_12_definitions(catalogue: dict[str, Figure]) -> None:
-    numbers = {RESNET: range(33, 39), VIT: range(39, 45)}
-    for pool, range_ in numbers.items():
-        shown = []
-        for number in range_:
-            figure = catalogue[f"fig{number}"]
-            assert figure.pools == (pool,)
-            rows = [(row.definition, row.y) for row in figure.rows]
-            shown += [definition for definition, y in rows if y == "error_test"]
-            assert [y for _, y in rows] == ["error_test", "error_corrupted"] * 2
-            assert [d for d, _ in rows] == [shown[-2], shown[-2], shown[-1], shown[-1]]
-        assert shown == [definition.id for definition in PAPER]
-
-
-def test_every_entry_has_a_panel_for_everything(
-    catalogue: dict[str, Figure], pools: dict[str, pd.DataFrame]
-) -> None:
+def test_every_entry_has_a_panel_for_everything(catalogue: Catalogue, pools: Pools) -> None:
     shapes = {"fig5": (2, 4), "fig6": (2, 2), "fig29": (3, 4)}
     shapes |= dict.fromkeys(("fig2", "fig3", "fig4"), (2, 4)) | {"fig20": (1, 4)}
     shapes |= {f"fig{number}": (6, 3) for number in (*range(10, 18), 19, 21, 22)}
@@ -108,35 +87,34 @@ def test_every_entry_has_a_panel_for_everything(
                 assert {spot.x.column, spot.y.column} <= set(pools[pool])
 
 
-def test_figure_5_is_at_the_radii_of_the_printed_coefficients(
-    catalogue: dict[str, Figure], pools: dict[str, pd.DataFrame]
+def test_figures_5_and_20_are_at_the_radii_that_the_paper_prints(
+    catalogue: Catalogue, pools: Pools
 ) -> None:
-    grid = lay_out(catalogue["fig5"], pools, DEFAULTS)
-    first, second = grid.spots
+    first, second = lay_out(catalogue["fig5"], pools, DEFAULTS).spots
     assert [(s.pools, s.x.column, s.y.column) for s in first] == [
-        ((RESNET,), f"{NORMALIZED}@0.001+paper", "error_test"),
-        ((RESNET,), f"{NORMALIZED}@0.001+paper", "error_corrupted"),
-        ((VIT,), f"{NORMALIZED}@0.0005+paper", "error_test"),
-        ((VIT,), f"{NORMALIZED}@0.0005+paper", "error_corrupted"),
+        ((pool,), f"{NORMALIZED}@{radius}+paper", error)
+        for pool, radius in ((RESNET, 0.001), (VIT, 0.0005))
+        for error in ("error_test", "error_corrupted")
     ]
     assert [s.x.column.split("@")[0] for s in second] == ["worst-linf-adaptive-rawlogits"] * 4
+    (row,) = lay_out(catalogue["fig20"], pools, {}).spots
+    cells = [f"{FOUR[0]}@0.002", f"{FOUR[2]}@0.1", f"{FOUR[1]}@0.002", f"{FOUR[3]}@0.1"]
+    assert [spot.x.column for spot in row] == [f"{cell}+paper" for cell in cells]
+    assert {spot.y.column for spot in row} == {"learning_rate"}
+    canvas = compose(catalogue["fig20"], pools, None, {})  # model_0 has no learning rate
+    assert [len(points(axes)) for axes in canvas.axes] == [71] * 4
+
+
+PHOTOS = ["test", "v2", "r", "sketch", "a", "objectnet"]
+SENTENCES = ["test", "lexical", "subsequence", "constituent"]
 
 
 @pytest.mark.parametrize(
     ("first", "pool", "parts"),
-    [
-        (10, I1K, ["test", "v2", "r", "sketch", "a", "objectnet"]),
-        (14, I21K, ["test", "v2", "r", "sketch", "a", "objectnet"]),
-        (21, SOUPS, ["test", "v2", "r", "sketch", "a", "objectnet"]),
-        (25, BERTS, ["test", "lexical", "subsequence", "constituent"]),
-    ],
+    [(10, I1K, PHOTOS), (14, I21K, PHOTOS), (21, SOUPS, PHOTOS), (25, BERTS, SENTENCES)],
 )
 def test_four_figures_show_the_definitions_of_a_published_pool(
-    catalogue: dict[str, Figure],
-    pools: dict[str, pd.DataFrame],
-    first: int,
-    pool: str,
-    parts: list[str],
+    catalogue: Catalogue, pools: Pools, first: int, pool: str, parts: list[str]
 ) -> None:
     for number, definition in enumerate(FOUR, start=first):
         grid = lay_out(catalogue[f"fig{number}"], pools, {})
@@ -148,9 +126,7 @@ def test_four_figures_show_the_definitions_of_a_published_pool(
             assert {spot.pools for spot in row} == {(pool,)}
 
 
-def test_the_gap_stands_beside_the_error(
-    catalogue: dict[str, Figure], pools: dict[str, pd.DataFrame]
-) -> None:
+def test_the_gap_stands_beside_the_error(catalogue: Catalogue, pools: Pools) -> None:
     for name, pool in (("fig8", I1K), ("fig9", SOUPS)):
         grid = lay_out(catalogue[name], pools, {})
         assert grid.row_labels == SETS
@@ -162,34 +138,7 @@ def test_the_gap_stands_beside_the_error(
         assert x == [f"{d}@0.002+paper" for d in FOUR[:2] for _ in range(2)]
 
 
-def test_figure_18_shows_both_normalizations_of_both_pools(catalogue: dict[str, Figure]) -> None:
-    assert catalogue["fig18"].pools == catalogue["fig19"].pools == (I1K, I21K)
-    shown = [column.definition for column in catalogue["fig18"].columns]
-    assert shown == FOUR[:2]
-    assert catalogue["fig19"].panels.definition == FOUR[2]
-    assert "does not say" in catalogue["fig18"].caption
-
-
-def test_figure_20_is_at_the_radii_of_its_caption(
-    catalogue: dict[str, Figure], pools: dict[str, pd.DataFrame]
-) -> None:
-    (row,) = lay_out(catalogue["fig20"], pools, {}).spots
-    cells = [f"{FOUR[0]}@0.002", f"{FOUR[2]}@0.1", f"{FOUR[1]}@0.002", f"{FOUR[3]}@0.1"]
-    assert [spot.x.column for spot in row] == [f"{cell}+paper" for cell in cells]
-    assert {spot.y.column for spot in row} == {"learning_rate"}
-
-
-def test_every_part_of_a_pool_has_words() -> None:
-    assert column_axis("error_v2", None).label == "ImageNet-V2 error (%)"
-    assert column_axis("error", "v2").label == "Error (%)"
-    assert column_axis("error", "v2").name == "ImageNet-V2 error"
-    assert column_axis("gap", None).label == "Generalization gap (%)"
-    assert column_axis("gap", "test").column == "gap"
-
-
-def test_the_ablations_include_the_pools_own_setting(
-    catalogue: dict[str, Figure], pools: dict[str, pd.DataFrame]
-) -> None:
+def test_the_ablations_include_the_pools_own_setting(catalogue: Catalogue, pools: Pools) -> None:
     grid = lay_out(catalogue["fig31"], pools, DEFAULTS)
     assert grid.row_labels == ("m = 16", "m = 32", "m = 64", "m = 128")
     columns = [row[0].x.column.removeprefix(f"{NORMALIZED}@0.0005+paper") for row in grid.spots]
@@ -205,20 +154,7 @@ def test_the_ablations_include_the_pools_own_setting(
     ]
 
 
-def test_an_ablation_at_one_radius_is_one_row(
-    catalogue: dict[str, Figure], pools: dict[str, pd.DataFrame]
-) -> None:
-    pool = pools[RESNET]
-    drop = [c for c in pool if "+m" in c and "@0.001+" not in c]
-    grid = lay_out(catalogue["fig31"], {RESNET: pool.drop(columns=drop)}, DEFAULTS)
-    assert grid.column_labels == ("m = 16", "m = 32", "m = 64", "m = 128")
-    assert [spot.heading for spot in grid.spots[0]] == ["ρ = 0.001"] * 4
-    assert len(grid.spots) == 1
-
-
-def test_a_new_radius_is_a_new_panel(
-    catalogue: dict[str, Figure], pools: dict[str, pd.DataFrame]
-) -> None:
+def test_a_new_radius_is_a_new_panel(catalogue: Catalogue, pools: Pools) -> None:
     cell = Cell(Definition.parse("worst-linf-adaptive-normlogits"), 0.01)
     pool = pd.concat([pools[RESNET], pd.Series(1.0, pools[RESNET].index, name=cell.id)], axis=1)
     grid = lay_out(catalogue["fig38"], {RESNET: pool}, DEFAULTS)
@@ -226,9 +162,7 @@ def test_a_new_radius_is_a_new_panel(
     assert grid.spots[2][4].heading == "ρ = 0.01"
 
 
-def test_titles_hold_tau_and_the_note_is_there(
-    catalogue: dict[str, Figure], pools: dict[str, pd.DataFrame]
-) -> None:
+def test_titles_hold_tau_and_the_note_is_there(catalogue: Catalogue, pools: Pools) -> None:
     canvas = compose(catalogue["fig5"], pools, "mini: digits", DEFAULTS)
     said = texts(canvas)
     assert "[mini: digits]" in said
@@ -246,7 +180,7 @@ def test_titles_hold_tau_and_the_note_is_there(
 
 
 def test_errors_are_in_percent_and_wide_ranges_logarithmic(
-    catalogue: dict[str, Figure], pools: dict[str, pd.DataFrame]
+    catalogue: Catalogue, pools: Pools
 ) -> None:
     canvas = compose(catalogue["fig6"], pools, None, DEFAULTS)
     assert {(a.get_xscale(), a.get_yscale()) for a in canvas.axes} == {("log", "log")}
@@ -254,17 +188,15 @@ def test_errors_are_in_percent_and_wide_ranges_logarithmic(
     assert (axes.get_xscale(), axes.get_yscale()) == ("log", "linear")
     low, high = 100 * pools[RESNET]["error_test"].min(), 100 * pools[RESNET]["error_test"].max()
     assert low - 2 < axes.get_ylim()[0] < axes.get_ylim()[1] < high + 2
-
-
-def test_negative_or_narrow_sharpness_gets_a_linear_axis(catalogue: dict[str, Figure]) -> None:
-    pool = synthetic.pool(12)
-    column = "average-l2-standard-rawlogits@0.05+paper"
-    pool[column] = np.linspace(-1.0, 50.0, 12)
-    canvas = compose(catalogue["fig33"], {RESNET: pool}, None, DEFAULTS)
+    negative = {"average-l2-standard-rawlogits@0.05+paper": np.linspace(-1.0, 50.0, 24)}
+    canvas = compose(catalogue["fig33"], {RESNET: pools[RESNET].assign(**negative)}, None, DEFAULTS)
     assert canvas.axes[0].get_xscale() == "linear"
+    assert _decades(0.02, 0.9) == pytest.approx([0.03, 0.1, 0.3])
+    assert _decades(1e-6, 1.0) == pytest.approx([1e-6, 1e-4, 1e-2, 1.0])
+    assert [_power(1e-3), _power(3e-4)] == ["$10^{-3}$", r"$3\cdot 10^{-4}$"]
 
 
-def test_empty_panels_say_why(catalogue: dict[str, Figure], pools: dict[str, pd.DataFrame]) -> None:
+def test_empty_panels_say_why(catalogue: Catalogue, pools: Pools) -> None:
     few = pools[RESNET].copy()
     few.loc[2:, f"{NORMALIZED}@0.001+paper"] = np.nan
     bare = pools[VIT].assign(error_corrupted=np.nan)
@@ -273,19 +205,12 @@ def test_empty_panels_say_why(catalogue: dict[str, Figure], pools: dict[str, pd.
     assert said.count("not measured:\n2 of 24 models with both\nvalues, 3 needed") == 2
     assert said.count("not measured:\nthe pool has no OOD error") == 1
     assert said.count("not measured:\nthe pool has no such cell") == 2
-
-
-def test_a_constant_sharpness_has_no_tau(
-    catalogue: dict[str, Figure], pools: dict[str, pd.DataFrame]
-) -> None:
     flat = pools[RESNET].assign(**{f"{NORMALIZED}@0.001+paper": 0.5})
     said = texts(compose(catalogue["fig5"], {**pools, RESNET: flat}, None, DEFAULTS))
     assert said.count("τ = –") == 2
 
 
-def test_a_pool_without_any_cell_draws_every_figure(
-    catalogue: dict[str, Figure], pools: dict[str, pd.DataFrame]
-) -> None:
+def test_a_pool_without_any_cell_draws_every_figure(catalogue: Catalogue, pools: Pools) -> None:
     bare = {name: pool[[c for c in pool if "@" not in c]] for name, pool in pools.items()}
     for name in ("fig6", "fig29", "fig31", "fig44"):
         assert "the pool has no such cell" in texts(compose(catalogue[name], bare, None, {}))
@@ -309,9 +234,7 @@ def legend_texts(legend: Any) -> list[str]:
     return [text.get_text() for text in legend.get_texts() if text.get_text()]
 
 
-def test_colour_marker_and_size_each_stand_for_a_column(
-    catalogue: dict[str, Figure], pools: dict[str, pd.DataFrame]
-) -> None:
+def test_colour_marker_and_size_each_stand_for_a_column(catalogue: Catalogue, pools: Pools) -> None:
     canvas = compose(catalogue["fig2"], pools, None, {})
     pool = pools[I1K].set_index(f"{NORMALIZED}@0.002+paper")
     shown = points(canvas.axes[0])
@@ -332,7 +255,7 @@ def test_colour_marker_and_size_each_stand_for_a_column(
 
 
 def test_darker_is_a_larger_learning_rate_and_the_base_model_a_star(
-    catalogue: dict[str, Figure], pools: dict[str, pd.DataFrame]
+    catalogue: Catalogue, pools: Pools
 ) -> None:
     canvas = compose(catalogue["fig3"], pools, None, {})
     pool = pools[SOUPS].set_index(f"{NORMALIZED}@0.002+paper")
@@ -349,28 +272,17 @@ def test_darker_is_a_larger_learning_rate_and_the_base_model_a_star(
     assert bar.get_xscale() == "log"
     assert legend_texts(bar.get_legend()) == ["model_0: no learning rate"]
     assert "Learning rate" in texts(canvas)
-
-
-def test_the_scale_of_colours_darkens_throughout() -> None:
-    colours = RAMP(np.linspace(0, 1, 64))[:, :3]
-    luminance = colours**2.2 @ [0.2126, 0.7152, 0.0722]
+    luminance = RAMP(np.linspace(0, 1, 64))[:, :3] ** 2.2 @ [0.2126, 0.7152, 0.0722]
     assert np.all(np.diff(luminance) < 0)
-    assert luminance[0] < 0.75  # seen on white
-
-
-def test_an_error_colours_in_percent(
-    catalogue: dict[str, Figure], pools: dict[str, pd.DataFrame]
-) -> None:
-    errors = 100 * pools[BERTS]["error_test"]
-    canvas = compose(catalogue["fig4"], pools, None, {})
-    assert canvas.axes[-1].get_xlim() == pytest.approx((errors.min(), errors.max()))
-    assert not canvas.legends
-    assert canvas.axes[-1].get_legend() is None
+    errors = 100 * pools[BERTS]["error_test"]  # in percent, and every model has one
+    bar = compose(catalogue["fig4"], pools, None, {}).axes[-1]
+    assert bar.get_xlim() == pytest.approx((errors.min(), errors.max()))
+    assert bar.get_legend() is None
 
 
 @pytest.mark.parametrize("rate", [1e-5, np.nan])
 def test_a_scale_of_one_value_or_of_none_is_drawn(
-    catalogue: dict[str, Figure], pools: dict[str, pd.DataFrame], rate: float
+    catalogue: Catalogue, pools: Pools, rate: float
 ) -> None:
     alike = {SOUPS: pools[SOUPS].assign(learning_rate=rate)}
     canvas = compose(catalogue["fig3"], alike, None, {})
@@ -379,17 +291,7 @@ def test_a_scale_of_one_value_or_of_none_is_drawn(
     assert ("72 models: no learning rate" in texts(canvas)) is bool(np.isnan(rate))
 
 
-def test_models_without_the_shown_quantity_are_absent(
-    catalogue: dict[str, Figure], pools: dict[str, pd.DataFrame]
-) -> None:
-    canvas = compose(catalogue["fig20"], pools, None, {})
-    assert [len(points(axes)) for axes in canvas.axes] == [71] * 4
-    assert not canvas.legends
-
-
-def test_two_pools_share_a_panel_and_its_tau(
-    catalogue: dict[str, Figure], pools: dict[str, pd.DataFrame]
-) -> None:
+def test_two_pools_share_a_panel_and_its_tau(catalogue: Catalogue, pools: Pools) -> None:
     cell = f"{NORMALIZED}@0.002+paper"
     both = pd.concat([pools[I1K], pools[I21K]])
     tau = kendall(both[cell], both["error_test"], resamples=0).tau
@@ -406,10 +308,11 @@ def test_two_pools_share_a_panel_and_its_tau(
 
 
 def test_a_pool_that_lacks_a_column_is_named_and_the_other_drawn(
-    catalogue: dict[str, Figure], pools: dict[str, pd.DataFrame]
+    catalogue: Catalogue, pools: Pools
 ) -> None:
     few = pools[I1K].iloc[::4].drop(columns="error_objectnet")
     bare = pools[I21K].drop(columns=["error_r", "error_objectnet"])
+    bare.loc[[0, 1], f"{FOUR[2]}@0.05+paper"] = [0.01, 1.0]  # this pool alone spans two decades
     canvas = compose(catalogue["fig19"], {I1K: few, I21K: bare}, None, {})
     panel = canvas.axes[3 * SETS.index("ImageNet-R")]
     assert panel.get_title().startswith("without augreg-i21k\nτ = ")
@@ -427,42 +330,7 @@ def test_a_pool_that_lacks_a_column_is_named_and_the_other_drawn(
         )
 
 
-def test_a_single_radius_of_many_sets_stays_a_column(
-    catalogue: dict[str, Figure], pools: dict[str, pd.DataFrame]
-) -> None:
-    pool = pools[I1K]
-    one = {I1K: pool.drop(columns=[c for c in pool if "@" in c and "@0.002" not in c])}
-    grid = lay_out(catalogue["fig10"], one, {})
-    assert (len(grid.spots), len(grid.spots[0])) == (6, 1)
-    canvas = compose(catalogue["fig10"], one, None, {})
-    assert [axes.get_title().startswith("ρ = 0.002\nτ") for axes in canvas.axes[:2]] == [
-        True,
-        False,
-    ]
-
-
-def test_a_coding_by_a_column_that_no_pool_has_is_a_problem(
-    catalogue: dict[str, Figure], pools: dict[str, pd.DataFrame]
-) -> None:
-    bare = {I1K: pools[I1K].drop(columns="weight_decay")}
-    with pytest.raises(Problem, match="fig2: no pool of the figure has a column 'weight_decay'"):
-        compose(catalogue["fig2"], bare, None, {})
-
-
-def test_values_come_in_the_order_of_the_entry(
-    catalogue: dict[str, Figure], pools: dict[str, pd.DataFrame]
-) -> None:
-    figure = catalogue["fig2"]
-    some = pools[I1K][pools[I1K]["augmentation"].isin(["strong", "none"])]
-    assert figure.size is not None
-    assert Looks(figure, some).levels(figure.size) == {"none": 0, "strong": 3}
-    odd = some.replace({"augmentation": {"none": "odd"}})
-    assert Looks(figure, odd).levels(figure.size) == {"strong": 3, "odd": 4}
-
-
-def test_headings_of_narrow_panels_do_not_touch(
-    catalogue: dict[str, Figure], pools: dict[str, pd.DataFrame]
-) -> None:
+def test_headings_of_narrow_panels_do_not_touch(catalogue: Catalogue, pools: Pools) -> None:
     with matplotlib.rc_context(STYLE):
         canvas = compose(catalogue["fig18"], pools, "mini: digits and sentences", {})
         canvas.draw_without_rendering()
@@ -480,9 +348,9 @@ def test_headings_of_narrow_panels_do_not_touch(
 
 
 def test_files_carry_no_date_and_have_the_same_bytes(
-    tmp_path: Path, catalogue: dict[str, Figure], pools: dict[str, pd.DataFrame]
+    tmp_path: Path, catalogue: Catalogue, pools: Pools
 ) -> None:
-    drawn = ("fig5", "fig3")  # one with groups, one with a scale of colours
+    drawn = ("fig5",)
     for figure in drawn:
         draw(catalogue[figure], pools, tmp_path / f"here-{figure}", "mini: digits", DEFAULTS)
     for name, pool in pools.items():
@@ -502,14 +370,9 @@ def test_files_carry_no_date_and_have_the_same_bytes(
     subprocess.run([sys.executable, "-c", program], env=environment, check=True)
     names = sorted(f"{figure}.{suffix}" for figure in drawn for suffix in ("pdf", "png"))
     for name in names:
-        here, there = (tmp_path / f"{stem}-{name}" for stem in ("here", "there"))
-        assert hashlib.sha256(here.read_bytes()).hexdigest() == (
-            hashlib.sha256(there.read_bytes()).hexdigest()
-        ), name
-    pdf = (tmp_path / "here-fig5.pdf").read_bytes()
-    assert b"CreationDate" not in pdf
-    assert b"/Type3" not in pdf
-    assert b"/CIDFontType2" in pdf or b"/TrueType" in pdf
+        here, there = ((tmp_path / f"{stem}-{name}").read_bytes() for stem in ("here", "there"))
+        assert hashlib.sha256(here).digest() == hashlib.sha256(there).digest(), name
+    assert b"/Type3" not in (tmp_path / "here-fig5.pdf").read_bytes()
     left = sorted(path.name for path in tmp_path.glob("*here*"))
     assert left == [f"{stem}-{name}" for stem in ("here", "there") for name in names]
 
@@ -527,22 +390,13 @@ def edited(tmp_path: Path, **changes: object) -> Path:
     ("changes", "message"),
     [
         ({"colums": "every radius"}, "fig44: colums: there is no such key"),
-        ({"rows": None}, "fig44: rows: field required"),
-        ({"columns": "every width"}, "fig44: columns"),
         ({"protocol": "papre"}, "fig44: protocol: 'papre': .*did you mean 'paper'"),
         ({"panels": {"x": "sharpness"}}, "fig44: .*a panel lacks 'pool'"),
-        ({"panels": {"x": "sharpnes", "pool": VIT}}, "fig44: panels.x"),
-        ({"columns": [{"label": "any"}]}, "fig44: .*a panel lacks 'radius'"),
         ({"rows": [{"definition": "worst-l3", "y": "gap"}]}, "rows.0.definition: 'worst-l3'"),
         ({"id": "fig5"}, "fig5: the id is used twice"),
-        ({"columns": [{"radius": "all"}]}, "fig44: columns"),
-        ({"panels": {"pool": VIT, "part": "v3"}}, "fig44: panels.part: 'v3': "),
         ({"panels": {"pool": VIT, "x": "sharpness", "part": "r"}}, "part 'r' has no use"),
-        ({"panels": {"pool": VIT, "x": "error"}}, "fig44: .*a panel lacks 'part'"),
         ({"panels": {"pool": VIT, "x": "gap", "part": "train"}}, "part 'train' has no gap"),
-        ({"panels": {"pool": [], "x": "gap"}}, "fig44: .*a panel lacks 'pool'"),
         ({"marker": {"columns": "a", "scale": "log"}}, "fig44: marker: .*for colours alone"),
-        ({"colour": {"columns": "a", "labels": "b"}}, "fig44: colour.labels: there is no such key"),
     ],
 )
 def test_a_typo_is_a_problem_that_names_figure_and_key(
@@ -553,36 +407,11 @@ def test_a_typo_is_a_problem_that_names_figure_and_key(
     assert "\n" not in str(raised.value)
 
 
-def test_a_file_that_is_no_list_is_a_problem(tmp_path: Path) -> None:
-    path = tmp_path / "figures.yaml"
-    path.write_text("id: fig1\n")
-    with pytest.raises(Problem, match="not a list"):
-        load_catalogue(path)
-
-
-def test_a_missing_pool_is_a_problem(
-    catalogue: dict[str, Figure], pools: dict[str, pd.DataFrame]
+def test_a_pool_or_a_column_that_is_missing_is_a_problem(
+    catalogue: Catalogue, pools: Pools
 ) -> None:
     with pytest.raises(Problem, match="fig5: pool 'cifar10-vit'"):
         lay_out(catalogue["fig5"], {RESNET: pools[RESNET]}, DEFAULTS)
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "ticks"),
-    [
-        (0.02, 0.9, [0.03, 0.1, 0.3]),
-        (0.02, 3.0, [0.1, 1.0]),
-        (1e-6, 1.0, [1e-6, 1e-4, 1e-2, 1.0]),
-    ],
-)
-def test_logarithmic_axes_have_two_to_four_ticks(
-    low: float, high: float, ticks: list[float]
-) -> None:
-    assert _decades(low, high) == pytest.approx(ticks)
-
-
-@pytest.mark.parametrize(
-    ("value", "text"), [(1e-3, "$10^{-3}$"), (3e-4, r"$3\cdot 10^{-4}$"), (1e5, "$10^{5}$")]
-)
-def test_ticks_read_as_powers_of_ten(value: float, text: str) -> None:
-    assert _power(value) == text
+    bare = {I1K: pools[I1K].drop(columns="weight_decay")}
+    with pytest.raises(Problem, match="fig2: no pool of the figure has a column 'weight_decay'"):
+        compose(catalogue["fig2"], bare, None, {})

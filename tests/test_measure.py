@@ -22,11 +22,9 @@ from toys import (
 )
 
 from sharpness import Cell, Definition, Effort, Estimate, sharpness, sharpness_table
-from sharpness.batches import rebatched
 from sharpness.definition import ALL, PROTOCOLS
 from sharpness.measure import measured
 from sharpness.problem import Problem
-from sharpness.room import Room
 
 AVERAGE = Definition("average", "l2", adaptive=True, logit_norm=False)
 WORST = Definition("worst", "linf", adaptive=True, logit_norm=False)
@@ -77,39 +75,33 @@ def test_average_cells_that_differ_in_logits_and_protocol_share_their_passes() -
     assert len(passes) == 2 * (3 + PROTOCOLS["paper"].samples)
 
 
+def test_the_seed_alone_decides_and_batches_have_noise_of_their_own() -> None:
+    model, point = smooth_network(0), noisy_points(8, seed=0)
+    for definition in (AVERAGE, STANDARD_L2):
+        torch.manual_seed(1)  # the global state does not matter, and stays as it is
+        before = torch.random.get_rng_state()
+        found = [sharpness(model, [point, point], definition, 0.1, seed=seed) for seed in (0, 1)]
+        assert torch.equal(torch.random.get_rng_state(), before)
+        torch.manual_seed(2)
+        assert repr(sharpness(model, [point, point], definition, 0.1, seed=0)) == repr(found[0])
+        assert found[0].value != found[1].value
+        first, second = found[0].per_batch
+        assert first != second
+
+
 def test_the_protocols_share_their_first_draws() -> None:
     model, batches = smooth_network(0), small_points()
     twenty = sharpness(model, batches, AVERAGE, 0.1, protocol="paper", samples=20)
     released = sharpness(model, batches, AVERAGE, 0.1, protocol="released")
+    knobs = replace(PROTOCOLS["released"], name="mine", samples=20)
+    assert repr(sharpness(model, batches, AVERAGE, 0.1, protocol=knobs)) == repr(released)
     assert repr(twenty) == repr(released)
     table = sharpness_table(model, batches, [Cell(AVERAGE, 0.1, p) for p in PROTOCOLS])
     assert repr(table[Cell(AVERAGE, 0.1, "released")]) == repr(released)
     assert table[Cell(AVERAGE, 0.1)].value != released.value
 
 
-def test_the_same_seed_gives_the_same_bytes_and_another_seed_others() -> None:
-    for definition in (AVERAGE, STANDARD_L2):
-        values = []
-        for seed in (0, 0, 1):
-            torch.manual_seed(seed + len(values))  # the global state does not matter
-            values.append(sharpness(smooth_network(0), small_points(), definition, 0.1, seed=seed))
-        assert repr(values[0]) == repr(values[1])
-        assert values[0].value != values[2].value
-
-
-def test_the_global_random_state_is_left_alone() -> None:
-    before = torch.random.get_rng_state()
-    sharpness(smooth_network(0), small_points(), AVERAGE, 0.1)
-    assert torch.equal(torch.random.get_rng_state(), before)
-
-
-def test_batches_have_noise_of_their_own() -> None:
-    point = noisy_points(8, seed=0)
-    first, second = sharpness(smooth_network(0), [point, point], AVERAGE, 0.1).per_batch
-    assert first != second
-
-
-@pytest.mark.parametrize("definition", [AVERAGE, WORST, STANDARD_L2])
+@pytest.mark.parametrize("definition", [AVERAGE, WORST])
 def test_the_model_is_left_as_it_was(resnet: nn.Module, definition: Definition) -> None:
     model = copy.deepcopy(resnet)
     model.train()
@@ -117,7 +109,9 @@ def test_the_model_is_left_as_it_was(resnet: nn.Module, definition: Definition) 
     state = copy.deepcopy(model.state_dict())
     flags = [module.training for module in model.modules()]
     points = [(torch.rand(4, 1, 8, 8), torch.arange(4))]
-    sharpness(model, points, definition, 0.1, steps=2, samples=2)
+    found = sharpness(model, points, definition, 0.1, steps=2, samples=2)
+    # BatchNorm uses its running statistics.
+    assert repr(found) == repr(sharpness(resnet, points, definition, 0.1, steps=2, samples=2))
     with pytest.raises(Problem) as raised:
         sharpness(model, [(points[0][0] * torch.nan, points[0][1])], definition, 0.1)
     assert raised.value.__traceback__ is not None  # still alive, as while it is being handled
@@ -128,12 +122,6 @@ def test_the_model_is_left_as_it_was(resnet: nn.Module, definition: Definition) 
     assert all(p.grad is None and p.requires_grad for p in model.parameters())
     for name, value in model.state_dict().items():
         assert torch.equal(value, state[name]), name
-
-
-def test_batch_norm_uses_its_running_statistics(resnet: nn.Module, points: Batches) -> None:
-    training = copy.deepcopy(resnet).train()
-    found = sharpness(training, points, WORST, 0.01, steps=3)
-    assert repr(found) == repr(sharpness(resnet, points, WORST, 0.01, steps=3))
 
 
 def test_zero_weights_do_not_move_and_make_no_nan() -> None:
@@ -158,7 +146,7 @@ def test_zero_weights_do_not_move_and_make_no_nan() -> None:
         definition = Definition("worst", norm, adaptive=True, logit_norm=False)  # type: ignore[arg-type]
         for protocol in PROTOCOLS:
             found = [
-                sharpness(model, small_points(), definition, 0.05, protocol=protocol, steps=100)
+                sharpness(model, small_points(), definition, 0.05, protocol=protocol, steps=60)
                 for model in (whole, Fixed())
             ]
             # Starts and step lengths differ; the set, and so the maximum, is the same.
@@ -166,12 +154,9 @@ def test_zero_weights_do_not_move_and_make_no_nan() -> None:
     zeros = smooth_network(0)
     for parameter in zeros.parameters():
         parameter.data.zero_()
-    for definition in ALL:
-        if definition.adaptive:
-            for protocol in PROTOCOLS:
-                assert (
-                    sharpness(zeros, small_points(), definition, 1.0, protocol=protocol).value == 0
-                )
+    cells = [Cell(d, 1.0, protocol) for d in ALL if d.adaptive for protocol in PROTOCOLS]
+    table = sharpness_table(zeros, small_points(), cells, effort=EFFORT)
+    assert all(estimate.value == 0 for estimate in table.values())
 
 
 def test_m_divides_the_same_points_anew() -> None:
@@ -187,16 +172,15 @@ def test_m_divides_the_same_points_anew() -> None:
         assert found[Cell(definition, 0.1)].examples == (8, 6)
 
 
-def test_keyword_tensors_are_divided_too() -> None:
-    batches = [
-        ({"a": torch.arange(3), "b": torch.arange(3) * 10}, torch.arange(3)),
-        ({"a": torch.arange(3, 5), "b": torch.arange(3, 5) * 10}, torch.arange(3, 5)),
-    ]
-    first, second, third = rebatched(batches, 2)
-    assert [len(targets) for _, targets in (first, second, third)] == [2, 2, 1]
-    assert isinstance(second[0], dict)
-    assert second[0]["a"].tolist() == second[1].tolist() == [2, 3]
-    assert second[0]["b"].tolist() == [20, 30]
+def test_a_cell_knows_its_own_steps_and_points() -> None:
+    model, batches = smooth_network(0), small_points()
+    views = [(inputs + 0.3, labels) for inputs, labels in batches]
+    cells = [Cell(STANDARD_L2, 0.5), Cell(STANDARD_L2, 0.5, steps=9)]
+    cells += [Cell(STANDARD_L2, 0.5, data="augmented")]
+    table = sharpness_table(model, batches, cells, augmented=views, effort=EFFORT)
+    for cell, data, steps in zip(cells, (batches, batches, views), (3, 9, 3), strict=True):
+        assert table[cell].value == sharpness(model, data, STANDARD_L2, 0.5, steps=steps).value
+    assert len({estimate.value for estimate in table.values()}) == 3
 
 
 def test_keyword_tensors_are_measured_as_their_tensors_are() -> None:
@@ -213,49 +197,27 @@ def test_keyword_tensors_are_measured_as_their_tensors_are() -> None:
         found = sharpness(Named(), named, definition, 0.1, steps=3, samples=4)
         expected = sharpness(smooth_network(0), small_points(), definition, 0.1, steps=3, samples=4)
         assert repr(found) == repr(expected)
+        cell = Cell(definition, 0.1, m=4)  # divides them anew
+        tables = [
+            sharpness_table(model, data, [cell], effort=EFFORT)
+            for model, data in ((Named(), named), (smooth_network(0), small_points()))
+        ]
+        assert repr(tables[0]) == repr(tables[1])
 
 
-def test_augmented_cells_use_the_augmented_points() -> None:
-    model, batches = smooth_network(0), small_points()
-    views = [(inputs + 0.3, labels) for inputs, labels in batches]
-    cells = [Cell(AVERAGE, 0.1), Cell(AVERAGE, 0.1, data="augmented")]
-    table = sharpness_table(model, batches, cells, augmented=views, effort=EFFORT)
-    alone = sharpness(model, views, AVERAGE, 0.1, samples=4)
-    assert repr(table[cells[1]]) == repr(alone)
-    assert table[cells[0]].value != alone.value
-
-
-def test_a_cell_knows_its_own_steps() -> None:
-    model, batches = smooth_network(0), small_points()
-    cells = [Cell(STANDARD_L2, 0.5), Cell(STANDARD_L2, 0.5, steps=9)]
-    table = sharpness_table(model, batches, cells, effort=EFFORT)
-    assert table[cells[0]].value == sharpness(model, batches, STANDARD_L2, 0.5, steps=3).value
-    assert table[cells[1]].value == sharpness(model, batches, STANDARD_L2, 0.5, steps=9).value
-    assert table[cells[0]].value < table[cells[1]].value
-
-
-def test_knobs_of_ones_own() -> None:
-    knobs = replace(PROTOCOLS["released"], name="mine", logit_scale="rms", samples=3)
-    definition = replace(AVERAGE, logit_norm=True)
-    found = sharpness(smooth_network(0), small_points(), definition, 0.1, protocol=knobs)
-    expected = sharpness(smooth_network(0), small_points(), definition, 0.1, samples=3)
-    assert repr(found) == repr(expected)
-
-
-@pytest.mark.parametrize("radius", [0.0, -1.0, math.nan, math.inf])
-@pytest.mark.parametrize("definition", [AVERAGE, WORST])
-def test_a_radius_that_is_not_positive_is_refused(definition: Definition, radius: float) -> None:
+def test_what_cannot_be_measured_is_refused() -> None:
     with pytest.raises(Problem, match="radius is"):
-        sharpness(smooth_network(0), small_points(), definition, radius)
-    bad, good = Cell(definition, radius), Cell(definition, 0.1)
-    found = results([bad, good])
-    assert isinstance(found[bad], Problem)
-    assert isinstance(found[good], Estimate)
+        sharpness(smooth_network(0), small_points(), WORST, -1.0)
+    with pytest.raises(Problem, match="no batches of original data"):
+        sharpness(smooth_network(0), [], WORST, 0.1)
 
 
 @pytest.mark.parametrize(
     ("bad", "reason"),
     [
+        (Cell(AVERAGE, 0.0), "radius is 0"),
+        (Cell(WORST, math.nan), "radius is nan"),
+        (Cell(WORST, math.inf), "radius is inf"),
         (Cell(AVERAGE, 0.1, "papre"), "protocol 'papre' is unknown"),
         (Cell(AVERAGE, 0.1, m=0), "m is 0"),
         (Cell(WORST, 0.1, steps=0), "steps is 0"),
@@ -267,11 +229,6 @@ def test_a_bad_cell_leaves_the_others_alone(bad: Cell, reason: str) -> None:
     assert [type(found.pop(cell)) for cell in list(found) if cell != bad] == [Estimate, Estimate]
     assert isinstance(found[bad], Problem)
     assert reason in str(found[bad])
-
-
-def test_no_batches_are_refused() -> None:
-    with pytest.raises(Problem, match="no batches of original data"):
-        sharpness(smooth_network(0), [], WORST, 0.1)
 
 
 def test_a_model_that_cannot_be_perturbed_is_a_problem_of_every_cell() -> None:
@@ -350,13 +307,6 @@ def test_how_many_examples_pass_at_a_time_does_not_matter(definition: Definition
     alone = sharpness(model, batches, definition, 0.1, steps=3, samples=4, micro_batch=3)
     assert repr(alone) == repr(divided[cells[0]])
     assert repr(sharpness_table(model, batches, cells, effort=EFFORT, micro_batch=8)) == repr(whole)
-
-
-def test_a_micro_batch_of_nothing_is_a_problem_of_every_cell() -> None:
-    cells = [Cell(AVERAGE, 0.1), Cell(WORST, 0.1)]
-    data = {"original": small_points()}
-    found = dict(measured(smooth_network(0), data, cells, effort=EFFORT, room=Room(0)))  # type: ignore[arg-type]
-    assert all("micro_batch is 0" in str(found[cell]) for cell in cells)
 
 
 @pytest.mark.parametrize("protocol", list(PROTOCOLS))

@@ -14,16 +14,14 @@ import pytest
 import torch
 from evaluations import CELLS, OK, PLAN, SETS, images, made_subject, network, record
 from torch import Tensor, nn
-from toys import Words, sentences
 
-from sharpness import Cell, Definition, evaluation, sharpness, sharpness_table
+from sharpness import Definition, evaluation, sharpness
 from sharpness import sets as sets_module
-from sharpness.definition import ALL
 from sharpness.errors import error_and_loss
 from sharpness.evaluation import evaluate, evaluate_models
 from sharpness.files import read_json
 from sharpness.problem import Problem
-from sharpness.room import NoRoom, Room
+from sharpness.room import NoRoom
 from sharpness.sets import Sets
 from sharpness.tasks import Effort
 from sharpness.training import loop
@@ -81,19 +79,6 @@ def test_batches_are_halved_until_they_fit(refusal: Refusal, capsys: Any) -> Non
     ]
 
 
-@pytest.mark.parametrize("definition", ALL, ids=lambda definition: definition.id)
-def test_the_numbers_are_those_of_whole_batches(definition: Definition) -> None:
-    cells = [Cell(definition, 0.1), Cell(definition, 0.2, "released"), Cell(definition, 0.1, m=4)]
-    model = network().double()
-    batches = [(inputs.double(), labels) for inputs, labels in points()]
-    whole = sharpness_table(model, batches, cells, effort=EFFORT)
-    small(model, 3)
-    found = sharpness_table(model, batches, cells, effort=EFFORT)
-    for cell in cells:
-        assert found[cell].value == pytest.approx(whole[cell].value, rel=1e-9, abs=1e-12)
-        assert found[cell].examples == whole[cell].examples
-
-
 @pytest.mark.parametrize("case", ["worst", "average"])
 def test_memory_that_runs_out_in_the_middle_starts_the_cell_anew(case: str) -> None:
     """The fourth pass finds a fuller card: nothing of the passes before it is kept."""
@@ -130,27 +115,15 @@ def test_memory_that_runs_out_in_the_backward_pass_is_no_other_thing() -> None:
     assert repr(found) == repr(expected)
 
 
-def test_text_is_divided_too() -> None:
-    model = Words()
-    small(model, 3)
-    found = sharpness(model, [sentences(8, 12, seed=0)], WORST, 0.1, steps=3)
-    expected = sharpness(Words(), [sentences(8, 12, seed=0)], WORST, 0.1, steps=3, micro_batch=2)
-    assert repr(found) == repr(expected)
-
-
-def test_no_room_for_one_example_is_a_line_that_names_the_setting() -> None:
-    model = network()
-    asked = small(model, 0)
+def test_no_room_for_one_example_is_a_line_and_another_error_is_not_taken_for_it() -> None:
+    full, wrong = network(), network()
+    asked = small(full, 0)
     with pytest.raises(NoRoom, match="one example at a time, as if micro_batch were 1"):
-        sharpness(model, points(), WORST, 0.1)
+        sharpness(full, points(), WORST, 0.1)
     assert asked == [16, 8, 4, 2, 1]
-
-
-def test_another_error_is_not_taken_for_it() -> None:
-    model = network()
-    asked = small(model, 5, lambda: RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
+    asked = small(wrong, 5, lambda: RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
     with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
-        sharpness(model, points(), WORST, 0.1)
+        sharpness(wrong, points(), WORST, 0.1)
     assert asked == [16]
 
 
@@ -202,18 +175,6 @@ def test_a_job_without_room_for_one_example_ends_and_keeps_no_failed_cell(
         evaluate(subject, PLAN, sets, OK)
     assert {path: path.read_bytes() for path in subject.state.iterdir()} == before
     assert {path.name for path in before} == {*done["errors"], *done["cells"]}
-
-
-def test_a_room_only_shrinks_and_takes_what_there_is_to_be_taken() -> None:
-    room = Room(64)
-
-    def compute(rows: int | None) -> int | None:
-        if rows is None or rows > 3:
-            raise REFUSALS["torch"]()
-        return rows
-
-    assert room.fitting(compute, 10) == 2  # 5, then 2
-    assert room.fitting(compute, 10) == 2
 
 
 SETTINGS = Training(epochs=1, batch_size=8)

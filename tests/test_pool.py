@@ -19,7 +19,6 @@ from safetensors.numpy import save_file
 
 from sharpness import sets as sets_module
 from sharpness.correlation import read_pool
-from sharpness.definition import Cell
 from sharpness.evaluation import evaluate
 from sharpness.files import write_json
 from sharpness.guard import Sources, check_conversions, check_trainings
@@ -106,18 +105,6 @@ def test_without_training_data_there_are_errors_and_no_gap(subject: Subject) -> 
     assert pd.isna(row[["error_train", "gap", *(cell.id for cell in CELLS)]].astype(float)).all()
 
 
-@pytest.mark.parametrize("column", ["train", "test"])
-def test_an_error_that_is_not_there_at_all_is_nan(subject: Subject, column: str) -> None:
-    evaluated(subject)
-    path = sources(subject)[0].errors
-    errors = pd.read_csv(path)
-    errors[errors["part"] != column].to_csv(path, index=False)
-    titles = {part: title for part, title in TITLES.items() if part != column}
-    table = assemble(MODELS, sources(subject), PLAN.rows(), titles, max_test_error=0.01)
-    assert f"error_{column}" not in table
-    assert "gap" not in table or table["gap"].isna().all()
-
-
 def test_a_model_that_is_too_wrong_is_excluded_by_rule(subject: Subject) -> None:
     errors, _ = evaluated(subject)
     path = sources(subject)[0].errors
@@ -158,7 +145,7 @@ def test_the_mean_over_batches_is_the_value_of_every_cell(subject: Subject) -> N
         assert mean == pytest.approx(float(cell["value"]), rel=1e-12)
 
 
-@pytest.mark.parametrize("text", ["cell,batch\n", "", "cell,batch,examples,value\na,0,8\n"])
+@pytest.mark.parametrize("text", ["cell,batch\n", ""])
 def test_a_table_of_batches_that_is_none_is_refused(subject: Subject, text: str) -> None:
     evaluated(subject)
     table = assembled(subject)
@@ -183,17 +170,9 @@ def test_what_is_written_is_what_figures_read(subject: Subject, tmp_path: Path) 
         (replace(PLAN, seed=3), "seed of worst-linf-adaptive-rawlogits@0.01+paper is 0, wanted"),
         (replace(PLAN, steps=9), "steps of worst-linf-adaptive-rawlogits@0.01+paper is 3"),
         (
-            replace(PLAN, samples={"paper": 4, "released": 5}),
-            "samples of average-l2-standard-rawlogits@0.1+released is 2",
-        ),
-        (
             replace(PLAN, cells=tuple(c for c in CELLS if c.protocol == "paper")),
             "cell of worst-linf-adaptive-rawlogits@0.01+paper+m4 is worst-linf-adaptive-"
             "rawlogits@0.01+released",
-        ),
-        (
-            replace(PLAN, cells=(*CELLS, Cell(CELLS[0].definition, 0.02, "released"))),
-            "7 cells, wanted are 8",
         ),
     ],
 )
@@ -209,10 +188,23 @@ def test_the_pool_refuses_stale_cells(
     assert words in str(caught.value)
 
 
-def test_the_pool_refuses_cells_of_another_checkpoint(subject: Subject) -> None:
+def test_the_pool_refuses_what_is_of_other_models(subject: Subject, tmp_path: Path) -> None:
     evaluated(subject)
+    with pytest.raises(Problem, match=r"models.csv: its models are not .* rm -rf \S+models.csv$"):
+        assemble(MODELS.assign(model="model-001"), sources(subject), PLAN.rows(), TITLES)
+    (one,) = sources(subject)
+    other = tmp_path / "other.csv"
+    other.write_text(one.sharpness.read_text().replace(",cpu,", ",cuda,"))
+    pair = [one, replace(one, name="model-001", sharpness=other)]
+    models = pd.DataFrame([{"model": "model-000"}, {"model": "model-001"}])
+    with pytest.raises(Problem, match=r"was measured on cpu, .* on cuda"):
+        assemble(models, pair, PLAN.rows(), TITLES)
     subject.checkpoint.write_bytes(b"other weights")
     with pytest.raises(Problem, match="it is of another checkpoint"):
+        assembled(subject)
+    subject.checkpoint.write_bytes(b"weights")
+    pd.read_csv(one.errors).assign(revision=1).to_csv(one.errors, index=False)
+    with pytest.raises(Problem, match=r"errors/model-000.csv: revision is 1, wanted is 2; "):
         assembled(subject)
 
 
@@ -229,14 +221,6 @@ def test_the_pool_refuses_errors_on_other_data(
     evaluated(subject)
     with pytest.raises(Problem, match=f"errors/model-000.csv: {words}; .* rm -rf "):
         assembled(subject, **titles)
-
-
-def test_the_pool_refuses_errors_of_another_revision(subject: Subject) -> None:
-    evaluated(subject)
-    path = sources(subject)[0].errors
-    pd.read_csv(path).assign(revision=1).to_csv(path, index=False)
-    with pytest.raises(Problem, match=r"errors/model-000.csv: revision is 1, wanted is 2; "):
-        assembled(subject)
 
 
 SPACE = {"learning_rate": (0.05, 5.0), "sam_rho": [0.0, 0.1], "mixup": 0.5, "augment": 0.5}
@@ -283,7 +267,6 @@ def check_sweep(home: Path, change: Mapping[str, Any], **other: Any) -> None:
     ("change", "words"),
     [
         ({"settings": {"epochs": 3, "batch_size": 250}}, "settings.epochs is 2, wanted is 3"),
-        ({"settings": {"epochs": 2, "batch_size": 9}}, "settings.batch_size is 250, wanted is 9"),
         ({"architecture": {"width": 5}}, "architecture.width is 4, wanted is 5"),
         ({"data": {"title": "CIFAR-10"}}, "data.title is digits, wanted is CIFAR-10"),
         ({"seed": 1}, "seed is 0, wanted is 1"),
@@ -313,7 +296,6 @@ def test_the_pool_refuses_records_and_weights_of_other_models(tmp_path: Path) ->
     ("change", "words"),
     [
         ({"format": "soups"}, "format is augreg, wanted is soups"),
-        ({"architecture": {"depth": 3}}, "architecture.depth is 2, wanted is 3"),
         ({"hyperparameters": {"lr": 0.2}}, "hyperparameters.lr is 0.1, wanted is 0.2"),
         ({"source": "a.npz"}, "source is https://publisher.example/a.npz, wanted is a.npz"),
         ({"revision": 2}, "revision is 1, wanted is 2"),
@@ -334,23 +316,12 @@ def test_the_pool_refuses_other_conversions(
         check_conversions(models, {"a": changed if whole else CONVERTED, "b": changed})
     first = models[0 if whole else 1].checkpoint
     assert str(caught.value) == f"{first}: {words}; {AGAIN} {' '.join(map(str, gone))}"
-
-
-def test_the_pool_refuses_weights_that_say_nothing(tmp_path: Path) -> None:
-    model = weights(tmp_path, "a", {})
-    model.checkpoint.write_bytes(b"none")
+    models[0].checkpoint.write_bytes(b"none")
     with pytest.raises(Problem, match=r"a.safetensors: source is None, wanted is https"):
-        check_conversions([model], {"a": CONVERTED})
+        check_conversions(models[:1], {"a": CONVERTED})
 
 
-def test_the_pool_refuses_a_table_of_other_models(subject: Subject) -> None:
-    evaluated(subject)
-    other = MODELS.assign(model="model-001")
-    with pytest.raises(Problem, match=r"models.csv: its models are not .* rm -rf \S+models.csv$"):
-        assemble(other, sources(subject), PLAN.rows(), TITLES)
-
-
-@pytest.mark.parametrize("digest", ["1234567890123456", "12e4567890123456", "0000000000000001"])
+@pytest.mark.parametrize("digest", ["12e4567890123456", "0000000000000001"])
 def test_a_digest_that_looks_like_a_number_stays_a_word(
     subject: Subject, monkeypatch: pytest.MonkeyPatch, digest: str
 ):
@@ -358,14 +329,3 @@ def test_a_digest_that_looks_like_a_number_stays_a_word(
     monkeypatch.setattr("sharpness.guard.sha256", lambda path: digest + "0" * 48)
     evaluated(subject)
     assert assembled(subject)["status"].tolist() == ["ok"]
-
-
-def test_models_measured_on_different_devices_are_not_compared(subject: Subject, tmp_path: Path):
-    evaluated(subject)
-    (one,) = sources(subject)
-    other = tmp_path / "other.csv"
-    other.write_text(one.sharpness.read_text().replace(",cpu,", ",cuda,"))
-    pair = [one, replace(one, name="model-001", sharpness=other)]
-    models = pd.DataFrame([{"model": "model-000"}, {"model": "model-001"}])
-    with pytest.raises(Problem, match=r"was measured on cpu, .* on cuda"):
-        assemble(models, pair, PLAN.rows(), TITLES)

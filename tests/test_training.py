@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import subprocess
-import sys
 from collections import Counter
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -17,14 +14,12 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
 from torch import Tensor, nn
 
 from sharpness.data.digits import digits
 from sharpness.data.images import Images
 from sharpness.errors import error_and_loss
 from sharpness.networks import build
-from sharpness.problem import Problem
 from sharpness.training import batches as batches_module
 from sharpness.training import checkpoint, learner, loop
 from sharpness.training.batches import batches
@@ -32,14 +27,14 @@ from sharpness.training.draw import Hyperparameters, draw
 from sharpness.training.learner import Learner
 from sharpness.training.loop import train
 from sharpness.training.mixup import mixup
-from sharpness.training.sam import ascended, frozen_statistics
+from sharpness.training.sam import ascended
 from sharpness.training.settings import Space, Training, learning_rate
 from sharpness.training.state import State
 from sharpness.training.task import Task
 
 ARCHITECTURE = {
     "name": "preact-resnet",
-    "width": 4,
+    "width": 8,
     "blocks": [1, 1],
     "in_channels": 1,
     "classes": 10,
@@ -70,16 +65,11 @@ def test_a_draw_depends_on_seed_and_index_alone() -> None:
     # Pinned: published pools would change with these numbers.
     assert draw(0, 0, space) == Hyperparameters(0.80259, 0.05, True, False)
     assert draw(0, 5, space) == Hyperparameters(0.093403, 0.0, False, True)
-
-
-def test_a_narrower_space_changes_no_other_draw() -> None:
-    wide, fixed = (
-        Space(learning_rate=(0.05, 5.0)),
-        Space(learning_rate=(1.0, 1.0), sam_rho=[0.3], mixup=1.0),
-    )
+    # A narrower space changes no other draw.
+    fixed = Space(learning_rate=(1.0, 1.0), sam_rho=[0.3], mixup=1.0)
     for index in range(20):
-        assert draw(0, index, fixed) == replace(
-            draw(0, index, wide), learning_rate=1.0, sam_rho=0.3, mixup=True
+        assert draw(0, index, fixed) == Hyperparameters(
+            1.0, 0.3, mixup=True, augment=draw(0, index, space).augment
         )
 
 
@@ -96,21 +86,6 @@ def test_draws_have_the_papers_distribution() -> None:
     assert all(abs(count / n - 1 / 12) < 0.02 for count in counts.values())
 
 
-@pytest.mark.parametrize(
-    ("space", "message"),
-    [
-        ({"learning_rate": (0.5, 0.1)}, "learning_rate"),
-        ({"learning_rate": (0.0, 0.1)}, "learning_rate"),
-        ({"learning_rate": (0.1, 0.5), "sam_rho": []}, "sam_rho"),
-        ({"learning_rate": (0.1, 0.5), "sam_rho": [-0.1]}, "sam_rho"),
-        ({"learning_rate": (0.1, 0.5), "augment": 1.5}, "augment"),
-    ],
-)
-def test_an_empty_space_is_refused(space: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValidationError, match=message):
-        Space(**space)
-
-
 # The schedule
 
 
@@ -120,23 +95,6 @@ def test_the_schedule_is_the_papers_interpolation(n: int, peak: float, warmup: f
     expected = np.interp(steps, [0, warmup * n, n], [0, peak, 0])
     rates = [learning_rate(int(step), n, peak, warmup) for step in steps]
     assert np.allclose(rates, expected, rtol=1e-9, atol=1e-12)
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"epochs": 0},
-        {"batch_size": 0},
-        {"repeats": 0},
-        {"momentum": 1.0},
-        {"warmup_fraction": 0.0},
-        {"mixup_alpha": 0.0},
-        {"precision": "float16"},
-    ],
-)
-def test_wrong_settings_are_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(ValidationError, match=next(iter(wrong))):
-        Training(**wrong)
 
 
 # The batches
@@ -159,7 +117,7 @@ def test_augmented_steps_hold_two_views_of_each_image(
     images: Images, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Stands for an augmentation that keeps the image recognisable: its first pixel is a draw.
-    def marked(pixels: Tensor, generator: torch.Generator, flip: bool) -> Tensor:
+    def marked(pixels: Tensor, generator: torch.Generator, flip: bool, rounds: int) -> Tensor:
         assert flip == images.flip
         views = pixels.clone()
         views[:, 0, 0, 0] = torch.randint(1, 256, (len(views),), generator=generator)
@@ -178,13 +136,6 @@ def test_augmented_steps_hold_two_views_of_each_image(
         assert torch.equal(*targets.chunk(2))
     again = list(batches(augmented, images, 0))
     assert all(torch.equal(a, b) for (a, _), (b, _) in zip(made, again, strict=True))
-
-
-def test_views_and_mixtures_go_together(images: Images) -> None:
-    inputs, targets = next(iter(batches(task(EVERYTHING), images, 0)))
-    assert inputs.shape == (64, 1, 8, 8)
-    assert targets.shape == (64, 10)
-    assert inputs.isfinite().all()
 
 
 def test_mixup_mixes_images_and_labels_alike() -> None:
@@ -223,12 +174,8 @@ def test_sam_goes_up_by_rho_along_the_gradient_and_comes_back() -> None:
         torch.testing.assert_close(weights[0], torch.tensor([1.3, 2.0]).double())
         torch.testing.assert_close(weights[1], torch.tensor([0.5]).double())
     assert all(torch.equal(w, b) for w, b in zip(weights, before, strict=True))
-
-
-def test_sam_stays_where_the_gradient_is_zero() -> None:
-    weights = [torch.ones(3)]
-    with ascended(weights, (torch.zeros(3),), 0.5):
-        assert torch.equal(weights[0], torch.ones(3))
+    with ascended(weights, tuple(map(torch.zeros_like, weights)), 0.5):
+        assert all(torch.equal(w, b) for w, b in zip(weights, before, strict=True))
 
 
 class Quadratic(nn.Module):
@@ -284,26 +231,14 @@ def test_sams_second_pass_leaves_batchnorm_statistics_alone(
     assert found["bn.running_mean"].any()
 
 
-def test_frozen_statistics_still_normalize_by_the_batch() -> None:
-    norm = nn.BatchNorm2d(2).train()
-    norm.running_mean.fill_(7.0)
-    with frozen_statistics(norm):
-        out = norm(torch.randn(50, 2, 3, 3, generator=torch.Generator().manual_seed(0)))
-    assert out.mean().abs() < 1e-5
-    assert torch.equal(norm.running_mean, torch.full((2,), 7.0))
-    assert norm.track_running_stats
-
-
 # The whole training
 
 
-def test_a_network_learns_and_its_record_says_so(tmp_path: Path, capfd: Any) -> None:
+def test_a_network_learns_and_its_record_says_so(tmp_path: Path) -> None:
     data = digits("train").subset(slice(0, 300))
     trained = train(task(replace(PLAIN, learning_rate=0.2), epochs=15), data, tmp_path)
     record = trained.record
-    assert record["status"] == "ok"
-    assert record["reason"] == ""
-    assert record["epochs"] == 15
+    assert (record["status"], record["reason"], record["epochs"]) == ("ok", "", 15)
     assert record["train_error"] <= 0.02
     assert record["hyperparameters"] == asdict(replace(PLAIN, learning_rate=0.2))
     assert record["architecture"] == ARCHITECTURE
@@ -319,10 +254,6 @@ def test_a_network_learns_and_its_record_says_so(tmp_path: Path, capfd: Any) -> 
     error, loss = error_and_loss(network, data)
     # Another memory layout adds in another order.
     assert (error, loss) == (record["train_error"], pytest.approx(record["train_loss"], rel=1e-5))
-    bar = capfd.readouterr().err
-    assert "digits, model 1" in bar
-    assert "loss=" in bar
-    assert "error=" in bar
 
 
 class Killed(BaseException):
@@ -347,7 +278,6 @@ def interrupted(
     monkeypatch.setattr(where, name, dies)
 
 
-@pytest.mark.parametrize("hyperparameters", [PLAIN, EVERYTHING], ids=["plain", "everything"])
 @pytest.mark.parametrize(
     ("where", "name", "after", "first", "epochs"),
     [
@@ -361,43 +291,39 @@ def test_a_resumed_training_ends_in_the_same_bits(
     images: Images,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    hyperparameters: Hyperparameters,
     where: Any,
     name: str,
     after: int,
     first: bool,
     epochs: int,
 ) -> None:
-    whole = train(task(hyperparameters), images, tmp_path / "whole")
+    whole = train(task(EVERYTHING), images, tmp_path / "whole")
     with monkeypatch.context() as patch:
         interrupted(patch, where, name, after, first=first)
         with pytest.raises(Killed):
-            train(task(hyperparameters), images, tmp_path / "cut")
+            train(task(EVERYTHING), images, tmp_path / "cut")
     (file,) = (tmp_path / "cut").iterdir()
     state = State.load(file)
     assert state is not None
     assert len(state.curve) == epochs
-    resumed = train(task(hyperparameters), images, tmp_path / "cut")
+    resumed = train(task(EVERYTHING), images, tmp_path / "cut")
     assert resumed.record == whole.record
     assert file.read_bytes() == (tmp_path / "whole" / file.name).read_bytes()
     assert all(torch.equal(resumed.weights[k], w) for k, w in whole.weights.items())
 
 
-def test_a_finished_training_is_not_repeated(
+def test_a_finished_training_is_not_repeated_and_a_damaged_state_is_made_again(
     images: Images, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = train(task(epochs=1), images, tmp_path)
-    monkeypatch.delattr(loop, "Learner")
-    again = train(task(epochs=1), images, tmp_path)
+    (file,) = tmp_path.iterdir()
+    whole = file.read_bytes()
+    with monkeypatch.context() as patch:
+        patch.delattr(loop, "Learner")
+        again = train(task(epochs=1), images, tmp_path)
     assert again.record == first.record
     assert again.weights.keys() == first.weights.keys()
     assert all(torch.equal(again.weights[name], w) for name, w in first.weights.items())
-
-
-def test_an_unreadable_state_is_made_again(images: Images, tmp_path: Path) -> None:
-    first = train(task(epochs=1), images, tmp_path)
-    (file,) = tmp_path.iterdir()
-    whole = file.read_bytes()
     file.write_bytes(whole[:100])
     assert train(task(epochs=1), images, tmp_path).record == first.record
     assert file.read_bytes() == whole
@@ -418,11 +344,8 @@ def test_another_task_has_another_state(images: Images) -> None:
     assert base.digest(images) == task().digest(digits("train").subset(slice(0, 90)))
 
 
-@pytest.mark.parametrize("hyperparameters", [PLAIN, EVERYTHING], ids=["plain", "everything"])
-def test_a_diverged_training_is_recorded(
-    images: Images, tmp_path: Path, hyperparameters: Hyperparameters
-) -> None:
-    wild = replace(hyperparameters, learning_rate=1e30)
+def test_a_diverged_training_is_recorded(images: Images, tmp_path: Path) -> None:
+    wild = replace(EVERYTHING, learning_rate=1e30)
     trained = train(task(wild, epochs=5), images, tmp_path)
     record = trained.record
     assert record["status"] == "diverged"
@@ -458,58 +381,9 @@ def test_a_checkpoint_comes_back_whole(tmp_path: Path) -> None:
     assert all(torch.equal(w, model.state_dict()[k]) for k, w in network.state_dict().items())
 
 
-SAVE = """
-import sys, torch
-from sharpness.training import checkpoint
-names = list("hcgadbfe")
-weights = {name: torch.full((3,), float(ord(name))) for name in names}
-checkpoint.save(sys.argv[1], weights, {name: {"b": 1, "a": name} for name in names})
-"""
-
-
-def test_equal_input_gives_equal_bytes_in_every_process(tmp_path: Path) -> None:
-    own, other = tmp_path / "own.safetensors", tmp_path / "other.safetensors"
-    names = list("abcdefgh")
-    weights = {name: torch.full((3,), float(ord(name))) for name in names}
-    checkpoint.save(own, weights, {name: {"a": name, "b": 1} for name in names})
-    subprocess.run(
-        [sys.executable, "-c", SAVE, other],
-        check=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-    )
-    assert own.read_bytes() == other.read_bytes()
-
-
-@pytest.mark.parametrize(
-    ("damage", "message"),
-    [
-        (lambda w: w.pop("layer1.0.bn1.bias"), "layer1.0.bn1.bias is missing"),
-        (lambda w: w.pop("bn.running_var"), "bn.running_var is missing"),
-        (lambda w: w.update(extra=torch.zeros(1)), "extra has no place"),
-        (lambda w: w.update({"linear.bias": torch.zeros(9)}), r"linear.bias has shape \(9,\)"),
-    ],
-)
-def test_loading_is_strict_both_ways(tmp_path: Path, damage: Any, message: str) -> None:
-    weights, path = dict(build(ARCHITECTURE).state_dict()), tmp_path / "model.safetensors"
-    damage(weights)
-    checkpoint.save(path, weights, {"architecture": ARCHITECTURE})
-    with pytest.raises(Problem, match=message) as caught:
-        checkpoint.load_model(path)
-    assert str(path) in str(caught.value)
-
-
-def test_what_is_no_checkpoint_is_a_problem(tmp_path: Path) -> None:
-    from safetensors.torch import save_file
-
-    path = tmp_path / "model.safetensors"
-    with pytest.raises(Problem, match="no such checkpoint"):
-        checkpoint.load(path)
-    path.write_bytes(b"half a file")
-    with pytest.raises(Problem, match="not a whole safetensors file"):
-        checkpoint.load(path)
-    save_file({"w": torch.zeros(1)}, path)
-    with pytest.raises(Problem, match="no metadata"):
-        checkpoint.load(path)
-    checkpoint.save(path, {"w": torch.zeros(1)}, {})
-    with pytest.raises(Problem, match="names no architecture"):
-        checkpoint.load_model(path)
+def test_equal_input_gives_equal_bytes_in_any_order(tmp_path: Path) -> None:
+    one, other = tmp_path / "one.safetensors", tmp_path / "other.safetensors"
+    for path, names in ((one, "abcdefgh"), (other, "hcgadbfe")):
+        weights = {name: torch.full((3,), float(ord(name))) for name in names}
+        checkpoint.save(path, weights, {"all": dict.fromkeys(names, 1)})
+    assert one.read_bytes() == other.read_bytes()

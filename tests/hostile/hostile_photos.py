@@ -72,10 +72,6 @@ def postscript(given: Path) -> bytes:
     )
 
 
-def svg(given: Path) -> bytes:
-    return b'<svg xmlns="http://www.w3.org/2000/svg"><image href="file:///etc/passwd"/></svg>'
-
-
 def pipe(given: Path) -> Path:
     write_files(given / "r", {f"{CLASSES[0]}/0.JPEG": photo(0)})
     os.mkfifo(given / "r" / CLASSES[0] / "1.JPEG")
@@ -89,15 +85,9 @@ def endless(given: Path) -> Path:
     return path
 
 
-def archive_that_is_a_pipe(given: Path) -> Path:
-    os.mkfifo(given / "imagenet-r.tar")
-    return given / "imagenet-r.tar"
-
-
 TEXT = zlib.compress(bytes(1 << 26))
 CASES = [
     Case("PNG: four thousand million pixels", image(png(65_535, 65_535)), read, ("pixels",)),
-    Case("PNG: a hundred million pixels", image(png(10_000, 10_000)), read, ("pixels",)),
     Case("PNG: no pixels", image(png(0, 9)), read),
     Case("PNG: one pixel wide and very long", image(saved(1, 20_000, "PNG")), read, ("pixels",)),
     Case("PNG: too few bytes", image(png(99, 99)), read),
@@ -110,16 +100,8 @@ CASES = [
     Case("JPEG: cut off", image(saved(64, 64, "JPEG")[:-300]), read),
     Case("TIFF: a directory that leads to itself", image(b"II*\0\x08\0\0\0\0\0\x08\0\0\0"), read),
     Case("TIFF: a million million tags", image(b"II*\0\x08\0\0\0\xff\xff" + bytes(40)), read),
-    Case("GIF: a screen without a picture", image(b"GIF89a\xff\xff\xff\xff\0\0\0;"), read),
-    Case(
-        "BMP: less than no rows",
-        image(b"BM" + bytes(12) + struct.pack("<IiiHHI", 40, 9, -(2**31), 1, 24, 0) + bytes(20)),
-        read,
-    ),
     Case("EPS: a program by the name of a JPEG", image(postscript), read, ("cannot identify",)),
-    Case("SVG: a picture of another file", image(svg), read),
     Case("an image of nothing", image(b""), read),
-    Case("an archive that is a pipe", archive_that_is_a_pipe, loaded("imagenet-r"), ("not there",)),
     Case("a pipe among the images", pipe, read, ("no file",)),
     Case("a device among the images", endless, read, ("no file",)),
 ]
