@@ -26,9 +26,6 @@ from sharpness.data.members import CORRUPTIONS as PUBLISHED_CORRUPTIONS
 from sharpness.data.places import locate
 from sharpness.downloads.fetch import Download
 
-JPEG = Path(__file__).parents[2] / "shared" / "data" / "cifar10_jpeg.npz"
-
-
 # -- a set of images
 
 
@@ -55,7 +52,6 @@ def test_subsets_keep_pairs_and_order() -> None:
         assert part.labels.tolist() == [1, 1]
         assert torch.equal(part.pixels, images.pixels[[4, 1]])
     assert len(images.subset(slice(2, None))) == 4
-    assert images.subset(slice(0, 2)).to("cpu").title == "tiny"
 
 
 def test_the_digest_names_pixels_and_labels() -> None:
@@ -122,14 +118,11 @@ def test_corrupted_digits_are_the_test_digits_five_times() -> None:
     assert torch.allclose(parts["blur"].mean((1, 2, 3)), pixels.mean((1, 2, 3)), atol=6)
     assert (parts["blur"].diff().abs().mean() < 0.7 * pixels.diff().abs().mean()).all()
     assert torch.equal(parts["contrast"], (40 + pixels * 0.6).round())
-    white = (parts["occlusion"] == 255) & (parts["occlusion"] != pixels)
     changed = parts["occlusion"] != pixels
-    assert torch.equal(changed, white)
-    assert (changed.sum((1, 2, 3)) <= 9).all()
-    assert (changed.sum((1, 2, 3)) >= 1).all()
-    centre = (slice(None), slice(None), slice(3, 5), slice(3, 5))
+    assert (parts["occlusion"][changed] == 255).all()
+    assert set(changed.sum((1, 2, 3)).tolist()) <= set(range(1, 10))
     moved = (parts["rotation"] - pixels).abs()
-    assert moved[centre].mean() < moved.mean()
+    assert moved[..., 3:5, 3:5].mean() < moved.mean()
 
 
 def test_corruptions_mislead_a_classifier_by_degrees() -> None:
@@ -292,16 +285,6 @@ def test_a_damaged_array_file_is_one_line(tmp_path: Path, name: str) -> None:
         cifar10.prepared(path, "train")
 
 
-@pytest.mark.skipif(not JPEG.exists(), reason="the packed CIFAR-10 is not beside the project")
-def test_the_packed_cifar_10_is_read(tmp_path: Path) -> None:
-    record = locate("cifar10", settings(tmp_path, file=str(JPEG)))
-    images = load("cifar10", "test", record)
-    assert images.labels.bincount().tolist() == [1000] * 10
-    inputs = images.normalized()
-    # The published normalization centres CIFAR-10, and these are CIFAR-10's images.
-    assert (inputs.mean((0, 2, 3)).abs() < 0.05).all()
-
-
 # -- CIFAR-10-C
 
 
@@ -413,35 +396,11 @@ def test_the_second_version_of_the_format_is_read(tmp_path: Path) -> None:
 # -- finding and loading
 
 
-@pytest.mark.parametrize(("name", "split"), [("digits", "train"), ("digits-c", "test")])
-def test_digits_are_always_there(tmp_path: Path, name: str, split: str) -> None:
-    record = locate(name, settings(tmp_path))
+def test_digits_are_always_there(tmp_path: Path) -> None:
+    record = locate("digits-c", settings(tmp_path))
     empty = {"reason": "", "remark": "", "files": []}
-    assert record == {"name": name, "title": name, "status": "present", **empty}
-    assert load(name, split, record).title == name
-
-
-@pytest.mark.parametrize("name", ["cifar10", "cifar10-c", "cifar10-c-whole"])
-def test_offline_absence_is_a_record(tmp_path: Path, name: str) -> None:
-    record = locate(name, settings(tmp_path))
-    assert record["status"] == "missing"
-    source = name.removesuffix("-whole")
-    for word in ("https://", "`offline: false`", "`mirror`", f"data.{source}.file"):
-        assert word in record["reason"]
-    assert "\n" not in record["reason"]
-    assert not (tmp_path / "cache").exists()
-    with refused("is missing: https://"):
-        load(name, "test", record)
-
-
-@pytest.mark.parametrize("key", ["file", "folder"])
-@pytest.mark.parametrize("name", ["cifar10", "cifar10-c"])
-def test_a_named_path_that_is_not_there_is_a_record(tmp_path: Path, name: str, key: str) -> None:
-    nowhere = str(tmp_path / "nowhere")
-    record = locate(name, settings(tmp_path, **{key: nowhere, "offline": False}))
-    assert record["status"] == "missing"
-    assert record["reason"].startswith(f"data.{name}.{key}: {nowhere}")
-    assert "https://" in record["reason"]
+    assert record == {"name": "digits-c", "title": "digits-c", "status": "present", **empty}
+    assert load("digits-c", "test", record).title == "digits-c"
 
 
 def test_an_archive_comes_from_the_mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

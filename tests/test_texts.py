@@ -18,7 +18,6 @@ from sharpness.data.pairs import mnli_pairs
 from sharpness.data.sample import write_sample
 from sharpness.data.texts import Texts, texts
 from sharpness.data.wordpiece import fit
-from sharpness.problem import Problem
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 WORDS = [*SPECIAL, "the", "cat", "##s", "sat", "sep", "##t", "on", "mat", ".", ",", "?", "'"]
@@ -93,19 +92,13 @@ def test_special_words_in_a_sentence_are_text(vocabulary: Path) -> None:
     assert words(ids) == "[CLS] [ sep ] [SEP] the [SEP] [PAD] [PAD] [PAD]"
 
 
-def popped(first: int, second: int, room: int) -> tuple[int, int]:
-    """One token at a time, from the longer; from the second of two equally long ones."""
-    while first + second > room:
-        if first > second:
-            first -= 1
-        else:
-            second -= 1
-    return first, second
-
-
 def test_the_longer_sentence_is_cut() -> None:
+    """One token at a time, from the longer; from the second of two equally long ones."""
     for first, second, room in product(range(12), range(12), range(2, 20)):
-        assert fit(first, second, room) == popped(first, second, room)
+        popped = [first, second]
+        while sum(popped) > room:
+            popped[popped[0] <= popped[1]] -= 1
+        assert fit(first, second, room) == tuple(popped)
 
 
 def test_a_cut_pair_fills_its_length(vocabulary: Path) -> None:
@@ -141,23 +134,17 @@ def tiny(vocabulary: Path, last: str = "mat", label: int = 1) -> Texts:
 
 def test_batches_and_subsets_keep_pairs_and_order(vocabulary: Path) -> None:
     whole = tiny(vocabulary)
-    sizes = [len(labels) for _, labels in whole.batches(2)]
-    assert (len(whole), sizes) == (3, [2, 1])
+    assert [len(labels) for _, labels in whole.batches(2)] == [2, 1]
     joined = torch.cat([inputs["input_ids"] for inputs, _ in whole.batches(2)])
     assert torch.equal(joined, whole.inputs()["input_ids"])
     part = whole.subset(slice(1, 3))
     assert part.labels.tolist() == [2, 1]
     for name, tensor in part.inputs().items():
         assert torch.equal(tensor, whole.inputs()[name][1:])
-
-
-def test_the_digest_names_tokens_and_labels(vocabulary: Path) -> None:
-    digest = tiny(vocabulary).digest()
-    assert len(digest) == 16
-    assert digest == tiny(vocabulary).digest()
-    assert digest != tiny(vocabulary, last="cat").digest()
-    assert digest != tiny(vocabulary, label=0).digest()
-    assert digest != tiny(vocabulary).subset(slice(0, 2)).digest()
+    # The digest names tokens and labels.
+    others = [tiny(vocabulary, last="cat"), tiny(vocabulary, label=0), part]
+    assert len({each.digest() for each in (whole, *others)}) == 4
+    assert whole.digest() == tiny(vocabulary).digest()
 
 
 def test_labels_and_pairs_must_fit(vocabulary: Path) -> None:
@@ -288,10 +275,6 @@ def test_a_damaged_archive_is_named(tmp_path: Path, vocabulary: Path) -> None:
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])
     with refused("multinli_1.0.zip: is no whole zip archive"):
-        load_mnli("test", record, inputs_of(vocabulary))
-    at = content.rindex(b'"sentence1": "the cat"')  # stored, so a letter of it is a byte here
-    path.write_bytes(content[:at] + b"X" + content[at + 1 :])
-    with pytest.raises(Problem, match=r"Bad CRC-32|line 4: is no sentence pair"):
         load_mnli("test", record, inputs_of(vocabulary))
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("other", "")
