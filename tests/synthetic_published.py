@@ -52,7 +52,7 @@ def pool(name: str, seed: int = 0) -> pd.DataFrame:
     errors = pd.DataFrame({part: rng.uniform(0.2, 0.8, models) for part in PARTS[name]})
     error_train = errors["test"] * rng.uniform(0.3, 0.5, models)
     gaps = errors.sub(error_train, axis=0)
-    values = {cell.id: cell.radius * rng.lognormal(0, 0.5, models) for cell in cells(name)}
+    values = {cell.id: cell.radius * rng.lognormal(0, 1, models) for cell in cells(name)}
     columns = [
         table,
         error_train.rename("error_train"),

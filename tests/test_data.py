@@ -26,9 +26,6 @@ from sharpness.data.members import CORRUPTIONS as PUBLISHED_CORRUPTIONS
 from sharpness.data.places import locate
 from sharpness.downloads.fetch import Download
 
-JPEG = Path(__file__).parents[2] / "shared" / "data" / "cifar10_jpeg.npz"
-
-
 # -- a set of images
 
 
@@ -55,7 +52,6 @@ def test_subsets_keep_pairs_and_order() -> None:
         assert part.labels.tolist() == [1, 1]
         assert torch.equal(part.pixels, images.pixels[[4, 1]])
     assert len(images.subset(slice(2, None))) == 4
-    assert images.subset(slice(0, 2)).to("cpu").title == "tiny"
 
 
 def test_the_digest_names_pixels_and_labels() -> None:
@@ -73,19 +69,17 @@ def test_the_digest_names_pixels_and_labels() -> None:
     assert len({images.digest(), *(each.digest() for each in changed)}) == 5
 
 
-@pytest.mark.parametrize(
-    ("pixels", "labels"),
-    [
-        (torch.zeros(2, 2, 4, 4), torch.zeros(2, dtype=torch.int64)),
-        (torch.zeros(2, 2, 4, 4, dtype=torch.uint8), torch.zeros(3, dtype=torch.int64)),
-        (torch.zeros(2, 2, 4, 4, dtype=torch.uint8), torch.zeros(2)),
-        (torch.zeros(2, 2, 4, 4, dtype=torch.uint8), torch.tensor([0, 3])),
-        (torch.zeros(2, 3, 4, 4, dtype=torch.uint8), torch.tensor([0, 1])),
-    ],
-)
-def test_tensors_that_do_not_fit_are_refused(pixels: torch.Tensor, labels: torch.Tensor) -> None:
-    with refused("tiny"):
-        replace(tiny(), pixels=pixels, labels=labels)
+def test_tensors_that_do_not_fit_are_refused() -> None:
+    whole, labels = torch.zeros(2, 2, 4, 4, dtype=torch.uint8), torch.tensor([0, 1])
+    for pixels, classes in (
+        (whole.float(), labels),
+        (whole, labels.new_zeros(3)),
+        (whole, labels.float()),
+        (whole, labels * 3),
+        (whole.new_zeros(2, 3, 4, 4), labels),
+    ):
+        with refused("tiny"):
+            replace(tiny(), pixels=pixels, labels=classes)
 
 
 # -- digits
@@ -122,14 +116,11 @@ def test_corrupted_digits_are_the_test_digits_five_times() -> None:
     assert torch.allclose(parts["blur"].mean((1, 2, 3)), pixels.mean((1, 2, 3)), atol=6)
     assert (parts["blur"].diff().abs().mean() < 0.7 * pixels.diff().abs().mean()).all()
     assert torch.equal(parts["contrast"], (40 + pixels * 0.6).round())
-    white = (parts["occlusion"] == 255) & (parts["occlusion"] != pixels)
     changed = parts["occlusion"] != pixels
-    assert torch.equal(changed, white)
-    assert (changed.sum((1, 2, 3)) <= 9).all()
-    assert (changed.sum((1, 2, 3)) >= 1).all()
-    centre = (slice(None), slice(None), slice(3, 5), slice(3, 5))
+    assert (parts["occlusion"][changed] == 255).all()
+    assert set(changed.sum((1, 2, 3)).tolist()) <= set(range(1, 10))
     moved = (parts["rotation"] - pixels).abs()
-    assert moved[centre].mean() < moved.mean()
+    assert moved[..., 3:5, 3:5].mean() < moved.mean()
 
 
 def test_corruptions_mislead_a_classifier_by_degrees() -> None:
@@ -292,16 +283,6 @@ def test_a_damaged_array_file_is_one_line(tmp_path: Path, name: str) -> None:
         cifar10.prepared(path, "train")
 
 
-@pytest.mark.skipif(not JPEG.exists(), reason="the packed CIFAR-10 is not beside the project")
-def test_the_packed_cifar_10_is_read(tmp_path: Path) -> None:
-    record = locate("cifar10", settings(tmp_path, file=str(JPEG)))
-    images = load("cifar10", "test", record)
-    assert images.labels.bincount().tolist() == [1000] * 10
-    inputs = images.normalized()
-    # The published normalization centres CIFAR-10, and these are CIFAR-10's images.
-    assert (inputs.mean((0, 2, 3)).abs() < 0.05).all()
-
-
 # -- CIFAR-10-C
 
 
@@ -331,7 +312,10 @@ def write_corrupted(tmp_path: Path, test: int, form: str) -> list[Path]:
         for name, array in members.items():
             np.save(tmp_path / name, array)
         return [tmp_path / name for name in members]
-    contents = {f"CIFAR-10-C/{name}": npy(array) for name, array in members.items()}
+    contents = {  # in both versions of the format
+        f"CIFAR-10-C/{name}": npy(array, (1 + i % 2, 0))
+        for i, (name, array) in enumerate(members.items())
+    }
     write_files(tmp_path, {"CIFAR-10-C.tar": tar(contents)})
     return [tmp_path / "CIFAR-10-C.tar"]
 
@@ -404,44 +388,7 @@ def test_a_damaged_corruption_is_one_line(
         cifar10c.paper([path], 6, 6, 10)
 
 
-def test_the_second_version_of_the_format_is_read(tmp_path: Path) -> None:
-    members = {member: npy(array, (2, 0)) for member, array in corrupted_members(6).items()}
-    path = write_files(tmp_path, {"c.tar": tar(members)}) / "c.tar"
-    assert len(cifar10c.paper([path], 6, 6, 10)) == 10
-
-
 # -- finding and loading
-
-
-@pytest.mark.parametrize(("name", "split"), [("digits", "train"), ("digits-c", "test")])
-def test_digits_are_always_there(tmp_path: Path, name: str, split: str) -> None:
-    record = locate(name, settings(tmp_path))
-    empty = {"reason": "", "remark": "", "files": []}
-    assert record == {"name": name, "title": name, "status": "present", **empty}
-    assert load(name, split, record).title == name
-
-
-@pytest.mark.parametrize("name", ["cifar10", "cifar10-c", "cifar10-c-whole"])
-def test_offline_absence_is_a_record(tmp_path: Path, name: str) -> None:
-    record = locate(name, settings(tmp_path))
-    assert record["status"] == "missing"
-    source = name.removesuffix("-whole")
-    for word in ("https://", "`offline: false`", "`mirror`", f"data.{source}.file"):
-        assert word in record["reason"]
-    assert "\n" not in record["reason"]
-    assert not (tmp_path / "cache").exists()
-    with refused("is missing: https://"):
-        load(name, "test", record)
-
-
-@pytest.mark.parametrize("key", ["file", "folder"])
-@pytest.mark.parametrize("name", ["cifar10", "cifar10-c"])
-def test_a_named_path_that_is_not_there_is_a_record(tmp_path: Path, name: str, key: str) -> None:
-    nowhere = str(tmp_path / "nowhere")
-    record = locate(name, settings(tmp_path, **{key: nowhere, "offline": False}))
-    assert record["status"] == "missing"
-    assert record["reason"].startswith(f"data.{name}.{key}: {nowhere}")
-    assert "https://" in record["reason"]
 
 
 def test_an_archive_comes_from_the_mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -467,17 +414,14 @@ def test_an_archive_comes_from_the_mirror(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_unpacked_folders_serve_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cifar10.published, "__defaults__", (PINNED,))
-    write_files(tmp_path, cifar_members()[0])
-    record = locate("cifar10", settings(tmp_path, folder=str(tmp_path / "cifar-10-batches-py")))
-    assert len(record["files"]) == 6
-    assert len(load("cifar10", "train", record)) == 20
-
     monkeypatch.setattr(cifar10c.paper, "__defaults__", (6, 6, 10))
     monkeypatch.setattr(cifar10c.whole, "__defaults__", (6,))
+    members = {name.rpartition("/")[2]: content for name, content in cifar_members()[0].items()}
+    write_files(tmp_path, members)
     write_corrupted(tmp_path, 6, "folder")
-    for name, n in (("cifar10-c", 10), ("cifar10-c-whole", 450)):
+    for name, files, n in (("cifar10", 6, 4), ("cifar10-c", 16, 10), ("cifar10-c-whole", 16, 450)):
         record = locate(name, settings(tmp_path, folder=str(tmp_path)))
-        assert len(record["files"]) == 16
+        assert len(record["files"]) == files
         assert len(load(name, "test", record)) == n
 
 

@@ -18,7 +18,6 @@ from sharpness.data.pairs import mnli_pairs
 from sharpness.data.sample import write_sample
 from sharpness.data.texts import Texts, texts
 from sharpness.data.wordpiece import fit
-from sharpness.problem import Problem
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 WORDS = [*SPECIAL, "the", "cat", "##s", "sat", "sep", "##t", "on", "mat", ".", ",", "?", "'"]
@@ -93,19 +92,13 @@ def test_special_words_in_a_sentence_are_text(vocabulary: Path) -> None:
     assert words(ids) == "[CLS] [ sep ] [SEP] the [SEP] [PAD] [PAD] [PAD]"
 
 
-def popped(first: int, second: int, room: int) -> tuple[int, int]:
-    """One token at a time, from the longer; from the second of two equally long ones."""
-    while first + second > room:
-        if first > second:
-            first -= 1
-        else:
-            second -= 1
-    return first, second
-
-
 def test_the_longer_sentence_is_cut() -> None:
+    """One token at a time, from the longer; from the second of two equally long ones."""
     for first, second, room in product(range(12), range(12), range(2, 20)):
-        assert fit(first, second, room) == popped(first, second, room)
+        popped = [first, second]
+        while sum(popped) > room:
+            popped[popped[0] <= popped[1]] -= 1
+        assert fit(first, second, room) == tuple(popped)
 
 
 def test_a_cut_pair_fills_its_length(vocabulary: Path) -> None:
@@ -116,19 +109,15 @@ def test_a_cut_pair_fills_its_length(vocabulary: Path) -> None:
         texts([("a", "b")], [0], vocabulary, 4, "tiny")
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"[PAD]\n[UNK]\n[CLS]\nthe\n", "vocab.txt: has no token [SEP]"),
-        (b"[PAD]\nthe\nthe\n", "vocab.txt: line 3: token 'the' is there twice"),
-        (b"[PAD]\n\xff\n", "vocab.txt: is no readable vocabulary"),
-    ],
-)
-def test_no_vocabulary_is_a_problem(tmp_path: Path, content: bytes, message: str) -> None:
-    path = tmp_path / "vocab.txt"
-    path.write_bytes(content)
-    with refused(message):
-        texts([("a", "b")], [0], path, 8, "tiny")
+def test_no_vocabulary_is_a_problem(vocabulary: Path) -> None:
+    for content, message in (
+        (b"[PAD]\n[UNK]\n[CLS]\nthe\n", "has no token [SEP]"),
+        (b"[PAD]\nthe\nthe\n", "line 3: token 'the' is there twice"),
+        (b"[PAD]\n\xff\n", "is no readable vocabulary"),
+    ):
+        vocabulary.write_bytes(content)
+        with refused(f"{vocabulary}: {message}"):
+            texts([("a", "b")], [0], vocabulary, 8, "tiny")
 
 
 # -- a set of pairs
@@ -141,28 +130,17 @@ def tiny(vocabulary: Path, last: str = "mat", label: int = 1) -> Texts:
 
 def test_batches_and_subsets_keep_pairs_and_order(vocabulary: Path) -> None:
     whole = tiny(vocabulary)
-    sizes = [len(labels) for _, labels in whole.batches(2)]
-    assert (len(whole), sizes) == (3, [2, 1])
+    assert [len(labels) for _, labels in whole.batches(2)] == [2, 1]
     joined = torch.cat([inputs["input_ids"] for inputs, _ in whole.batches(2)])
     assert torch.equal(joined, whole.inputs()["input_ids"])
     part = whole.subset(slice(1, 3))
     assert part.labels.tolist() == [2, 1]
     for name, tensor in part.inputs().items():
         assert torch.equal(tensor, whole.inputs()[name][1:])
-
-
-def test_the_digest_names_tokens_and_labels(vocabulary: Path) -> None:
-    digest = tiny(vocabulary).digest()
-    assert len(digest) == 16
-    assert digest == tiny(vocabulary).digest()
-    assert digest != tiny(vocabulary, last="cat").digest()
-    assert digest != tiny(vocabulary, label=0).digest()
-    assert digest != tiny(vocabulary).subset(slice(0, 2)).digest()
-
-
-def test_labels_and_pairs_must_fit(vocabulary: Path) -> None:
-    with refused("tiny: 1 pairs have 2 labels"):
-        texts([("a", "b")], [0, 1], vocabulary, 8, "tiny")
+    # The digest names tokens and labels.
+    others = [tiny(vocabulary, last="cat"), tiny(vocabulary, label=0), part]
+    assert len({each.digest() for each in (whole, *others)}) == 4
+    assert whole.digest() == tiny(vocabulary).digest()
 
 
 # -- MNLI
@@ -229,24 +207,18 @@ def test_training_pairs_are_those_of_the_list(tmp_path: Path, vocabulary: Path) 
     assert sorted(train.labels.tolist()) == [0, 1, 2]
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
+def test_a_list_of_another_file_is_refused(tmp_path: Path, vocabulary: Path) -> None:
+    sample = tmp_path / "sample.csv"
+    for content, message in (
         ("line,label\n2,neutral\n", "line 2 of the training file is no neutral; remove it"),
-        ("line,label\n1,entailment\n", "line 1 of the training file is no entailment"),
         ("line,label\n9,neutral\n", "line 9 of the training file"),
         ("line,label\nx,neutral\n", "line 'x' is no line number"),
         ("line,label\n", "is no list of line, label"),
         ("file,label\na,1\n", "is no list of line, label"),
-    ],
-)
-def test_a_list_of_another_file_is_refused(
-    tmp_path: Path, vocabulary: Path, content: str, message: str
-) -> None:
-    sample = tmp_path / "sample.csv"
-    sample.write_text(content)
-    with refused("sample.csv: ", message):
-        load_mnli("train", mnli(tmp_path) | {"sample": str(sample)}, inputs_of(vocabulary))
+    ):
+        sample.write_text(content)
+        with refused("sample.csv: ", message):
+            load_mnli("train", mnli(tmp_path) | {"sample": str(sample)}, inputs_of(vocabulary))
 
 
 def test_what_is_gone_is_named_with_its_remedy(tmp_path: Path, vocabulary: Path) -> None:
@@ -267,19 +239,16 @@ def test_what_is_gone_is_named_with_its_remedy(tmp_path: Path, vocabulary: Path)
         write_sample(tmp_path / "sample.csv", "mnli", record, 10, seed=0)
 
 
-@pytest.mark.parametrize(
-    ("line", "message"),
-    [
+def test_a_damaged_line_is_named(tmp_path: Path, vocabulary: Path) -> None:
+    for line, message in (
         ("{", "multinli_1.0_dev_matched.jsonl: line 2: is no sentence pair"),
         ("[]", "line 2: is no sentence pair"),
         ('{"gold_label": "neutral", "sentence1": "a"}', "sentence2"),
         ('{"gold_label": "neutral", "sentence1": "a", "sentence2": 1}', "no text"),
         (row("maybe"), "line 2: gold label 'maybe' is unknown"),
-    ],
-)
-def test_a_damaged_line_is_named(tmp_path: Path, vocabulary: Path, line: str, message: str) -> None:
-    with refused("line 2: ", message):
-        load_mnli("test", mnli(tmp_path, dev=[DEV[0], line]), inputs_of(vocabulary))
+    ):
+        with refused("line 2: ", message):
+            load_mnli("test", mnli(tmp_path, dev=[DEV[0], line]), inputs_of(vocabulary))
 
 
 def test_a_damaged_archive_is_named(tmp_path: Path, vocabulary: Path) -> None:
@@ -288,10 +257,6 @@ def test_a_damaged_archive_is_named(tmp_path: Path, vocabulary: Path) -> None:
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])
     with refused("multinli_1.0.zip: is no whole zip archive"):
-        load_mnli("test", record, inputs_of(vocabulary))
-    at = content.rindex(b'"sentence1": "the cat"')  # stored, so a letter of it is a byte here
-    path.write_bytes(content[:at] + b"X" + content[at + 1 :])
-    with pytest.raises(Problem, match=r"Bad CRC-32|line 4: is no sentence pair"):
         load_mnli("test", record, inputs_of(vocabulary))
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("other", "")
@@ -332,17 +297,12 @@ def test_the_pairs_that_a_heuristic_gets_wrong(tmp_path: Path, vocabulary: Path)
         load_hans("hans-constituent", hans(tmp_path), inputs_of(vocabulary))
 
 
-@pytest.mark.parametrize(
-    ("header", "line", "message"),
-    [
+def test_a_damaged_table_is_named(tmp_path: Path, vocabulary: Path) -> None:
+    for header, line, message in (
         ([*HEADER[:2], "x", *HEADER[3:]], LINES[0], "no column heuristic"),
         (HEADER, LINES[0][:-1], "line 2: has 4 cells, the header 5"),
         (HEADER, ["ex0", "a", "subsequence", "maybe", "b"], "line 2: gold label 'maybe'"),
         (["\udcff\udcfe"], LINES[0], "is no UTF-8 text"),
-    ],
-)
-def test_a_damaged_table_is_named(
-    tmp_path: Path, vocabulary: Path, header: list[str], line: list[str], message: str
-) -> None:
-    with refused("heuristics_evaluation_set.txt: ", message):
-        load_hans("hans-lexical", hans(tmp_path, header, [line]), inputs_of(vocabulary))
+    ):
+        with refused("heuristics_evaluation_set.txt: ", message):
+            load_hans("hans-lexical", hans(tmp_path, header, [line]), inputs_of(vocabulary))
