@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sharpness.problem import Problem
 from sharpness.simple.two_layer_relu import batchnorm, layernorm, plain, three_layer
 from sharpness.simple.two_layer_relu.data import Task
 from sharpness.simple.two_layer_relu.losses import Loss
@@ -47,14 +46,7 @@ def advance(
         phase: the settings; its own ``epochs`` is not read.
         epochs: how many to train for.
         seed: of the orders and of the label noise.
-
-    Raises:
-        Problem: a norm is to be kept of a network other than simplified LayerNorm.
     """
-    if phase.norm is not None and architecture != "layernorm":
-        raise Problem(
-            f"norm {phase.norm}: only layernorm can keep it, not {architecture}; remove it"
-        )
     n, precision = len(task.targets), weights["W1"].dtype
     rng = np.random.default_rng(list(seed))
     orders = rng.permuted(np.tile(np.arange(n), (epochs, 1)), axis=1)  # (epochs, n)

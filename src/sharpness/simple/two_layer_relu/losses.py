@@ -7,11 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sharpness.problem import Problem
 from sharpness.simple.two_layer_relu.data import Task
 
 Floats = npt.NDArray[np.float64]
-KINDS = ("mse", "logistic")
 
 
 @dataclass(frozen=True)
@@ -29,17 +27,6 @@ class Loss:
 
     kind: str
     smoothing: float = 0.0
-
-    def __post_init__(self) -> None:
-        """Refuse a kind that there is not.
-
-        Raises:
-            Problem: the kind is unknown.
-        """
-        if self.kind not in KINDS:
-            raise Problem(
-                f"loss {self.kind!r}: there is none of that name; use {' or '.join(KINDS)}"
-            )
 
     def goal(self, y: npt.ArrayLike) -> Floats:
         """What the output is compared with: y itself, or the probability of +1; linear in y.

@@ -32,9 +32,6 @@ def solutions(
 
     Returns:
         Runs in their order, seeds within them; then the constructions on each seed's parity task.
-
-    Raises:
-        Problem: there is no such schedule.
     """
     trainings = [
         Training(run, seed, schedule)
