@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_relu import hessian_trace
 
 from sharpness.problem import Problem
 from sharpness.simple.two_layer_relu.constructions import (
@@ -42,29 +43,8 @@ def trace_at_interpolation(architecture: str, weights: Weights, task: Task) -> f
     """(2/n) Σ ‖∇f(xᵢ)‖², by autograd (Lemma 4.1)."""
     module = TwoLayer(architecture, weights, task.inputs)
     values = module(torch.tensor(task.inputs))
-    squares = [
-        sum(part.square().sum().item() for part in gradient)
-        for gradient in (
-            torch.autograd.grad(value, list(module.parameters()), retain_graph=True)
-            for value in values
-        )
-    ]
-    return 2 * float(np.mean(squares))
-
-
-def whole_trace(architecture: str, weights: Weights, task: Task) -> float:
-    """Tr ∇²L of the mean squared error, from the whole Hessian."""
-    module = TwoLayer(architecture, weights, task.inputs)
-    shapes = {name: part.shape for name, part in module.named_parameters()}
-    flat = torch.cat([part.detach().flatten() for part in module.parameters()])
-    x, y = torch.tensor(task.inputs), torch.tensor(task.targets)
-
-    def loss(values: torch.Tensor) -> torch.Tensor:
-        parts = values.split([shape.numel() for shape in shapes.values()])
-        given_ = {name: p.reshape(shapes[name]) for name, p in zip(shapes, parts, strict=True)}
-        return (torch.func.functional_call(module, given_, (x,)) - y).square().mean()
-
-    return float(torch.func.hessian(loss)(flat).trace())
+    gradients = [torch.autograd.grad(f, module.parameters(), retain_graph=True) for f in values]
+    return 2 * float(np.mean([sum(float(part.square().sum()) for part in g) for g in gradients]))
 
 
 def test_bounds_in_numbers() -> None:
@@ -109,7 +89,7 @@ def test_traces_are_at_the_bound(build, architecture: str) -> None:
 @pytest.mark.parametrize(("build", "architecture"), AT_THE_BOUND)
 def test_lemma_4_1_gives_the_trace_of_the_hessian(build, architecture: str) -> None:
     task = parity(3, d=5, n=10)
-    found = whole_trace(architecture, build(architecture, task), task)
+    found = hessian_trace(architecture, build(architecture, task), task)
     assert found == pytest.approx(bound(architecture, 5), rel=1e-5)
 
 
@@ -119,14 +99,7 @@ def test_four_neurons_with_batchnorm_are_sharper_than_three() -> None:
     assert len(generalising("batchnorm", TASK)["W2"]) == 3
 
 
-def test_the_printed_scale_of_equation_5_is_not_flattest() -> None:
-    weights = exclusive_or("bias", TASK)
-    factor = ((D**2 + 1) / (D + 1)) ** 0.25
-    printed = {name: w * (1 / factor if name == "W2" else factor) for name, w in weights.items()}
-    assert trace_at_interpolation("bias", printed, TASK) == pytest.approx(62.10, abs=0.01)
-
-
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10)
 @given(st.sampled_from(["no-bias", "bias"]), st.floats(0.3, 3), st.integers(0, 1000))
 def test_any_other_balance_of_the_layers_is_sharper(
     architecture: str, scale: float, seed: int
@@ -142,7 +115,7 @@ def test_any_other_balance_of_the_layers_is_sharper(
         assert trace_at_interpolation(architecture, other, task) == pytest.approx(expected)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 10**6), st.integers(1, 8))
 def test_no_network_with_batchnorm_beats_its_active_neurons(seed: int, width: int) -> None:
     """(2/n) Σ ‖∇f‖² ≥ 4 √(k mean f²): 4√k where f interpolates signs."""
@@ -172,8 +145,6 @@ def test_what_cannot_be_built_is_refused(build) -> None:
         build("three-layer", TASK)
     with pytest.raises(Problem, match="task ball"):
         build("bias", ball(1))
-
-
-def test_no_flattest_network_without_bias_memorises() -> None:
-    with pytest.raises(Problem, match="no-bias"):
-        memorising("no-bias", TASK)
+    if build is memorising:
+        with pytest.raises(Problem, match="no-bias"):
+            build("no-bias", TASK)
