@@ -7,12 +7,12 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 from toys import normal
 
-from sharpness.simple.small_networks.ascent import Box, Weights, sharpness
+from sharpness.simple.small_networks.ascent import Weights, sharpness
 from sharpness.simple.small_networks.draws import Purpose, generator
 from sharpness.simple.small_networks.fcnn.procedure import STOPS as FCNN
 from sharpness.simple.small_networks.gat.procedure import STOPS as GAT
@@ -21,6 +21,7 @@ from sharpness.simple.small_networks.stopping import StopRule
 
 TEXT = StopRule()
 FCNN_CODE = FCNN["code"]
+FALLING = [0.5**epoch for epoch in range(20)]
 
 
 @pytest.mark.parametrize(
@@ -44,16 +45,14 @@ FCNN_CODE = FCNN["code"]
         (GAT["code"], [1.0] * 11, True),
         (TEXT, [1.0, math.nan], True),
         (TEXT, [math.inf], True),
+        (TEXT, FALLING[:9], False),
+        (TEXT, FALLING[:10], True),  # however much it falls
+        (FCNN_CODE, FALLING[:11], False),
+        (FCNN_CODE, FALLING[:12], True),
     ],
 )
 def test_stop_rules_by_hand(rule: StopRule, losses: list[float], stops: bool) -> None:
     assert rule.stops(losses) is stops
-
-
-@pytest.mark.parametrize(("rule", "most"), [(TEXT, 10), (FCNN_CODE, 12), (StopRule(most=3), 3)])
-def test_a_loss_that_keeps_falling_trains_to_the_end(rule: StopRule, most: int) -> None:
-    falling = [0.5**epoch for epoch in range(20)]
-    assert next(n for n in range(1, 21) if rule.stops(falling[:n])) == most
 
 
 def weights_of(*values: list[float]) -> Weights:
@@ -65,6 +64,7 @@ def linear(weights: Weights, slope: Tensor) -> Tensor:
     return (weights["w"] * slope).sum(dim=1)
 
 
+@settings(max_examples=25)
 @given(
     st.lists(st.floats(-5, 5).map(lambda x: round(x, 3)), min_size=3, max_size=3),
     st.lists(st.floats(0.2, 3) | st.floats(-3, -0.2), min_size=3, max_size=3),
@@ -96,14 +96,8 @@ def test_inside_the_ball_the_ascent_is_plain_and_counts_its_steps() -> None:
 @pytest.mark.parametrize(("factor", "best"), [(-1.1, 1), (-0.9, 3)])
 def test_the_best_step_counts_but_never_the_start(factor: float, best: int) -> None:
     """On −½w² with η = 1 − factor, w is multiplied by ``factor``: overshooting lowers the loss."""
-    rise = sharpness(
-        weights_of([2.0]),
-        half_square,
-        [torch.tensor(-1.0)],
-        rho=10.0,
-        learning_rate=1 - factor,
-        steps=3,
-    )
+    batch, rate = torch.tensor(-1.0), 1 - factor
+    rise = sharpness(weights_of([2.0]), half_square, [batch], rho=10, learning_rate=rate, steps=3)
     assert rise.item() == pytest.approx(2 * (1 - factor ** (2 * best)))
 
 
@@ -125,17 +119,6 @@ def test_the_ball_is_never_left_and_zeros_stay() -> None:
     assert (moved[:, :, 10:] != 0).any(dim=0).all()
 
 
-def test_the_notebooks_projection_pins_negative_weights() -> None:
-    centre = weights_of([2.0, -2.0, 0.0])
-    for shift in (-1.0, 0.0, 1.0):
-        moved = {"w": centre["w"] + shift}
-        right = Box.around(centre, 0.1).project(moved)["w"]
-        wrong = Box.around(centre, 0.1, repaired=False).project(moved)["w"]
-        at = 0.2 * shift
-        assert right.tolist() == [pytest.approx([2 + at, -2 + at, 0])]
-        assert wrong.tolist() == [pytest.approx([2 + at, -2.2, 0])]
-
-
 def two_layers(weights: Weights, batch: Tensor) -> Tensor:
     hidden = torch.bmm(batch, weights["V"]).relu()
     return torch.bmm(hidden, weights["U"]).squeeze(2).square().mean(dim=1)
@@ -144,21 +127,6 @@ def two_layers(weights: Weights, batch: Tensor) -> Tensor:
 def random_stack(models: int) -> tuple[Weights, list[Tensor]]:
     weights = {"V": normal(models, 5, 8, seed=3), "U": normal(models, 8, 1, seed=4)}
     return weights, [normal(models, 16, 5, seed=5 + i) for i in range(3)]
-
-
-def test_a_stack_is_its_models_one_by_one() -> None:
-    weights, batches = random_stack(4)
-    together = sharpness(weights, two_layers, batches, rho=0.05, learning_rate=0.1, steps=4)
-    for k in range(4):
-        alone = sharpness(
-            {n: w[k : k + 1] for n, w in weights.items()},
-            two_layers,
-            [batch[k : k + 1] for batch in batches],
-            rho=0.05,
-            learning_rate=0.1,
-            steps=4,
-        )
-        torch.testing.assert_close(alone[0], together[k], rtol=1e-12, atol=0)
 
 
 def test_a_model_without_a_loss_has_no_sharpness_and_spoils_no_other() -> None:
@@ -170,31 +138,26 @@ def test_a_model_without_a_loss_has_no_sharpness_and_spoils_no_other() -> None:
     assert found[[0, 2]].tolist() == whole[[0, 2]].tolist()
 
 
-def test_rescaling_leaves_only_the_saturated_ascent_as_it_is() -> None:
+@pytest.mark.parametrize(("rate", "alike"), [(1e9, True), (1e-3, False)])
+def test_rescaling_leaves_only_the_saturated_ascent_as_it_is(rate: float, alike: bool) -> None:
     """The definition is invariant; plain gradient steps are only where each reaches a face."""
     weights, batches = random_stack(2)
     rescaled = {"V": weights["V"] * 4, "U": weights["U"] / 4}
-
-    def rise(w: Weights, rate: float) -> list[float]:
-        found = sharpness(w, two_layers, batches, rho=0.05, learning_rate=rate, steps=4)
-        return found.tolist()
-
-    assert rise(rescaled, 1e9) == pytest.approx(rise(weights, 1e9), rel=1e-9)
-    assert rise(rescaled, 1e-3) != pytest.approx(rise(weights, 1e-3), rel=0.1)
+    found, expected = (
+        sharpness(w, two_layers, batches, rho=0.05, learning_rate=rate, steps=4).tolist()
+        for w in (rescaled, weights)
+    )
+    assert (found == pytest.approx(expected, rel=1e-9 if alike else 0.1)) == alike
 
 
 def test_every_model_and_purpose_has_a_stream_of_its_own() -> None:
-    def first(base: int, model: int, purpose: Purpose) -> float:
-        return generator(base, model, purpose).random()
-
     streams = [(b, k, p) for b in range(3) for k in range(3) for p in Purpose]
-    assert len({first(*stream) for stream in streams}) == len(streams)
-    assert first(1, 2, Purpose.ORDER) == first(1, 2, Purpose.ORDER)
+    firsts = [generator(*stream).random() for stream in streams]
+    assert len(set(firsts)) == len(streams)
+    assert firsts == [generator(*stream).random() for stream in streams]
 
 
 def test_numbers_of_a_row_read_back_as_they_were() -> None:
     written = row(2, 7, 5, 0.1 + 0.2, 1 / 3, None, math.inf, math.nan)
     assert float(str(written["train_loss"])) == 0.1 + 0.2
-    assert written["test_accuracy"] == ""
-    assert (written["sharpness"], written["sharpness_again"]) == ("nan", "nan")
-    assert (written["base"], written["model"], written["epochs"]) == (2, 7, 5)
+    assert list(written.values())[-3:] == ["", "nan", "nan"]

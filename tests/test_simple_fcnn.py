@@ -1,4 +1,4 @@
-"""The FCNN of Hammoud et al. (2023): its data, its training, both measures, every switch."""
+"""The FCNN of Hammoud et al. (2023): its data, its training, both measures."""
 
 from __future__ import annotations
 
@@ -6,46 +6,26 @@ import copy
 import math
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from sklearn.model_selection import train_test_split
+from small_data import generators, shells
 from torch import Tensor, nn
 
-from sharpness.data import abalone
 from sharpness.data.abalone import Abalone
 from sharpness.problem import Problem
 from sharpness.simple.small_networks.ascent import Weights
 from sharpness.simple.small_networks.draws import Purpose, generator
 from sharpness.simple.small_networks.fcnn.measure import sharpness
-from sharpness.simple.small_networks.fcnn.network import WIDTHS, initial, outputs
-from sharpness.simple.small_networks.fcnn.pool import measured
+from sharpness.simple.small_networks.fcnn.network import WIDTHS, initial
 from sharpness.simple.small_networks.fcnn.procedure import PRESETS, Procedure
 from sharpness.simple.small_networks.fcnn.task import Task, prepare
 from sharpness.simple.small_networks.fcnn.training import train
-from sharpness.simple.small_networks.rows import COLUMNS
 
 TEXT, CODE = PRESETS["text"], PRESETS["code"]
-REAL = (
-    Path(__file__).parents[1] / "../shared/mirror/archive.ics.uci.edu"
-    "/ml/machine-learning-databases/abalone/abalone.data"
-)
-
-
-def shells(n: int = 171) -> Abalone:
-    """A table like Abalone: seven correlated measurements, three sexes, rings."""
-    rng = np.random.default_rng(0)
-    age = rng.gamma(9, 1, n)
-    measurements = np.log(age)[:, None] * rng.uniform(0.1, 1, 7) + 0.2 * rng.normal(size=(n, 7))
-    sexes = np.eye(3)[rng.integers(3, size=n)]
-    return Abalone(np.column_stack([measurements, sexes]), np.ceil(age))
-
-
-def generators(models: int | list[int], purpose: Purpose) -> list[np.random.Generator]:
-    return [generator(0, k, purpose) for k in (range(models) if type(models) is int else models)]
 
 
 def trained(task: Task, procedure: Procedure, models: int | list[int]) -> tuple[Weights, list[int]]:
@@ -70,7 +50,7 @@ def mse(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("lost", [False, True])
 def test_the_split_is_the_notebooks(lost: bool) -> None:
-    table = shells(172)
+    table = shells()
     task = prepare(table, replace(TEXT, first_row_lost=lost, standardised_label=False))
     train, test = train_test_split(table.rings[int(lost) :], test_size=0.2, random_state=42)
     assert task.labels.tolist() == train.tolist()
@@ -80,11 +60,9 @@ def test_the_split_is_the_notebooks(lost: bool) -> None:
 def test_training_rows_are_standardised_and_test_rows_by_their_numbers() -> None:
     table = shells()
     task, raw = prepare(table, TEXT), prepare(table, replace(TEXT, standardised_label=False))
-    for columns in (task.inputs, task.labels[:, None]):
-        torch.testing.assert_close(
-            columns.mean(0), torch.zeros(columns.shape[1]), atol=1e-6, rtol=0
-        )
-        torch.testing.assert_close(columns.std(0), torch.ones(columns.shape[1]))
+    columns = torch.column_stack([task.inputs, task.labels])
+    torch.testing.assert_close(columns.mean(0), torch.zeros(11), atol=1e-6, rtol=0)
+    torch.testing.assert_close(columns.std(0), torch.ones(11))
     mean, deviation = raw.labels.mean(), raw.labels.std()
     torch.testing.assert_close(task.test_labels, (raw.test_labels - mean) / deviation)
 
@@ -105,16 +83,6 @@ def test_initial_weights(kind: Any) -> None:
         assert weights[f"W{layer}"].std() == pytest.approx(bound / math.sqrt(3), rel=0.05)
         reach = weights[f"b{layer}"].abs().max()
         assert reach == 0 if kind == "xavier" else 0.9 * bound < reach <= bound
-
-
-@pytest.mark.parametrize("procedure", [TEXT, CODE, replace(TEXT, activated_output=True)])
-def test_outputs_are_those_of_ordinary_layers(procedure: Procedure) -> None:
-    weights = initial(replace(procedure, initial_weights="torch"), generators(3, Purpose.WEIGHTS))
-    x = torch.randn(3, 20, 10, generator=torch.Generator().manual_seed(0))
-    found = outputs(weights, x, procedure)
-    for k in range(3):
-        expected = sequential(weights, k, procedure)(x[k]).squeeze(1)
-        torch.testing.assert_close(found[k], expected)
 
 
 def plain_epoch(task: Task, procedure: Procedure, rng: np.random.Generator) -> Iterator[Any]:
@@ -144,20 +112,6 @@ def test_training_is_torchs_own_sgd(procedure: Procedure) -> None:
             torch.testing.assert_close(ours, theirs.detach(), rtol=1e-3, atol=1e-5)
 
 
-def test_a_stack_is_its_models_one_by_one() -> None:
-    task = prepare(shells(), TEXT)
-    weights, epochs = trained(task, TEXT, 6)
-    rises = sharpness(task, TEXT, weights, generators(6, Purpose.MEASURE))
-    assert len(set(epochs)) > 1  # so that some stand still while others go on
-    for k in range(6):
-        alone, number = trained(task, TEXT, [k])
-        assert number == [epochs[k]]
-        for name, w in alone.items():
-            torch.testing.assert_close(w[0], weights[name][k], rtol=1e-4, atol=1e-6)
-        rise = sharpness(task, TEXT, alone, generators([k], Purpose.MEASURE))
-        assert rise[0].item() == pytest.approx(rises[k].item(), rel=1e-4)
-
-
 @pytest.mark.parametrize("procedure", [CODE, replace(CODE, repaired_projection=True)])
 def test_the_single_ascent_is_the_notebooks(procedure: Procedure) -> None:
     task = prepare(shells(), procedure)
@@ -181,78 +135,3 @@ def test_the_single_ascent_is_the_notebooks(procedure: Procedure) -> None:
     before = mse(sequential(weights, 0, procedure), task.inputs, task.labels)
     expected = mse(worst, task.inputs, task.labels) - before
     assert found.item() == pytest.approx(expected.item(), rel=1e-3)
-
-
-SWITCHED = [
-    (TEXT, {"first_row_lost": True}),
-    (TEXT, {"standardised_label": False}),
-    (TEXT, {"activation": "elu"}),
-    (TEXT, {"activated_output": True}),
-    (TEXT, {"initial_weights": "torch"}),
-    (TEXT, {"minibatches": False}),
-    (TEXT, {"learning_rate": 0.02}),
-    (replace(TEXT, learning_rate=0.02), {"stop": "code"}),
-    (TEXT, {"rho": 0.05}),
-    (TEXT, {"ascent": "single"}),
-    (TEXT, {"repaired_projection": False}),
-    (CODE, {"minibatches": True}),
-    (CODE, {"repaired_projection": True}),
-]
-
-
-@pytest.mark.parametrize(("procedure", "switch"), SWITCHED, ids=lambda x: str(x)[:40])
-def test_each_switch_changes_the_measure(procedure: Procedure, switch: dict[str, Any]) -> None:
-    def values(chosen: Procedure) -> list[float]:
-        return [float(row["sharpness"]) for row in measured(shells(), chosen, 0, [0, 1])]
-
-    assert values(replace(procedure, **switch)) != pytest.approx(values(procedure), rel=1e-3)
-
-
-def test_every_switch_of_the_notebook_is_tried() -> None:
-    fields = Procedure.__dataclass_fields__
-    assert {name for _, switch in SWITCHED for name in switch} == set(fields)
-    unlike = {name for name in fields if getattr(TEXT, name) != getattr(CODE, name)}
-    assert unlike == set(fields) - {"standardised_label", "rho"}
-
-
-def test_rows_of_a_pool() -> None:
-    rows = list(measured(shells(), TEXT, 3, [4, 0, 2]))
-    assert [row["model"] for row in rows] == [4, 0, 2]
-    assert all(set(row) == set(COLUMNS) - {"network", "procedure"} for row in rows)
-    assert all(row["test_accuracy"] == "" and row["base"] == 3 for row in rows)
-    assert rows == list(measured(shells(), TEXT, 3, [4, 0, 2]))
-    (alone,) = measured(shells(), TEXT, 3, [2])
-    for name in ("train_loss", "test_loss", "sharpness", "sharpness_again"):
-        assert float(alone[name]) == pytest.approx(float(rows[2][name]), rel=1e-4)
-        assert len({row[name] for row in rows}) == 3
-        assert float(alone[name]) != float(next(measured(shells(), TEXT, 4, [2]))[name])
-
-
-def test_only_a_random_measure_is_repeated() -> None:
-    for procedure in (TEXT, replace(CODE, minibatches=True)):
-        (row,) = measured(shells(), procedure, 0, [1])
-        first, again = float(row["sharpness"]), float(row["sharpness_again"])
-        assert first != again
-        assert first == pytest.approx(again, rel=0.5)
-    (row,) = measured(shells(), CODE, 0, [1])
-    assert row["sharpness_again"] == ""
-
-
-def test_a_diverged_model_has_a_row() -> None:
-    (row,) = measured(shells(), replace(TEXT, learning_rate=1e6), 0, [0])
-    assert row["train_loss"] == row["sharpness"] == "nan"
-    assert row["epochs"] == 1
-
-
-@pytest.mark.skipif(not REAL.is_file(), reason="needs Abalone in ../shared/mirror")
-def test_abalone_by_the_text() -> None:
-    """Against other people's runs: training loss 0.46-0.58, test loss about 0.52, S about 0.083."""
-    rows = list(measured(abalone.read([REAL]), TEXT, 0, range(12)))
-
-    def median(name: str) -> float:
-        return float(np.median([float(row[name]) for row in rows]))
-
-    assert 0.46 < median("train_loss") < 0.53
-    assert 0.49 < median("test_loss") < 0.55
-    assert 0.065 < median("sharpness") < 0.11
-    assert {row["epochs"] for row in rows} <= {3, 4, 5, 6}
