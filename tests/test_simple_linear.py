@@ -13,8 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from sharpness import Cell, Definition, sharpness
-from sharpness.figures.saving import save
+from sharpness import Definition, sharpness
 from sharpness.files import write_csv
 from sharpness.problem import Problem
 from sharpness.simple.linear.curves import (
@@ -24,10 +23,8 @@ from sharpness.simple.linear.curves import (
     RADII,
     SCALES,
     adaptive_curves,
-    curves,
     largest_rise,
     margin_radius,
-    measured,
     published_curves,
 )
 from sharpness.simple.linear.figures import compose
@@ -60,11 +57,16 @@ def assert_hump(curve: np.ndarray) -> None:
 
 
 @pytest.fixture(scope="module")
+def published() -> list[dict]:
+    return published_curves(0)
+
+
+@pytest.fixture(scope="module")
 def ours() -> list[dict]:
     return adaptive_curves(0)
 
 
-def test_seed_0_gives_what_the_notebook_prints() -> None:
+def test_seed_0_gives_what_the_notebook_prints(published: list[dict]) -> None:
     """‖w‖₂, the loss, and the sharpness at every fifth scale for each radius."""
     model = two_gaussians(0)
     f = model.targets * (model.inputs @ model.weights)
@@ -75,27 +77,25 @@ def test_seed_0_gives_what_the_notebook_prints() -> None:
         0.25: [0.0008, 0.0083, 0.0649, 0.0024, 0, 0, 0],
         0.1: [0.0003, 0.0033, 0.0250, 0.0005, 0, 0, 0],
     }
-    rows = published_curves(0)
-    assert {row["radius"] for row in rows} == set(printed) == set(RADII)
+    assert {row["radius"] for row in published} == set(printed) == set(RADII)
     for radius, expected in printed.items():
-        curve = values(rows, radius=radius)
+        curve = values(published, radius=radius)
         assert curve[[*range(0, 30, 5), 29]] == pytest.approx(expected, abs=5e-5)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_the_published_curves_are_humps_that_fall_to_zero(seed: int) -> None:
     rows = published_curves(seed)
     assert {row["train_error"] for row in rows} == {0.0}
-    for radius in RADII:
-        assert_hump(values(rows, radius=radius))
-    for small, large in pairwise(RADII):
-        smaller, larger = values(rows, radius=small), values(rows, radius=large)
+    curves = [values(rows, radius=radius) for radius in RADII]
+    for curve in curves:
+        assert_hump(curve)
+    for smaller, larger in pairwise(curves):
         assert (smaller <= larger).all()
         assert smaller.max() < larger.max()
 
 
-@pytest.mark.parametrize("scale", [0.05, 0.3, 1.0])
-@pytest.mark.parametrize("radius", RADII)
+@pytest.mark.parametrize(("radius", "scale"), [(0.1, 0.05), (0.25, 0.3), (0.5, 1.0)])
 def test_the_published_maximum_is_what_auto_pgd_finds(radius: float, scale: float) -> None:
     """m = 1: every example is a batch of its own."""
     model = two_gaussians(0)
@@ -114,9 +114,10 @@ def test_the_published_maximum_is_what_auto_pgd_finds(radius: float, scale: floa
     assert found == pytest.approx(largest_rise(few, radius, scale), rel=1e-9)
 
 
-def test_beyond_the_margin_the_published_sharpness_grows_with_the_scale() -> None:
-    model = two_gaussians(0)
-    breaks = published_curves(0)[0]["margin_radius"]
+def test_beyond_the_margin_the_published_sharpness_grows_with_the_scale(
+    published: list[dict],
+) -> None:
+    model, breaks = two_gaussians(0), published[0]["margin_radius"]
     assert largest_rise(model, 0.98 * breaks, 1e4) == pytest.approx(0, abs=1e-12)
     # From then on log(1 + exp(−f)) is −f: twice the scale, twice the sharpness.
     large = largest_rise(model, 1.3 * breaks, 2**9)
@@ -125,29 +126,16 @@ def test_beyond_the_margin_the_published_sharpness_grows_with_the_scale() -> Non
 
 
 @pytest.mark.parametrize("definition", RAW, ids=ident)
-def test_without_normalization_each_definition_falls_to_zero(
+def test_normalization_makes_a_constant_of_each_hump(
     ours: list[dict], definition: Definition
 ) -> None:
+    normalized = replace(definition, logit_norm=True).id
     assert_hump(values(ours, definition=definition.id))
-
-
-@pytest.mark.parametrize("definition", RAW, ids=ident)
-def test_with_normalization_each_definition_is_constant(
-    ours: list[dict], definition: Definition
-) -> None:
-    curve = values(ours, definition=replace(definition, logit_norm=True).id)
+    curve = values(ours, definition=normalized)
     assert curve.min() > 1e-4
     assert np.ptp(curve) < 1e-11 * curve.min()
-
-
-def test_the_radii_of_one_ball_are_the_same_with_and_without_normalization(
-    ours: list[dict],
-) -> None:
-    radii = {(row["definition"], row["radius"]) for row in ours}
-    assert len(radii) == len(DEFINITIONS) == 8
-    assert {(d.id, r) for d in RAW for w, r in radii if w == replace(d, logit_norm=True).id} < radii
-    assert {row["train_error"] for row in ours} == {0.0}
-    assert {row["classes"] for row in ours} == {CLASSES}
+    radii = {row["radius"] for row in ours if row["definition"] in (definition.id, normalized)}
+    assert len(radii) == 1
 
 
 def worst_margin(model: Classifier, definition: Definition, radius: float) -> float:
@@ -177,46 +165,14 @@ def test_the_margin_breaks_at_the_margin_radius(classes: int, definition: Defini
     assert worst_margin(model, definition, 1.01 * breaks) < 0
 
 
-@pytest.mark.parametrize("definition", WORST, ids=ident)
-def test_beyond_the_margin_radius_sharpness_grows_with_the_scale(definition: Definition) -> None:
-    model = gaussians(0, CLASSES)
-    for share, grows in ((0.9, False), (2.0, True)):
-        cell = Cell(definition, share * margin_radius(model, definition))
-        low, high = (
-            measured(model, {definition: cell}, scale, 0)[cell].value for scale in (64.0, 256.0)
-        )
-        assert (high > 3 * low > 1) if grows else (high < 1e-3 * low)
-
-
-@pytest.mark.parametrize("definition", RAW, ids=ident)
-def test_with_two_classes_normalization_leaves_only_the_sign(definition: Definition) -> None:
-    """Nothing to see below the margin radius: that is why ours has more classes."""
-    model = gaussians(0, 2)
-    normalized = replace(definition, logit_norm=True)
-    cell = Cell(normalized, margin_radius(model, definition) / 8)
-    assert abs(measured(model, {normalized: cell}, 1.0, 0)[cell].value) < 1e-12
-    raw = Cell(definition, cell.radius)
-    assert measured(model, {definition: raw}, 1.0, 0)[raw].value > 1e-6
-
-
-def test_another_seed_gives_other_curves_and_the_same_seed_the_same(ours: list[dict]) -> None:
-    assert published_curves(1) == published_curves(1) != published_curves(0)
-    for seed in (0, 1):
-        model = gaussians(seed, CLASSES)
-        cells = {
-            d: Cell(d, row["radius"]) for d in RAW for row in ours if row["definition"] == d.id
-        }
-        found = measured(model, cells, float(SCALES[14]), seed)
-        same = [found[cells[d]].value == values(ours, definition=d.id)[14] for d in RAW]
-        assert same == [seed == 0] * len(RAW)
-
-
-def test_the_summary_and_the_figure_are_made_of_the_file(tmp_path: Path) -> None:
+def test_the_summary_and_the_figure_are_made_of_the_file(
+    tmp_path: Path, ours: list[dict], published: list[dict]
+) -> None:
     files = {"curves": tmp_path / "curves.csv"}
-    write_csv(files["curves"], curves(0), COLUMNS)
+    write_csv(files["curves"], published + ours, COLUMNS)
     findings = summarise(files)
-    errors = [found for found in findings if found.quantity == "training error"]
-    assert [(found.published, found.value) for found in errors] == [("zero", "0%")] * 2
+    errors = [found.value for found in findings if found.quantity == "training error"]
+    assert errors == ["0%", "0%"]
     named = [found for found in findings if found.quantity == "sharpness at scale 0.12"]
     assert len(named) == len(RADII)
     assert all(found.published.startswith(found.value) for found in named)
@@ -233,9 +189,3 @@ def test_the_summary_and_the_figure_are_made_of_the_file(tmp_path: Path) -> None
     assert all(np.ptp(line) < 1e-11 for line in normalized)
     with pytest.raises(Problem, match="it has fig1"):
         compose("fig7", files)
-
-    for name in ("first", "second"):
-        save(lambda: compose("fig1", files), tmp_path / name, "Figure 1")
-    for suffix in (".pdf", ".png"):
-        first, second = ((tmp_path / name).with_suffix(suffix) for name in ("first", "second"))
-        assert first.read_bytes() == second.read_bytes()
