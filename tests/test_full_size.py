@@ -33,14 +33,7 @@ TRANSFORMER = {"dim": 768, "depth": 12, "heads": 12, "mlp_dim": 3072}
 IMAGES = {"image_size": 224, "classes": 1000, **TRANSFORMER}
 VIT_B16 = {"name": "vit", "patch_size": 16, **IMAGES}
 VIT_B32 = {"name": "clip-vit", "patch_size": 32, "embedding": 512, **IMAGES}
-BERT_BASE = {
-    "name": "bert",
-    "vocabulary": 30522,
-    "positions": 512,
-    "types": 2,
-    "classes": 3,
-    **TRANSFORMER,
-}
+BERT = {"name": "bert", "vocabulary": 30522, "positions": 512, "types": 2, "classes": 3}
 URL = "https://host.example/models/model.bin"
 SIZES = {"augreg": 346_339_542}
 """Bytes of a published file, where they are known."""
@@ -93,7 +86,7 @@ def logits_of(network: nn.Module, inputs: Inputs) -> Tensor:
     [
         ("augreg", VIT_B16, 86_567_656, photos),
         ("soups", VIT_B32, 87_849_216 + 513_000, photos),
-        ("bert", BERT_BASE, 109_484_547, sentences),
+        ("bert", BERT | TRANSFORMER, 109_484_547, sentences),
     ],
     ids=["ViT-B/16", "ViT-B/32", "BERT-base"],
 )
@@ -113,17 +106,9 @@ def test_the_whole_chain_at_full_size(
     size = original.stat().st_size
     assert size == SIZES.get(form, size)
 
-    obtain(
-        Member("model", {}, URL, size, f"sha256 {sha256(original)}"),
-        form,
-        architecture,
-        out,
-        cache=tmp_path / "cache",
-        mirror=server.url,
-        offline=True,
-        standin=False,
-        keep=False,
-    )
+    member = Member("model", {}, URL, size, f"sha256 {sha256(original)}")
+    where = {"cache": tmp_path / "cache", "mirror": server.url, "offline": True}
+    obtain(member, form, architecture, out, **where, standin=False, keep=False)
     loaded = load_model(out)
 
     assert sum(parameter.numel() for parameter in loaded.parameters()) == parameters
@@ -138,9 +123,7 @@ def test_the_whole_chain_at_full_size(
     del network, weights, state
 
     worst = Definition("worst", "linf", adaptive=True, logit_norm=True)
-    value = sharpness(loaded, [(points, labels)], worst, 0.002, steps=1).value
-    assert value > 0
+    assert sharpness(loaded, [(points, labels)], worst, 0.002, steps=1).value > 0
     average = Definition("average", "linf", adaptive=True, logit_norm=False)
     estimate = sharpness(loaded, [(points, labels)], average, 0.1, samples=2)
-    assert math.isfinite(estimate.value)
-    assert estimate.value != 0
+    assert 0 < abs(estimate.value) < math.inf
