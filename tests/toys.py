@@ -16,7 +16,7 @@ from torch.utils._pytree import tree_leaves
 
 from sharpness.definition import Definition
 
-RESNET = {"name": "preact-resnet", "width": 4, "blocks": [1, 1], "in_channels": 1, "classes": 10}
+RESNET = {"name": "preact-resnet", "width": 8, "blocks": [1, 1], "in_channels": 1, "classes": 10}
 VIT = {
     "name": "simple-vit",
     "image_size": 8,
