@@ -1,8 +1,8 @@
 """What the rules share: names, and which settings a rule uses. Needs and makes no file.
 
-The params of a rule name its code too: by a digest of its script and of all that this imports, or,
-where it is dear or a dear rule reads what it makes, by a REVISION, for all that follows a planned
-job is planned with it.
+Params name the code of a rule too, by a digest of its script and of all that this imports, or, where
+it is dear or a dear rule reads what it makes, by a REVISION, for all that follows a planned job is
+planned with it.
 """
 
 import time
