@@ -44,6 +44,9 @@ def test_trace_and_eigenvalue_are_those_of_the_dense_hessian(adaptive: bool) -> 
         assert largest_eigenvalue(operator) == pytest.approx(
             torch.linalg.eigvalsh(exact)[-1].item()
         )
+        estimates = [trace(operator, draws=20, seed=seed) for seed in (0, *range(8))]
+    assert estimates[0] == estimates[1] != estimates[2]
+    assert sum(estimates[1:]) / 8 == pytest.approx(exact.trace().item(), rel=0.15)
 
 
 def test_the_largest_eigenvalue_is_not_the_largest_in_modulus() -> None:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
-from curvlinops import HessianLinearOperator
+from curvlinops import HessianLinearOperator, hutchinson_trace
 from scipy.sparse.linalg import eigsh
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -90,12 +90,21 @@ def rescaled_hessian(
         )
 
 
-def trace(operator: HessianLinearOperator) -> float:
-    """tr(∇²L ⊙ ccᵀ), the limit of average-case sharpness over ρ²/2 (Prop. 2), by p products.
+def trace(operator: HessianLinearOperator, draws: int | None = None, seed: int = 0) -> float:
+    """tr(∇²L ⊙ ccᵀ), the limit of average-case sharpness over ρ²/2 (Prop. 2).
 
     Args:
         operator: from ``rescaled_hessian``.
+        draws: matrix-vector products of Hutchinson's estimator; None is exact, by p products.
+        seed: of the estimator.
+
+    Returns:
+        The trace.
     """
+    if draws is not None:
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            return float(hutchinson_trace(operator, draws))
     size = operator.shape[0]
     total = 0.0
     for start in range(0, size, 64):
