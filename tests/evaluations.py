@@ -49,7 +49,7 @@ def network() -> nn.Sequential:
 
 def made_subject(folder: Path) -> Subject:
     checkpoint = folder / "checkpoints" / "model-000.safetensors"
-    checkpoint.parent.mkdir()
+    checkpoint.parent.mkdir(exist_ok=True)
     checkpoint.write_bytes(b"weights")
     return Subject("model-000", network(), checkpoint, folder / "state")
 
