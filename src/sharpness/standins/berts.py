@@ -30,7 +30,7 @@ from sharpness.standins.training import Standins, descend, generator
 LENGTH = 24
 """Tokens; no pair has more."""
 BATCH = 32
-PRETRAINING, PRETRAINING_RATE = 400, 5e-3
+PRETRAINING, PRETRAINING_RATE = 500, 5e-3
 """Steps, each of pairs that are seen once, and the peak learning rate of AdamW."""
 FINE_TUNING, FINE_TUNING_RATE = 200, 4e-3
 SPREAD = 0.15

@@ -45,8 +45,8 @@ Steiner et al. (2021) call the first two light1 and light2.
 """
 
 BATCH = 64
-PRETRAINING = {"i1k": 150, "i21k": 200}
-FINE_TUNING = 50
+PRETRAINING = {"i1k": 150, "i21k": 250}
+FINE_TUNING = 60
 """Steps, enough for patches of 4 × 4 pixels; smaller ones need more."""
 PEAK = 0.01
 """The learning rate of AdamW, ten times the original's."""
