@@ -148,6 +148,6 @@ def test_the_report_shows_them(studied: Workspace, tmp_path: Path) -> None:
         "Diagonal linear networks (Figure 7, Sec. 5.2)",
         'id="wenpool"',
         "reduced schedules",
-        "tiny: 4 fcnn on 200 examples, 2 lenet on 3000 examples, 2 gat",
+        "tiny: 4 fcnn on 200 examples, 2 lenet on 1000 examples, 2 gat",
     ):
         assert words in page
