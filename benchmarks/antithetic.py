@@ -24,9 +24,8 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from sharpness.average import draws
-from sharpness.ball import NORMS, scaling
+from sharpness.ball import NORMS, generator, scaling
 from sharpness.networks import build, initialise
-from sharpness.noise import generator
 from sharpness.objective import Network, Objective
 
 DRAWS = 400

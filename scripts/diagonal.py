@@ -3,8 +3,8 @@
 from sharpness.files import write_csv
 from sharpness.job import job
 from sharpness.machine import compute_device
-from sharpness.simple.diagonal.pool import rows
 from sharpness.simple.diagonal.rows import COLUMNS
+from sharpness.simple.diagonal.training import rows
 
 with job(snakemake):
     compute_device("cpu")

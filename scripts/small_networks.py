@@ -3,8 +3,8 @@
 from sharpness.data.records import read_record
 from sharpness.files import write_csv
 from sharpness.job import job
+from sharpness.simple.small_networks.models import COLUMNS
 from sharpness.simple.small_networks.pool import rows
-from sharpness.simple.small_networks.rows import COLUMNS
 
 with job(snakemake):
     found = rows(

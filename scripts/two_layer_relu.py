@@ -2,8 +2,8 @@
 
 from sharpness.job import job
 from sharpness.machine import compute_device
-from sharpness.simple.two_layer_relu.pool import solutions, write_solutions
 from sharpness.simple.two_layer_relu.runs import Run
+from sharpness.simple.two_layer_relu.solutions import solutions, write_solutions
 
 with job(snakemake):
     compute_device("cpu")

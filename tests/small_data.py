@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sharpness.data.abalone import Abalone
 from sharpness.data.fashion_mnist import FashionMnist
 from sharpness.data.planetoid import Graph
-from sharpness.simple.small_networks.draws import Purpose, generator
+from sharpness.simple.small_networks.models import Purpose, generator
 
 NODES, WORDS, TOPICS = 200, 30, 3
 IMAGES = 72

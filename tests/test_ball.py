@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 from toys import SHAPES, normal
 
-from sharpness.ball import NORMS, TOLERANCE, Ball, ball, length
+from sharpness.ball import NORMS, TOLERANCE, Ball, ball, generator, length
 from sharpness.definition import PROTOCOLS, Definition
-from sharpness.noise import generator
 
 PAPER, RELEASED = PROTOCOLS["paper"], PROTOCOLS["released"]
 WEIGHTS = torch.tensor([0.5, -2.0, 0.0, 1e-3, 3.0], dtype=torch.float64)

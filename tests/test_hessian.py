@@ -9,9 +9,8 @@ from torch.nn.functional import cross_entropy, mse_loss
 from toys import Batches, Quadratic, flat, mean_output, noisy_points, one_point, smooth_network
 
 from sharpness import Definition, sharpness
-from sharpness.ball import NORMS, scaling
+from sharpness.ball import NORMS, generator, scaling
 from sharpness.hessian import largest_eigenvalue, rescaled_hessian, trace
-from sharpness.noise import generator
 from sharpness.objective import Network, Objective
 
 BATCH = noisy_points(30, seed=1)

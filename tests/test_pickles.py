@@ -17,7 +17,7 @@ from sharpness.data.pickles import pinned, unpickle
 from sharpness.data.places import locate
 from sharpness.files import read_json, write_json
 from sharpness.problem import Problem
-from sharpness.simple.small_networks.data import read
+from sharpness.simple.small_networks.pool import read
 from sharpness.standins.small_sets import write_small_sets
 
 

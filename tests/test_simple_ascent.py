@@ -13,11 +13,10 @@ from torch import Tensor
 from toys import normal
 
 from sharpness.simple.small_networks.ascent import Weights, sharpness
-from sharpness.simple.small_networks.draws import Purpose, generator
-from sharpness.simple.small_networks.fcnn.procedure import STOPS as FCNN
-from sharpness.simple.small_networks.gat.procedure import STOPS as GAT
-from sharpness.simple.small_networks.rows import row
-from sharpness.simple.small_networks.stopping import StopRule
+from sharpness.simple.small_networks.models import Purpose, generator, row
+from sharpness.simple.small_networks.procedures import FCNN_STOPS as FCNN
+from sharpness.simple.small_networks.procedures import GAT_STOPS as GAT
+from sharpness.simple.small_networks.procedures import StopRule
 
 TEXT = StopRule()
 FCNN_CODE = FCNN["code"]

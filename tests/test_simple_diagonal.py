@@ -18,7 +18,6 @@ from sharpness.kendall import kendall
 from sharpness.problem import Problem
 from sharpness.simple.diagonal import training
 from sharpness.simple.diagonal.figures import compose
-from sharpness.simple.diagonal.pool import rows
 from sharpness.simple.diagonal.quantities import (
     DiagonalNetwork,
     half_squares,
@@ -28,7 +27,7 @@ from sharpness.simple.diagonal.quantities import (
 from sharpness.simple.diagonal.rows import COLUMNS, MEASURES, converged
 from sharpness.simple.diagonal.summary import summarise
 from sharpness.simple.diagonal.task import Task, sparse_regression
-from sharpness.simple.diagonal.training import CONVERGED, Trained, train
+from sharpness.simple.diagonal.training import CONVERGED, Trained, rows, train
 
 Floats = npt.NDArray[np.float64]
 

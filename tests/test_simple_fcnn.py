@@ -18,22 +18,22 @@ from torch import Tensor, nn
 from sharpness.data.abalone import Abalone
 from sharpness.problem import Problem
 from sharpness.simple.small_networks.ascent import Weights
-from sharpness.simple.small_networks.draws import Purpose, generator
-from sharpness.simple.small_networks.fcnn.measure import sharpness
-from sharpness.simple.small_networks.fcnn.network import WIDTHS, initial
-from sharpness.simple.small_networks.fcnn.procedure import PRESETS, Procedure
-from sharpness.simple.small_networks.fcnn.task import Task, prepare
-from sharpness.simple.small_networks.fcnn.training import train
+from sharpness.simple.small_networks.fcnn import WIDTHS, Task, initial, prepare
+from sharpness.simple.small_networks.fcnn_models import sharpness, train
+from sharpness.simple.small_networks.models import Purpose, generator
+from sharpness.simple.small_networks.procedures import FCNN, FcnnProcedure
 
-TEXT, CODE = PRESETS["text"], PRESETS["code"]
+TEXT, CODE = FCNN["text"], FCNN["code"]
 
 
-def trained(task: Task, procedure: Procedure, models: int | list[int]) -> tuple[Weights, list[int]]:
+def trained(
+    task: Task, procedure: FcnnProcedure, models: int | list[int]
+) -> tuple[Weights, list[int]]:
     weights = initial(procedure, generators(models, Purpose.WEIGHTS))
     return train(task, procedure, weights, generators(models, Purpose.ORDER))
 
 
-def sequential(weights: Weights, k: int, procedure: Procedure) -> nn.Sequential:
+def sequential(weights: Weights, k: int, procedure: FcnnProcedure) -> nn.Sequential:
     """Model k of a stack, of ordinary layers."""
     layers: list[nn.Module] = []
     for layer in (1, 2, 3):
@@ -85,7 +85,7 @@ def test_initial_weights(kind: Any) -> None:
         assert reach == 0 if kind == "xavier" else 0.9 * bound < reach <= bound
 
 
-def plain_epoch(task: Task, procedure: Procedure, rng: np.random.Generator) -> Iterator[Any]:
+def plain_epoch(task: Task, procedure: FcnnProcedure, rng: np.random.Generator) -> Iterator[Any]:
     """The rows of each batch of an epoch, as plainly as can be."""
     n = len(task.labels)
     order = rng.permutation(n) if procedure.minibatches else None
@@ -94,7 +94,7 @@ def plain_epoch(task: Task, procedure: Procedure, rng: np.random.Generator) -> I
 
 
 @pytest.mark.parametrize("procedure", [TEXT, CODE, replace(CODE, minibatches=True)])
-def test_training_is_torchs_own_sgd(procedure: Procedure) -> None:
+def test_training_is_torchs_own_sgd(procedure: FcnnProcedure) -> None:
     task = prepare(shells(), procedure)
     weights, epochs = trained(task, procedure, 2)
     start = initial(procedure, generators(2, Purpose.WEIGHTS))
@@ -113,7 +113,7 @@ def test_training_is_torchs_own_sgd(procedure: Procedure) -> None:
 
 
 @pytest.mark.parametrize("procedure", [CODE, replace(CODE, repaired_projection=True)])
-def test_the_single_ascent_is_the_notebooks(procedure: Procedure) -> None:
+def test_the_single_ascent_is_the_notebooks(procedure: FcnnProcedure) -> None:
     task = prepare(shells(), procedure)
     weights, _ = trained(task, procedure, 1)
     found = sharpness(task, procedure, weights, generators(1, Purpose.MEASURE))

@@ -15,16 +15,20 @@ from toys import normal
 
 from sharpness.data.planetoid import Graph
 from sharpness.simple.small_networks.ascent import Weights
-from sharpness.simple.small_networks.draws import Purpose
-from sharpness.simple.small_networks.gat.batches import drawn
-from sharpness.simple.small_networks.gat.dropout import Dropout
-from sharpness.simple.small_networks.gat.field import Field, receptive_field
-from sharpness.simple.small_networks.gat.measure import sharpness
-from sharpness.simple.small_networks.gat.network import cross_entropy, initial, outputs
-from sharpness.simple.small_networks.gat.procedure import PRESETS, Procedure
-from sharpness.simple.small_networks.gat.training import train
+from sharpness.simple.small_networks.gat import (
+    Dropout,
+    Field,
+    cross_entropy,
+    drawn,
+    initial,
+    outputs,
+    receptive_field,
+)
+from sharpness.simple.small_networks.gat_models import sharpness, train
+from sharpness.simple.small_networks.models import Purpose
+from sharpness.simple.small_networks.procedures import GAT, GatProcedure
 
-TEXT, CODE = PRESETS["text"], PRESETS["code"]
+TEXT, CODE = GAT["text"], GAT["code"]
 
 
 def stack(models: int) -> Weights:
@@ -133,7 +137,7 @@ def test_drawn_batches_count_duplicates_or_do_not() -> None:
     assert all(shares.unique().tolist()[1:] == [1 / (shares > 0).sum()] for shares in once)
 
 
-def trained(field: Field, procedure: Procedure, models: int | list[int]) -> tuple[Weights, Any]:
+def trained(field: Field, procedure: GatProcedure, models: int | list[int]) -> tuple[Weights, Any]:
     weights = initial(WORDS, TOPICS, generators(models, Purpose.WEIGHTS))
     streams = generators(models, Purpose.ORDER), generators(models, Purpose.DROPOUT)
     return train(field, procedure, weights, *streams)

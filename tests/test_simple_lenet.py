@@ -12,22 +12,25 @@ from small_data import IMAGES, clothes
 from torch import nn
 from torch.nn.functional import cross_entropy, max_pool2d, relu
 
+from sharpness.simple.small_networks import lenet, lenet_models
 from sharpness.simple.small_networks.ascent import Box, sharpness
-from sharpness.simple.small_networks.lenet import images, measure
-from sharpness.simple.small_networks.lenet.images import Examples, epoch
-from sharpness.simple.small_networks.lenet.losses import loss_and_slope, mean_loss, outputs
-from sharpness.simple.small_networks.lenet.network import (
+from sharpness.simple.small_networks.lenet import (
     KEEP,
     SHAPES,
+    Examples,
     dropout,
+    epoch,
     fresh_statistics,
     initial,
     logits,
+    loss_and_slope,
+    mean_loss,
+    outputs,
 )
-from sharpness.simple.small_networks.lenet.procedure import PRESETS
-from sharpness.simple.small_networks.lenet.training import train
+from sharpness.simple.small_networks.lenet_models import train
+from sharpness.simple.small_networks.procedures import LENET
 
-TEXT, CODE = PRESETS["text"], PRESETS["code"]
+TEXT, CODE = LENET["text"], LENET["code"]
 SHORT = replace(TEXT, epochs=3, restarts=3, rounds=2)
 
 
@@ -37,7 +40,7 @@ def generator(seed=0):
 
 @pytest.fixture(scope="module")
 def examples():
-    return images.training(clothes())
+    return lenet.training(clothes())
 
 
 @pytest.fixture(scope="module")
@@ -202,13 +205,15 @@ def test_weight_decay_shrinks_every_weight_each_step(examples):
 
 def test_a_measurement_leaves_the_model_as_it_was(trained, examples):
     weights, statistics = copies(trained.weights), copies(trained.statistics)
-    measure.sharpness(trained.weights, trained.statistics, examples, CODE, generator())
+    lenet_models.sharpness(trained.weights, trained.statistics, examples, CODE, generator())
     assert all(w.equal(trained.weights[name]) for name, w in weights.items())
     assert all(s.equal(trained.statistics[name]) for name, s in statistics.items())
 
 
 def test_the_text_s_measure_is_the_ascent_of_the_other_networks(trained, examples):
-    ours = measure.sharpness(trained.weights, trained.statistics, examples, SHORT, generator(1))
+    ours = lenet_models.sharpness(
+        trained.weights, trained.statistics, examples, SHORT, generator(1)
+    )
     draws = generator(1)
     batches = [examples[torch.randint(IMAGES, (64,), generator=draws)] for _ in range(3)]
 
@@ -227,7 +232,7 @@ class Looks:
 
     def __init__(self, monkeypatch):
         self.seen = []
-        monkeypatch.setattr(measure, "outputs", self)
+        monkeypatch.setattr(lenet_models, "outputs", self)
 
     def __call__(self, weights, statistics, examples):
         self.seen.append((weights, copies(statistics)))
@@ -243,7 +248,7 @@ def inside(weights, centre, rho):
 
 def test_the_code_s_ascent_moves_statistics_and_centre(trained, examples, monkeypatch):
     looks = Looks(monkeypatch)
-    measure.sharpness(trained.weights, trained.statistics, examples, CODE, generator())
+    lenet_models.sharpness(trained.weights, trained.statistics, examples, CODE, generator())
     (_, before), *after = looks.seen
     assert len(after) == 5
     for weights, statistics in after:
@@ -255,7 +260,7 @@ def test_the_code_s_ascent_moves_statistics_and_centre(trained, examples, monkey
 def test_the_first_step_of_the_code_s_ascent_is_not_projected(trained, examples, monkeypatch):
     looks = Looks(monkeypatch)
     procedure = replace(TEXT, restarts=1, rounds=1, centre_after_first_step=True)
-    measure.sharpness(trained.weights, trained.statistics, examples, procedure, generator(4))
+    lenet_models.sharpness(trained.weights, trained.statistics, examples, procedure, generator(4))
     S = examples[torch.randint(IMAGES, (64,), generator=generator(4))]
     _, slope = loss_and_slope(trained.weights, copies(trained.statistics), S, None)
     _, (weights, _) = looks.seen

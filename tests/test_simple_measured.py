@@ -14,12 +14,12 @@ from photo_files import settings
 from small_data import clothes, papers, shells
 
 from sharpness.data.places import locate
-from sharpness.simple.small_networks.data import read
-from sharpness.simple.small_networks.fcnn import pool as fcnn
-from sharpness.simple.small_networks.gat import pool as gat
-from sharpness.simple.small_networks.lenet import pool as lenet
+from sharpness.simple.small_networks import fcnn_models as fcnn
+from sharpness.simple.small_networks import gat_models as gat
+from sharpness.simple.small_networks import lenet_models as lenet
+from sharpness.simple.small_networks.models import COLUMNS
+from sharpness.simple.small_networks.pool import read
 from sharpness.simple.small_networks.procedures import DATA, PRESETS
-from sharpness.simple.small_networks.rows import COLUMNS
 
 MIRROR = Path(__file__).parents[2] / "shared" / "mirror"
 MEASURED = {

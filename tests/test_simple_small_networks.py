@@ -15,9 +15,9 @@ from sharpness.files import read_json, write_csv, write_json
 from sharpness.simple.findings import Finding
 from sharpness.simple.small_networks.correlations import COLUMNS, coefficients, read_models
 from sharpness.simple.small_networks.figures import compose
+from sharpness.simple.small_networks.models import COLUMNS as MODEL_COLUMNS
+from sharpness.simple.small_networks.models import row
 from sharpness.simple.small_networks.published import PUBLISHED
-from sharpness.simple.small_networks.rows import COLUMNS as MODEL_COLUMNS
-from sharpness.simple.small_networks.rows import row
 from sharpness.simple.small_networks.summary import summarise
 
 WHY = "https://host.example/x: is neither here nor there; set `offline: false`"

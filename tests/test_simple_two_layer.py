@@ -27,14 +27,13 @@ from small_relu import (
 )
 
 from sharpness.simple.two_layer_relu import batchnorm, losses, plain
-from sharpness.simple.two_layer_relu.algorithms import advance
 from sharpness.simple.two_layer_relu.constructions import bound
 from sharpness.simple.two_layer_relu.data import TASKS, Task, ball, parity
-from sharpness.simple.two_layer_relu.initial import initial
+from sharpness.simple.two_layer_relu.descent import Phase
 from sharpness.simple.two_layer_relu.losses import Loss
-from sharpness.simple.two_layer_relu.modules import EPSILON, NAMES, TwoLayer, Weights
-from sharpness.simple.two_layer_relu.phases import Phase
-from sharpness.simple.two_layer_relu.traces import outputs, trace
+from sharpness.simple.two_layer_relu.measures import outputs, trace
+from sharpness.simple.two_layer_relu.modules import EPSILON, NAMES, TwoLayer, Weights, initial
+from sharpness.simple.two_layer_relu.training import advance
 
 NORMALISED = st.sampled_from(["layernorm", "batchnorm"])
 ARCHITECTURES = pytest.mark.parametrize("architecture", NAMES)

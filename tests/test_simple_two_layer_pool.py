@@ -25,18 +25,14 @@ from sharpness.simple.two_layer_relu.catalogue import Catalogue, architectures, 
 from sharpness.simple.two_layer_relu.constructions import memorising
 from sharpness.simple.two_layer_relu.data import parity
 from sharpness.simple.two_layer_relu.figures import compose
-from sharpness.simple.two_layer_relu.initial import initial
 from sharpness.simple.two_layer_relu.losses import Loss
 from sharpness.simple.two_layer_relu.measures import CELLS, COLUMNS, gauss_newton, measured
-from sharpness.simple.two_layer_relu.modules import TwoLayer
-from sharpness.simple.two_layer_relu.pool import solutions, write_solutions
-from sharpness.simple.two_layer_relu.progress import Progress
+from sharpness.simple.two_layer_relu.modules import TwoLayer, initial
 from sharpness.simple.two_layer_relu.runs import Run
-from sharpness.simple.two_layer_relu.solution import COLUMNS as ROW
-from sharpness.simple.two_layer_relu.solution import POINTS, Solution
-from sharpness.simple.two_layer_relu.stretches import LONGEST, stretches
+from sharpness.simple.two_layer_relu.solutions import COLUMNS as ROW
+from sharpness.simple.two_layer_relu.solutions import POINTS, Solution, solutions, write_solutions
 from sharpness.simple.two_layer_relu.summary import summarise
-from sharpness.simple.two_layer_relu.training import Training
+from sharpness.simple.two_layer_relu.training import LONGEST, Progress, Training, stretches
 from sharpness.training import checkpoint
 
 CATALOGUE = Path(__file__).parents[1] / "resources" / "two_layer_relu.yaml"

@@ -11,8 +11,8 @@ from photo_files import listed, settings
 from sharpness.data.digits import digits
 from sharpness.data.places import locate
 from sharpness.files import sha256
-from sharpness.simple.small_networks.data import read
-from sharpness.simple.small_networks.gat import pool as gat
+from sharpness.simple.small_networks import gat_models as gat
+from sharpness.simple.small_networks.pool import read
 from sharpness.simple.small_networks.procedures import DATA, PRESETS
 from sharpness.standins import data
 from sharpness.standins.data import digests

@@ -28,9 +28,8 @@ from toys import (
 )
 
 from sharpness import Definition, sharpness
-from sharpness.ball import NORMS
+from sharpness.ball import NORMS, generator
 from sharpness.definition import PROTOCOLS
-from sharpness.noise import generator
 from sharpness.objective import Network, Objective
 from sharpness.worst import checkpoints
 

@@ -10,10 +10,21 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from sharpness.definition import Definition, Protocol
+
+
+def generator(device: torch.device, *key: int) -> torch.Generator:
+    """A generator whose stream is a function of ``key``, all non-negative integers.
+
+    Streams of different devices differ: a CPU and a GPU draw different, equally good noise.
+    """
+    (state,) = np.random.SeedSequence(key).generate_state(1, np.uint64)
+    return torch.Generator(device).manual_seed(int(state) % 2**63)
+
 
 TOLERANCE = 1e-5  # of the released code's projection, in the norm
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import torch
 
+from sharpness.ball import generator
 from sharpness.batches import Batch, placed
 from sharpness.data.augment import augment
 from sharpness.data.examples import Examples
 from sharpness.data.images import Images
 from sharpness.data.loading import load
-from sharpness.noise import generator
 from sharpness.problem import Problem
 
 

@@ -11,10 +11,9 @@ import torch
 from torch import Tensor
 
 from sharpness.average import draws
-from sharpness.ball import NORMS, ball, scaling
+from sharpness.ball import NORMS, ball, generator, scaling
 from sharpness.batches import Batch, rebatched
 from sharpness.definition import Cell, Data, Norm, Protocol
-from sharpness.noise import generator
 from sharpness.objective import LogitScale, Loss, Network, Objective
 from sharpness.problem import Problem
 from sharpness.worst import worst

@@ -1,15 +1,25 @@
-"""Pydantic models of what people write, and the first thing that is wrong with it, in one line."""
+"""What people write, by pydantic: kinds of values, and the first error in one line."""
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from itertools import combinations
 from reprlib import Repr
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError, core_schema
 
 from sharpness.problem import Problem
@@ -132,3 +142,37 @@ def _named(raw: Any, keys: Iterable[int | str]) -> list[str]:
         known = isinstance(key, int) and isinstance(raw, Mapping) and "id" in raw
         names.append(str(raw["id"] if known else key))
     return names
+
+
+class Settings(Closed):
+    """A part of the configuration; a value is of its type, and not what could be made into it."""
+
+    model_config = ConfigDict(strict=True)
+
+
+def _number(value: Any) -> Any:
+    """The number that a text is: YAML takes 1e-3 for a text."""
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
+def _distinct(values: list[Any]) -> list[Any]:
+    """The values, none of which may be there twice."""
+    for value, count in Counter(values).items():
+        if count > 1:
+            raise ValueError(f"{value!r} is there more than once")
+    return values
+
+
+Count = Annotated[int, Field(gt=0, le=1_000_000_000)]
+Models = Annotated[int, Field(gt=0, le=100_000)]
+"""As many as a workflow can hold: each is a dozen files and four jobs."""
+
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Number = BeforeValidator(_number)
+Positive = Annotated[float, Field(gt=0), Number]
+Fraction = Annotated[float, Field(ge=0, le=1), Number]
+Distinct = AfterValidator(_distinct)
+Counts = Annotated[list[Count], Field(min_length=1), Distinct]

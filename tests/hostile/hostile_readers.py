@@ -20,7 +20,7 @@ from sharpness.networks import build
 from sharpness.pools.download import obtain
 from sharpness.pools.formats import write
 from sharpness.pools.table import Member
-from sharpness.simple.small_networks.data import read as read_small
+from sharpness.simple.small_networks.pool import read as read_small
 
 ARCHITECTURES: dict[str, dict[str, Any]] = {
     "augreg": PRETRAINED_VIT,

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from sharpness.config.words import DefinitionId, Name, ProtocolName, Radii
 from sharpness.definition import ALL, Cell, Data, Definition
-from sharpness.kinds import Count, Counts, Distinct, Fraction, Seed, Settings
+from sharpness.validation import Count, Counts, Distinct, Fraction, Seed, Settings
 
 
 class Ablation(Settings):

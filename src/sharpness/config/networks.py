@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from sharpness.kinds import Settings
 from sharpness.sizes import Blocks, Size
+from sharpness.validation import Settings
 
 
 class ResNet(Settings):

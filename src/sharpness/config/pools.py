@@ -20,12 +20,11 @@ from sharpness.config.networks import (
 )
 from sharpness.config.words import DataSet, Part
 from sharpness.data.registry import REGISTRY
-from sharpness.kinds import Distinct, Fraction, Models, Seed, Settings
 from sharpness.pools.stems import stem
 from sharpness.pools.table import Member, choose, read_table
 from sharpness.sizes import check_sizes
 from sharpness.training.settings import Space, Training
-from sharpness.validation import hint
+from sharpness.validation import Distinct, Fraction, Models, Seed, Settings, hint
 
 _SIDES = {"digits": 8, "cifar": 32}
 """Pixels of the images that sweeps are trained on, by the kind of data."""

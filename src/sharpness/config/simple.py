@@ -9,10 +9,10 @@ from typing import Annotated, Any, Literal, NamedTuple, Self
 from pydantic import Field, model_validator
 
 from sharpness.config.words import Name, PathName
-from sharpness.kinds import Count, Distinct, Models, Seed, Settings
 from sharpness.problem import Problem
 from sharpness.simple.small_networks.procedures import PRESETS, procedure_of
 from sharpness.simple.two_layer_relu.catalogue import Catalogue, architectures, load_catalogue
+from sharpness.validation import Count, Distinct, Models, Seed, Settings
 
 Seeds = Annotated[list[Seed], Field(min_length=1), Distinct]
 Study = Literal["linear", "diagonal", "small_networks", "two_layer_relu"]

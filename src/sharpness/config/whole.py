@@ -12,13 +12,27 @@ from pydantic import Field, model_validator
 
 from sharpness.config.pools import Pool
 from sharpness.config.simple import Simple, Study
-from sharpness.config.sources import Sample, Source
 from sharpness.config.words import Name, PathName, ProtocolName, Results, SourceName
 from sharpness.data.places import within_reach
 from sharpness.data.registry import REGISTRY, SOURCES, named
-from sharpness.kinds import Count, Distinct, Settings
 from sharpness.problem import Problem
-from sharpness.validation import checked
+from sharpness.validation import Count, Distinct, Seed, Settings, checked
+
+
+class Source(Settings):
+    """Where a data set that is not downloaded lies, and which of its examples are held out."""
+
+    file: PathName | None = None
+    folder: PathName | None = None
+    holdout: PathName | None = None
+
+
+class Sample(Settings):
+    """The training examples that are looked at where a training set is too large for all."""
+
+    examples: Count = 50_000
+    seed: Seed = 0
+
 
 FOLDERS = {"benchmarks", "data", "fetched", "figures", "logs", "simple", "standin", "tables"}
 """What lies beside the pools in the folder of a scale."""

@@ -10,8 +10,7 @@ from pydantic import AfterValidator, Field
 from sharpness.data.registry import REGISTRY, SOURCES
 from sharpness.definition import ALL, PROTOCOLS
 from sharpness.figures.quantities import PARTS
-from sharpness.kinds import Distinct, Positive
-from sharpness.validation import OneOf
+from sharpness.validation import Distinct, OneOf, Positive
 
 
 def _radius(value: float) -> float:

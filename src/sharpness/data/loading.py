@@ -9,9 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sharpness.data import cifar10, cifar10c
-from sharpness.data.digits import digits
-from sharpness.data.digits_c import digits_c
+from sharpness.data import cifar
+from sharpness.data.digits import digits, digits_c
 from sharpness.data.examples import Examples
 from sharpness.data.images import Images
 from sharpness.data.registry import REGISTRY, remade
@@ -68,12 +67,12 @@ def _resident(name: str, split: str, files: list[Path]) -> Images:
     if name == "digits-c":
         return digits_c()
     if name == "cifar10-c":
-        return cifar10c.paper(files)
+        return cifar.paper(files)
     if name == "cifar10-c-whole":
-        return cifar10c.whole(files)
+        return cifar.whole(files)
     if files[0].suffix == ".npz":
-        return cifar10.prepared(files[0], split)
-    return cifar10.published(files, split)
+        return cifar.prepared(files[0], split)
+    return cifar.published(files, split)
 
 
 def _streamed(

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, Strict
 
-from sharpness.kinds import Count, Fraction, Number, Positive, Settings
+from sharpness.validation import Count, Fraction, Number, Positive, Settings
 
 REVISION = 1
 """Raise it with any change that changes a drawn value or a trained weight: all is trained anew."""

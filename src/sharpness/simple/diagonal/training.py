@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from sharpness.problem import Problem
 from sharpness.simple.diagonal.descent import descend
-from sharpness.simple.diagonal.task import STREAM, Task
+from sharpness.simple.diagonal.quantities import quantities
+from sharpness.simple.diagonal.task import STREAM, Task, sparse_regression
 
 Floats = npt.NDArray[np.float64]
 
@@ -137,3 +140,40 @@ def _status(loss: float) -> str:
     if loss <= CONVERGED:
         return "converged"
     return "too slow" if loss < DIVERGED else "diverged"
+
+
+_MEASURED_AT = 50  # networks between lines of progress
+
+
+def rows(networks: int, steps: int, seed: int) -> Iterator[dict[str, Any]]:
+    """Train networks on the task of a seed and measure those that converge.
+
+    Args:
+        networks: how many must converge.
+        steps: gradient steps at most, for each.
+        seed: of the task and of the draws.
+
+    Yields:
+        A row for each draw, in their order, by ``COLUMNS``.
+
+    Raises:
+        Problem: if too few draws converge.
+    """
+    task = sparse_regression(seed)
+    measured = 0
+    for network in train(task, networks, steps, seed):
+        row = {
+            "seed": seed,
+            "draw": network.draw,
+            "status": network.status,
+            "scale": network.scale,
+            "learning_rate": network.learning_rate,
+            "steps": network.steps,
+            "train_loss": network.train_loss,
+        }
+        if network.status == "converged":
+            row |= quantities(task, network.u, network.v)
+            measured += 1
+            if measured % _MEASURED_AT == 0 or measured == networks:
+                print(f"seed {seed}: {measured} of {networks} measured", file=sys.stderr)
+        yield row

@@ -1,8 +1,4 @@
-"""Projected gradient ascent on the adaptive ℓ∞ ball (Sec. II.B), for a stack of models at once.
-
-The weights of M models are a dict of tensors with a leading dimension M, and every loss is (M,),
-one per model. The sum of the losses separates over the models, so its gradient is each model's.
-"""
+"""Projected gradient ascent for a stack of models, and their training until each stops."""
 
 from __future__ import annotations
 
@@ -12,6 +8,8 @@ from typing import TypeVar
 
 import torch
 from torch import Tensor
+
+from sharpness.simple.small_networks.procedures import StopRule
 
 Weights = dict[str, Tensor]
 Batch = TypeVar("Batch")
@@ -118,3 +116,34 @@ def _rise(
                 value = loss(at, batch)
         greatest = greatest.maximum(value)
     return greatest.double() - start.double()
+
+
+Epoch = Callable[[Weights, list[int]], tuple[Weights, list[float]]]
+"""Of some models' weights and their numbers in the stack: the weights after, each model's loss."""
+
+
+def train_stack(
+    weights: Weights, models: int, rule: StopRule, epoch: Epoch
+) -> tuple[Weights, list[int]]:
+    """Train until each model's stop rule fires; a model that has stopped stays as it is.
+
+    Args:
+        weights: of all models, before.
+        models: how many they are.
+        rule: on a model's losses, one an epoch.
+        epoch: trains those that have not stopped.
+
+    Returns:
+        The weights after, and the number of epochs of each model.
+    """
+    weights = {name: w.clone() for name, w in weights.items()}
+    losses: list[list[float]] = [[] for _ in range(models)]
+    active = list(range(models))
+    while active:
+        part, sums = epoch({name: w[active] for name, w in weights.items()}, active)
+        for name, w in part.items():
+            weights[name][active] = w
+        for i, loss in zip(active, sums, strict=True):
+            losses[i].append(loss)
+        active = [i for i in active if not rule.stops(losses[i])]
+    return weights, [len(history) for history in losses]

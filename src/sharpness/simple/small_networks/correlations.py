@@ -10,8 +10,8 @@ from typing import Any
 import pandas as pd
 
 from sharpness.kendall import RESAMPLES, kendall
+from sharpness.simple.small_networks.models import COLUMNS as MODEL_COLUMNS
 from sharpness.simple.small_networks.published import PUBLISHED
-from sharpness.simple.small_networks.rows import COLUMNS as MODEL_COLUMNS
 
 PROCEDURES = ("text", "code")
 """The published procedures: as the paper's text has it, and as its notebooks did it."""

@@ -19,9 +19,8 @@ from sharpness.simple.small_networks.correlations import (
     coefficients,
     read_models,
 )
-from sharpness.simple.small_networks.missing import missing, titles
 from sharpness.simple.small_networks.published import PUBLISHED, Published
-from sharpness.simple.small_networks.words import coefficient
+from sharpness.simple.small_networks.summary import coefficient, missing, titles
 
 REASON = 230
 """Characters of a reason that a panel has room for."""

@@ -1,13 +1,18 @@
-"""Hammoud et al. (2023): their coefficients beside ours, by every procedure."""
+"""Hammoud et al. (2023): their coefficients beside ours, by every procedure.
+
+Networks whose data are missing are listed with the reason; stand-ins are named as such.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from sharpness.data.records import read_record
 from sharpness.kendall import LEVEL
 from sharpness.simple.findings import Finding
 from sharpness.simple.small_networks.correlations import (
@@ -16,9 +21,52 @@ from sharpness.simple.small_networks.correlations import (
     coefficients,
     read_models,
 )
-from sharpness.simple.small_networks.missing import missing, titles
+from sharpness.simple.small_networks.procedures import DATA
 from sharpness.simple.small_networks.published import PUBLISHED
-from sharpness.simple.small_networks.words import coefficient, number
+
+LEAST = 1e-4
+"""Smaller p-values are said to be smaller."""
+
+
+def number(tau: float) -> str:
+    """Three decimals, a proper minus sign, and no sign of zero."""
+    text = f"{tau:.3f}"
+    return "0.000" if text == "-0.000" else text.replace("-", "−")
+
+
+def coefficient(tau: float, p: float) -> str:
+    """A coefficient and its p-value, or that there is none."""
+    return "undefined" if math.isnan(tau) else f"{number(tau)} ({significance(p)})"
+
+
+def significance(p: float) -> str:
+    """A p-value with two digits that say something."""
+    return f"p = {p:.2g}" if p >= LEAST else f"p < {LEAST:.4f}"
+
+
+def missing(records: Iterable[str | Path]) -> dict[str, str]:
+    """The reason for each network without data, in the published order.
+
+    Args:
+        records: of the data sets, as `sharpness.data.places.locate` gives them.
+    """
+    found = {record["name"]: record for record in map(read_record, records)}
+    absent = {name: r["reason"] for name, r in found.items() if r["status"] != "present"}
+    return {network: absent[data] for network, data in DATA.items() if data in absent}
+
+
+def titles(records: Iterable[str | Path]) -> dict[str, str]:
+    """Each network and its data set, and whether that is a stand-in.
+
+    Args:
+        records: of the data sets.
+    """
+    made = {record["name"] for record in map(read_record, records) if "standin" in record}
+    return {
+        network: f"{published.title}{' (stand-in)' * (DATA[network] in made)}"
+        for network, published in PUBLISHED.items()
+    }
+
 
 MAIN = "τ(sharpness, test loss)"
 OTHERS: dict[str, Callable[[Coefficients], float]] = {

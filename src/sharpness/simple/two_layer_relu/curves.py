@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from textwrap import fill
 from typing import Any, Literal
 
 import numpy as np
@@ -23,6 +24,9 @@ LEAST: Look = {"color": "0.25", "linewidth": 0.9, "linestyle": "--", "zorder": 1
 
 ACTIVE: Look = {**LEAST, "linestyle": "-."}
 """How the least trace with the active neurons looks."""
+
+TITLE = 34
+"""Characters of a panel's title in one line."""
 
 FITTED: Look = {"linewidth": 0.9, "linestyle": ":"}
 """How the part of the trace that fitting leaves looks."""
@@ -47,7 +51,7 @@ def draw_curves(
         colours: of the seeds.
     """
     name = f"{run.title} (ours)" if run.ours else run.title
-    above.set_title(f"({run.panel}) {name}\n{length(run, solutions)}", pad=3)
+    above.set_title(f"({run.panel}) {name}\n{fill(length(run, solutions), TITLE)}", pad=3)
     points = curves[(curves["run"] == run.id) & (curves["epoch"] > 0)]
     if points.empty:
         above.text(0.5, 0.5, "not measured", transform=above.transAxes, ha="center", color="0.4")

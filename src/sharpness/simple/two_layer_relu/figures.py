@@ -5,21 +5,114 @@ from __future__ import annotations
 from itertools import cycle, groupby
 
 import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from sharpness.figures.codings import COLOURS
+from sharpness.figures.codings import COLOURS, MARKERS
+from sharpness.kendall import kendall
 from sharpness.problem import Problem
-from sharpness.simple.two_layer_relu.catalogue import (
-    POOL,
-    Catalogue,
-    architectures,
-    load_catalogue,
+from sharpness.simple.two_layer_relu.catalogue import POOL, Catalogue, architectures, load_catalogue
+from sharpness.simple.two_layer_relu.curves import (
+    ACTIVE,
+    FITTED,
+    LEAST,
+    Look,
+    draw_curves,
+    scale_traces,
+    share_traces,
 )
-from sharpness.simple.two_layer_relu.curves import ACTIVE, FITTED, LEAST, draw_curves, share_traces
-from sharpness.simple.two_layer_relu.neurons import draw_neurons, first_layer
-from sharpness.simple.two_layer_relu.reading import Files, in_pool, read
-from sharpness.simple.two_layer_relu.scatter import draw_solutions, legend_handles
+from sharpness.simple.two_layer_relu.reading import Files, in_pool, read, several
+from sharpness.simple.two_layer_relu.runs import TITLES, Run
+from sharpness.tables.formats import format_tau
+
+ROLES = {
+    "baseline": "weight decay",
+    "sgd": "SGD",
+    "label-noise": "label-noise SGD",
+    "sam": "1-SAM",
+    "construction": "explicit construction",
+}
+"""What the legend calls each kind of solution."""
+
+
+def draw_solutions(axes: Axes, architecture: str, pool: pd.DataFrame, built: pd.DataFrame) -> None:
+    """Draw the solutions of an architecture as points, with their τ in the title.
+
+    Args:
+        axes: where.
+        architecture: which.
+        pool: trained solutions, with ``role``, ``trace``, ``test_error`` and ``bound``.
+        built: the explicit constructions, which τ leaves out.
+    """
+    found = kendall(pool["trace"], pool["test_error"], resamples=0, test=False)
+    tau = f"τ = {format_tau(found.tau)}".replace("-", "−") if found.status == "ok" else ""
+    axes.set_title("    ".join(filter(None, (TITLES[architecture], tau))), pad=3)
+    shown = pd.concat([pool, built])
+    for role, rows in shown.groupby("role"):
+        axes.plot(rows["trace"], rows["test_error"], **_look(str(role)))
+    for bound in pool["bound"].dropna().unique():
+        axes.axvline(bound, **LEAST)
+    axes.set_xlabel("Tr ∇²L", labelpad=2)
+    axes.set_ylabel("test error", labelpad=2)
+    axes.margins(y=0.08)
+    scale_traces(axes, "x", np.append(shown["trace"], pool["bound"]).astype(np.float64))
+    if shown.empty:
+        axes.set(xticks=[], yticks=[])
+        axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", color="0.4")
+
+
+def legend_handles() -> list[Line2D]:
+    """One handle for each kind of solution, and one for the least trace."""
+    handles = [Line2D([], [], label=words, **_look(role)) for role, words in ROLES.items()]
+    return [*handles, Line2D([], [], label="least trace known", **LEAST)]
+
+
+def _look(role: str) -> Look:
+    """Marker and colour of a kind of solution."""
+    if role == "construction":
+        return {"ls": "none", "marker": "*", "ms": 8, "mfc": "none", "mec": "k", "mew": 0.7}
+    place = list(ROLES).index(role)
+    colour = COLOURS[place]
+    return {"ls": "none", "marker": MARKERS[place], "ms": 4, "mfc": colour, "mec": "w", "mew": 0.3}
+
+
+def first_layer(files: Files, run: Run, seed: int) -> npt.NDArray[np.floating]:
+    """W1 of a solution, (m, d).
+
+    Raises:
+        Problem: no file of weights has it.
+    """
+    from safetensors import safe_open
+
+    name = f"{run.id}/{seed}/W1"
+    for path in several(files, "weights"):
+        with safe_open(path, framework="np") as stream:
+            if name in stream.keys():  # noqa: SIM118
+                return stream.get_tensor(name)
+    raise Problem(f"{name} is in no file of weights; make two_layer_relu again")
+
+
+def draw_neurons(above: Axes, below: Axes, W1: npt.NDArray[np.floating]) -> None:
+    """Draw the first two weights of each neuron, and the norm of each column of W1.
+
+    Args:
+        above: for the neurons.
+        below: for the columns.
+        W1: first layer, (m, d).
+    """
+    above.scatter(W1[:, 0], W1[:, 1], s=7, color=COLOURS[0], alpha=0.7, lw=0)
+    above.set_xlabel("first weight of the neuron", labelpad=2)
+    above.set_ylabel("second weight", labelpad=2)
+    norms = np.linalg.norm(W1, axis=0)
+    places = np.arange(1, len(norms) + 1)
+    colours = [COLOURS[3] if place <= 2 else COLOURS[0] for place in places]
+    below.bar(places, norms, color=colours, width=0.75)
+    below.set_xlabel("input", labelpad=2)
+    below.set_ylabel("column norm of W1", labelpad=2)
+
 
 NEURONS = "wen2"
 """The figure that shows the neurons beside the curves."""

@@ -1,21 +1,109 @@
-"""What is measured on a solution beside Tr ∇²L: the adaptive trace and the project's sharpness."""
+"""What is measured on a solution: the exact Tr ∇²L, tr(∇²L ⊙ wwᵀ), the project's sharpness.
+
+For a mean loss L = mean ℓ(f(x), y), with derivatives of ℓ by f,
+
+    Tr ∇²L = mean(ℓ'' ‖∇f(x)‖² + ℓ' Tr ∇²f(x)).
+
+A ReLU network without normalization is piecewise linear in each parameter alone, so that ∇²f has
+a zero diagonal almost everywhere, and the second term is there for Softplus alone.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits, mse_loss
 
 from sharpness.definition import Cell, Definition
 from sharpness.measure import sharpness_table
 from sharpness.objective import Loss as TorchLoss
+from sharpness.simple.two_layer_relu import batchnorm, layernorm
 from sharpness.simple.two_layer_relu.data import Task
 from sharpness.simple.two_layer_relu.losses import Loss
 from sharpness.simple.two_layer_relu.modules import TwoLayer, Weights
-from sharpness.simple.two_layer_relu.traces import outputs, trace
 from sharpness.tasks import Effort
+
+Floats = npt.NDArray[np.float64]
+
+
+def outputs(architecture: str, weights: Weights, X: npt.ArrayLike, train: npt.ArrayLike) -> Floats:
+    """Every input's f(x) in float64, (examples,).
+
+    Args:
+        architecture: a key of ``NAMES``.
+        weights: the network's weights.
+        X: inputs, (examples, d).
+        train: all training inputs, (n, d): the statistics of simplified BatchNorm are theirs.
+    """
+    if architecture == "layernorm":
+        return layernorm.outputs(weights, X)
+    if architecture == "batchnorm":
+        return batchnorm.outputs(weights, X, train)
+    w = _doubles(weights)
+    h = _hidden(w, np.asarray(X, dtype=np.float64))
+    a = np.logaddexp(0, h) if architecture == "softplus" else np.maximum(h, 0)
+    if architecture == "three-layer":
+        return np.maximum(a @ w["W2"].T, 0) @ w["W3"]
+    return a @ w["W2"]
+
+
+def trace(
+    architecture: str, weights: Weights, task: Task, loss: Loss, *, adaptive: bool = False
+) -> float:
+    """Tr ∇²L over all parameters, L the mean loss of the training examples.
+
+    Args:
+        architecture: a key of ``NAMES``.
+        weights: the network's weights; the calculation is in float64.
+        task: whose training examples are used.
+        loss: ℓ(f, y).
+        adaptive: weigh each diagonal entry by its parameter's square: tr(∇²L ⊙ wwᵀ).
+    """
+    if architecture in ("layernorm", "batchnorm"):
+        module = layernorm if architecture == "layernorm" else batchnorm
+        return module.trace(weights, task, loss, adaptive=adaptive)
+    w = _doubles(weights)
+    # What each parameter's derivatives are squared and summed with.
+    sizes = {name: v**2 if adaptive else np.ones_like(v) for name, v in w.items()}
+    x = task.inputs
+    a, p, curved = _activations(architecture, _hidden(w, x))
+    # Σ of each hidden unit's (∂h/∂w)², times the weights' sizes, (n, m).
+    reach = x**2 @ sizes["W1"].T + sizes.get("b1", 0.0)
+    if architecture == "three-layer":
+        h = a @ w["W2"].T
+        back = (h > 0) * w["W3"]  # ∂f/∂h of the second layer
+        f = np.maximum(h, 0) @ w["W3"]
+        squares = np.maximum(h, 0) ** 2 @ sizes["W3"] + ((back**2 @ sizes["W2"]) * a**2).sum(axis=1)
+        back = back @ w["W2"]
+    else:
+        f, back = a @ w["W2"], w["W2"]
+        squares = a**2 @ sizes["W2"]
+    squares = squares + ((back * p) ** 2 * reach).sum(axis=1)  # ‖∇f‖², (n,)
+    second = (back * curved * reach).sum(axis=1)  # Tr ∇²f, (n,)
+    y = task.targets
+    return float(np.mean(loss.curvature(f, y) * squares + loss.slope(f, y) * second))
+
+
+def _activations(architecture: str, h: Floats) -> tuple[Floats, Floats, Floats]:
+    """φ(h), φ'(h) and φ''(h), each of the shape of h."""
+    if architecture == "softplus":
+        p = 0.5 * (1 + np.tanh(h / 2))
+        return np.logaddexp(0, h), p, p * (1 - p)
+    return np.maximum(h, 0), (h > 0).astype(np.float64), np.zeros_like(h)
+
+
+def _hidden(w: dict[str, Floats], x: Floats) -> Floats:
+    """The first layer before its activation, (examples, m)."""
+    h = x @ w["W1"].T
+    return h + w["b1"] if "b1" in w else h
+
+
+def _doubles(weights: Weights) -> dict[str, Floats]:
+    return {name: np.asarray(w, dtype=np.float64) for name, w in weights.items()}
+
 
 CELLS = tuple(
     Cell(Definition.parse(f"{definition}-adaptive-rawlogits"), radius)

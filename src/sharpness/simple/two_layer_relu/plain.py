@@ -17,14 +17,12 @@ from functools import partial
 import numpy as np
 from numba import njit
 
-from sharpness.simple.two_layer_relu.descent import descend
-from sharpness.simple.two_layer_relu.gradients import gradient
+from sharpness.simple.two_layer_relu.descent import Visits, descend, gradient
 from sharpness.simple.two_layer_relu.modules import Weights
-from sharpness.simple.two_layer_relu.visits import Visits
 
 
 def advance(architecture: str, weights: Weights, visits: Visits) -> None:
-    """Train in place; see ``algorithms.advance``.
+    """Train in place; see ``training.advance``.
 
     Args:
         architecture: "no-bias", "bias" or "softplus".

@@ -3,25 +3,137 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from sharpness.files import digest
-from sharpness.simple.two_layer_relu.algorithms import advance
+from sharpness.problem import Problem
+from sharpness.simple.two_layer_relu import batchnorm, layernorm, plain, three_layer
 from sharpness.simple.two_layer_relu.data import TASKS, Task
-from sharpness.simple.two_layer_relu.initial import initial
+from sharpness.simple.two_layer_relu.descent import Phase, Visits
 from sharpness.simple.two_layer_relu.losses import Loss, test_error
-from sharpness.simple.two_layer_relu.measures import gauss_newton, measured
-from sharpness.simple.two_layer_relu.modules import NAMES, Weights
-from sharpness.simple.two_layer_relu.phases import Phase
-from sharpness.simple.two_layer_relu.progress import Progress
+from sharpness.simple.two_layer_relu.measures import gauss_newton, measured, outputs, trace
+from sharpness.simple.two_layer_relu.modules import NAMES, Weights, initial
 from sharpness.simple.two_layer_relu.runs import REVISION, Run
-from sharpness.simple.two_layer_relu.stretches import Stretch, stretches
-from sharpness.simple.two_layer_relu.traces import outputs, trace
+from sharpness.training import checkpoint
+
+POINTS = 20
+"""Points of a curve at epochs that grow by a constant factor, for a logarithmic axis."""
+
+LONGEST = 5000
+"""No stretch has more epochs, since a kill costs the stretch in hand."""
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Epochs of one phase between two points of the curve.
+
+    Attributes:
+        phase: its number, from 0.
+        start: epochs of the whole training before it.
+        stop: epochs of the whole training at its end.
+    """
+
+    phase: int
+    start: int
+    stop: int
+
+
+def stretches(phases: Sequence[int]) -> list[Stretch]:
+    """The stretches of a training, one after the other.
+
+    Args:
+        phases: epochs of each phase, all positive.
+    """
+    ends = np.cumsum(phases)
+    total = int(ends[-1])
+    growing = np.geomspace(1, total, POINTS).round().astype(int)
+    marks = {*growing.tolist(), *range(LONGEST, total, LONGEST), *ends.tolist()}
+    stops = sorted(marks)
+    phase_of = np.searchsorted(ends, stops, side="left").tolist()
+    return [Stretch(*values) for values in zip(phase_of, [0, *stops], stops, strict=False)]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A training after some of its stretches.
+
+    Attributes:
+        weights: the weights then.
+        curve: one point per stretch done, and the one before all of them.
+        result: what was measured on the finished solution; None before.
+    """
+
+    weights: Weights
+    curve: list[dict[str, float]]
+    result: dict[str, Any] | None = None
+
+    def save(self, path: Path) -> None:
+        """Replace the file whole: a kill leaves the progress before or the one after."""
+        tensors = {name: torch.from_numpy(value) for name, value in self.weights.items()}
+        checkpoint.save(path, tensors, {"curve": self.curve, "result": self.result})
+
+    @classmethod
+    def load(cls, path: Path) -> Progress | None:
+        """The progress in a file; None if there is none, or a power cut left an unreadable one."""
+        try:
+            tensors, metadata = checkpoint.load(path)
+        except Problem:
+            return None
+        weights = {name: tensor.numpy().copy() for name, tensor in tensors.items()}
+        return cls(weights, metadata["curve"], metadata["result"])
+
+
+TRAINERS = {
+    "no-bias": plain,
+    "bias": plain,
+    "softplus": plain,
+    "layernorm": layernorm,
+    "batchnorm": batchnorm,
+    "three-layer": three_layer,
+}
+"""The module that trains each architecture, by its ``advance``."""
+
+
+def advance(
+    architecture: str,
+    weights: Weights,
+    task: Task,
+    loss: Loss,
+    phase: Phase,
+    epochs: int,
+    seed: Sequence[int],
+) -> None:
+    """Train ``weights`` for some epochs, in place and in their own precision.
+
+    Each epoch visits the training examples in a fresh order; the last batch of an epoch is smaller
+    where the batch size does not divide n. A run in chunks gives each chunk a seed of its own.
+
+    Args:
+        architecture: a key of ``NAMES``.
+        weights: the network's weights; C-contiguous float32 or float64 arrays, changed in place.
+        task: whose training examples are used.
+        loss: ℓ(f, y).
+        phase: the settings; its own ``epochs`` is not read.
+        epochs: how many to train for.
+        seed: of the orders and of the label noise.
+    """
+    n, precision = len(task.targets), weights["W1"].dtype
+    rng = np.random.default_rng(list(seed))
+    orders = rng.permuted(np.tile(np.arange(n), (epochs, 1)), axis=1)  # (epochs, n)
+    noise = np.zeros((epochs, n), dtype=precision)
+    if phase.noise:
+        noise[:] = phase.noise * rng.choice([-1.0, 1.0], size=(epochs, n))
+    X, y = task.inputs.astype(precision), task.targets.astype(precision)
+    visits = Visits(X, y, loss, phase, orders, noise)
+    TRAINERS[architecture].advance(architecture, weights, visits)
+
 
 ORDERS = 7
 """Tells the seeds of orders and label noise from those of the data and the initial weights."""

@@ -1,20 +1,139 @@
-"""A stack of graph attention networks (Veličković et al., 2018), on sparse messages."""
+"""Graph attention networks on Cora: receptive fields, batches, dropout, a stack of networks.
+
+A node's output depends on its neighbours' neighbours at most, so the rest of the graph need not be
+computed: of Cora, 1,664 of 2,708 nodes for the training nodes, and a third of the messages.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from torch import Tensor
 from torch.nn.functional import elu, leaky_relu, log_softmax
 
+from sharpness.data.planetoid import Graph
 from sharpness.simple.small_networks.ascent import Weights
-from sharpness.simple.small_networks.gat.dropout import Dropout
-from sharpness.simple.small_networks.gat.field import Field, Messages
+
+Nodes = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Messages:
+    """Who sends to whom in a layer, self-loops included.
+
+    Attributes:
+        source: the sender of each message, as an index into the layer's inputs, (messages,).
+        target: the receiver, as an index into the layer's outputs, (messages,).
+        own: where each output's own node lies among the inputs, (outputs,).
+    """
+
+    source: Tensor
+    target: Tensor
+    own: Tensor
+
+
+@dataclass(frozen=True)
+class Field:
+    """The part of a graph on which the outputs of some nodes depend.
+
+    Attributes:
+        features: words of the first layer's input nodes, (inputs, words).
+        first: messages of the first layer.
+        second: messages of the second layer; its outputs are the nodes in question, in order.
+        labels: of these nodes, (nodes,).
+    """
+
+    features: csr_array
+    first: Messages
+    second: Messages
+    labels: Tensor
+
+
+def receptive_field(graph: Graph, nodes: Nodes) -> Field:
+    """The receptive field of some nodes.
+
+    Args:
+        graph: the whole graph.
+        nodes: the nodes whose outputs are wanted, (nodes,), distinct.
+    """
+    second, middle = _messages(graph, nodes)
+    first, outer = _messages(graph, middle)
+    labels = torch.from_numpy(graph.labels[nodes])
+    return Field(csr_array(graph.features[outer]), first, second, labels)
+
+
+def _messages(graph: Graph, targets: Nodes) -> tuple[Messages, Nodes]:
+    """The messages to some nodes, and the nodes that send them, ascending."""
+    loops = np.tile(np.arange(len(graph.labels)), (2, 1))
+    source, target = np.concatenate([graph.edges, loops], axis=1)
+    place = np.full(len(graph.labels), -1)  # of each node among the targets
+    place[targets] = np.arange(len(targets))
+    wanted = place[target] >= 0
+    senders, index = np.unique(source[wanted], return_inverse=True)
+    return Messages(
+        source=torch.from_numpy(index),
+        target=torch.from_numpy(place[target[wanted]]),
+        own=torch.from_numpy(np.searchsorted(senders, targets)),
+    ), senders
+
+
+BATCH = 64
+
+
+def epoch(nodes: int, generators: Sequence[np.random.Generator]) -> Iterator[Tensor]:
+    """All nodes once, in each model's own order, 64 at a time; the shares (M, nodes) of each batch.
+
+    Args:
+        nodes: their number.
+        generators: one per model.
+    """
+    orders = np.stack([generator.permutation(nodes) for generator in generators])
+    for start in range(0, nodes, BATCH):
+        chosen = torch.from_numpy(orders[:, start : start + BATCH])
+        yield torch.zeros(orders.shape).scatter(1, chosen, 1 / chosen.shape[1])
+
+
+def drawn(
+    nodes: int, generators: Sequence[np.random.Generator], *, duplicates: bool = True
+) -> Tensor:
+    """64 nodes for each model, with replacement; their shares, (M, nodes).
+
+    Args:
+        nodes: how many there are.
+        generators: one per model.
+        duplicates: whether a node that is drawn twice counts twice.
+    """
+    counts = np.stack(
+        [np.bincount(g.integers(nodes, size=BATCH), minlength=nodes) for g in generators]
+    )
+    if not duplicates:
+        counts = counts.astype(bool)
+    return torch.from_numpy(counts / counts.sum(axis=1, keepdims=True)).float()
+
+
+RATE = 0.6
+
+
+class Dropout:
+    """Sets each element to zero with probability 0.6 and divides the others by 0.4."""
+
+    def __init__(self, generators: Sequence[np.random.Generator]) -> None:
+        """Draw from these streams, one per model."""
+        self._generators = generators
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Drop from x, (rows, M, ...), with new draws."""
+        shape = (x.shape[0], *x.shape[2:])
+        uniform = np.stack([g.random(shape, dtype=np.float32) for g in self._generators], axis=1)
+        return x * (torch.from_numpy(uniform) >= RATE) / (1 - RATE)
+
 
 HIDDEN = 8
 SLOPE = 0.2  # of the leaky ReLU

@@ -1,1 +1,0 @@
-"""The fully connected network that tells the age of an abalone (Sec. III.A)."""

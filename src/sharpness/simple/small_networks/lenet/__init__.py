@@ -1,1 +1,0 @@
-"""LeNet-5 on Fashion-MNIST: the pool of Sec. III.B of Hammoud et al. (2023)."""
