@@ -10,10 +10,10 @@ import logging
 import sys
 
 from sharpness.config import validated
-from sharpness.figures.catalogue import load_catalogue
-from sharpness.folders import check_writable
-from sharpness.problem import Problem
-from sharpness.simple.studies import load_studies
+from sharpness.report.figures.catalogue import load_catalogue
+from sharpness.io.files import check_writable
+from sharpness.io.errors import Problem
+from sharpness.studies.findings import load_studies
 
 
 configfile: "config.yaml"

@@ -23,10 +23,10 @@ from sklearn.datasets import load_digits
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from sharpness.average import draws
-from sharpness.ball import NORMS, generator, scaling
+from sharpness.measures.average import draws
+from sharpness.measures.ball import NORMS, generator, scaling
+from sharpness.measures.objective import Network, Objective
 from sharpness.networks import build, initialise
-from sharpness.objective import Network, Objective
 
 DRAWS = 400
 RADII = {"l2": (0.05, 0.1, 0.2, 0.4), "linf": (0.1, 0.2, 0.4, 0.8)}

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from sharpness import Cell, Effort, sharpness_table
-from sharpness.definition import ALL, PAPER
+from sharpness.measures.definition import ALL, PAPER
 from sharpness.networks import build, initialise
 
 STEPS, DRAWS, REPETITIONS = 20, 20, 7

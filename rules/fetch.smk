@@ -4,10 +4,10 @@ Needs: the network or a mirror, whatever `offline` says; runs where Snakemake wa
 Makes: fetched/<item>.json, for each model or source the address, size and digest of its files.
 """
 
-from sharpness import fetching
+from sharpness.config import required
 
 NEEDED_DATA = needed_data(settings, PARTS, STUDIED_DATA)
-ITEMS = fetching.items(settings, NEEDED_DATA)
+ITEMS = required.items(settings, NEEDED_DATA)
 PLACES = settings.places()
 
 
@@ -30,7 +30,7 @@ rule fetch_item:
         files=lambda wildcards: ITEMS[wildcards.item],
         cache=PLACES["cache"],
         mirror=PLACES["mirror"],
-        gone=lambda wildcards: fetching.is_gone(
+        gone=lambda wildcards: required.is_gone(
             f"{settings.home}/fetched/{wildcards.item}.json",
             ITEMS[wildcards.item],
             PLACES["cache"],
@@ -54,6 +54,6 @@ rule fetch:
         gpu=0,
     params:
         cache=PLACES["cache"],
-        by_hand=lambda wildcards: fetching.by_hand(settings, NEEDED_DATA),
+        by_hand=lambda wildcards: required.by_hand(settings, NEEDED_DATA),
     script:
         "../scripts/fetch.py"

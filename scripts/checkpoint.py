@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-from sharpness.files import entry
-from sharpness.job import job
-from sharpness.training.export import export
-from sharpness.training.records import read_trainings
+from sharpness.io.files import entry
+from sharpness.io.job import job
+from sharpness.training.records import export, read_trainings
 
 with job(snakemake):
     model = snakemake.wildcards.model

@@ -1,7 +1,7 @@
 """Rule choose: which of the published models are taken, with their hyper-parameters."""
 
-from sharpness.job import job
-from sharpness.pools.table import choose, read_table, write_models
+from sharpness.checkpoints.table import choose, read_table, write_models
+from sharpness.io.job import job
 
 with job(snakemake):
     members = read_table(snakemake.input[0])

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from sharpness.correlation import correlations, read_pool, write_correlations
-from sharpness.data.records import read_record
-from sharpness.job import job
+from sharpness.data.locate import read_record
+from sharpness.io.job import job
+from sharpness.statistics.correlation import correlations, read_pool, write_correlations
 
 with job(snakemake):
     # Only read where they lie: a copied pool.csv is correlated without any data set.

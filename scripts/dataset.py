@@ -1,8 +1,8 @@
 """Rule dataset: where a data set lies, fetched and verified if it is to be."""
 
-from sharpness.data.places import locate
-from sharpness.files import write_json
-from sharpness.job import job
+from sharpness.data.locate import locate
+from sharpness.io.files import write_json
+from sharpness.io.job import job
 
 with job(snakemake) as terminal:
     found = locate(snakemake.wildcards.data, snakemake.params.source)

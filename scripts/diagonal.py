@@ -1,10 +1,10 @@
 """Rule diagonal_networks: the networks of one seed, trained together and measured."""
 
-from sharpness.files import write_csv
-from sharpness.job import job
-from sharpness.machine import compute_device
-from sharpness.simple.diagonal.rows import COLUMNS
-from sharpness.simple.diagonal.training import rows
+from sharpness.io.files import write_csv
+from sharpness.io.gpu import compute_device
+from sharpness.io.job import job
+from sharpness.studies.diagonal.summary import COLUMNS
+from sharpness.studies.diagonal.training import rows
 
 with job(snakemake):
     compute_device("cpu")

@@ -1,9 +1,9 @@
 """Rule download: published models, verified and converted; from where makes no difference."""
 
+from sharpness.checkpoints.convert import obtain
+from sharpness.checkpoints.table import Member
 from sharpness.config import validated
-from sharpness.job import job
-from sharpness.pools.download import obtain
-from sharpness.pools.table import Member
+from sharpness.io.job import job
 
 with job(snakemake):
     params = snakemake.params

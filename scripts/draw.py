@@ -1,8 +1,7 @@
 """Rule draw: the hyper-parameters of every model of a sweep."""
 
-from sharpness.job import job
-from sharpness.training.models import write_models
-from sharpness.training.settings import Space
+from sharpness.io.job import job
+from sharpness.training.hyperparameters import Space, write_models
 
 with job(snakemake):
     write_models(

@@ -2,16 +2,14 @@
 
 from pathlib import Path
 
-from sharpness.cards import card
-from sharpness.data.places import unneeded
-from sharpness.data.records import read_record
-from sharpness.evaluation import evaluate_models
-from sharpness.files import write_json
-from sharpness.job import job
-from sharpness.machine import compute_device
-from sharpness.plan import Plan
-from sharpness.pools.stems import stem
-from sharpness.published import read_published, usable
+from sharpness.checkpoints.table import stem
+from sharpness.data.locate import read_record, unneeded
+from sharpness.evaluation.evaluate import evaluate_models
+from sharpness.evaluation.plan import Plan
+from sharpness.evaluation.published import read_published, usable
+from sharpness.io.files import write_json
+from sharpness.io.gpu import card, compute_device
+from sharpness.io.job import job
 from sharpness.training.records import read_training
 
 with (

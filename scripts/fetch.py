@@ -1,7 +1,7 @@
 """Rule fetch: what was brought, what is to be got by hand, what other machines need."""
 
-from sharpness.fetching import told
-from sharpness.job import job
+from sharpness.config.required import told
+from sharpness.io.job import job
 
 with job(snakemake) as terminal:
     for line in told(snakemake.input, snakemake.params.by_hand, snakemake.params.cache):

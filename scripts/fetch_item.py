@@ -1,7 +1,7 @@
 """Rule fetch_item: the files of one published model or data set, in the cache and verified."""
 
-from sharpness.fetching import bring
-from sharpness.job import job
+from sharpness.config.required import bring
+from sharpness.io.job import job
 
 with job(snakemake):
     params = snakemake.params

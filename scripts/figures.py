@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from sharpness.correlation import read_pool
-from sharpness.figures.catalogue import Figure
-from sharpness.figures.drawing import draw
-from sharpness.job import job
+from sharpness.io.job import job
+from sharpness.report.figures.catalogue import Figure
+from sharpness.report.figures.drawing import draw
+from sharpness.statistics.correlation import read_pool
 
 with job(snakemake):
     params = snakemake.params

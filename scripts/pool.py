@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from sharpness.data.records import read_record
+from sharpness.data.locate import read_record
 from sharpness.data.registry import TITLES
-from sharpness.files import write_json
-from sharpness.frames import read_frame
-from sharpness.guard import Sources, check_conversions, check_trainings
-from sharpness.job import job
-from sharpness.plan import Plan
-from sharpness.pool import assemble, write_per_batch, write_pool
+from sharpness.evaluation.guard import Sources, check_conversions, check_trainings
+from sharpness.evaluation.plan import Plan
+from sharpness.evaluation.results import assemble, write_per_batch, write_pool
+from sharpness.io.csv_files import read_frame
+from sharpness.io.files import write_json
+from sharpness.io.job import job
 
 with job(snakemake):
     given, wanted = snakemake.input, snakemake.params.wanted

@@ -1,8 +1,8 @@
 """Rule published: the publishers' errors beside the evaluated ones."""
 
-from sharpness.correlation import read_pool
-from sharpness.job import job
-from sharpness.published import compare, read_published, usable, write_compared
+from sharpness.evaluation.published import compare, read_published, usable, write_compared
+from sharpness.io.job import job
+from sharpness.statistics.correlation import read_pool
 
 with job(snakemake):
     stated = {}

@@ -2,16 +2,14 @@
 
 from pathlib import Path
 
-from sharpness.correlation import read_correlations, read_pool
-from sharpness.data.places import remarks
-from sharpness.figures.catalogue import Figure
-from sharpness.frames import read_frame
-from sharpness.job import job
-from sharpness.report.page import Findings, write_report
-from sharpness.report.studies import Studied
-from sharpness.simple.findings import read_findings
-from sharpness.simple.studies import Study
-from sharpness.tables.table import build_table, read_published
+from sharpness.data.locate import remarks
+from sharpness.io.csv_files import read_frame
+from sharpness.io.job import job
+from sharpness.report.figures.catalogue import Figure
+from sharpness.report.page import Findings, Studied, write_report
+from sharpness.report.tables.build import build_table, read_published
+from sharpness.statistics.correlation import read_correlations, read_pool
+from sharpness.studies.findings import Study, read_findings
 
 with job(snakemake):
     titles, note = snakemake.params.pools, snakemake.params.note

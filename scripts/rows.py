@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from sharpness.files import entry, read_json
-from sharpness.job import job
-from sharpness.plan import Plan
-from sharpness.rows import write_rows
+from sharpness.evaluation.plan import Plan
+from sharpness.evaluation.results import write_rows
+from sharpness.io.files import entry, read_json
+from sharpness.io.job import job
 
 with job(snakemake):
     model = snakemake.wildcards.model

@@ -1,8 +1,8 @@
 """Rule sample: the seeded list of training examples that are looked at."""
 
-from sharpness.data.records import read_record
+from sharpness.data.locate import read_record
 from sharpness.data.sample import write_sample
-from sharpness.job import job
+from sharpness.io.job import job
 
 with job(snakemake):
     write_sample(

@@ -1,10 +1,10 @@
 """Rule small_networks_pool: models of one pool, trained and measured; none without their data."""
 
-from sharpness.data.records import read_record
-from sharpness.files import write_csv
-from sharpness.job import job
-from sharpness.simple.small_networks.models import COLUMNS
-from sharpness.simple.small_networks.pool import rows
+from sharpness.data.locate import read_record
+from sharpness.io.files import write_csv
+from sharpness.io.job import job
+from sharpness.studies.hammoud.ascent import COLUMNS
+from sharpness.studies.hammoud.pool import rows
 
 with job(snakemake):
     found = rows(

@@ -3,11 +3,11 @@
 from pathlib import Path
 from shutil import rmtree
 
-from sharpness.files import write_csv
-from sharpness.job import job
-from sharpness.pools.table import Member
-from sharpness.published import KEYS
-from sharpness.standins.making import make_standins
+from sharpness.checkpoints.table import Member
+from sharpness.evaluation.published import KEYS
+from sharpness.io.files import write_csv
+from sharpness.io.job import job
+from sharpness.mini.make import make_standins
 
 with job(snakemake):
     params = snakemake.params

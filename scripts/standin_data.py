@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from sharpness.files import write_json
-from sharpness.job import job
-from sharpness.standins.data import write_data
+from sharpness.io.files import write_json
+from sharpness.io.job import job
+from sharpness.mini.make import write_data
 
 with job(snakemake):
     listed = Path(snakemake.output[0])

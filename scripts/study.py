@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from sharpness.job import job
-from sharpness.simple.findings import write_findings
-from sharpness.simple.showing import draw, summarise
+from sharpness.io.job import job
+from sharpness.studies.findings import write_findings
+from sharpness.studies.showing import draw, summarise
 
 with job(snakemake):
     params, files = snakemake.params, dict(snakemake.input.items())

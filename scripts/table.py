@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from sharpness.correlation import read_correlations
-from sharpness.job import job
-from sharpness.tables.table import build_table, read_published
-from sharpness.tables.writers import write_table
+from sharpness.io.job import job
+from sharpness.report.tables.build import build_table, read_published
+from sharpness.report.tables.writers import write_table
+from sharpness.statistics.correlation import read_correlations
 
 with job(snakemake):
     found = map(read_correlations, snakemake.input.correlations)

@@ -2,15 +2,13 @@
 
 from pathlib import Path
 
-from sharpness.cards import card
-from sharpness.data.loading import load
-from sharpness.data.records import read_record
-from sharpness.files import entry, write_json
-from sharpness.job import job
-from sharpness.machine import compute_device
-from sharpness.training.models import read_models
-from sharpness.training.settings import Training
-from sharpness.training.sweep import Sweep, train_models
+from sharpness.data.load import load
+from sharpness.data.locate import read_record
+from sharpness.io.files import entry, write_json
+from sharpness.io.gpu import card, compute_device
+from sharpness.io.job import job
+from sharpness.training.hyperparameters import Training, read_models
+from sharpness.training.loop import Sweep, train_models
 
 with job(snakemake), card(snakemake.params.device, snakemake.config.get("jobs_per_card", 1)):
     record = read_record(snakemake.input.data)

@@ -1,9 +1,9 @@
 """Rule two_layer_solutions: the runs of an architecture for some seeds, and constructions."""
 
-from sharpness.job import job
-from sharpness.machine import compute_device
-from sharpness.simple.two_layer_relu.runs import Run
-from sharpness.simple.two_layer_relu.solutions import solutions, write_solutions
+from sharpness.io.gpu import compute_device
+from sharpness.io.job import job
+from sharpness.studies.wen.runs import Run
+from sharpness.studies.wen.solutions import solutions, write_solutions
 
 with job(snakemake):
     compute_device("cpu")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from sharpness.definition import Cell, Definition
+from sharpness.measures.definition import Cell, Definition
 
 PHOTOS = ("test", "v2", "r", "sketch", "a", "objectnet")
 SENTENCES = ("test", "lexical", "subsequence", "constituent")

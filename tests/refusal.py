@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from sharpness.problem import Problem
+from sharpness.io.errors import Problem
 
 
 @contextmanager

@@ -7,10 +7,9 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from sharpness.data.abalone import Abalone
-from sharpness.data.fashion_mnist import FashionMnist
 from sharpness.data.planetoid import Graph
-from sharpness.simple.small_networks.models import Purpose, generator
+from sharpness.data.small import Abalone, FashionMnist
+from sharpness.studies.hammoud.ascent import Purpose, generator
 
 NODES, WORDS, TOPICS = 200, 30, 3
 IMAGES = 72

@@ -12,11 +12,9 @@ from torch.autograd.functional import hessian
 from torch.func import functional_call
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from sharpness.simple.two_layer_relu.data import Task, parity
-from sharpness.simple.two_layer_relu.descent import Phase, Visits
-from sharpness.simple.two_layer_relu.losses import Loss
-from sharpness.simple.two_layer_relu.modules import TwoLayer, Weights, initial
-from sharpness.simple.two_layer_relu.training import TRAINERS
+from sharpness.studies.wen.descent import Phase, Visits
+from sharpness.studies.wen.networks import Loss, Task, TwoLayer, Weights, initial, parity
+from sharpness.studies.wen.training import TRAINERS
 
 MSE, LOGISTIC = Loss("mse"), Loss("logistic", smoothing=0.2)
 LOSSES = pytest.mark.parametrize("loss", [MSE, LOGISTIC], ids=["mse", "logistic"])

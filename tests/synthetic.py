@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from sharpness.definition import PAPER, Cell, Definition
+from sharpness.measures.definition import PAPER, Cell, Definition
 
 FIGURE_DEFINITION = Definition("worst", "linf", adaptive=True, logit_norm=True)
 AUGMENTED_DEFINITION = Definition("average", "linf", adaptive=True, logit_norm=True)

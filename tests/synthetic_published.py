@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from sharpness.definition import Cell, Definition
+from sharpness.measures.definition import Cell, Definition
 
 RESOURCES = Path(__file__).parents[1] / "resources"
 

@@ -14,7 +14,7 @@ from torch.nn.functional import cross_entropy
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from sharpness.definition import Definition
+from sharpness.measures.definition import Definition
 
 RESNET = {"name": "preact-resnet", "width": 8, "blocks": [1, 1], "in_channels": 1, "classes": 10}
 VIT = {

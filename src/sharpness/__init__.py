@@ -10,21 +10,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sharpness.definition import PROTOCOLS, Cell, Definition, Estimate, Protocol
-    from sharpness.measure import sharpness, sharpness_table
-    from sharpness.problem import Problem
-    from sharpness.tasks import Effort
+    from sharpness.io.errors import Problem
+    from sharpness.measures.cell_values import Effort
+    from sharpness.measures.definition import PROTOCOLS, Cell, Definition, Estimate, Protocol
+    from sharpness.measures.sharpness import sharpness, sharpness_table
 
 _HOME = {
-    "PROTOCOLS": "definition",
-    "Cell": "definition",
-    "Definition": "definition",
-    "Estimate": "definition",
-    "Protocol": "definition",
-    "Effort": "tasks",
-    "sharpness": "measure",
-    "sharpness_table": "measure",
-    "Problem": "problem",
+    "PROTOCOLS": "measures.definition",
+    "Cell": "measures.definition",
+    "Definition": "measures.definition",
+    "Estimate": "measures.definition",
+    "Protocol": "measures.definition",
+    "Effort": "measures.cell_values",
+    "sharpness": "measures.sharpness",
+    "sharpness_table": "measures.sharpness",
+    "Problem": "io.errors",
 }
 
 __all__ = [

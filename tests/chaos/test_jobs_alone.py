@@ -16,9 +16,9 @@ import pytest
 import work_alone
 from remains import files, leftovers
 
+from sharpness.checkpoints.convert import write
 from sharpness.networks import build
-from sharpness.pools.formats import write
-from sharpness.training.state import State
+from sharpness.training.checkpoint import State
 
 pytestmark = pytest.mark.workflow
 
@@ -26,7 +26,7 @@ KILLS, KILLS_AT_RENAMES = 6, 24
 AT_RENAMES = ("half written", "before the rename", "after the rename")
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(
-    ["sharpness.evaluation", "sharpness.pools.download", "sharpness.training.sweep"]
+    ["sharpness.evaluation.evaluate", "sharpness.checkpoints.convert", "sharpness.training.loop"]
 )
 
 Work = Callable[[Path], None]

@@ -11,16 +11,15 @@ from typing import Any
 import torch
 from evaluations import OK, PLAN, SETS, made_subject, record
 
-from sharpness import sets
-from sharpness.data.digits import digits
-from sharpness.evaluation import evaluate as evaluated
-from sharpness.files import write_json
-from sharpness.pools.download import obtain
-from sharpness.pools.table import Member
+from sharpness.checkpoints.convert import obtain
+from sharpness.checkpoints.table import Member
+from sharpness.data.small import digits
+from sharpness.evaluation import datasets
+from sharpness.evaluation.evaluate import evaluate as evaluated
+from sharpness.io.files import write_json
 from sharpness.training import loop
-from sharpness.training.draw import Hyperparameters
-from sharpness.training.settings import Training
-from sharpness.training.sweep import Sweep, train_models
+from sharpness.training.hyperparameters import Hyperparameters, Training
+from sharpness.training.loop import Sweep, train_models
 
 RESNET = {"name": "preact-resnet", "width": 8, "blocks": [1, 1]}
 VIT = {
@@ -84,8 +83,8 @@ def train(folder: Path) -> None:
 
 def evaluate(folder: Path) -> None:
     """Evaluate one small model, item by item."""
-    sets.load = lambda name, *_, **__: SETS[name]  # type: ignore[assignment]
-    found = evaluated(made_subject(folder), PLAN, sets.Sets({p: record(p) for p in SETS}), OK)
+    datasets.load = lambda name, *_, **__: SETS[name]  # type: ignore[assignment]
+    found = evaluated(made_subject(folder), PLAN, datasets.Sets({p: record(p) for p in SETS}), OK)
     write_json(folder / "evaluated.json", found)
 
 

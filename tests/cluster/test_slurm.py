@@ -14,7 +14,7 @@ from cluster import Cluster, wait_for
 from runs import LIMIT, Run, first_model, process_of, small
 from workspace import VIT, Workspace
 
-from sharpness.training.state import State
+from sharpness.training.checkpoint import State
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slurm]
 

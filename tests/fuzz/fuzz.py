@@ -27,7 +27,7 @@ import torch
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from targets import TARGETS, Target
 
-from sharpness.problem import Problem
+from sharpness.io.errors import Problem
 
 LONGEST = 10
 """Seconds that an input may take."""

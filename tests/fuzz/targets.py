@@ -28,24 +28,23 @@ from damage import JSON_WORDS, WORDS, altered, damaged, mostly, of_nothing
 from evaluations import PLAN
 from synthetic import pool as synthetic_pool
 
+from sharpness.checkpoints import augreg
+from sharpness.checkpoints.table import read_table
 from sharpness.config import validated
-from sharpness.correlation import correlations, read_correlations, read_pool
-from sharpness.data import abalone, fashion_mnist
-from sharpness.figures.catalogue import load_catalogue as load_figures
-from sharpness.files import sha256
-from sharpness.guard import Sources
+from sharpness.data import small
+from sharpness.evaluation.guard import Sources
+from sharpness.evaluation.published import read_published
+from sharpness.evaluation.results import CELLS, ERRORS, assemble
+from sharpness.io.errors import Problem
+from sharpness.io.files import sha256
 from sharpness.networks import build
-from sharpness.pool import assemble
-from sharpness.pools import augreg
-from sharpness.pools.table import read_table
-from sharpness.problem import Problem
-from sharpness.published import read_published
-from sharpness.rows import CELLS, ERRORS
-from sharpness.simple.studies import load_studies
-from sharpness.simple.two_layer_relu.catalogue import load_catalogue as load_runs
-from sharpness.tables.table import read_published as read_facts
+from sharpness.report.figures.catalogue import load_catalogue as load_figures
+from sharpness.report.tables.build import read_published as read_facts
+from sharpness.statistics.correlation import correlations, read_correlations, read_pool
+from sharpness.studies.findings import load_studies
+from sharpness.studies.wen.runs import load_catalogue as load_runs
 from sharpness.training import checkpoint
-from sharpness.training.layout import KEY
+from sharpness.training.records import KEY
 
 ROOT = Path(__file__).parents[2]
 VIT = {"name": "vit", "image_size": 8, "patch_size": 4, "dim": 4, "depth": 1, "heads": 2}
@@ -341,7 +340,7 @@ def read_clothes(folder: Path, changed: tuple[int, bytes]) -> None:
     contents = [gzip.compress(file, 1) for file in clothes()]
     contents[changed[0]] = changed[1]
     paths = [written(folder, content, f"{k}.gz") for k, content in enumerate(contents)]
-    fashion_mnist.read(paths)
+    small.read_fashion_mnist(paths)
 
 
 SHELLS = "".join(f"{'MFI'[k % 3]},0.4,0.3,0.1,0.5,0.2,0.1,0.2,{1 + k % 20}\n" for k in range(5))
@@ -398,6 +397,6 @@ TARGETS: dict[str, Target] = {
     "Abalone": Target(
         2,
         texts(SHELLS),
-        lambda folder, content: abalone.read([written(folder, content)]),
+        lambda folder, content: small.read_abalone([written(folder, content)]),
     ),
 }

@@ -16,7 +16,7 @@ from hostile_readers import cuts, loaded, unpacked
 from hostile_world import Case, Maker
 from photo_files import CLASSES, photo, tar
 
-from sharpness.data.members import BATCHES
+from sharpness.data.unpack import BATCHES
 
 INSIDE = {f"imagenet-r/{CLASSES[0]}/0.png": photo(0), "imagenet-r/README.txt": b"about"}
 SKETCH = {f"sketch/{CLASSES[0]}/0.png": photo(0)}

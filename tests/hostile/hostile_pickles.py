@@ -16,7 +16,7 @@ from hostile_readers import genuine, loaded, obtained
 from hostile_world import CANARY, Case, Maker
 from photo_files import tar
 
-from sharpness.data.members import BATCHES
+from sharpness.data.unpack import BATCHES
 
 
 class Call:

@@ -12,15 +12,13 @@ from photo_files import settings
 from toy_bert import TINY
 from toys import CLIP, PRETRAINED_VIT, RESNET
 
-from sharpness.data.loading import load
-from sharpness.data.places import locate
-from sharpness.data.records import read_record
-from sharpness.files import write_json
+from sharpness.checkpoints.convert import obtain, write
+from sharpness.checkpoints.table import Member
+from sharpness.data.load import load
+from sharpness.data.locate import locate, read_record
+from sharpness.io.files import write_json
 from sharpness.networks import build
-from sharpness.pools.download import obtain
-from sharpness.pools.formats import write
-from sharpness.pools.table import Member
-from sharpness.simple.small_networks.pool import read as read_small
+from sharpness.studies.hammoud.pool import read as read_small
 
 ARCHITECTURES: dict[str, dict[str, Any]] = {
     "augreg": PRETRAINED_VIT,

@@ -13,12 +13,12 @@ from hostile_readers import loaded
 from hostile_world import Case, Maker
 from test_simple_data import clothes
 
-from sharpness.correlation import read_pool
-from sharpness.data.loading import load
-from sharpness.data.records import read_record
+from sharpness.checkpoints.table import read_table
+from sharpness.data.load import load
+from sharpness.data.locate import read_record
 from sharpness.data.sample import PHOTOS, read_sample
-from sharpness.pools.table import read_table
-from sharpness.published import KEYS, read_published
+from sharpness.evaluation.published import KEYS, read_published
+from sharpness.statistics.correlation import read_pool
 from sharpness.training.records import read_training
 
 

@@ -17,8 +17,8 @@ from hostile_pickles import ACTS, acts
 from hostile_readers import ARCHITECTURES, NAMES, weights
 from hostile_world import CANARY, Case, small, tree, watched
 
-from sharpness.pools.formats import read, write
-from sharpness.problem import Problem
+from sharpness.checkpoints.convert import read, write
+from sharpness.io.errors import Problem
 
 pytestmark = pytest.mark.skipif(
     not os.access("/proc/self/clear_refs", os.W_OK), reason="needs Linux to tell memory"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from workspace import AUGREG, BERTS, ODD, RESNET, VIT, Workspace
 
-from sharpness.pools.table import choose, read_table
+from sharpness.checkpoints.table import choose, read_table
 
 
 def once(

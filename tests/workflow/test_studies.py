@@ -10,7 +10,7 @@ import pytest
 import yaml
 from workspace import RESNET, ROOT, Workspace, jobs
 
-from sharpness.simple.findings import Finding, read_findings
+from sharpness.studies.findings import Finding, read_findings
 
 pytestmark = pytest.mark.workflow
 

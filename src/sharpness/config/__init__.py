@@ -5,6 +5,6 @@ own sizes, ``config/schema.yaml`` the JSON schema of these classes for editors
 (``python -m sharpness.config > config/schema.yaml``).
 """
 
-from sharpness.config.whole import Config, schema, validated
+from sharpness.config.schema import Config, schema, validated
 
 __all__ = ["Config", "schema", "validated"]

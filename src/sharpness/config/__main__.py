@@ -1,5 +1,5 @@
 """Print the JSON schema of a configuration."""
 
-from sharpness.config.whole import schema
+from sharpness.config.schema import schema
 
 print(schema(), end="")

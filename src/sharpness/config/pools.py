@@ -8,23 +8,23 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
-from sharpness.config.measurement import Sharpness
-from sharpness.config.networks import (
+from sharpness.checkpoints.table import Member, choose, read_table, stem
+from sharpness.config.fields import (
     Bert,
     ClipViT,
+    DataSet,
+    Part,
     PhotoInputs,
     ResNet,
+    Sharpness,
     SimpleViT,
     TokenInputs,
     ViT,
 )
-from sharpness.config.words import DataSet, Part
 from sharpness.data.registry import REGISTRY
-from sharpness.pools.stems import stem
-from sharpness.pools.table import Member, choose, read_table
-from sharpness.sizes import check_sizes
-from sharpness.training.settings import Space, Training
-from sharpness.validation import Distinct, Fraction, Models, Seed, Settings, hint
+from sharpness.io.validation import Distinct, Fraction, Models, Seed, Settings, hint
+from sharpness.networks.sizes import check_sizes
+from sharpness.training.hyperparameters import Space, Training
 
 _SIDES = {"digits": 8, "cifar": 32}
 """Pixels of the images that sweeps are trained on, by the kind of data."""

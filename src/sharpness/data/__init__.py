@@ -1,1 +1,1 @@
-"""Data sets, resident in memory or streamed from disk: `places` finds one, `loading` opens it."""
+"""Data sets, resident in memory or streamed from disk: `locate` finds one, `load` opens it."""

@@ -16,15 +16,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sharpness.data.contents import bounded
-from sharpness.data.decoding import opened
 from sharpness.data.images import Images
-from sharpness.data.members import BATCHES, CORRUPTIONS, LABELS, members
-from sharpness.data.pickles import unpickle
-from sharpness.data.places import PREPARED, TITLES
-from sharpness.downloads.fetch import known
-from sharpness.numpyfiles import read_header, read_npz
-from sharpness.problem import Problem
+from sharpness.data.locate import PREPARED, TITLES
+from sharpness.data.photos import opened
+from sharpness.data.pickle_file import unpickle
+from sharpness.data.unpack import BATCHES, CORRUPTIONS, LABELS, bounded, members
+from sharpness.io.download import known
+from sharpness.io.errors import Problem
+from sharpness.io.numpy_file import read_header, read_npz
 
 MEAN = (0.4914, 0.4822, 0.4465)
 STD = (0.2023, 0.1994, 0.2010)

@@ -1,122 +1,160 @@
-"""MNLI (Williams et al., 2018) and HANS (McCoy et al., 2019) as data sets for a BERT."""
+"""The sentence pairs of MNLI (Williams et al., 2018) and HANS (McCoy et al., 2019), as published.
+
+Needs no torch.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+import json
+import re
+import zipfile
+from collections.abc import Container, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, NamedTuple
 
-from sharpness.data.pairs import (
-    HEURISTICS,
-    LABELS,
-    NOT_ENTAILED,
-    Pair,
-    hans_pairs,
-    mnli_pairs,
-)
-from sharpness.data.registry import TITLES
-from sharpness.data.sample import REDRAWN, SENTENCES, read_sample
-from sharpness.problem import Problem
+from sharpness.data.unpack import contents
+from sharpness.io.archive import damage
+from sharpness.io.errors import Problem
 
-if TYPE_CHECKING:
-    from sharpness.data.examples import Groups
-    from sharpness.data.texts import Texts
+LABELS = ("contradiction", "entailment", "neutral")
+"""MNLI's classes in the order of Google's code, which is that of the published models' logits."""
+MEMBERS = {"train": "multinli_1.0_train.jsonl", "test": "multinli_1.0_dev_matched.jsonl"}
+"""MNLI's files. Its test labels were never published: the matched development set tests."""
+FOLDER = "multinli_1.0"
+"""The folder in MNLI's archive."""
+UNDECIDED = "-"
+"""The gold label of a pair on which no three annotators agreed; such pairs are not used."""
 
-TWO: Groups = (
-    (LABELS.index("contradiction"), LABELS.index("neutral")),
-    (LABELS.index("entailment"),),
-)
-"""HANS's classes, non-entailment and entailment, among MNLI's three logits."""
+HEURISTICS = {
+    "hans-lexical": "lexical_overlap",
+    "hans-subsequence": "subsequence",
+    "hans-constituent": "constituent",
+}
+"""HANS's words for the heuristics that its pairs are made against (McCoy et al., 2019)."""
+ENTAILED, NOT_ENTAILED = "entailment", "non-entailment"
+COLUMNS = ("gold_label", "sentence1", "sentence2", "heuristic")
+
+_LARGEST = 1 << 30  # bytes of a file of MNLI; the training pairs have 450 million
+_LONGEST = 1 << 20  # bytes of a line
+_HALF = re.compile("[\ud800-\udfff]")
+
+
+class Pair(NamedTuple):
+    """A premise and a hypothesis.
+
+    Attributes:
+        line: in the publisher's file, from 1.
+        label: the gold label, a word.
+        first: the premise.
+        second: the hypothesis.
+    """
+
+    line: int
+    label: str
+    first: str
+    second: str
+
+
+def mnli_pairs(
+    record: Mapping[str, Any], split: str, lines: Container[int] | None = None
+) -> Iterator[Pair]:
+    """The pairs of MNLI that have a gold label, in the file's order.
+
+    Args:
+        record: of ``places.locate``: the archive among its ``files``, or the ``folder`` of
+            its files.
+        split: ``train``, or ``test`` for the matched development set.
+        lines: only these lines; None is all.
+
+    Raises:
+        Problem: naming the file, and the line that is no pair.
+    """
+    with _mnli(record, split) as (stream, source):
+        for number, line in enumerate(iter(lambda: stream.readline(_LONGEST + 1), b""), start=1):
+            if len(line) > _LONGEST:
+                raise Problem(f"{source}: line {number}: has no end; fetch it again")
+            if lines is None or number in lines:
+                pair = _parsed(line, number, f"{source}: line {number}")
+                if pair.label != UNDECIDED:
+                    yield pair
+
+
+def hans_pairs(record: Mapping[str, Any], heuristic: str) -> Iterator[Pair]:
+    """The pairs of HANS that are made against a heuristic, in the file's order.
+
+    Args:
+        record: of ``places.locate``: the file as published among its ``files``.
+        heuristic: one of the values of ``HEURISTICS``.
+
+    Raises:
+        Problem: naming the file, and the column that is missing or the line that is no pair.
+    """
+    source = record["files"][0]["path"]
+    try:
+        text = contents(Path(source)).decode()
+    except UnicodeDecodeError as error:
+        raise Problem(f"{source}: is no UTF-8 text ({error}); fetch it again") from error
+    first, *lines = text.removesuffix("\n").split("\n")
+    header = first.rstrip("\r").split("\t")
+    for column in COLUMNS:
+        if column not in header:
+            raise Problem(f"{source}: line 1: has no column {column}; fetch it again")
+    for number, line in enumerate(lines, start=2):
+        cells = line.rstrip("\r").split("\t")
+        if len(cells) != len(header):
+            raise Problem(
+                f"{source}: line {number}: has {len(cells)} cells, the header {len(header)}; "
+                "fetch it again"
+            )
+        row = dict(zip(header, cells, strict=True))
+        if row["gold_label"] not in (ENTAILED, NOT_ENTAILED):
+            raise Problem(_unknown(f"{source}: line {number}", row["gold_label"]))
+        if row["heuristic"] == heuristic:
+            yield Pair(number, row["gold_label"], row["sentence1"], row["sentence2"])
+
+
+@contextmanager
+def _mnli(record: Mapping[str, Any], split: str) -> Iterator[tuple[IO[bytes], str]]:
+    """A file of MNLI, and what to call it in a message."""
+    name = MEMBERS[split]
+    if record.get("folder"):
+        path = Path(record["folder"]) / name
+        with open(path, "rb") as stream:
+            yield stream, str(path)
+        return
+    path, member = Path(record["files"][0]["path"]), f"{FOLDER}/{name}"
+    with damage(f"{path}: is no whole zip archive"), zipfile.ZipFile(path) as archive:
+        if member not in archive.namelist():
+            raise Problem(f"{path}: has no member {member}; fetch it again")
+        if archive.getinfo(member).file_size > _LARGEST:
+            raise Problem(f"{path}: {member}: holds more than {_LARGEST} bytes; fetch it again")
+        with archive.open(member) as stream:
+            yield stream, f"{path}: {member}"
+
+
+def _parsed(line: bytes, number: int, where: str) -> Pair:
+    try:
+        row = json.loads(line)
+        pair = Pair(number, row["gold_label"], row["sentence1"], row["sentence2"])
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise Problem(f"{where}: is no sentence pair ({error!r}); fetch it again") from error
+    if pair.label not in (*LABELS, UNDECIDED):
+        raise Problem(_unknown(where, pair.label))
+    if not all(map(_is_text, (pair.first, pair.second))):
+        raise Problem(f"{where}: a sentence is no text; fetch it again")
+    return pair
+
+
+def _is_text(sentence: object) -> bool:
+    """Whether it is a text, and not with half of a letter in it, as JSON may write."""
+    return isinstance(sentence, str) and not _HALF.search(sentence)
+
+
+def _unknown(where: str, label: object) -> str:
+    return f"{where}: gold label {label!r} is unknown; fetch the file again"
 
 
 def mnli_lines(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Line (from 1) and gold label of every training pair that has one."""
     return ({"line": p.line, "label": p.label} for p in mnli_pairs(record, "train"))
-
-
-def load_mnli(split: str, record: Mapping[str, Any], inputs: Mapping[str, Any]) -> Texts:
-    """MNLI: contradiction 0, entailment 1, neutral 2.
-
-    Args:
-        split: ``test`` is the matched development set (9,815 pairs), ``train`` the training pairs
-            of the list in ``record["sample"]``, in its order.
-        record: of ``places.locate``.
-        inputs: ``length``, tokens a pair, and ``vocabulary``, the record of BERT's vocabulary;
-            ``tokens``, how many of it the models know, where that is to be checked.
-
-    Raises:
-        Problem: if a file is damaged, the list is another file's, or there is no vocabulary, or
-            another one than that of the models.
-    """
-    pairs = _sampled(record) if split == "train" else list(mnli_pairs(record, split))
-    return _texts(pairs, [LABELS.index(p.label) for p in pairs], record, inputs)
-
-
-def load_hans(name: str, record: Mapping[str, Any], inputs: Mapping[str, Any]) -> Texts:
-    """The pairs of HANS that a heuristic gets wrong: those not entailed, 5,000 for each.
-
-    Contradiction and neutral both mean non-entailment: the larger of their logits counts.
-
-    Args:
-        name: a key of ``HEURISTICS``.
-        record: of ``places.locate``.
-        inputs: as for `load_mnli`.
-
-    Raises:
-        Problem: if the file is damaged or has no such pairs, or there is no vocabulary, or another
-            one than that of the models.
-    """
-    pairs = [p for p in hans_pairs(record, HEURISTICS[name]) if p.label == NOT_ENTAILED]
-    return _texts(pairs, [0] * len(pairs), record, inputs, TWO)
-
-
-def _texts(
-    pairs: Sequence[Pair],
-    labels: Sequence[int],
-    record: Mapping[str, Any],
-    inputs: Mapping[str, Any],
-    groups: Groups | None = None,
-) -> Texts:
-    from sharpness.data.texts import texts  # torch, which those who draw a sample do without
-
-    title = record.get("title", TITLES[record["name"]])
-    if not pairs:
-        raise Problem(f"data set {title}: its file holds no such pairs; fetch it again")
-    vocabulary = _vocabulary(inputs)
-    sentences = [(pair.first, pair.second) for pair in pairs]
-    found = texts(sentences, labels, vocabulary, inputs["length"], title, groups)
-    known, most = inputs.get("tokens"), int(found.ids.max())
-    if known is not None and most >= known:
-        raise Problem(
-            f"{vocabulary}: has a token of number {most}, the models know {known} (network."
-            "vocabulary); name the vocabulary that they were trained with"
-        )
-    return found
-
-
-def _vocabulary(inputs: Mapping[str, Any]) -> str:
-    """The path of BERT's vocabulary."""
-    record = inputs.get("vocabulary")
-    if record is None:
-        raise Problem("inputs: no vocabulary; give the record of the data set bert-vocabulary")
-    if record["status"] != "present":
-        raise Problem(f"data set bert-vocabulary is missing: {record['reason']}")
-    return str(record["files"][0]["path"])
-
-
-def _sampled(record: Mapping[str, Any]) -> list[Pair]:
-    """The training pairs of the sample list, in its order."""
-    path = record.get("sample")
-    if not path:
-        raise Problem("data set mnli: the record names no sample of training pairs; write one")
-    wanted = [(_line(row["line"], path), row["label"]) for row in read_sample(path, SENTENCES)]
-    found = {pair.line: pair for pair in mnli_pairs(record, "train", {line for line, _ in wanted})}
-    for line, label in wanted:
-        if line not in found or found[line].label != label:
-            raise Problem(f"{path}: line {line} of the training file is no {label}; {REDRAWN}")
-    return [found[line] for line, _ in wanted]
-
-
-def _line(text: str, path: object) -> int:
-    if not text.isdecimal():
-        raise Problem(f"{path}: line {text!r} is no line number; {REDRAWN}")
-    return int(text)

@@ -4,22 +4,62 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
-from sharpness.batches import Batch
-from sharpness.data.decoding import opened
-from sharpness.data.examples import Groups
-from sharpness.data.listing import File, digest_of
-from sharpness.data.preprocessing import Recipe, Values
-from sharpness.files import digest
-from sharpness.problem import Problem
+from sharpness.data.batches import Batch, Groups
+from sharpness.data.class_folders import (
+    File,
+    digest_of,
+    imagenet,
+    labelled,
+    names,
+    sized,
+    subfolders,
+)
+from sharpness.data.imagenet import LAYOUTS, chosen, held_out
+from sharpness.data.preprocessing import RECIPES, Recipe, Values
+from sharpness.data.registry import remade
+from sharpness.data.sample import PHOTOS, REDRAWN, read_sample
+from sharpness.io.errors import Problem
+from sharpness.io.files import digest
+
+KINDS = ("JPEG", "PNG", "GIF", "PPM", "BMP", "TIFF", "WEBP")
+"""Whatever a file is called, its contents decide; others call programs, such as EPS Ghostscript."""
+PIXELS = 1 << 26
+LONGEST = 100
+"""How much longer one side may be than the other: recipes scale by the shorter one."""
+
+
+@contextmanager
+def opened(source: Path | IO[bytes]) -> Iterator[Image.Image]:
+    """An image whose pixels are not decoded yet.
+
+    Raises:
+        ValueError: also from within the block; whatever keeps the image from being decoded.
+    """
+    try:
+        with Image.open(source, formats=KINDS) as image:
+            width, height = image.size
+            if width * height > PIXELS or max(width, height) > LONGEST * min(width, height):
+                raise ValueError(f"{width} × {height} pixels are no photo")
+            yield image
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise ValueError(str(error)) from error
+    except Exception as error:  # a damaged image may raise anything
+        raise ValueError(f"{error}" or type(error).__name__) from error
+
 
 SMALL = 4096
 """Bytes of an input that stays in memory: the models of a job share it, and decode it once."""
@@ -104,3 +144,96 @@ class Photos:
 
 def _collected(decoding: list[Future[Values]], labels: Tensor) -> Batch:
     return torch.from_numpy(np.stack([future.result() for future in decoding])), labels
+
+
+BORDER = {"objectnet": 2}
+"""Pixels cut from each side. ObjectNet's photos have a red frame of one pixel, so that nobody
+trains on them unawares; the published accuracies of the soups were measured with two cut away."""
+
+
+def load_photos(
+    name: str, split: str, record: Mapping[str, Any], inputs: Mapping[str, Any]
+) -> Photos:
+    """The photos of a split, decoded when they are asked for.
+
+    Args:
+        name: of the data set.
+        split: ``train`` or ``test``.
+        record: what `places.locate` says; with ``sample``, the training images are those
+            of that list, in its order.
+        inputs: ``recipe``, ``size`` and ``threads``; for ImageNet's shifts also ``classes``, the
+            network's classes as WordNet ids in logit order, without which they are ImageNet-1k's.
+
+    Raises:
+        Problem: if the folder is not as it was when the record was made, or has no class that the
+            network knows.
+    """
+    folder = Path(record["splits"][split]["folder"])
+    if inputs["recipe"] not in RECIPES:
+        raise Problem(f"recipe {inputs['recipe']!r} is unknown; one of {', '.join(RECIPES)}")
+    labels, groups = _classes(name, record, inputs)
+    files = _files(name, split, record, labels)
+    kept = [file for file in files if _folder(file[0]) in labels]
+    return Photos(
+        title=record["title"],
+        folder=folder,
+        files=kept,
+        labels=torch.tensor([labels[_folder(name)] for name, _ in kept], dtype=torch.int64),
+        groups=groups,
+        recipe=Recipe(inputs["recipe"], inputs["size"], BORDER.get(name, 0)),
+        threads=inputs.get("threads", 1),
+    )
+
+
+def _classes(
+    name: str, record: Mapping[str, Any], inputs: Mapping[str, Any]
+) -> tuple[dict[str, int], Groups | None]:
+    """The label of each class folder, and what the labels mean."""
+    if name not in LAYOUTS:  # ImageNet itself: its training images define the classes
+        return {wnid: label for label, wnid in enumerate(record["classes"])}, None
+    try:
+        network = inputs.get("classes") or imagenet()
+        return labelled(record["classes"], LAYOUTS[name].naming, network)
+    except Problem as problem:
+        raise Problem(f"{record['folder']}: {problem}") from None
+
+
+def _files(
+    name: str, split: str, record: Mapping[str, Any], labels: Mapping[str, int]
+) -> list[File]:
+    """The images of a split with their sizes: those that were found, or those of the list."""
+    part = record["splits"][split]
+    folder = Path(part["folder"])
+    sample = record.get("sample") if split == "train" else None
+    listed = _sampled(Path(sample), labels) if sample else None
+    try:
+        files = list(sized(folder, _listed(name, folder, record) if listed is None else listed))
+        if listed is None and digest_of(files) != (part["images"], part["digest"]):
+            raise Problem(f"{folder}: has changed since it was found")
+    except Problem as problem:
+        raise Problem(f"{problem}; {remade(name)}") from None
+    return files
+
+
+def _listed(name: str, folder: Path, record: Mapping[str, Any]) -> list[str]:
+    """The images in the folder, in the order in which the record counted them."""
+    if name in LAYOUTS:
+        return list(names(folder, record["classes"]))
+    found = list(names(folder, subfolders(folder)))
+    if name == "imagenet-2p":
+        return chosen(found, held_out(Path(record["holdout"]["path"]), len(found)))
+    return found
+
+
+def _sampled(path: Path, labels: Mapping[str, int]) -> list[str]:
+    """The images of a list, whose labels must be those of their folders."""
+    found = []
+    for row in read_sample(path, PHOTOS):
+        if str(labels.get(_folder(row["file"]))) != row["label"]:
+            raise Problem(f"{path}: {row['file']} has label {row['label']!r}; {REDRAWN}")
+        found.append(row["file"])
+    return found
+
+
+def _folder(name: str) -> str:
+    return name.partition("/")[0]

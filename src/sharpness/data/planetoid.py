@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sharpness.data.contents import contents
-from sharpness.data.pickles import check_digest, unpickle
+from sharpness.data.pickle_file import check_digest, unpickle
+from sharpness.data.unpack import contents
 
 VALIDATION = 500
 _INSTEAD = "get it from https://github.com/kimiyoung/planetoid"
@@ -50,7 +50,7 @@ def read(files: Sequence[Path], pinned: Sequence[str]) -> Graph:
 
     Args:
         files: ``ind.cora.`` x, y, tx, ty, allx, ally, graph and test.index.
-        pinned: the digest of each, as `sharpness.data.pickles.unpickle` has it.
+        pinned: the digest of each, as `sharpness.data.pickle_file.unpickle` has it.
 
     Raises:
         Problem: if one cannot be read or is another than the pinned one.

@@ -7,10 +7,191 @@ they are sorted by operation, so that each operation works on one contiguous sli
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from collections.abc import Callable
+from functools import cache
 
-from sharpness.data.operations import POINTWISE, WARPS, cutout, warp
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn.functional import pad
+
+STRENGTH = 14 / 30
+ROTATION = 30 * STRENGTH  # degrees
+SHEAR = 0.3 * STRENGTH
+SHIFT = 100 * STRENGTH  # pixels of 32
+HOLE = 40 * STRENGTH  # pixels of 32
+BITS = max(1, int(4 * STRENGTH))
+THRESHOLD = 256 * STRENGTH
+ADDITION = 110 * STRENGTH
+FACTOR = STRENGTH * (1.9 - 0.1) + 0.1
+FILL = {3: (125, 123, 114), 1: (121,)}  # grey: the mean of the three
+
+
+def autocontrast(pixels: Tensor) -> Tensor:
+    """Stretch each channel of each image to the full range; a constant channel stays."""
+    low = pixels.amin((2, 3), keepdim=True).double()
+    high = pixels.amax((2, 3), keepdim=True).double()
+    scale = high.new_full((), 255) / (high - low)  # a scalar would multiply by the reciprocal
+    stretched = (pixels * scale - low * scale).clamp(0, 255).to(torch.uint8)
+    return torch.where(high > low, stretched, pixels)
+
+
+def equalize(pixels: Tensor) -> Tensor:
+    """Flatten the histogram of each channel of each image.
+
+    The step of Pillow's integer arithmetic is zero for an image with fewer than 255 pixels outside
+    its brightest level, which therefore stays as it is: always so for 8 × 8 digits.
+    """
+    n, c, h, w = pixels.shape
+    if h * w <= 255:
+        return pixels
+    levels = pixels.reshape(n * c, h * w).long()
+    histogram = levels.new_zeros(n * c, 256)
+    histogram.scatter_add_(1, levels, levels.new_ones(1).expand_as(levels))
+    brightest = histogram.gather(1, levels.amax(1, keepdim=True))
+    step = (h * w - brightest) // 255
+    below = histogram.cumsum(1) - histogram
+    table = ((below + step // 2) // step.clamp(min=1)).clamp(max=255)
+    return torch.where(step > 0, table.gather(1, levels), levels).to(torch.uint8).view_as(pixels)
+
+
+def invert(pixels: Tensor) -> Tensor:
+    """The negative."""
+    return 255 - pixels
+
+
+def posterize(pixels: Tensor) -> Tensor:
+    """Keep the highest bits of every value: one at this strength."""
+    return pixels & (256 - 2 ** (8 - BITS))
+
+
+def solarize(pixels: Tensor, threshold: float = THRESHOLD) -> Tensor:
+    """Invert the values at or above a threshold."""
+    return torch.where(pixels < threshold, pixels, 255 - pixels)
+
+
+def solarize_add(pixels: Tensor) -> Tensor:
+    """Brighten, then invert what is in the upper half of the range."""
+    return solarize((pixels + ADDITION).clamp(max=255).to(torch.uint8), 128)
+
+
+def color(pixels: Tensor) -> Tensor:
+    """Fade towards the grey image."""
+    return _blend(_grey(pixels), pixels)
+
+
+def contrast(pixels: Tensor) -> Tensor:
+    """Fade towards the mean grey level of each image."""
+    mean = _grey(pixels).double().mean((1, 2, 3), keepdim=True)
+    return _blend((mean + 0.5).floor(), pixels)
+
+
+def brightness(pixels: Tensor) -> Tensor:
+    """Fade towards black."""
+    return _blend(pixels.new_zeros(()), pixels)
+
+
+def sharpness(pixels: Tensor) -> Tensor:
+    """Fade towards the image smoothed by a 3 × 3 kernel; the border has no neighbours and stays."""
+    values = pixels.float()
+    rows = values[..., :-2, :] + values[..., 1:-1, :] + values[..., 2:, :]
+    box = rows[..., :-2] + rows[..., 1:-1] + rows[..., 2:]
+    smooth = values.clone()
+    smooth[..., 1:-1, 1:-1] = ((box + 4 * values[..., 1:-1, 1:-1]) / 13 + 0.5).floor()
+    return _blend(smooth, pixels)
+
+
+def cutout(pixels: Tensor, centre: Tensor) -> Tensor:
+    """Cover a rectangle, its far edge included, with the fill colour.
+
+    Args:
+        pixels: (n, c, h, w).
+        centre: centres (n, 2) as fractions of the height and the width.
+    """
+    _, c, h, w = pixels.shape
+    inside = []
+    for position, length in zip(centre.unbind(1), (h, w), strict=True):
+        extent = HOLE * length / 32
+        first = (position * length - extent / 2).clamp(min=0).floor()
+        last = (first + extent).clamp(max=length).floor()
+        at = torch.arange(length, device=pixels.device)
+        inside.append((at >= first[:, None]) & (at <= last[:, None]))
+    hole = inside[0][:, None, :, None] & inside[1][:, None, None, :]
+    fill = torch.tensor(FILL[c], dtype=torch.uint8, device=pixels.device)
+    return torch.where(hole, fill[:, None, None], pixels)
+
+
+def warp(pixels: Tensor, name: str, negative: Tensor) -> Tensor:
+    """Shear, shift or rotate each image in one of the two directions, onto black.
+
+    Args:
+        pixels: (n, c, h, w).
+        name: a key of ``WARPS``.
+        negative: direction of each image, (n,), boolean.
+    """
+    n, c, h, w = pixels.shape
+    source = _sources(name, h, w, pixels.device)[negative.long()]  # (n, h·w)
+    blackened = pad(pixels.flatten(2), (1, 0))
+    return blackened.gather(2, source[:, None].expand(n, c, h * w)).view_as(pixels)
+
+
+POINTWISE: dict[str, Callable[[Tensor], Tensor]] = {
+    "AutoContrast": autocontrast,
+    "Equalize": equalize,
+    "Invert": invert,
+    "Posterize": posterize,
+    "Solarize": solarize,
+    "SolarizeAdd": solarize_add,
+    "Color": color,
+    "Contrast": contrast,
+    "Brightness": brightness,
+    "Sharpness": sharpness,
+}
+WARPS = ("Rotate", "ShearX", "ShearY", "TranslateX", "TranslateY")
+
+
+@cache
+def _sources(name: str, h: int, w: int, device: torch.device) -> Tensor:
+    """Which pixel lands where: (2, h·w), 1-based positions in the source image, 0 for black.
+
+    Pillow itself moves an image of positions, once per size and direction, so that its rounding
+    is ours.
+    """
+    positions = Image.fromarray(np.arange(1, h * w + 1, dtype=np.int32).reshape(h, w))
+    moved = []
+    for sign in (1, -1):
+        if name == "Rotate":
+            image = positions.rotate(sign * ROTATION)
+        else:
+            image = positions.transform((w, h), Image.Transform.AFFINE, _affine(name, sign, h, w))
+        moved.append(np.asarray(image, dtype=np.int64).ravel())
+    return torch.from_numpy(np.stack(moved)).to(device)
+
+
+def _affine(name: str, sign: int, h: int, w: int) -> tuple[float, ...]:
+    """Coefficients (a, b, c, d, e, f): the output at (x, y) is the input at (ax+by+c, dx+ey+f)."""
+    return {
+        "ShearX": (1, sign * SHEAR, 0, 0, 1, 0),
+        "ShearY": (1, 0, 0, sign * SHEAR, 1, 0),
+        "TranslateX": (1, 0, sign * SHIFT * w / 32, 0, 1, 0),
+        "TranslateY": (1, 0, 0, 0, 1, sign * SHIFT * h / 32),
+    }[name]
+
+
+def _grey(pixels: Tensor) -> Tensor:
+    """Luma (n, 1, h, w) by ITU-R 601-2 in 16-bit fixed point."""
+    if pixels.shape[1] == 1:
+        return pixels
+    red, green, blue = pixels.to(torch.int32).split(1, dim=1)
+    return (19595 * red + 38470 * green + 7471 * blue + 0x8000) >> 16
+
+
+def _blend(faded: Tensor, pixels: Tensor) -> Tensor:
+    """``faded + FACTOR · (pixels − faded)`` in single precision, fractions cut off."""
+    base = faded.float()
+    return (base + FACTOR * (pixels.float() - base)).to(torch.uint8)
+
 
 OPERATIONS = (*POINTWISE, *WARPS, "Cutout")
 ROUNDS = 2

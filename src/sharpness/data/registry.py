@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sharpness.problem import Problem
+from sharpness.io.errors import Problem
 
 Kind = Literal["digits", "cifar", "photos", "text", "arrays"]
 

@@ -14,12 +14,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from sharpness.data.class_folders import names
 from sharpness.data.imagenet import held_out
-from sharpness.data.listing import names
+from sharpness.data.nli import mnli_lines
 from sharpness.data.registry import remade
-from sharpness.files import write_csv
-from sharpness.problem import Problem
-from sharpness.reading import readable
+from sharpness.io.csv_files import readable
+from sharpness.io.errors import Problem
+from sharpness.io.files import write_csv
 
 REVISION = 1
 """Raise it with any change to which examples are chosen: all are chosen anew."""
@@ -47,11 +48,7 @@ def write_sample(
     Raises:
         Problem: if the examples are not where the record says.
     """
-    columns, rows = PHOTOS, _photos
-    if name == "mnli":
-        from sharpness.data.nli import mnli_lines
-
-        columns, rows = SENTENCES, mnli_lines
+    columns, rows = (SENTENCES, mnli_lines) if name == "mnli" else (PHOTOS, _photos)
     present = record["status"] == "present"
     try:
         chosen = drawn(rows(record) if present else (), columns[0], examples, seed)

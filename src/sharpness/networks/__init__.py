@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from sharpness.problem import Problem
-from sharpness.sizes import check_sizes
+from sharpness.io.errors import Problem
+from sharpness.networks.sizes import check_sizes
 
 NAMES = ("preact-resnet", "simple-vit", "vit", "clip-vit", "bert")
 

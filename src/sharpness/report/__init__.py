@@ -1,1 +1,1 @@
-"""The page that people open: what each pool says, with every table and figure."""
+"""Tables, figures, verdicts and the page that shows them."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -11,16 +12,55 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, StrictUndefined
 
-from sharpness.figures.catalogue import Figure
-from sharpness.files import write_text
-from sharpness.report.agreement import accuracies, agreement
-from sharpness.report.images import embedded
-from sharpness.report.models import counts, effect_of_copies
-from sharpness.report.ranks import main_protocol, ranks
-from sharpness.report.studies import Studied, on_the_page
-from sharpness.report.verdict import judge
-from sharpness.tables.parts import Table
-from sharpness.tables.writers import written
+from sharpness.io.files import write_text
+from sharpness.report.figures.catalogue import Figure
+from sharpness.report.pool_summary import accuracies, agreement, counts, effect_of_copies
+from sharpness.report.tables.parts import Table
+from sharpness.report.tables.writers import written
+from sharpness.report.verdict import judge, main_protocol, ranks
+from sharpness.studies.findings import Finding, Study
+
+
+def embedded(png: str | Path) -> str:
+    """A PNG file as text for the page, in base 64."""
+    return base64.b64encode(Path(png).read_bytes()).decode()
+
+
+@dataclass(frozen=True)
+class Studied:
+    """What was found in a study.
+
+    Attributes:
+        study: what it asks, and its figures.
+        findings: published and ours, side by side.
+        drawings: the PNG file of each figure, by id.
+        note: what to say where the scale is not the paper's; empty where it is.
+    """
+
+    study: Study
+    findings: Sequence[Finding]
+    drawings: Mapping[str, str | Path]
+    note: str
+
+
+def on_the_page(name: str, studied: Studied) -> dict[str, Any]:
+    """What the page says about a study."""
+    return {
+        "name": name,
+        "title": studied.study.title,
+        "text": studied.study.text,
+        "note": studied.note,
+        "findings": studied.findings,
+        "figures": [
+            {
+                "id": figure,
+                "title": drawing.title,
+                "caption": drawing.caption,
+                "png": embedded(studied.drawings[figure]),
+            }
+            for figure, drawing in studied.study.figures.items()
+        ],
+    }
 
 
 @dataclass(frozen=True)

@@ -6,16 +6,120 @@ models generalize well, whatever the others do.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from sharpness.correlation import cell_columns, target_columns
-from sharpness.kendall import FEWEST
-from sharpness.report.ranks import main_cells, main_coefficients, shown
-from sharpness.report.words import in_print, is_ood
-from sharpness.tables.parts import STRONG
+from sharpness.measures.definition import Cell
+from sharpness.plots.text import format_radius, format_tau
+from sharpness.report.figures.catalogue import LABELS
+from sharpness.report.tables.parts import STRONG
+from sharpness.statistics.correlation import cell_columns, target_columns
+from sharpness.statistics.kendall import FEWEST
+
+_NEAR = ("train", "test", "heldout", "v2")
+"""Parts drawn as the training set was. ImageNet-V2 is one of them, says App. F."""
+
+
+def in_print(target: str) -> str:
+    """What a target of ``correlations.csv`` is called: ``error_r`` is "ImageNet-R error"."""
+    return LABELS.get(target, target.replace("_", " ")).removesuffix(" (%)")
+
+
+def is_ood(target: str) -> bool:
+    """Whether a target is an error on data of another distribution than the training set's."""
+    kind, _, part = target.partition("_")
+    return kind == "error" and part not in _NEAR
+
+
+def describe(cell: Cell) -> str:
+    """A cell in words, without its protocol."""
+    logits = "with" if cell.definition.logit_norm else "without"
+    radius = format_radius(cell.radius)
+    return f"{cell.definition.title} {logits} logit normalization at ρ = {radius}"
+
+
+def listed(names: list[str], most: int = 12) -> str:
+    """Names one after another, the later ones of many only counted."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+@dataclass(frozen=True)
+class Rank:
+    """How sharpness ranks the models as one error, or the learning rate, does.
+
+    Attributes:
+        target: what it is correlated with, in words.
+        strongest: the cell of the largest |τ|, in words; or why there is none.
+        tau: that coefficient with its interval; empty if there is none.
+        models: how many it rests on.
+        cells: number of coefficients.
+        positive: number of those above 0.5.
+        negative: number of those below −0.5.
+    """
+
+    target: str
+    strongest: str
+    tau: str = ""
+    models: int = 0
+    cells: int = 0
+    positive: int = 0
+    negative: int = 0
+
+
+def main_cells(words: Iterable[str]) -> list[str]:
+    """The cells that the verdict is about: no ablations, and of the protocols the first."""
+    cells = {word: Cell.parse(word) for word in words}
+    first = main_protocol(cells)
+    return [w for w, c in cells.items() if c == Cell(c.definition, c.radius, first)]
+
+
+def main_protocol(words: Iterable[str]) -> str:
+    """The protocol that the verdict is about: that of the first cell."""
+    return next((Cell.parse(word).protocol for word in words), "")
+
+
+def main_coefficients(correlations: pd.DataFrame) -> pd.DataFrame:
+    """The rows of ``correlations.csv`` that are about the main cells."""
+    return correlations[correlations["cell"].isin(main_cells(correlations["cell"].unique()))]
+
+
+def shown(targets: Iterable[str]) -> list[str]:
+    """The targets that the report speaks of: gaps have figures of their own."""
+    return [name for name in targets if name.partition("_")[0] != "gap"]
+
+
+def ranks(correlations: pd.DataFrame) -> list[Rank]:
+    """For the test error, every other error and the learning rate: how well sharpness ranks them.
+
+    Args:
+        correlations: the contents of ``correlations.csv``.
+    """
+    overall = main_coefficients(correlations)
+    overall = overall[overall["subgroup"] == "all"]
+    targets = shown(overall["target"].unique())
+    return [_rank(overall[overall["target"] == target], target) for target in targets]
+
+
+def _rank(rows: pd.DataFrame, target: str) -> Rank:
+    words = in_print(target)
+    defined = rows[rows["status"] == "ok"]
+    if defined.empty:
+        return Rank(words, f"none: {rows['reason'].iloc[0]}")
+    best = defined.iloc[int(defined["tau"].abs().to_numpy().argmax())]
+    return Rank(
+        words,
+        describe(Cell.parse(best["cell"])),
+        f"{format_tau(best['tau'])} [{format_tau(best['low'])}, {format_tau(best['high'])}]",
+        best["models"],
+        len(defined),
+        int((defined["tau"] > STRONG).sum()),
+        int((defined["tau"] < -STRONG).sum()),
+    )
+
 
 FLATTEST = 0.1
 """The share of a pool that counts as its flattest models (at least one)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from sharpness.faults import number_of
-from sharpness.files import atomic
+from sharpness.io.errors import Problem, number_of
+from sharpness.io.files import atomic
 from sharpness.networks import build
-from sharpness.problem import Problem
-from sharpness.training.layout import KEY
+from sharpness.training.records import KEY, MOMENTUM, WEIGHTS
 
 
 def save(path: str | Path, weights: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
@@ -123,3 +123,48 @@ def _metadata(text: str, path: str | Path) -> dict[str, Any]:
     if not isinstance(metadata, dict):
         raise Problem(f"{path}: its metadata is no object; make it again")
     return metadata
+
+
+@dataclass(frozen=True)
+class State:
+    """A training after a whole number of epochs.
+
+    Attributes:
+        weights: state dict.
+        momentum: one tensor per parameter, by name; empty once finished.
+        curve: one row per epoch done.
+        record: of the finished training, else None.
+    """
+
+    weights: dict[str, Tensor]
+    momentum: dict[str, Tensor]
+    curve: list[dict[str, Any]]
+    record: dict[str, Any] | None = None
+
+    def save(self, path: Path) -> None:
+        """Replace the file whole: a kill leaves the state before or the one after."""
+        tensors = {WEIGHTS + name: tensor for name, tensor in self.weights.items()}
+        tensors |= {MOMENTUM + name: tensor for name, tensor in self.momentum.items()}
+        save(path, tensors, {"curve": self.curve, "record": self.record})
+
+    @classmethod
+    def load(cls, path: Path) -> State | None:
+        """The state in a file; None if there is none, or a power cut left an unreadable one."""
+        try:
+            tensors, metadata = load(path)
+        except Problem:
+            return None
+        return cls(
+            _under(WEIGHTS, tensors),
+            _under(MOMENTUM, tensors),
+            metadata["curve"],
+            metadata["record"],
+        )
+
+
+def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {
+        name.removeprefix(prefix): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(prefix)
+    }

@@ -1,8 +1,11 @@
-"""Training one model of a sweep, from wherever the last run left it (Sec. 5.1)."""
+"""The models of one job of a sweep, each trained from wherever the last run left it (Sec. 5.1)."""
 
 from __future__ import annotations
 
 import math
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,14 +13,71 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from sharpness.errors import ROWS, error_and_loss
-from sharpness.files import finite
-from sharpness.room import Room
-from sharpness.training.batches import batches
-from sharpness.training.learner import Learner
-from sharpness.training.settings import learning_rate
-from sharpness.training.state import State
-from sharpness.training.task import Task, Trained
+from sharpness.data.images import Images
+from sharpness.io.errors import Problem, out_of_memory
+from sharpness.io.files import digest, finite
+from sharpness.measures.error_rates import ROWS, error_and_loss
+from sharpness.measures.micro_batch import Room
+from sharpness.training.checkpoint import State
+from sharpness.training.hyperparameters import REVISION, Hyperparameters, Training, learning_rate
+from sharpness.training.loader import batches
+from sharpness.training.optimizer import Learner
+
+if TYPE_CHECKING:
+    from sharpness.data.images import Images
+
+
+@dataclass(frozen=True)
+class Task:
+    """One model to train.
+
+    Attributes:
+        seed: the pool's.
+        index: the model's number in its pool.
+        architecture: what ``sharpness.networks.build`` takes.
+        hyperparameters: what the model alone has.
+        settings: what all models of the pool share.
+    """
+
+    seed: int
+    index: int
+    architecture: Mapping[str, Any]
+    hyperparameters: Hyperparameters
+    settings: Training
+
+    @property
+    def classes(self) -> int:
+        """Number of logits."""
+        return int(self.architecture["classes"])
+
+    def digest(self, data: Images) -> str:
+        """A name for the task on a data set: another result needs another name."""
+        inputs = {"digest": data.digest(), "mean": data.mean, "std": data.std, "flip": data.flip}
+        return digest({**self.described(), "data": inputs, "revision": REVISION})
+
+    def described(self) -> dict[str, Any]:
+        """All of it, as JSON can hold it."""
+        return {**asdict(self), "settings": self.settings.model_dump()}
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained model.
+
+    Attributes:
+        weights: state dict on the CPU.
+        record: how it came about, as JSON can hold it. ``status`` ("ok" or "diverged") and
+            ``reason``; ``train_error`` (a fraction) and ``train_loss`` of the final weights on
+            the training set without augmentation; ``epochs`` begun; ``seed``, ``index``,
+            ``hyperparameters``, ``settings``, ``architecture``, ``data``, ``digest``; ``curve``,
+            one row an epoch: its number from 1, the mean ``loss`` and ``error`` of the rows it
+            trained on (an error is a miss of the larger part of a mixture) and the
+            ``learning_rate`` of its last step. A number that is not finite is None.
+    """
+
+    weights: dict[str, Tensor]
+    record: dict[str, Any]
+
 
 if TYPE_CHECKING:
     from sharpness.data.images import Images
@@ -132,3 +192,74 @@ def _record(
 
 def _diverged(curve: list[dict[str, Any]]) -> bool:
     return bool(curve) and curve[-1]["loss"] is None
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What all models of a pool share.
+
+    Attributes:
+        seed: the pool's.
+        architecture: sizes of the network; those that the images fix are filled in.
+        settings: of the training.
+        images: the training set.
+        state: folder in which each model has its own state folder.
+        device: where to train.
+    """
+
+    seed: int
+    architecture: Mapping[str, Any]
+    settings: Training
+    images: Images
+    state: Path
+    device: torch.device
+
+    def task(self, index: int, hyperparameters: Hyperparameters) -> Task:
+        """All that determines one model."""
+        architecture = {
+            **self.architecture,
+            "in_channels": self.images.pixels.shape[1],
+            "classes": self.images.classes,
+        }
+        if self.architecture["name"] == "simple-vit":
+            architecture["image_size"] = self.images.pixels.shape[-1]
+        return Task(self.seed, index, architecture, hyperparameters, self.settings)
+
+
+def train_models(
+    models: Mapping[str, tuple[int, Hyperparameters]], names: Sequence[str], sweep: Sweep
+) -> dict[str, dict[str, Any]]:
+    """Train the named models; a finished one costs nothing.
+
+    Returns:
+        For each model, the record of its training.
+
+    Raises:
+        Problem: if a batch is too much for the memory. Half a batch would be another training.
+    """
+    records = {}
+    for name in names:
+        trained = _trained(name, *models[name], sweep)
+        records[name] = {**trained.record, "revision": REVISION}
+        print(f"{name}: {_summary(trained.record)}", file=sys.stderr)
+    return records
+
+
+def _trained(name: str, index: int, hyperparameters: Hyperparameters, sweep: Sweep) -> Trained:
+    """One model, trained or found."""
+    try:
+        task = sweep.task(index, hyperparameters)
+        return train(task, sweep.images, sweep.state / name, sweep.device)
+    except RuntimeError as error:
+        if not out_of_memory(error):
+            raise
+        raise Problem(
+            f"{name}: out of memory with batches of {sweep.settings.batch_size}; take a device "
+            "with more, or lower the pool's training.batch_size, which makes other models"
+        ) from error
+
+
+def _summary(record: Mapping[str, Any]) -> str:
+    if record["status"] != "ok":
+        return str(record["reason"])
+    return f"trained, training error {100 * record['train_error']:.2f} %"

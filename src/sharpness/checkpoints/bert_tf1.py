@@ -1,0 +1,91 @@
+"""The ``bert_NN.zip`` archives of McCoy et al. (2020): checkpoints that TensorFlow 1 wrote.
+
+Kernels lie there as (in, out). Beside each variable lie the two moments of Adam, and with them the
+step; they are left. The head's rows are contradiction, entailment and neutral, as in ``berts``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from sharpness.checkpoints.bert import Part, parts
+from sharpness.checkpoints.weight_map import Array, Entry, apply
+from sharpness.data.unpack import unpacked
+from sharpness.io.errors import Problem
+
+
+def entries(architecture: Mapping[str, Any]) -> list[Entry]:
+    """The name table of a ``bert``: 201 variables at depth 12."""
+    return [entry for part in parts(architecture) for entry in _part(part)]
+
+
+def read(path: str | Path, architecture: Mapping[str, Any]) -> dict[str, Array]:
+    """The weights of an archive, under the names of our network; see ``formats.read``.
+
+    It is unpacked into a temporary folder (1.3 GB for BERT-base).
+    """
+    load = tensorflow(f"{path}: is read by TensorFlow").train.load_checkpoint
+    table = entries(architecture)
+    shapes = {entry.upstream: list(entry.upstream_shape) for entry in table}
+    unused = {"global_step", *(f"{name}/adam_{moment}" for name in shapes for moment in "mv")}
+    with TemporaryDirectory() as folder:
+        indices = unpacked(Path(path), Path(folder, "bert")).rglob("[!.]*.index")
+        newest = max(indices, key=lambda file: (len(file.name), file.name), default=None)
+        if newest is None:
+            raise Problem(f"{path}: holds no checkpoint (….index) of TensorFlow; wrong format?")
+        try:
+            file = load(str(newest.with_suffix("")))
+            # An array that is not wanted gives its shape alone: no memory is taken for it.
+            arrays = {
+                name: file.get_tensor(name)
+                if shape == shapes.get(name)
+                else np.broadcast_to(np.float32(0), shape)
+                for name, shape in file.get_variable_to_shape_map().items()
+            }
+        except Exception as error:  # a damaged file may raise anything
+            raise Problem(f"{path}: is no whole checkpoint ({error}); fetch it again") from error
+    return apply(table, arrays, str(path), unused)
+
+
+def tensorflow(what: str) -> ModuleType:
+    """TensorFlow, which is slow to import and silent about CPU and GPU.
+
+    Args:
+        what: needs it; the message begins so.
+
+    Raises:
+        Problem: if it cannot be imported.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    with suppress(ImportError):
+        import triton  # noqa: F401 (PyTorch's; each has an LLVM, and this one must be the first)
+    try:
+        import tensorflow
+    except ImportError as error:
+        raise Problem(f"{what}, which is missing ({error}); type `make tensorflow`") from error
+    return tensorflow
+
+
+def _part(part: Part) -> list[Entry]:
+    """The variables of one layer."""
+    path = part.name.replace("layer.", "layer_").replace(".", "/")
+    weight, bias = f"{part.name}.weight", f"{part.name}.bias"
+    if part.kind == "embedding":
+        return [Entry(path, part.shape, weight)]
+    if part.kind == "norm":
+        return [Entry(f"{path}/gamma", part.shape, weight), Entry(f"{path}/beta", part.shape, bias)]
+    outside = part.shape[:1]
+    if part.name == "classifier":
+        return [Entry("output_weights", part.shape, weight), Entry("output_bias", outside, bias)]
+    return [
+        Entry(f"{path}/kernel", part.shape[::-1], weight, (1, 0)),
+        Entry(f"{path}/bias", outside, bias),
+    ]

@@ -1,0 +1,173 @@
+"""The table of a pool's models: what each is, and where its file is found. Needs no torch."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import isfinite
+from pathlib import Path
+
+from sharpness.io.errors import Problem
+from sharpness.io.files import write_csv
+from sharpness.io.transfer import Published
+
+_SAFE = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")
+LONGEST = 150
+"""Bytes of a stem; file systems end names at 255, and ours add prefixes and suffixes."""
+
+
+def stem(name: str) -> str:
+    """The stem of a model's files: other characters than letters, digits, ``._-`` become ``~XX``.
+
+    ``XX`` is a byte of the character's UTF-8 form, in hexadecimal. A first character that could be
+    taken for an option or a hidden file is written so as well.
+
+    Raises:
+        Problem: if the name is empty, holds a character that cannot be seen, or is too long.
+    """
+    if not name or not name.isprintable():
+        raise Problem(f"{name!r} is no name of a model; use characters that can be seen")
+    written = "".join(map(_written, name))
+    if written[0] in "._-":
+        written = f"~{ord(written[0]):02X}{written[1:]}"
+    if len(written) > LONGEST:
+        raise Problem(f"{name!r} is too long for a file's name; {LONGEST} letters are allowed")
+    return written
+
+
+def _written(character: str) -> str:
+    if character in _SAFE:
+        return character
+    return "".join(f"~{byte:02X}" for byte in character.encode())
+
+
+_WHOLE = re.compile(r"-?\d{1,18}")
+_NUMBER = re.compile(r"-?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
+_CHECKSUM = re.compile(r"sha256 [0-9a-f]{64}|md5 [0-9a-f]{32}")
+_FILE_COLUMNS = ("url", "file", "bytes", "checksum")
+
+
+@dataclass(frozen=True)
+class Member(Published):
+    """One published model.
+
+    Attributes:
+        model: its name; `stems.stem` makes the name of its files of it.
+        parameters: its hyper-parameters; what the table leaves empty is an empty string.
+        url: where its publisher serves it; empty if ``file`` says where it is.
+        bytes: the published size.
+        checksum: published digests, such as ``sha256 9f18...; md5 c58f...``.
+        file: a local file, seen from where the workflow runs; it goes before ``url``.
+    """
+
+    model: str
+    parameters: Mapping[str, str | float | int]
+    url: str = ""
+    bytes: int | None = None
+    checksum: str = ""
+    file: str = ""
+
+
+def read_table(path: str | Path) -> list[Member]:
+    """The models of a table, one a row.
+
+    The columns are ``model``, at least one of ``url`` and ``file``, if known ``bytes`` and
+    ``checksum``, and every other column is a hyper-parameter.
+
+    Raises:
+        Problem: naming the table, and the line or column that is wrong.
+    """
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as stream:
+            header, *rows = list(csv.reader(stream, strict=True)) or [[]]
+    except OSError as error:
+        raise Problem(f"{path}: cannot be read as a table: {error.strerror or error}") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise Problem(f"{path}: cannot be read as a table: {error}") from error
+    _check_header(header, path)
+    members: dict[str, Member] = {}
+    for number, row in enumerate(rows, start=2):
+        where = f"{path}: row {number}"
+        if len(row) != len(header):
+            raise Problem(f"{where} has {len(row)} cells; the header has {len(header)}")
+        member = _member(dict(zip(header, (cell.strip() for cell in row), strict=True)), where)
+        if member.model in members:
+            raise Problem(f"{where}: model {member.model} is there twice; names are unique")
+        members[member.model] = member
+    if not members:
+        raise Problem(f"{path}: has no rows; give it one for each model")
+    return list(members.values())
+
+
+def choose(members: Sequence[Member], take: int | None, seed: int) -> list[Member]:
+    """Some of the models, in the table's order.
+
+    Each model's place in the draw depends on the seed and its name alone: a larger ``take`` only
+    adds models, and so does a longer table.
+
+    Args:
+        members: all of them.
+        take: how many; None takes all.
+        seed: of the draw.
+
+    Raises:
+        Problem: if there are not so many.
+    """
+    if take is None:
+        return list(members)
+    if take > len(members):
+        raise Problem(f"take is {take}, but the table has {len(members)} models; take fewer")
+    drawn = sorted(members, key=lambda member: _lot(seed, member.model))[:take]
+    names = {member.model for member in drawn}
+    return [member for member in members if member.model in names]
+
+
+def write_models(members: Sequence[Member], path: str | Path) -> None:
+    """Write names and hyper-parameters as CSV; numbers are exact."""
+    rows = [{"model": member.model, **member.parameters} for member in members]
+    write_csv(path, rows, list(dict.fromkeys(name for row in rows for name in row)) or ["model"])
+
+
+def _check_header(header: Sequence[str], path: str | Path) -> None:
+    for name in header:
+        if not name or name != name.strip() or header.count(name) > 1:
+            raise Problem(f"{path}: column {name!r} is empty, padded or there twice; rename it")
+    if "model" not in header or not {"url", "file"} & set(header):
+        raise Problem(f"{path}: needs a column `model`, and `url` or `file`; add what is missing")
+
+
+def _member(row: dict[str, str], where: str) -> Member:
+    """A row as a model.
+
+    Raises:
+        Problem: if something in it cannot be.
+    """
+    name = row.pop("model")
+    url, file, size, checksum = (row.pop(key, "") for key in _FILE_COLUMNS)
+    try:
+        stem(name)
+    except Problem as problem:
+        raise Problem(f"{where}: model {problem}") from None
+    if url and not url.startswith("https://"):
+        raise Problem(f"{where}: url {url!r} is not an https address")
+    if not url and not file:
+        raise Problem(f"{where}: has neither url nor file; say where {name} is found")
+    if size and not (_WHOLE.fullmatch(size) and int(size) > 0):
+        raise Problem(f"{where}: bytes is {size!r}; it is a positive whole number or empty")
+    if checksum and not all(_CHECKSUM.fullmatch(part.strip()) for part in checksum.split(";")):
+        raise Problem(f"{where}: checksum {checksum!r} is not `sha256 ...` or `md5 ...`")
+    parameters = {key: _value(text) for key, text in row.items()}
+    return Member(name, parameters, url, int(size) if size else None, checksum, file)
+
+
+def _value(text: str) -> str | float | int:
+    if _WHOLE.fullmatch(text):
+        return int(text)
+    return float(text) if _NUMBER.fullmatch(text) and isfinite(float(text)) else text
+
+
+def _lot(seed: int, name: str) -> str:
+    return hashlib.sha256(f"{seed} {name}".encode()).hexdigest()

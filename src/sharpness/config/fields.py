@@ -1,0 +1,192 @@
+"""The parts of a pool's configuration: names, networks and their inputs, what is measured."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from sharpness.data.registry import REGISTRY, SOURCES
+from sharpness.io.validation import (
+    Count,
+    Counts,
+    Distinct,
+    Fraction,
+    OneOf,
+    Positive,
+    Seed,
+    Settings,
+)
+from sharpness.measures.definition import ALL, PROTOCOLS, Cell, Data, Definition
+from sharpness.networks.sizes import Blocks, Size
+from sharpness.report.figures.catalogue import PARTS
+
+
+def _radius(value: float) -> float:
+    """Refuse digits that the name of a cell does not show."""
+    if value != float(f"{value:.12g}"):
+        raise ValueError("it must have at most 12 digits")
+    return value
+
+
+Radii = Annotated[list[Annotated[Positive, AfterValidator(_radius)]], Field(min_length=1), Distinct]
+DefinitionId = Annotated[str, OneOf(definition.id for definition in ALL)]
+ProtocolName = Annotated[str, OneOf(PROTOCOLS)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
+PathName = Annotated[str, Field(min_length=1)]
+Results = Annotated[
+    str,
+    Field(pattern=r"^[^~{}<>*?\[\]\\]+$"),  # the others have a meaning in Snakemake's patterns
+    AfterValidator(lambda path: str(PurePosixPath(path))),  # as Snakemake compares paths
+]
+SourceName = Annotated[str, OneOf(SOURCES)]
+"""What a user can name a copy of."""
+
+DataSet = Annotated[str, OneOf(name for name, entry in REGISTRY.items() if entry.splits)]
+Part = Annotated[str, OneOf(PARTS)]
+"""Which role a data set plays in a pool; each but "train" is something to be wrong on."""
+
+
+class ResNet(Settings):
+    """PreAct ResNet; width 64 and blocks [2, 2, 2, 2] is the paper's ResNet-18."""
+
+    name: Literal["preact-resnet"]
+    width: Size = 64
+    blocks: Blocks = Field(default=[2, 2, 2, 2])
+
+
+class SimpleViT(Settings):
+    """SimpleViT; the defaults are the paper's (App. H)."""
+
+    name: Literal["simple-vit"]
+    patch_size: Size = 4
+    dim: Size = 512
+    depth: Size = 6
+    heads: Size = 16
+    dim_head: Size = 64
+    mlp_dim: Size = 1024
+
+
+class ViT(Settings):
+    """timm's VisionTransformer; the defaults are ViT-B/16 (App. C)."""
+
+    name: Literal["vit"]
+    image_size: Size = 224
+    patch_size: Size = 16
+    dim: Size = 768
+    depth: Size = 12
+    heads: Size = 12
+    mlp_dim: Size = 3072
+    classes: Size = 1000
+
+
+class ClipViT(Settings):
+    """The visual tower of CLIP with a linear head; the defaults are ViT-B/32 (App. F)."""
+
+    name: Literal["clip-vit"]
+    image_size: Size = 224
+    patch_size: Size = 32
+    dim: Size = 768
+    depth: Size = 12
+    heads: Size = 12
+    mlp_dim: Size = 3072
+    embedding: Size = 512
+    classes: Size = 1000
+
+
+class Bert(Settings):
+    """BERT with a classification head; the defaults are BERT-base, uncased (App. G)."""
+
+    name: Literal["bert"]
+    vocabulary: Size = 30522
+    positions: Size = 512
+    types: Size = 2
+    dim: Size = 768
+    depth: Size = 12
+    heads: Size = 12
+    mlp_dim: Size = 3072
+    classes: Size = 3
+
+
+class PhotoInputs(Settings):
+    """How a photo becomes a tensor: a recipe of the publishers, at a size in pixels."""
+
+    name: Literal["photos"]
+    recipe: Literal["augreg", "timm", "clip"]
+    size: Size = 224
+
+
+class TokenInputs(Settings):
+    """How a pair of sentences becomes tokens: BERT's WordPiece, cut and padded to a length."""
+
+    name: Literal["tokens"]
+    length: Size = 128
+
+
+class Ablation(Settings):
+    """One definition measured in other ways than the pool's own (App. H.1 to H.3)."""
+
+    definition: DefinitionId
+    radii: Radii
+    data: Annotated[list[Data], Field(min_length=1), Distinct] = Field(default=["original"])
+    m: Counts | None = None
+    steps: Counts | None = None
+
+
+class Sharpness(Settings):
+    """What is measured on each model."""
+
+    points: Count
+    m: Count
+    steps: Count
+    samples: dict[ProtocolName, Count] = Field(default_factory=dict)
+    seed: Seed = 0
+    max_train_error: Fraction | None = None
+    radii: dict[DefinitionId, Radii]
+    ablations: dict[Name, Ablation] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _whole_batches(self) -> Self:
+        sizes = {"m": [self.m]}
+        sizes |= {f"ablations.{name}.m": a.m or [] for name, a in self.ablations.items()}
+        for key, many in sizes.items():
+            for m in many:
+                if self.points % m:
+                    raise ValueError(f"{key}: {m}: does not divide the {self.points} points")
+        return self
+
+    def cells(self, protocols: list[str]) -> list[Cell]:
+        """Every cell of a model, without repetition.
+
+        Their order is that of the paper's tables, whatever the order of the configuration.
+        """
+        wanted = [
+            Cell(Definition.parse(word), radius, protocol)
+            for protocol in protocols
+            for word in self.radii
+            for radius in sorted(self.radii[word])
+        ]
+        wanted.sort(key=lambda cell: (protocols.index(cell.protocol), ALL.index(cell.definition)))
+        for name in sorted(self.ablations):
+            wanted += self._ablated(self.ablations[name], protocols[0])
+        return list(dict.fromkeys(wanted))
+
+    def _ablated(self, ablation: Ablation, protocol: str) -> list[Cell]:
+        definition = Definition.parse(ablation.definition)
+        sizes: list[int | None] = [*ablation.m] if ablation.m else [None]
+        counts: list[int | None] = [*ablation.steps] if ablation.steps else [None]
+        return [
+            Cell(
+                definition,
+                radius,
+                protocol,
+                data,
+                None if m == self.m else m,
+                None if steps == self.steps else steps,
+            )
+            for data in ablation.data
+            for m in sizes
+            for steps in counts
+            for radius in ablation.radii
+        ]

@@ -1,0 +1,164 @@
+"""Everything that a configuration needs from elsewhere, brought into one folder, and nothing else.
+
+The folder holds it as ``HOST/PATH``, so that it is the mirror of machines without a network.
+Needs no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sharpness.checkpoints.table import Member
+from sharpness.config import Config
+from sharpness.data.registry import REGISTRY, SOURCES, TITLES, downloads
+from sharpness.evaluation.published import read_published, usable
+from sharpness.io.download import Download, fetch, known, place
+from sharpness.io.files import read_json, sha256, write_json
+
+PUBLISHED_ERRORS = "resources/published_errors.csv"
+"""What the publishers of models state, seen from where the workflow runs."""
+
+VOCABULARY = "bert-vocabulary"
+
+
+def needed_parts(settings: Config) -> dict[str, dict[str, str]]:
+    """For each pool, the data sets that its models are run on, by the part that they play.
+
+    Where a pool takes published errors, a part for which every model has one is not among them.
+
+    Raises:
+        Problem: if the table of published errors cannot be read.
+    """
+    return {name: _parts(settings, name) for name in settings.pools}
+
+
+def needed_data(
+    settings: Config, parts: Mapping[str, Mapping[str, str]], studied: Iterable[str]
+) -> list[str]:
+    """Every data set that is needed, each once.
+
+    Args:
+        settings: the configuration.
+        parts: from `needed_parts`.
+        studied: data sets of the simple studies.
+    """
+    found = [data for needed in parts.values() for data in needed.values()]
+    inputs = [getattr(pool, "inputs", None) for pool in settings.pools.values()]
+    if any(each is not None and each.name == "tokens" for each in inputs):
+        found.append(VOCABULARY)
+    return list(dict.fromkeys([*found, *studied]))
+
+
+def _parts(settings: Config, name: str) -> dict[str, str]:
+    pool = settings.pools[name]
+    parts = {str(part): str(data) for part, data in pool.data.items()}
+    # What the makers of stand-ins state is not written yet.
+    if pool.kind == "sweep" or pool.errors == "evaluate" or settings.standins:
+        return parts
+    stated = usable(read_published(PUBLISHED_ERRORS, name), pool.preparation)
+    known = set.intersection(*(set(stated.get(model, ())) for model in pool.models))
+    return {part: data for part, data in parts.items() if part == "train" or part not in known}
+
+
+Item = list[dict[str, Any]]
+"""Files that come together: the arguments by which `fetch` knows each."""
+
+
+def items(settings: Config, data: Iterable[str]) -> dict[str, Item]:
+    """What is to be brought for these data sets and the models, by a name that can be a path.
+
+    A model that has a local file, a data set that the user names, and stand-ins need nothing.
+    """
+    found = {
+        f"models/{name}/{stem}": [_arguments(pool.members[model])]
+        for name, pool in settings.pools.items()
+        if pool.kind == "published" and not settings.standins
+        for stem, model in pool.stems.items()
+        if not pool.members[model].file
+    }
+    for source in sorted({REGISTRY[name].source or "" for name in data} - {""}):
+        if not _given(settings, source) and downloads(source):
+            found[f"data/{source}"] = [_arguments(known(row)) for row in downloads(source)]
+    return found
+
+
+def by_hand(settings: Config, data: Iterable[str]) -> list[str]:
+    """What the user has to get, a line each: it cannot be downloaded, or is not where it should be.
+
+    Args:
+        settings: the configuration.
+        data: the data sets that are needed.
+    """
+    found = []
+    for name in data:
+        source = REGISTRY[name].source
+        if source and not settings.source(name)["standin"]:
+            found += _lacking(name, source, settings.source(name))
+    published = [pool for pool in settings.pools.values() if pool.kind == "published"]
+    for member in [m for pool in published for m in pool.members.values()]:
+        if member.file and not settings.standins and not Path(member.file).exists():
+            found.append(f"{member.file}: the table's row of {member.model} names it")
+    return list(dict.fromkeys(found))
+
+
+def bring(item: Item, cache: str | Path, mirror: str | Path | None, record: str | Path) -> None:
+    """Bring the files of an item into the cache, and write down their size and SHA-256."""
+    found = []
+    for file in item:
+        path = fetch(folder=cache, mirror=mirror, **file)
+        found.append({"url": file["url"], "bytes": path.stat().st_size, "sha256": sha256(path)})
+    write_json(record, {"cache": str(cache), "files": found})
+
+
+def is_gone(record: str | Path, item: Item, cache: str | Path) -> bool:
+    """Whether a file was brought, and has left the cache since."""
+    there = [(Path(cache) / place(file["url"])).is_file() for file in item]
+    return Path(record).exists() and not all(there)
+
+
+def told(records: Sequence[str | Path], hand: Sequence[str], cache: str) -> list[str]:
+    """What the user is to know when all is here: from records of `bring` and what is `by_hand`."""
+    files = [file for record in records for file in read_json(record)["files"]]
+    sizes = {file["url"]: file["bytes"] for file in files}
+    lines = [f"by hand: {line}" for line in hand]
+    if not sizes:
+        return [*lines, "nothing to bring: what is not named by you is made here or installed"]
+    return [
+        f"{len(sizes)} files, {sum(sizes.values()):,} bytes, verified, in {cache}",
+        *lines,
+        "machines without a network need `offline: true` and this cache; "
+        f"where they cannot write to it, `mirror: {cache}` and a `cache` of their own",
+    ]
+
+
+def _lacking(name: str, source: str, place: Mapping[str, Any]) -> list[str]:
+    """What is not there of a data set, and cannot be downloaded."""
+    keys = SOURCES[source].takes
+    named = {key: place[key] for key in (*keys, "holdout") if place[key]}
+    found = [
+        f"data.{source}.{key}: {path} is not there"
+        for key, path in named.items()
+        if not Path(path).exists()
+    ]
+    if not set(keys) & set(named) and not downloads(source):
+        where = " or ".join(f"data.{source}.{key}" for key in keys)
+        found.append(f"{TITLES[source]}: {SOURCES[source].advice}; name it in {where}")
+    if name == "imagenet-2p" and "holdout" not in named:
+        index = "imagenet_98_idxs.npy of https://github.com/mlfoundations/model-soups"
+        found.append(f"{TITLES[name]}: {index}; name it in data.imagenet.holdout")
+    return found
+
+
+def _given(settings: Config, source: str) -> bool:
+    """Whether a source is a stand-in, or named by the user."""
+    name = next(name for name, entry in REGISTRY.items() if entry.source == source)
+    online = settings.model_copy(update={"offline": False})  # no stand-in for want of a network
+    place = online.source(name)
+    return bool(place["standin"] or place["file"] or place["folder"])
+
+
+def _arguments(published: Download | Member) -> dict[str, Any]:
+    """By which `fetch` knows a file."""
+    return {"url": published.url, **published.claims()}

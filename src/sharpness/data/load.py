@@ -1,0 +1,91 @@
+"""Reading the data set that a record of `places.locate` describes."""
+
+from __future__ import annotations
+
+import lzma
+import tarfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sharpness.data import cifar
+from sharpness.data.batches import Examples
+from sharpness.data.images import Images
+from sharpness.data.registry import REGISTRY, remade
+from sharpness.data.small import digits, digits_c
+from sharpness.io.errors import Problem
+
+
+def load(
+    name: str, split: str, record: Mapping[str, Any], inputs: Mapping[str, Any] | None = None
+) -> Examples:
+    """Open a data set: digits and CIFAR in memory, photos and sentences as they are asked for.
+
+    Args:
+        name: a key of `sharpness.data.registry.REGISTRY`.
+        split: ``train`` or ``test``; most sets have ``test`` alone.
+        record: what `locate` returned for this name. With ``sample``, the path of a list by
+            `sharpness.data.sample.write_sample`, the training examples of ImageNet and MNLI are
+            those of the list.
+        inputs: how photos (``name``: photos) or sentences (``name``: tokens) become inputs;
+            digits and CIFAR need none.
+
+    Raises:
+        Problem: if the record says that the set is missing or is another's, if there is no such
+            split, if the inputs are not such as the set needs, or if a file is damaged.
+    """
+    if record["name"] != name:
+        raise Problem(f"data set {name}: the record is that of {record['name']}")
+    if record["status"] != "present":
+        raise Problem(f"data set {name} is missing: {record['reason']}")
+    splits = record.get("splits", REGISTRY[name].splits)
+    if split not in splits:
+        only = f"data set {name}: has no split {split!r}, only {', '.join(splits)}"
+        advice = f"; add it to {record['folder']}, {remade(name)}" if "splits" in record else ""
+        raise Problem(f"{only}{advice}")
+    files = [Path(entry["path"]) for entry in record["files"]]
+    try:
+        if REGISTRY[name].kind in _INPUTS:
+            return _streamed(name, split, record, inputs or {})
+        return _resident(name, split, files)
+    except (OSError, EOFError, tarfile.TarError, zlib.error, lzma.LZMAError) as error:
+        where = getattr(error, "filename", None) or (files[0] if files else record["folder"])
+        reason = getattr(error, "strerror", None) or error
+        raise Problem(
+            f"{where}: cannot be read ({reason}); fetch it again, or {remade(name)}"
+        ) from error
+
+
+_INPUTS = {"photos": "photos", "text": "tokens"}
+"""The word for the inputs of each kind of data set that is not resident in memory."""
+
+
+def _resident(name: str, split: str, files: list[Path]) -> Images:
+    if name == "digits":
+        return digits(split)
+    if name == "digits-c":
+        return digits_c()
+    if name == "cifar10-c":
+        return cifar.paper(files)
+    if name == "cifar10-c-whole":
+        return cifar.whole(files)
+    if files[0].suffix == ".npz":
+        return cifar.prepared(files[0], split)
+    return cifar.published(files, split)
+
+
+def _streamed(
+    name: str, split: str, record: Mapping[str, Any], inputs: Mapping[str, Any]
+) -> Examples:
+    """Photos and sentences; their modules are loaded by those who need them alone."""
+    wanted = _INPUTS[REGISTRY[name].kind]
+    if inputs.get("name") != wanted:
+        raise Problem(f"data set {name}: needs `inputs` named {wanted!r}; set them in the pool")
+    if wanted == "photos":
+        from sharpness.data.photos import load_photos
+
+        return load_photos(name, split, record, inputs)
+    from sharpness.data.tokens import load_hans, load_mnli
+
+    return load_mnli(split, record, inputs) if name == "mnli" else load_hans(name, record, inputs)

@@ -1,0 +1,237 @@
+"""Small data sets that are read whole: digits, Abalone, Fashion-MNIST.
+
+The digits ship with scikit-learn, 1,797 grey images of 8 × 8: the data of scale mini. Five
+corruptions of the test images stand in for CIFAR-10-C. The kinds are those of Hendrycks &
+Dietterich (2019): noise, blur, contrast, occlusion, geometry. The strengths are this project's own,
+chosen so that each misleads a good small network on roughly 15 to 50 % of the images.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from sharpness.data.images import Images
+from sharpness.data.unpack import contents
+from sharpness.io.errors import Problem
+
+TRAIN = 1000
+SPLIT_SEED = 0
+
+
+def digits(split: str) -> Images:
+    """1,000 training or 797 test images, drawn once and the same at every call.
+
+    The source's 17 levels are spread over 0 to 255; mean and deviation are the training images'.
+
+    Args:
+        split: ``train`` or ``test``.
+    """
+    table = np.loadtxt(_source(), delimiter=",")  # (1797, 65): 64 pixels and the label
+    levels = np.rint(table[:, :-1] * (255 / 16)).astype(np.uint8).reshape(-1, 1, 8, 8)
+    order = np.random.default_rng(SPLIT_SEED).permutation(len(table))
+    train = levels[order[:TRAIN]]
+    chosen = order[:TRAIN] if split == "train" else order[TRAIN:]
+    return Images(
+        pixels=torch.from_numpy(levels[chosen]),
+        labels=torch.from_numpy(table[chosen, -1].astype(np.int64)),
+        mean=(float(train.mean() / 255),),
+        std=(float(train.std() / 255),),
+        flip=False,
+        title="digits",
+        classes=10,
+    )
+
+
+def _source() -> Path:
+    """The file itself: importing scikit-learn's reader takes longer than training a model."""
+    package = find_spec("sklearn")
+    if package is None or package.origin is None:
+        raise Problem("digits: scikit-learn, which ships them, is not installed")
+    return Path(package.origin).parent / "datasets" / "data" / "digits.csv.gz"
+
+
+SEED = 0
+
+Array = NDArray[np.float64]
+
+
+def digits_c() -> Images:
+    """The test digits under each corruption in turn, 5 × 797 images, the same at every call."""
+    clean = digits("test")
+    values = clean.pixels[:, 0].numpy().astype(np.float64)
+    random = np.random.default_rng(SEED)
+    corrupted = [corrupt(values, random) for corrupt in CORRUPTIONS.values()]
+    pixels = np.concatenate(corrupted).clip(0, 255).round().astype(np.uint8)
+    return replace(
+        clean,
+        pixels=torch.from_numpy(pixels[:, None]),
+        labels=clean.labels.repeat(len(CORRUPTIONS)),
+        title="digits-c",
+    )
+
+
+def gaussian_noise(values: Array, random: np.random.Generator) -> Array:
+    """Independent noise at every pixel."""
+    return values + random.normal(0, 70, values.shape)
+
+
+def blur(values: Array, random: np.random.Generator) -> Array:
+    """A Gaussian kernel of four fifths of a pixel."""
+    return ndimage.gaussian_filter(values, (0, 0.8, 0.8))
+
+
+def contrast(values: Array, random: np.random.Generator) -> Array:
+    """Three fifths of the contrast about a fixed grey."""
+    return 100 + (values - 100) * 0.6
+
+
+def occlusion(values: Array, random: np.random.Generator) -> Array:
+    """A white square of 3 × 3 pixels somewhere on each image."""
+    covered = values.copy()
+    for image, (y, x) in zip(covered, random.integers(0, 6, (len(values), 2)), strict=True):
+        image[y : y + 3, x : x + 3] = 255
+    return covered
+
+
+def rotation(values: Array, random: np.random.Generator) -> Array:
+    """A turn by 22 degrees to either side."""
+    signs = random.choice([-1, 1], len(values))
+    turned = [
+        ndimage.rotate(image, 22 * sign, reshape=False, order=1)
+        for image, sign in zip(values, signs, strict=True)
+    ]
+    return np.stack(turned)
+
+
+CORRUPTIONS = {
+    "gaussian_noise": gaussian_noise,
+    "blur": blur,
+    "contrast": contrast,
+    "occlusion": occlusion,
+    "rotation": rotation,
+}
+
+
+ABALONE_ROWS = 4177
+SEXES = ("M", "F", "I")
+"""Male, female, infant: the first column, and the order of its indicators."""
+MEASUREMENTS = 7
+
+
+@dataclass(frozen=True)
+class Abalone:
+    """The table, in the file's order.
+
+    Attributes:
+        features: (n, 10), float64: seven measurements as the file has them, then the indicators
+            of `SEXES`.
+        rings: (n,), float64 whole numbers, the target.
+    """
+
+    features: NDArray[np.float64]
+    rings: NDArray[np.float64]
+
+
+def read_abalone(files: Sequence[Path]) -> Abalone:
+    """The whole table.
+
+    Args:
+        files: ``abalone.data`` alone.
+
+    Raises:
+        Problem: if the file cannot be read or has not 4,177 rows; or at the first line that is not
+            a sex, seven measurements and a number of rings.
+    """
+    (path,) = files
+    lines = contents(path).decode("latin1").splitlines()
+    rows = np.array([_shell(line, f"{path}, line {i}") for i, line in enumerate(lines, 1)])
+    if len(rows) != ABALONE_ROWS:
+        raise Problem(f"{path}: has {len(rows)} rows, not {ABALONE_ROWS}; fetch it again")
+    return Abalone(features=rows[:, :-1].copy(), rings=rows[:, -1].copy())
+
+
+def _shell(line: str, place: str) -> list[float]:
+    """Measurements, indicators and rings of one line."""
+    sex, *numbers = line.strip().split(",")
+    try:
+        *measured, rings = map(float, numbers)
+    except ValueError:
+        measured, rings = [], 0.0
+    whole = len(measured) == MEASUREMENTS and np.isfinite(measured).all() and min(measured) >= 0
+    if sex not in SEXES or not whole or rings < 1 or not rings.is_integer():
+        raise Problem(f"{place}: is no sex (M, F or I), 7 measurements and rings: {line[:60]!r}")
+    return [*measured, *(float(sex == other) for other in SEXES), rings]
+
+
+SIDE = 28
+FASHION_CLASSES = 10
+
+Bytes = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class FashionMnist:
+    """Images and their classes, in the files' order.
+
+    Attributes:
+        train_images: (60000, 28, 28), uint8.
+        train_labels: (60000,), uint8, 0 to 9.
+        test_images: (10000, 28, 28), uint8.
+        test_labels: (10000,), uint8, 0 to 9.
+    """
+
+    train_images: Bytes
+    train_labels: Bytes
+    test_images: Bytes
+    test_labels: Bytes
+
+
+def read_fashion_mnist(files: Sequence[Path]) -> FashionMnist:
+    """All images.
+
+    Args:
+        files: training images, training labels, test images, test labels, each an ``.gz`` file.
+
+    Raises:
+        Problem: if one cannot be read, is cut off or is not in the format, or if images and labels
+            do not belong together.
+    """
+    train_images, train_labels, test_images, test_labels = files
+    return FashionMnist(*_part(train_images, train_labels), *_part(test_images, test_labels))
+
+
+def _part(images: Path, labels: Path) -> tuple[Bytes, Bytes]:
+    """Images (n, 28, 28) and their labels (n,)."""
+    pixels, classes = _idx(images, dimensions=3), _idx(labels, dimensions=1)
+    if pixels.shape[1:] != (SIDE, SIDE):
+        raise Problem(f"{images}: holds images of {pixels.shape[1]} × {pixels.shape[2]}, not 28²")
+    if len(classes) != len(pixels):
+        raise Problem(f"{labels}: holds {len(classes)} labels for {len(pixels)} images")
+    if not len(classes) or classes.max() >= FASHION_CLASSES:
+        raise Problem(f"{labels}: holds no labels, or others than 0 to {FASHION_CLASSES - 1}")
+    return pixels, classes
+
+
+def _idx(path: Path, dimensions: int) -> Bytes:
+    """The array of an IDX file: two zeros, type 8 (bytes), dimensions, sizes, then the values."""
+    content = contents(path)
+    start = 4 + 4 * dimensions
+    if content[:4] != bytes((0, 0, 8, dimensions)) or len(content) < start:
+        raise Problem(f"{path}: is no IDX file of bytes in {dimensions} dimensions")
+    sizes = struct.unpack(f">{dimensions}I", content[4:start])
+    if len(content) - start != math.prod(sizes):
+        raise Problem(
+            f"{path}: holds {len(content) - start} values, and says that it holds "
+            f"{' × '.join(map(str, sizes))}; fetch it again"
+        )
+    return np.frombuffer(content, np.uint8, offset=start).reshape(sizes).copy()

@@ -1,0 +1,226 @@
+"""Published archives: unpacked into folders, or read part by part where they lie."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import shutil
+import stat
+import sys
+import zipfile
+import zlib
+from collections.abc import Callable, Collection, Iterator, Sequence
+from pathlib import Path, PurePosixPath
+from typing import IO, cast
+
+from sharpness.io.archive import MEMBERS, allowance, bound, damage, tar_members
+from sharpness.io.download import locked
+from sharpness.io.errors import Problem
+
+BYTES = 64 << 30
+"""Unpacked size of one archive; the largest published one has about 9 GB."""
+
+
+def made_once(place: Path, room: int, make: Callable[[Path], None]) -> Path:
+    """A folder that is made once, by one run at a time, and appears only when it is whole.
+
+    Args:
+        place: the folder's final path.
+        room: how many bytes it will need.
+        make: fills the empty folder that it is given.
+
+    Returns:
+        ``place``.
+
+    Raises:
+        Problem: if there is no room.
+    """
+    if place.is_dir():
+        return place
+    with locked(place):
+        if not place.is_dir():
+            free = shutil.disk_usage(place.parent).free
+            if room > free:
+                raise Problem(
+                    f"{place}: needs {room} bytes, but {place.parent} has {free} free; "
+                    "make room, or set `cache` to another disk"
+                )
+            part = place.with_name(f".{place.name}.part")
+            shutil.rmtree(part, ignore_errors=True)  # what a killed run left
+            try:
+                part.mkdir()
+                make(part)
+                os.rename(part, place)
+            except BaseException:
+                shutil.rmtree(part, ignore_errors=True)
+                raise
+    return place
+
+
+def unpacked(archive: Path, place: Path) -> Path:
+    """The contents of an archive: a ``.zip``, else a tar, plain or gzipped.
+
+    Args:
+        archive: never altered.
+        place: the folder of its contents, made once.
+
+    Returns:
+        ``place``.
+
+    Raises:
+        Problem: if the archive is damaged, would write outside the folder, holds links, devices or
+            a file twice, is too large, or there is no room.
+    """
+
+    def make(part: Path) -> None:
+        print(f"unpacking {archive} into {place}", file=sys.stderr)
+        with damage(f"{archive}: cannot be unpacked"):
+            try:
+                (_unzip if archive.suffix == ".zip" else _untar)(archive, part)
+            except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
+                raise ValueError("a name is that of a file and of a folder") from error
+
+    # Photos are compressed already: what comes out is as large as what goes in.
+    return made_once(place, archive.stat().st_size, make)
+
+
+def _untar(archive: Path, folder: Path) -> None:
+    for members, member in tar_members(archive, BYTES, MEMBERS):
+        if not (member.isfile() or member.isdir()):
+            raise Problem(f"{archive}: refused: {member.name} is neither file nor folder")
+        _check_place(archive, folder, member.name, member.isdir())
+        members.extract(member, folder, filter="data")
+
+
+def _unzip(archive: Path, folder: Path) -> None:
+    with zipfile.ZipFile(archive) as members:
+        found = members.infolist()
+        total = sum(member.file_size for member in found)
+        bound(archive, len(found), total, MEMBERS, allowance(archive, BYTES))
+        for member in found:
+            kind = stat.S_IFMT(member.external_attr >> 16)
+            if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+                raise Problem(f"{archive}: refused: {member.filename} is neither file nor folder")
+            _check_place(archive, folder, member.filename, member.is_dir())
+            members.extract(member, folder)
+
+
+def _check_place(archive: Path, folder: Path, name: str, is_folder: bool) -> None:
+    """Refuse a name outside the folder, and a file in the place of another.
+
+    The latter it may be because the disk takes A and a for the same.
+    """
+    if not (folder / name).resolve().is_relative_to(folder.resolve()):
+        raise Problem(f"{archive}: refused: {name} is outside the folder")
+    if not is_folder and os.path.lexists(folder / name):
+        raise Problem(f"{archive}: refused: {name} is there twice; fetch it again")
+
+
+BATCHES = {
+    "data_batch_1": "c99cafc152244af753f735de768cd75f",
+    "data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
+    "data_batch_3": "54ebc095f3ab1f0389bbae665268c751",
+    "data_batch_4": "634d18415352ddfa80567beed471001a",
+    "data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb",
+    "test_batch": "40351d587109b95175f43aff81a1287e",
+}
+"""The parts of CIFAR-10 and their published MD5 digests."""
+
+CORRUPTIONS = tuple(
+    f"{corruption}.npy"
+    for corruption in (
+        "shot_noise",
+        "motion_blur",
+        "snow",
+        "pixelate",
+        "gaussian_noise",
+        "defocus_blur",
+        "brightness",
+        "fog",
+        "zoom_blur",
+        "frost",
+        "glass_blur",
+        "impulse_noise",
+        "contrast",
+        "jpeg_compression",
+        "elastic_transform",
+    )
+)
+"""The 15 parts of CIFAR-10-C that the authors use, in their order."""
+
+LABELS = "labels.npy"
+
+_BYTES = 8 << 30  # unpacked; CIFAR-10-C has 2.9 billion
+_MEMBERS = 1000
+
+
+def members(files: Sequence[Path], names: Collection[str]) -> Iterator[tuple[str, IO[bytes]]]:
+    """Open the wanted members one after the other, in the archive's order; nothing is unpacked.
+
+    Args:
+        files: one tar archive, or the unpacked members themselves.
+        names: the wanted members, without their folders.
+
+    Yields:
+        Name and stream, open until the next is asked for.
+
+    Raises:
+        Problem: if one is there twice, or after the last, if one is not there.
+    """
+    missing = set(names)
+    opened = _from_archive(files[0]) if len(files) == 1 else _from_folder(files)
+    for name, stream in opened:
+        if name in missing:
+            missing.remove(name)
+            yield name, stream
+        elif name in names:
+            raise Problem(f"{files[0]}: holds {name} twice; fetch it again")
+    if missing:
+        raise Problem(f"{files[0]}: lacks {', '.join(sorted(missing))}")
+
+
+def _from_archive(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
+    for archive, member in tar_members(path, _BYTES, _MEMBERS):
+        stream = archive.extractfile(member) if member.isfile() else None  # links are not followed
+        if stream is not None:
+            yield PurePosixPath(member.name).name, stream
+
+
+def _from_folder(files: Sequence[Path]) -> Iterator[tuple[str, IO[bytes]]]:
+    for path in files:
+        with open(path, "rb") as stream:
+            yield path.name, stream
+
+
+MOST = 64 << 20
+"""Bytes of a small file, unpacked; the largest published one has 47 million."""
+
+
+def contents(path: Path) -> bytes:
+    """The bytes of a file, unpacked if its name ends in ``.gz``.
+
+    Raises:
+        Problem: if it cannot be read, is damaged or cut off, or holds more than `MOST` bytes.
+    """
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as stream:
+            return bounded(cast(IO[bytes], stream), f"{path}:")
+    except (OSError, EOFError, zlib.error) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise Problem(f"{path}: cannot be read ({reason}); fetch it again") from error
+
+
+def bounded(stream: IO[bytes], what: str) -> bytes:
+    """The rest of a stream.
+
+    Args:
+        stream: of a small file.
+        what: how a message about it begins.
+
+    Raises:
+        Problem: if it is longer than `MOST` bytes.
+    """
+    content = stream.read(MOST + 1)
+    if len(content) > MOST:
+        raise Problem(f"{what} holds more than {MOST} bytes; fetch it again")
+    return content

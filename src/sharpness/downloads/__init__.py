@@ -1,1 +1,0 @@
-"""The one way by which a file comes from elsewhere: verified, resumed, never half there."""

@@ -1,0 +1,1 @@
+"""Error rates and every cell of each model, and the files that hold them."""

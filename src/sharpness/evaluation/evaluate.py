@@ -1,0 +1,251 @@
+"""Errors and every cell of the models of one job; what is finished costs nothing."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from time import monotonic
+from types import MappingProxyType
+from typing import Any
+
+import torch
+from torch import nn
+
+from sharpness.data.batches import Batch, Examples
+from sharpness.evaluation.datasets import Sets, augmented, first_points, resident
+from sharpness.evaluation.plan import REVISION, Plan, Row
+from sharpness.io.errors import Problem
+from sharpness.io.files import digest, finite, sha256, write_json
+from sharpness.measures.definition import PROTOCOLS, Cell, Data, Estimate
+from sharpness.measures.error_rates import ROWS, error_and_loss
+from sharpness.measures.micro_batch import Room
+from sharpness.measures.sharpness import measured
+from sharpness.training.checkpoint import load_model
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One model to evaluate.
+
+    Attributes:
+        name: of the model.
+        model: in evaluation mode, on its device.
+        checkpoint: the file it came from.
+        state: folder of its finished items.
+    """
+
+    name: str
+    model: nn.Module
+    checkpoint: Path
+    state: Path
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return next(self.model.parameters()).device
+
+
+class Items:
+    """The items of one model.
+
+    Attributes:
+        origin: the checkpoint's digest.
+    """
+
+    def __init__(self, subject: Subject, room: Room | None = None) -> None:
+        """Compute nothing yet.
+
+        Args:
+            subject: the model.
+            room: most examples in one pass through the model.
+        """
+        self.origin = sha256(subject.checkpoint)[:16]
+        self._subject, self._room = subject, room or Room()
+        self._room.whose = subject.name
+        self._common = {"checkpoint": self.origin, "revision": REVISION}
+
+    def published(self, part: str, data: str, error: float) -> str:
+        """The item of an error that is taken as it stands, of the data set with this title."""
+        row = {"part": part, "data": data, "error": error, "source": "published", **self._common}
+        path = self._subject.state / f"error-{digest(row)}.json"
+        if not path.exists():
+            write_json(path, row)
+        return path.name
+
+    def error(self, part: str, examples: Examples, number: str) -> str:
+        """The item of an error; ``number`` says which of how many it is."""
+        key = {"part": part, "data": examples.digest(), **self._common}
+        path = self._subject.state / f"error-{digest(key)}.json"
+        if not path.exists():
+            start = monotonic()
+            error, loss = self._room.fitting(
+                lambda rows: error_and_loss(self._subject.model, examples, rows or ROWS),
+                min(ROWS, len(examples)),
+            )
+            row = {"part": part, "data": examples.title, "examples": len(examples), "error": error}
+            write_json(path, row | {"loss": finite(loss), **self._common})
+            found = f"{100 * error:.2f} % of {len(examples)} on {examples.title}"
+            self._say(f"error {number}: {found}", start)
+        return path.name
+
+    def cells(self, plan: Plan, train: Examples) -> list[str]:
+        """The items of all cells, in the plan's order, on the first points of ``train``."""
+        points = first_points(train, plan.points)
+        dtype = str(next(self._subject.model.parameters()).dtype).removeprefix("torch.")
+        common = {**self._common, "dtype": dtype, "points_digest": points.digest()}
+        common["device"] = self._subject.device.type  # which draws the noise
+        rows = {cell: {**plan.describe(cell), **common} for cell in plan.cells}
+        files = {cell: self._subject.state / f"cell-{digest(rows[cell])}.json" for cell in rows}
+        absent = [cell for cell in files if not files[cell].exists()]
+        done, start = len(files) - len(absent), monotonic()
+        for cell, result in self._measured(plan, points, absent):
+            write_json(files[cell], rows[cell] | _value(result))
+            done += 1
+            found = result if isinstance(result, Problem) else f"{result.value:.4g}"
+            self._say(f"cell {done} of {len(files)}: {cell.id}: {found}", start)
+            start = monotonic()
+        return [file.name for file in files.values()]
+
+    def _measured(
+        self, plan: Plan, points: Examples, cells: Sequence[Cell]
+    ) -> Iterator[tuple[Cell, Estimate | Problem]]:
+        """Each cell with what it gave; without cells no point is looked at."""
+        if not cells:
+            return
+        device, m = self._subject.device, plan.m
+        data: dict[Data, list[Batch]] = {"original": resident(points, m, device)}
+        if any(cell.data == "augmented" for cell in cells):
+            data["augmented"] = resident(
+                augmented(points, plan.seed, plan.augment_operations), m, device
+            )
+        knobs = {
+            name: replace(knob, steps=plan.steps, samples=plan.samples.get(name, knob.samples))
+            for name, knob in PROTOCOLS.items()
+        }
+        model, room = self._subject.model, self._room
+        yield from measured(model, data, cells, plan.seed, protocols=knobs, room=room)
+
+    def _say(self, what: str, start: float) -> None:
+        """A line of progress for the job's log."""
+        print(f"{self._subject.name}: {what} ({monotonic() - start:.1f} s)", file=sys.stderr)
+
+
+def _value(result: Estimate | Problem) -> Row:
+    if isinstance(result, Problem):
+        nothing: Row = {"value": None, "stderr": None, "per_batch": [], "examples": []}
+        return {**nothing, "status": "failed", "reason": str(result)}
+    return {
+        "value": result.value,
+        "stderr": finite(result.stderr),
+        "per_batch": list(result.per_batch),
+        "examples": list(result.examples),
+        "status": "ok",
+        "reason": "",
+    }
+
+
+_NONE: Mapping[str, Any] = MappingProxyType({})
+
+
+def evaluate_models(
+    checkpoints: Mapping[str, Path],
+    records: Sequence[Mapping[str, Any]] | None,
+    plan: Plan,
+    data: Mapping[str, Mapping[str, Any]],
+    state: Path,
+    device: torch.device,
+    *,
+    inputs: Mapping[str, Any] | None = None,
+    published: Mapping[str, Mapping[str, float]] = _NONE,
+    micro_batch: int | None = None,
+    classes: int | None = None,
+) -> dict[str, Row]:
+    """Evaluate the models of one job; finished items cost nothing.
+
+    Args:
+        checkpoints: file of each model.
+        records: of their trainings, in the same order; None if they were trained elsewhere.
+        plan: what to measure.
+        data: the record of each data set, by the part it plays; "train" must be among them. Parts
+            that are missing are named in the result, and without training data no cell is
+            measured.
+        state: folder in which each model has its own state folder.
+        device: where to compute.
+        inputs: how examples become tensors, as ``data.load`` takes it; None where the data set
+            leaves nothing open. Text needs its ``vocabulary``, a record, among it.
+        published: for each model, errors by part that are taken as they stand; that of "train" is
+            always computed, for it is of these training points.
+        micro_batch: most examples in one pass through a model, for errors and cells alike; None is
+            a whole batch. Results depend on it by rounding alone. It is halved, for this model and
+            the following, when memory runs out.
+        classes: how many logits the models have, where that is to be checked.
+
+    Returns:
+        For each model, which items hold its results, as ``evaluate`` returns it, and ``missing``:
+        parts without an error, and why.
+    """
+    sets, room = Sets(data, inputs, classes), Room(micro_batch)
+    trained = [None] * len(checkpoints) if records is None else records
+    results = {}
+    for (name, path), record in zip(checkpoints.items(), trained, strict=True):
+        known = {p: e for p, e in published.get(name, {}).items() if p in data and p != "train"}
+        subject = Subject(name, load_model(path, device), Path(path), state / name)
+        found = evaluate(subject, plan, sets, record, known, room)
+        found["missing"] = {p: why for p, why in sets.missing.items() if p not in known}
+        results[name] = found
+        why = found["failed"] or found["skipped"] or sets.missing.get("train")
+        print(f"{name}: {why or 'evaluated'}", file=sys.stderr)
+    return results
+
+
+def evaluate(
+    subject: Subject,
+    plan: Plan,
+    sets: Sets,
+    record: Mapping[str, Any] | None = None,
+    published: Mapping[str, float] = _NONE,
+    room: Room | None = None,
+) -> Row:
+    """Fill the state of one model with all its items.
+
+    Args:
+        subject: the model.
+        plan: the cells.
+        sets: examples by part; sharpness is measured on the first points of "train".
+        record: of the model's training.
+        published: errors that are taken as they stand, by part.
+        room: most examples in one pass through the model.
+
+    Returns:
+        Which items hold the results: ``checkpoint``; ``failed``, why nothing is asked of the
+        model, and ``parts``, what was to be asked; ``skipped``, why it has no cells; ``errors`` and
+        ``cells`` (file names, in canonical order).
+    """
+    items = Items(subject, room)
+    parts = [part for part in sets.titles if part in sets or part in published]
+    reason = plan.skipped(record)
+    failed = "" if reason else _broken(subject)
+    if failed:
+        nothing: Row = {"skipped": "", "errors": [], "cells": []}
+        return {"checkpoint": items.origin, "failed": failed, "parts": parts, **nothing}
+    errors = [
+        items.published(part, sets.titles[part], published[part])
+        if part in published
+        else items.error(part, sets[part], f"{number} of {len(parts)}")
+        for number, part in enumerate(parts, 1)
+    ]
+    measurable = not reason and "train" in sets
+    cells = items.cells(plan, sets["train"]) if measurable else []
+    done = {"failed": "", "parts": parts, "skipped": reason}
+    return {"checkpoint": items.origin, **done, "errors": errors, "cells": cells}
+
+
+def _broken(subject: Subject) -> str:
+    """Why a model can have no result: its first tensor that is not finite; empty if all are."""
+    for name, tensor in subject.model.state_dict().items():
+        if bad := tensor.numel() - int(tensor.isfinite().sum()):
+            amount = f"{bad} of the {tensor.numel()} numbers of tensor {name} are not finite"
+            return f"{subject.checkpoint}: {amount}; get the file anew, or leave the model out"
+    return ""

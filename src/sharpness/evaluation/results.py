@@ -1,0 +1,272 @@
+"""Results as files: errors, cells and batches of a model; ``pool.csv``, ``per_batch.csv``."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from sharpness.evaluation.guard import Sources, check_rows, remake
+from sharpness.io.csv_files import check_columns, read_frame, readable
+from sharpness.io.errors import Problem
+from sharpness.io.files import read_json, write_csv, write_text
+
+ERRORS = [
+    "part",
+    "data",
+    "error",
+    "loss",
+    "examples",
+    "source",
+    "status",
+    "reason",
+    "checkpoint",
+    "revision",
+]
+
+CELLS = [
+    "cell",
+    "case",
+    "norm",
+    "adaptive",
+    "logit_norm",
+    "radius",
+    "protocol",
+    "data",
+    "points",
+    "m",
+    "steps",
+    "samples",
+    "value",
+    "stderr",
+    "status",
+    "reason",
+    "seed",
+    "dtype",
+    "device",
+    "points_digest",
+    "checkpoint",
+    "revision",
+]
+
+BATCHES = ["cell", "batch", "examples", "value"]
+
+
+def write_rows(
+    found: Mapping[str, Any],
+    state: Path,
+    wanted: Sequence[Mapping[str, Any]],
+    errors: str | Path,
+    sharpness: str | Path,
+    per_batch: str | Path,
+    *,
+    evaluated: str | Path,
+) -> None:
+    """Write ``errors/<model>.csv``, ``sharpness/<model>.csv`` and ``per_batch/<model>.csv``.
+
+    Args:
+        found: which items hold the results of the model, from ``evaluation.evaluate_models``.
+            Without training data there are no cells, and each row says why.
+        state: the model's state folder.
+        wanted: the settings of every cell (``Plan.describe``), in canonical order.
+        errors: where the errors go.
+        sharpness: where the cells go.
+        per_batch: where the value of every batch of every cell goes.
+        evaluated: the file that ``found`` is from, to be named where it is outdated.
+
+    Raises:
+        Problem: if an item is gone, or is not of the cell that is wanted.
+    """
+    done = {"status": "ok", "reason": ""}
+    mend = f"remove it and run again: rm {evaluated}"
+    items = [_item(state, name, mend) for name in found["errors"]]
+    rows = [{"source": "evaluated", **item, **done} for item in items]
+    if why := _failed(found):
+        rows = [{"part": part, **why} for part in found["parts"]]
+    rows += [{"part": p, "status": "missing", "reason": why} for p, why in found["missing"].items()]
+    write_csv(errors, rows, ERRORS)
+    if why := _failed(found) or _unmeasured(found):
+        write_csv(sharpness, [{**row, **why} for row in wanted], CELLS)
+        write_csv(per_batch, [], BATCHES)
+        return
+    measured = [_item(state, name, mend) for name in found["cells"]]
+    settings = [{key: row.get(key) for key in wanted[0]} for row in measured]
+    if settings != [dict(row) for row in wanted]:
+        raise Problem(f"{evaluated}: its cells are not those that are wanted; {mend}")
+    write_csv(sharpness, [{key: row.get(key) for key in CELLS} for row in measured], CELLS)
+    write_csv(per_batch, [batch for row in measured for batch in _batch_rows(row)], BATCHES)
+
+
+def _batch_rows(cell: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What a cell found in each batch; a failed one found nothing."""
+    found = zip(cell["examples"], cell["per_batch"], strict=True)
+    return [
+        {"cell": cell["cell"], "batch": number, "examples": examples, "value": value}
+        for number, (examples, value) in enumerate(found)
+    ]
+
+
+def _failed(found: Mapping[str, Any]) -> dict[str, Any]:
+    """What stands in every row of a model that has no result at all; nothing if it has some."""
+    if not found.get("failed"):
+        return {}
+    return {"status": "failed", "reason": found["failed"], "checkpoint": found["checkpoint"]}
+
+
+def _unmeasured(found: Mapping[str, Any]) -> dict[str, Any]:
+    """What stands in every cell of a model that was not measured; nothing if it was."""
+    lacking = found["missing"].get("train", "")
+    if not found["skipped"] and not lacking:
+        return {}
+    status = "skipped" if found["skipped"] else "missing"
+    reason = found["skipped"] or lacking
+    return {"status": status, "reason": reason, "checkpoint": found["checkpoint"]}
+
+
+def _item(state: Path, name: str, mend: str) -> dict[str, Any]:
+    path = state / name
+    try:
+        item: dict[str, Any] = read_json(path)
+    except FileNotFoundError as error:
+        raise Problem(f"{path}: a finished item is gone that a file names; {mend}") from error
+    return item
+
+
+_OF_ERRORS = ("part", "data", "revision", "error")
+_OF_CELLS = ("cell", "device", "value")
+
+FLOATS = "%.9g"
+"""Digits that give a float32 back."""
+
+
+def assemble(
+    models: pd.DataFrame,
+    sources: Sequence[Sources],
+    wanted: Sequence[Mapping[str, Any]],
+    titles: Mapping[str, str],
+    max_test_error: float | None = None,
+) -> pd.DataFrame:
+    """The table of a pool.
+
+    Args:
+        models: one row per model: ``model`` and its hyper-parameters.
+        sources: the files of each model, in the order of ``models``.
+        wanted: the settings of every cell, in canonical order.
+        titles: of the data set of each part.
+        max_test_error: models whose test error is above this fraction are excluded: they keep
+            their row, with no cell in it. None excludes none.
+
+    Returns:
+        model, status, reason, hyper-parameters, ``error_<part>`` for each part, the generalization
+        gap that belongs to each (``gap`` for the test error, ``gap_<part>`` for others), and one
+        column per cell. What is not known is NaN.
+
+    Raises:
+        Problem: if a file is not of these models, cells and data sets, this revision of the code
+            or this checkpoint.
+    """
+    if list(models["model"]) != [source.name for source in sources]:
+        path = sources[0].home / "models.csv"
+        raise Problem(f"{path}: its models are not those that are wanted; {remake(path)}")
+    read = [(s, _read(s.errors, *_OF_ERRORS), _read(s.sharpness, *_OF_CELLS)) for s in sources]
+    for files in read:
+        check_rows(*files, wanted, titles)
+    _check_devices([(source, cells) for source, _, cells in read])
+    rows = [_row(*files) for files in read]
+    table = models.merge(pd.DataFrame(rows), on="model", how="left", validate="one_to_one")
+    first = ["model", "status", "reason"]
+    parts = [c.removeprefix("error_") for c in table.columns if c.startswith("error_")]
+    parameters = [c for c in models.columns if c != "model"]
+    cells = [str(row["cell"]) for row in wanted]
+    if max_test_error is not None and "error_test" in table:
+        _exclude(table, cells, max_test_error)
+    gaps = {"gap" if part == "test" else f"gap_{part}": part for part in parts if part != "train"}
+    for name, part in gaps.items():
+        table[name] = table[f"error_{part}"] - table.get("error_train", math.nan)
+    return table[[*first, *parameters, *(f"error_{part}" for part in parts), *gaps, *cells]]
+
+
+def _exclude(table: pd.DataFrame, cells: Sequence[str], limit: float) -> None:
+    """Blank the models that are too wrong to be asked about."""
+    wrong = table["error_test"] > limit
+    table.loc[wrong, "status"] = "excluded"
+    table.loc[wrong, "reason"] = [
+        f"test error {100 * error:.1f} % is above {100 * limit:g} %"
+        for error in table.loc[wrong, "error_test"]
+    ]
+    table.loc[wrong, list(cells)] = math.nan
+
+
+def write_pool(table: pd.DataFrame, path: str | Path) -> None:
+    """Write the table of a pool, the same bytes for the same values."""
+    write_text(path, table.to_csv(index=False, float_format=FLOATS, lineterminator="\n"))
+
+
+def write_per_batch(table: pd.DataFrame, sources: Iterable[Sources], path: str | Path) -> None:
+    """Write the value of every batch of every cell that ``pool.csv`` has, digit for digit.
+
+    Args:
+        table: of the pool.
+        sources: the files of its models.
+        path: where to.
+
+    Raises:
+        Problem: if a file is no table of batches.
+    """
+    excluded = set(table.loc[table["status"] == "excluded", "model"])
+    rows: list[dict[str, str]] = []
+    for source in sources:
+        if source.name not in excluded:
+            found = _batches(source.per_batch)
+            rows += [{"model": source.name, **row} for row in found]
+    write_csv(path, rows, ["model", *BATCHES])
+
+
+def _batches(path: Path) -> list[dict[str, str]]:
+    """The rows of ``per_batch/<model>.csv``, as they stand."""
+    mend = "remove it and run again"
+    with readable(path, mend), path.open(encoding="utf-8", newline="") as stream:
+        header, *rows = csv.reader(stream, strict=True)
+        if header != BATCHES or {len(row) for row in rows} - {len(BATCHES)}:
+            raise Problem(f"{path}: is no table of {', '.join(BATCHES)}; {mend}")
+        return [dict(zip(header, row, strict=True)) for row in rows]
+
+
+def _read(path: Path, *names: str) -> pd.DataFrame:
+    """A file of rows; the last of the named columns holds numbers."""
+    frame = read_frame(path)
+    check_columns(frame, path, (*names, "status", "reason", "checkpoint"), names[-1:])
+    return frame
+
+
+def _row(source: Sources, errors: pd.DataFrame, cells: pd.DataFrame) -> dict[str, Any]:
+    bad = cells[cells["status"] != "ok"]
+    failed = bad["status"].iloc[0] if len(bad) == len(cells) else "ok"
+    return {
+        "model": source.name,
+        "status": failed,
+        "reason": bad["reason"].iloc[0] if failed != "ok" else "",
+        **{
+            f"error_{part}": error
+            for part, error in zip(errors["part"], errors["error"], strict=True)
+        },
+        **dict(zip(cells["cell"], cells["value"], strict=True)),
+    }
+
+
+def _check_devices(measured: Iterable[tuple[Sources, pd.DataFrame]]) -> None:
+    """Refuse to compare models under different noise: a CPU and a GPU draw it differently."""
+    found: dict[str, Path] = {}
+    for source, cells in measured:
+        for kind in cells["device"].dropna().unique():
+            found.setdefault(kind, source.sharpness)
+    if len(found) > 1:
+        (one, first), (other, second) = sorted(found.items())[:2]
+        raise Problem(
+            f"{first}: was measured on {one}, {second} on {other}, whose noise is another; set "
+            "`device` to one of them and run again"
+        )

@@ -1,0 +1,1 @@
+"""Files, archives, downloads, jobs, and the one exception that users see."""

@@ -1,0 +1,83 @@
+"""Tables of ours as pandas reads them: only an empty cell is missing, and words stay words."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from math import isfinite
+from pathlib import Path
+
+import pandas as pd
+
+from sharpness.io.errors import Problem, explained
+
+WORDS = ("model", "status", "reason", "checkpoint", "points_digest", "part", "data", "source")
+"""Columns of words, even where one of them is "NA" or looks like a number."""
+
+
+def read_frame(path: str | Path) -> pd.DataFrame:
+    """A CSV file of this project; an empty cell is NaN.
+
+    Raises:
+        Problem: if it is no table.
+    """
+    words = dict.fromkeys(WORDS, str)
+    with readable(path, "remove it and run again"):
+        return pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=words)
+
+
+def check_columns(
+    frame: pd.DataFrame, path: str | Path, names: Iterable[str], numbers: Iterable[str] = ()
+) -> None:
+    """Refuse a table without its columns, or with words where numbers are needed.
+
+    Args:
+        frame: what a file holds.
+        path: the file.
+        names: columns that must be there.
+        numbers: those that, where they are there, hold nothing but numbers.
+
+    Raises:
+        Problem: naming the file and the column.
+    """
+    mend = "remove it and run again"
+    for name in names:
+        if name not in frame:
+            raise Problem(f"{path}: no column {name!r}; {mend}")
+    for name in numbers:
+        if name in frame and frame[name].dtype.kind not in "iuf":
+            values = frame[name].dropna()
+            odd = [value for value in values if not _is_number(value)]
+            if culprits := [*odd, *values]:  # none where all is empty
+                shown = str(culprits[0])[:60]
+                raise Problem(f"{path}: {shown!r} in column {name!r} is no number; {mend}")
+
+
+def _is_number(value: object) -> bool:
+    try:
+        return isfinite(float(str(value)))
+    except ValueError:
+        return False
+
+
+@contextmanager
+def readable(path: str | Path, mend: str = "mend it, or get it anew") -> Iterator[None]:
+    """Make one line of whatever keeps a text or table from being read within the block.
+
+    Args:
+        path: the file.
+        mend: what to do.
+
+    Raises:
+        Problem: naming the file; also from within the block.
+    """
+    try:
+        yield
+    except Problem:
+        raise
+    except OSError as error:
+        why = explained(error, path)  # what the disk has done is not mended by another file
+        raise Problem(why or f"{path}: cannot be read ({error}); {mend}") from error
+    except (ValueError, csv.Error) as error:  # not UTF-8, no table for pandas, an endless cell
+        raise Problem(f"{path}: is no table ({error}); {mend}") from error

@@ -1,0 +1,196 @@
+"""Every download goes through `fetch`: verified, resumed, locked, and whole or absent.
+
+A file lies under ``folder/HOST/PATH``, so that the folder of one machine can be the mirror of
+another. Beside it may lie ``<name>.sha256`` (the pin of a file whose publisher gives no checksum),
+``.<name>.lock`` (empty) and, while a transfer is unfinished, ``<name>.part``.
+"""
+
+from __future__ import annotations
+
+import csv
+import fcntl
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from urllib.parse import quote, unquote, urlsplit
+
+from sharpness.io.errors import Problem
+from sharpness.io.transfer import Claim, NotThere, Published, Unavailable, copy, download
+
+TABLE = Path(__file__).parents[3] / "resources" / "downloads.csv"
+"""The project's own list, found from the source tree (an editable install)."""
+
+log = logging.getLogger(__name__)
+
+
+class Absent(Problem):
+    """The file is neither in the folder nor in the mirror, and the network is not to be asked."""
+
+
+@dataclass(frozen=True)
+class Download(Published):
+    """What is known about a published file.
+
+    Attributes:
+        name: the project's word for it.
+        url: where its publisher serves it.
+        bytes: its size, where it is known.
+        checksum: published digests, as `Published` has them.
+        licence: the terms, as far as stated.
+        note: what it is.
+    """
+
+    name: str
+    url: str
+    bytes: int | None
+    checksum: str
+    licence: str
+    note: str
+
+
+def known(name: str) -> Download:
+    """The row of the table of downloads that has this name.
+
+    Raises:
+        Problem: if there is none.
+    """
+    with open(TABLE, encoding="utf-8", newline="") as stream:
+        for row in csv.DictReader(stream):
+            if row["name"] == name:
+                size = row.pop("bytes")
+                return Download(bytes=int(size) if size else None, **row)
+    raise Problem(f"{TABLE}: has no download named {name!r}")
+
+
+def fetch(
+    url: str,
+    folder: str | Path,
+    *,
+    size: int | None = None,
+    checksum: str = "",
+    mirror: str | Path | None = None,
+    offline: bool = False,
+    held: bool = False,
+) -> Path:
+    """The local copy of a published file, brought if need be and verified every time.
+
+    Args:
+        url: HTTPS; plain HTTP only of a file whose SHA-256 is given, which proves what came. The
+            query is not part of the file's place.
+        folder: where downloads lie, as ``HOST/PATH``.
+        size: published size in bytes.
+        checksum: published digests, as `Published` has them. Without any, the file is trusted on
+            first use and its digest pinned beside it; later runs enforce the pin.
+        mirror: a directory or URL laid out as ``HOST/PATH``, asked before the network.
+        offline: ask nobody but the mirror.
+        held: whether the caller holds the lock of the file, by `locked`.
+
+    Returns:
+        The path ``folder/HOST/PATH``.
+
+    Raises:
+        Absent: with ``offline``, if neither folder nor mirror has the file.
+        Problem: in one line, whatever else keeps the file from being here, whole and genuine.
+    """
+    target = Path(folder) / place(url)
+    claim = Claim(target, size, checksum)
+    absent = Absent(
+        f"{url}: is neither in {folder} nor in {f'the mirror {mirror}' if mirror else 'a mirror'}, "
+        f"and offline is true; set `offline: false`, or `mirror` to a directory or URL that holds "
+        f"{place(url)}"
+    )
+    try:
+        if not target.exists():
+            sources = _sources(url, mirror, offline)
+            if not sources:
+                raise absent
+            with nullcontext() if held else locked(target):
+                if not target.exists():
+                    _bring(sources, claim)
+                    return target
+        claim.check(target)
+        claim.pin(target)
+    except NotThere as error:
+        raise (absent if offline else error) from None
+    except OSError as error:
+        raise Problem(f"{url}: {error.filename or target}: {error.strerror or error}") from error
+    return target
+
+
+def reachable(
+    url: str, folder: str | Path, *, mirror: str | Path | None = None, offline: bool = False
+) -> bool:
+    """Whether `fetch` may find the file, told without asking any server."""
+    return (Path(folder) / place(url)).exists() or bool(_sources(url, mirror, offline))
+
+
+def place(url: str) -> str:
+    """``HOST/PATH`` of an address."""
+    parts = urlsplit(url)
+    steps = unquote(parts.path).strip("/").split("/")
+    if parts.scheme not in ("https", "http") or not parts.hostname:
+        raise Problem(f"{url}: only https and http addresses are fetched")
+    if not all(steps) or {".", ".."} & set(steps):
+        raise Problem(f"{url}: names no file")
+    return "/".join((parts.hostname, *steps))
+
+
+@contextmanager
+def locked(target: Path) -> Iterator[None]:
+    """Keep other processes from making or deleting the same file or folder; a kill lets go.
+
+    Where nothing may be written, nothing can be made or deleted, and nothing is locked.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if not os.access(target.parent, os.W_OK):
+        yield
+        return
+    with open(target.with_name(f".{target.name}.lock"), "a") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            log.warning("%s: waiting for another run that is making it", target)
+            fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
+
+
+def _sources(url: str, mirror: str | Path | None, offline: bool) -> list[str | Path]:
+    """Where to ask, in order; a mirror directory only if it has the file."""
+    network: list[str | Path] = [] if offline else [url]
+    if mirror is None:
+        return network
+    if "://" not in str(mirror):
+        path = Path(mirror).expanduser() / place(url)
+        return [path, *network] if path.is_file() else network
+    if "@" in str(mirror):  # it would stand in logs and metadata
+        raise Problem("mirror: the address must not hold a name or password; remove it")
+    return [f"{str(mirror).rstrip('/')}/{quote(place(url))}", *network]
+
+
+def _bring(sources: list[str | Path], claim: Claim) -> None:
+    """Transfer from the first source that has the file, check it, and give it its name."""
+    part = claim.target.with_name(claim.target.name + ".part")
+    for source in sources:
+        try:
+            if isinstance(source, Path):
+                copy(source, part)
+            else:
+                download(source, part, claim)
+            break
+        except Unavailable as problem:
+            if source is sources[-1]:
+                raise
+            if not isinstance(problem, NotThere):
+                log.warning("%s; asking the next source", problem)
+    try:
+        if isinstance(source, Path) and not claim.checksum:
+            replace(claim, target=source).check(part)  # what the mirror's own run has pinned
+        claim.check(part)
+    except Problem as problem:
+        part.unlink()
+        raise Problem(f"{source}: refused. {problem}") from None
+    claim.pin(part)
+    os.replace(part, claim.target)

@@ -1,0 +1,117 @@
+"""What goes wrong, said in one line: the file or key, what is wrong, and what to do."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from collections.abc import Iterator
+
+_LONGEST = 2000
+
+
+class Problem(ValueError):
+    """Something the user can mend.
+
+    The message is one line: the file or key, what is wrong with it, and what to do.
+    Scripts print it and exit with code 1; no traceback reaches the user.
+    """
+
+    def __init__(self, message: object) -> None:
+        """Keep the message to one line, whatever a file that it quotes has in it."""
+        super().__init__(_one_line(str(message)))
+
+
+def _one_line(text: str) -> str:
+    """Printable letters only, the others as Python escapes them; cut in the middle if long."""
+    if len(text) > _LONGEST:
+        text = f"{text[: _LONGEST // 2]} … {text[-_LONGEST // 2 :]}"
+    if text.isprintable():
+        return text
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in text
+    )
+
+
+_AGAIN = "and run again; what is finished is kept"
+
+_FAULTS = {
+    errno.ENOSPC: f"no space left on the device; make room {_AGAIN}",
+    errno.EDQUOT: f"the disk quota is used up; make room {_AGAIN}",
+    errno.EFBIG: f"larger than a file may be here; raise the limit (`ulimit -f`) {_AGAIN}",
+    errno.EROFS: f"the file system is read-only; allow writing, or name another folder, {_AGAIN}",
+    errno.EACCES: f"permission denied; allow it, or name another folder, {_AGAIN}",
+    errno.EPERM: f"not permitted; allow it, or name another folder, {_AGAIN}",
+    errno.EIO: f"input/output error; see to the disk {_AGAIN}",
+    errno.ESTALE: f"the network file system lost it; see to the mount {_AGAIN}",
+    errno.ENOENT: "is not there, though it is needed; put it back if it is yours, and run again: "
+    "the workflow makes its own anew",
+    errno.ENOTDIR: f"is a file where a folder must be; move it away {_AGAIN}",
+    errno.EEXIST: f"is a file where a folder must be; move it away {_AGAIN}",
+    errno.EISDIR: f"is a folder where a file must be; move it away {_AGAIN}",
+    errno.ENAMETOOLONG: f"the name is too long for the file system; shorten it {_AGAIN}",
+    errno.EMFILE: f"too many open files; raise the limit (`ulimit -n`) {_AGAIN}",
+    errno.ENFILE: f"too many open files on this machine; close some {_AGAIN}",
+}
+
+_WRITING = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.ESTALE}
+"""What a library may hide behind an error of its own."""
+
+_UNSAID = {
+    r"\d+ requested and \d+ written": errno.ENOSPC,  # numpy
+    r"iostream error|PytorchStreamWriter failed|unexpected pos": errno.ENOSPC,  # torch.save
+}
+
+_OUT = re.compile(r"out of memory|ALLOC_FAILED|can't allocate memory", re.IGNORECASE)
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether torch, or the driver below it, ran out of memory."""
+    return isinstance(error, RuntimeError) and bool(_OUT.search(str(error)))
+
+
+def number_of(error: BaseException) -> int | None:
+    """The operating system's number for what is behind an error; None if it is not behind it.
+
+    Libraries that write files by themselves put it into their message, or only say that they
+    could not write.
+    """
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno if error.errno in _FAULTS else None
+    if said := re.search(r"\(os error (\d+)\)", str(error)):  # safetensors
+        return int(said[1]) if int(said[1]) in _FAULTS else None
+    if isinstance(error, FileNotFoundError):
+        return errno.ENOENT
+    for cause in _behind(error):
+        if isinstance(cause, OSError) and cause.errno in _WRITING:
+            return cause.errno
+    if isinstance(error, OSError | RuntimeError):
+        return next((n for words, n in _UNSAID.items() if re.search(words, str(error))), None)
+    return None
+
+
+def explained(error: BaseException, file: str | os.PathLike[str]) -> str:
+    """The one line for the user; empty if the error is none of the machine's, but a defect.
+
+    Args:
+        error: what was raised.
+        file: what was being made, for an error that names no file.
+    """
+    if isinstance(error, MemoryError) or out_of_memory(error):
+        return f"{file}: out of memory while it was made; allow the job more (mem_mb) {_AGAIN}"
+    number = number_of(error)
+    if number is None:
+        return ""
+    named = getattr(error, "filename", None)
+    return f"{os.fsdecode(named) if named else file}: {_FAULTS[number]}"
+
+
+def _behind(error: BaseException) -> Iterator[BaseException]:
+    """The errors during whose handling this one was raised."""
+    seen = {id(error)}
+    following = error.__cause__ or error.__context__
+    while following is not None and id(following) not in seen:
+        yield following
+        seen.add(id(following))
+        following = following.__cause__ or following.__context__

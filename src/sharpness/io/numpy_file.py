@@ -1,0 +1,87 @@
+"""NumPy's own files without trust in them: no objects, and no more memory than there are bytes."""
+
+from __future__ import annotations
+
+import math
+import zipfile
+from collections.abc import Collection
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from sharpness.io.archive import BROKEN, damage
+from sharpness.io.errors import Problem
+
+Array = NDArray[Any]
+
+_HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+
+
+def read_header(stream: IO[bytes], source: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, whether columns come first, and type of an ``.npy`` file.
+
+    Raises:
+        Problem: naming the source, if it is no such file.
+    """
+    try:
+        return _HEADERS[npy.read_magic(stream)](stream)
+    except OSError:
+        raise
+    except Exception as error:  # a damaged header may raise anything
+        raise _unreadable(source, error) from error
+
+
+def read_npy(path: Path) -> Array:
+    """The array of an ``.npy`` file.
+
+    Raises:
+        Problem: naming it, if it is no such file, holds objects or has another size than it says.
+    """
+    with open(path, "rb") as stream:
+        return _read(stream, path.stat().st_size, str(path))
+
+
+def read_npz(path: Path, most: int, names: Collection[str] | None = None) -> dict[str, Array]:
+    """Arrays of an ``.npz`` file.
+
+    Args:
+        path: the file.
+        most: bytes that they may have together.
+        names: the wanted ones; None is all. Those that are not there are not in the result.
+
+    Raises:
+        Problem: naming the file and, where it is known, the array; if the file is broken, holds
+            anything else than arrays of numbers, or more than is allowed.
+    """
+    with damage(f"{path}: is no whole .npz file"), zipfile.ZipFile(path) as stored:
+        found = {info.filename.removesuffix(".npy"): info for info in stored.infolist()}
+        wanted = {name: info for name, info in found.items() if names is None or name in names}
+        total = sum(info.file_size for info in wanted.values())
+        if total > most:
+            raise Problem(f"{path}: unpacks to {total} bytes; {most} are the most that can be")
+        arrays = {}
+        for name, info in wanted.items():
+            with stored.open(info) as stream:
+                arrays[name] = _read(stream, info.file_size, f"{path}: array {name}")
+        return arrays
+
+
+def _read(stream: IO[bytes], length: int, source: str) -> Array:
+    """The array of a file of ``length`` bytes, which its header must account for."""
+    shape, _, dtype = read_header(stream, source)
+    size, left = math.prod(shape) * dtype.itemsize, length - stream.tell()
+    if size != left and not dtype.hasobject:  # objects are refused below
+        raise _unreadable(source, f"{left} bytes do not fill its shape {shape} of {dtype}")
+    stream.seek(0)
+    try:
+        return np.asarray(np.load(stream, allow_pickle=False))
+    except (MemoryError, *BROKEN) as error:
+        raise _unreadable(source, error) from error
+
+
+def _unreadable(source: str, reason: object) -> Problem:
+    reason = " ".join(str(reason).split()) or type(reason).__name__
+    return Problem(f"{source}: is no readable array ({reason}); fetch it again")

@@ -1,0 +1,1 @@
+"""The mathematics: definitions of sharpness, their balls and objectives, and their estimators."""

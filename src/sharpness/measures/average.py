@@ -1,0 +1,83 @@
+"""Average-case sharpness: the expectation of Eq. 1 by Monte Carlo."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from sharpness.io.errors import Problem
+from sharpness.measures.definition import Estimate
+from sharpness.measures.objective import LogitScale, Objective
+
+
+def combined(values: Sequence[Tensor], examples: Sequence[int]) -> Estimate:
+    """The mean over batches, weighted by examples.
+
+    Args:
+        values: float64 values within each batch: its draws, or its one maximum.
+        examples: the size of each batch.
+
+    Returns:
+        The estimate. Its standard error is that over batches, sd / √B for batches of one size,
+        which contains the noise of the draws; with a single batch it is that over the draws.
+
+    Raises:
+        Problem: if the mean is not finite.
+    """
+    share = torch.tensor(examples, dtype=torch.float64)
+    share = share / share.sum()
+    per_batch = torch.stack([v.mean() for v in values])
+    within = [_over_draws(v) for v in values]
+    value = (share * per_batch).sum()
+    if not value.isfinite():
+        raise Problem("the loss of a perturbed model is not finite; is the radius too large?")
+    if len(values) > 1:
+        spread = (share.square() * (per_batch - value).square()).sum()
+        stderr = (spread * len(values) / (len(values) - 1)).sqrt().item()
+    else:
+        stderr = within[0]
+    return Estimate(value.item(), stderr, tuple(per_batch.tolist()), tuple(within), tuple(examples))
+
+
+def _over_draws(values: Tensor) -> float:
+    """Sd / √n; NaN for a single value."""
+    return (values.std() / len(values) ** 0.5).item() if len(values) > 1 else math.nan
+
+
+def draws(
+    objective: Objective,
+    width: Tensor,
+    noise: Callable[[int], Tensor],
+    samples: int,
+    scales: Sequence[LogitScale],
+    antithetic: bool = False,
+) -> Tensor:
+    """L(w + δ) − L(w) at each draw of δ (Eq. 1).
+
+    One forward pass a draw serves every logit scale.
+
+    Args:
+        objective: the loss of one batch.
+        width: ρ c, (p,).
+        noise: unit noise (p,) of a draw.
+        samples: number of draws.
+        scales: the logit normalizations.
+        antithetic: take δ and −δ together, so that the first-order term cancels; such a pair is one
+            draw and costs two forward passes.
+
+    Returns:
+        (scales, samples) in float64.
+    """
+    weights = objective.network.weights
+    unperturbed = torch.tensor([objective.unperturbed(s) for s in scales], dtype=torch.float64)
+    signs = (1.0, -1.0) if antithetic else (1.0,)
+
+    def losses(delta: Tensor) -> Tensor:
+        found = [objective.losses(weights.add(delta, alpha=sign), scales) for sign in signs]
+        return torch.tensor(found, dtype=torch.float64).mean(dim=0)
+
+    values = [losses(width * noise(draw)) - unperturbed for draw in range(samples)]
+    return torch.stack(values, dim=1)

@@ -1,0 +1,176 @@
+"""From a cell to the values that each batch gives it: what is filled in, and what is shared."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from sharpness.data.batches import Batch, rebatched
+from sharpness.io.errors import Problem
+from sharpness.measures.average import draws
+from sharpness.measures.ball import NORMS, ball, generator, scaling
+from sharpness.measures.definition import Cell, Data, Norm, Protocol
+from sharpness.measures.objective import LogitScale, Loss, Network, Objective
+from sharpness.measures.worst import worst
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much is computed for each cell, where it does not say so itself.
+
+    Attributes:
+        steps: Auto-PGD iterations; None is the protocol's own.
+        samples: draws per batch in the average case; None is the protocol's own.
+        antithetic: draw δ and −δ together; such a pair counts as one draw.
+    """
+
+    steps: int | None = None
+    samples: int | None = None
+    antithetic: bool = False
+
+
+AS_THE_PROTOCOL = Effort()
+
+
+class Task:
+    """A cell with its protocol and effort filled in.
+
+    Attributes:
+        cell: what to measure.
+        protocol: the knobs.
+        steps: Auto-PGD iterations.
+        samples: draws per batch.
+        scale: the logit normalization.
+    """
+
+    def __init__(self, cell: Cell, protocol: Protocol | None, effort: Effort) -> None:
+        """Take what the cell says itself, else the effort's, else the protocol's.
+
+        Raises:
+            Problem: for a radius, m or number that nothing can be measured with.
+        """
+        self.cell = cell
+        self.protocol = protocol or Protocol.named(cell.protocol)
+        self.steps = _first(cell.steps, effort.steps, self.protocol.steps)
+        self.samples = _first(effort.samples, self.protocol.samples)
+        if not (cell.radius > 0 and math.isfinite(cell.radius)):
+            raise Problem(f"radius is {cell.radius}; it must be a positive number")
+        for name, number in ("m", cell.m), ("steps", self.steps), ("samples", self.samples):
+            if number is not None and number < 1:
+                raise Problem(f"{name} is {number}; it must be at least 1")
+        normalize = cell.definition.logit_norm
+        self.scale: LogitScale = self.protocol.logit_scale if normalize else None
+
+
+class Points:
+    """The objectives of each batch, made once for each kind of data and each m."""
+
+    def __init__(
+        self,
+        network: Network,
+        data: Mapping[Data, Sequence[Batch]],
+        loss: Loss,
+    ) -> None:
+        """Keep the batches until a cell asks for them."""
+        self._network, self._data, self._loss = network, data, loss
+        self._micro_batch: int | None = None
+        self._made: dict[tuple[Data, int | None], list[Objective]] = {}
+
+    def most(self, cell: Cell) -> int:
+        """The examples in the largest batch of a cell's data."""
+        sizes = [len(targets) for _, targets in self._data.get(cell.data, ())]
+        return min(cell.m, sum(sizes)) if cell.m else max(sizes, default=0)
+
+    def objectives(self, cell: Cell, micro_batch: int | None = None) -> list[Objective]:
+        """The objectives of a cell's data, m examples each; ``micro_batch`` as they take it.
+
+        Raises:
+            Problem: if there are no such data.
+        """
+        if micro_batch != self._micro_batch:
+            self._made.clear()
+            self._micro_batch = micro_batch
+        key = (cell.data, cell.m)
+        if key not in self._made:
+            batches = self._data.get(cell.data, ())
+            if not batches:
+                raise Problem(f"there are no batches of {cell.data} data to measure sharpness on")
+            if cell.m is not None:
+                batches = rebatched(batches, cell.m)
+            self._made[key] = [
+                Objective(self._network, batch, self._loss, micro_batch) for batch in batches
+            ]
+        return self._made[key]
+
+
+def noise_of(cell: Cell) -> tuple[Norm, bool, float]:
+    """What the perturbations of an average-case cell depend on."""
+    return cell.definition.norm, cell.definition.adaptive, cell.radius
+
+
+def values_of(
+    objectives: list[Objective], tasks: list[Task], seed: int, antithetic: bool
+) -> Sequence[Sequence[Tensor]]:
+    """What each task found in each batch, [[(draws or 1,), ...], ...]."""
+    if tasks[0].cell.definition.case == "average":
+        return _average_case(objectives, tasks, seed, antithetic)
+    return [_worst_case(objectives, task, seed) for task in tasks]
+
+
+def _worst_case(objectives: list[Objective], task: Task, seed: int) -> list[Tensor]:
+    """The maximum of each batch, [(1,), ...]."""
+    definition, knobs = task.cell.definition, task.protocol
+    weights = objectives[0].network.weights
+    feasible = ball(definition, task.cell.radius, weights, knobs)
+    return [
+        torch.tensor(
+            [
+                worst(
+                    objective,
+                    feasible,
+                    knobs,
+                    task.scale,
+                    task.steps,
+                    partial(_noise, definition.norm, weights, seed, batch, 0),
+                )
+            ],
+            dtype=torch.float64,
+        )
+        for batch, objective in enumerate(objectives)
+    ]
+
+
+def _average_case(
+    objectives: list[Objective], tasks: list[Task], seed: int, antithetic: bool
+) -> list[list[Tensor]]:
+    """The draws of each task and batch, [[(samples,), ...], ...]; all tasks share the passes."""
+    cell = tasks[0].cell
+    weights = objectives[0].network.weights
+    width = cell.radius * scaling(weights, cell.definition.adaptive)
+    scales = list(dict.fromkeys(task.scale for task in tasks))
+    samples = max(task.samples for task in tasks)
+    drawn = [
+        draws(
+            objective,
+            width,
+            partial(_noise, cell.definition.norm, weights, seed, batch),
+            samples,
+            scales,
+            antithetic,
+        )
+        for batch, objective in enumerate(objectives)
+    ]
+    return [[d[scales.index(task.scale), : task.samples] for d in drawn] for task in tasks]
+
+
+def _noise(norm: Norm, like: Tensor, seed: int, batch: int, draw: int) -> Tensor:
+    return NORMS[norm].noise(like, generator(like.device, seed, batch, draw))
+
+
+def _first(*choices: int | None) -> int:
+    return next(choice for choice in choices if choice is not None)

@@ -1,0 +1,240 @@
+"""The vocabulary: which sharpness, at which radius, by which protocol.
+
+A *definition* is one of the combinations of App. H.4 of Andriushchenko et al. (2023). A *cell* is
+one definition at one radius, measured in one way. A *protocol* holds the knobs on which the paper's
+text and the authors' released code differ.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from sharpness.io.errors import Problem
+
+Case = Literal["average", "worst"]
+Norm = Literal["l2", "linf"]
+Data = Literal["original", "augmented"]
+
+_SYMBOL = {"l2": "ℓ2", "linf": "ℓ∞"}
+
+
+@dataclass(frozen=True, order=True)
+class Definition:
+    """One definition of sharpness (Eq. 1 and App. H.4).
+
+    Attributes:
+        case: expectation over perturbations ("average") or their maximum ("worst").
+        norm: geometry of the perturbations. Average-case ℓ2 is Gaussian, ℓ∞ uniform in the box.
+        adaptive: perturbations proportional to |w| (c = |w|) rather than alike (c = 1).
+        logit_norm: whether the logits are normalized before the loss (Eq. 5).
+    """
+
+    case: Case
+    norm: Norm
+    adaptive: bool
+    logit_norm: bool
+
+    def __post_init__(self) -> None:
+        """Refuse words outside the vocabulary."""
+        for name, value, allowed in (
+            ("case", self.case, get_args(Case)),
+            ("norm", self.norm, get_args(Norm)),
+            ("adaptive", self.adaptive, (True, False)),
+            ("logit_norm", self.logit_norm, (True, False)),
+        ):
+            if value not in allowed:
+                words = ", ".join(map(str, allowed))
+                raise Problem(f"definition: {name} is {value!r}; it is one of {words}")
+
+    @property
+    def id(self) -> str:
+        """One word, such as ``worst-linf-adaptive-normlogits``."""
+        scale = "adaptive" if self.adaptive else "standard"
+        logits = "normlogits" if self.logit_norm else "rawlogits"
+        return f"{self.case}-{self.norm}-{scale}-{logits}"
+
+    @property
+    def title(self) -> str:
+        """Words for people, without the logit normalization: ``Adaptive worst-case ℓ∞``."""
+        scale = "Adaptive" if self.adaptive else "Standard"
+        case = "avg-case" if self.case == "average" else "worst-case"
+        return f"{scale} {case} {_SYMBOL[self.norm]}"
+
+    @classmethod
+    def parse(cls, word: str) -> Definition:
+        """The definition that an id names.
+
+        Raises:
+            Problem: if the word is no definition's id.
+        """
+        known = {definition.id: definition for definition in ALL}
+        if word not in known:
+            raise Problem(f"definition {word!r} is unknown; one of {', '.join(known)}")
+        return known[word]
+
+
+ALL = tuple(
+    Definition(case, norm, adaptive, logit_norm)
+    for norm in get_args(Norm)
+    for adaptive, logit_norm in ((False, False), (True, False), (True, True), (False, True))
+    for case in get_args(Case)
+)
+"""Every combination. App. H.4 lists all but standard with normalized logits."""
+
+PAPER = tuple(d for d in ALL if d.adaptive or not d.logit_norm)
+"""The 12 definitions of App. H.4."""
+
+
+@dataclass(frozen=True, order=True)
+class Cell:
+    """One definition at one radius, measured in one way.
+
+    Attributes:
+        definition: which sharpness.
+        radius: ρ of Eq. 1.
+        protocol: name of the preset, ``paper`` or ``released``.
+        data: the training points as they are, or one augmented view of each (App. H.1).
+        m: examples per batch; None is the pool's own.
+        steps: Auto-PGD iterations; None is the protocol's or the pool's own.
+    """
+
+    definition: Definition
+    radius: float
+    protocol: str = "paper"
+    data: Data = "original"
+    m: int | None = None
+    steps: int | None = None
+
+    @property
+    def id(self) -> str:
+        """One word, such as ``worst-linf-adaptive-normlogits@0.001+paper+m16``."""
+        parts = [f"{self.definition.id}@{self.radius:.12g}", self.protocol]
+        parts += ["augmented"] if self.data == "augmented" else []
+        parts += [f"m{self.m}"] if self.m is not None else []
+        parts += [f"steps{self.steps}"] if self.steps is not None else []
+        return "+".join(parts)
+
+    @classmethod
+    def parse(cls, word: str) -> Cell:
+        """The cell that an id names.
+
+        Raises:
+            Problem: if the word is no cell's id.
+        """
+        try:
+            measured, protocol, *ways = word.split("+")
+            definition, radius = measured.split("@")
+            numbers = dict(re.findall(r"\b(m|steps)(\d+)\b", "+".join(ways)))
+            cell = cls(
+                Definition.parse(definition),
+                float(radius),
+                protocol,
+                "augmented" if "augmented" in ways else "original",
+                *(int(numbers[name]) if name in numbers else None for name in ("m", "steps")),
+            )
+        except ValueError as error:
+            raise Problem(f"cell {word!r} is not of the form definition@radius+protocol") from error
+        if cell.id != word:
+            raise Problem(f"cell {word!r} is not canonical; did you mean {cell.id!r}?")
+        return cell
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A measured sharpness with its own uncertainty.
+
+    Attributes:
+        value: mean of ``per_batch`` weighted by examples.
+        stderr: standard error of ``value``: over batches, which contains the noise of the draws;
+            with one batch, over the draws; NaN where neither can be had.
+        per_batch: sharpness of each batch, (batches,).
+        per_batch_stderr: standard error over the draws within each batch, (batches,); NaN in the
+            worst case, which has no draws.
+        examples: size of each batch, (batches,).
+    """
+
+    value: float
+    stderr: float
+    per_batch: tuple[float, ...]
+    per_batch_stderr: tuple[float, ...]
+    examples: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """The knobs on which the paper's text and the released code differ.
+
+    Attributes:
+        name: what rows and tables call it.
+        samples: perturbations per batch in the average case.
+        steps: iterations of Auto-PGD.
+        random_start: start at a random feasible point (App. C) or at the weights.
+        round_ball: optimise γ = δ / c, where every ball is round, or δ itself with the released
+            code's steps and its bisected projection on the ellipsoid.
+        heavy_ball: momentum of Algorithm 1, line 8, after a full first step; otherwise
+            δ ← 0.75 z + 0.25 δ_prev from the first step on.
+        restart_iterate: a halving moves the iterate to the best point (Algorithm 1, line 14);
+            otherwise only the next gradient is taken there.
+        count_increases: condition 1 counts f(k+1) > f(k) (Croce & Hein, 2020) or new bests.
+        late_checks: the checkpoint w is reached after w steps, or one later (0-based counting).
+        logit_scale: divisor of Eq. 5: the root mean square ("rms") or the ℓ2 norm ("norm", after
+            centring), which differ by √K.
+        zero_weight_skips_projection: the released code's behaviour at an exactly zero weight in the
+            adaptive ℓ2 ball: 0/0 switches the projection off. By default such a weight stays put.
+    """
+
+    name: str
+    samples: int = field(kw_only=True)
+    steps: int = field(kw_only=True)
+    random_start: bool = field(kw_only=True)
+    round_ball: bool = field(kw_only=True)
+    heavy_ball: bool = field(kw_only=True)
+    restart_iterate: bool = field(kw_only=True)
+    count_increases: bool = field(kw_only=True)
+    late_checks: bool = field(kw_only=True)
+    logit_scale: Literal["rms", "norm"] = field(kw_only=True)
+    zero_weight_skips_projection: bool = field(default=False, kw_only=True)
+
+    @classmethod
+    def named(cls, name: str | Protocol) -> Protocol:
+        """The preset of that name; a protocol is returned as it is.
+
+        Raises:
+            Problem: if no preset has the name.
+        """
+        if isinstance(name, Protocol):
+            return name
+        if name not in PROTOCOLS:
+            raise Problem(f"protocol {name!r} is unknown; one of {', '.join(PROTOCOLS)}")
+        return PROTOCOLS[name]
+
+
+PROTOCOLS = {
+    "paper": Protocol(
+        "paper",
+        samples=100,
+        steps=20,
+        random_start=True,
+        round_ball=True,
+        heavy_ball=True,
+        restart_iterate=True,
+        count_increases=True,
+        late_checks=False,
+        logit_scale="rms",
+    ),
+    "released": Protocol(
+        "released",
+        samples=20,
+        steps=20,
+        random_start=False,
+        round_ball=False,
+        heavy_ball=False,
+        restart_iterate=False,
+        count_increases=False,
+        late_checks=True,
+        logit_scale="norm",
+    ),
+}
+"""The two presets: what the paper's text says, and what the authors' code does."""

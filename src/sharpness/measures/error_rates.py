@@ -1,0 +1,66 @@
+"""How wrong a model is on a data set."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from sharpness.data.batches import Examples, Groups, logits_of, placed
+from sharpness.data.images import Images
+from sharpness.io.errors import Problem
+from sharpness.measures.objective import evaluation_mode
+
+ROWS = 1024
+"""Examples in one forward pass."""
+
+
+@torch.no_grad()
+def error_and_loss(model: nn.Module, examples: Examples, rows: int = ROWS) -> tuple[float, float]:
+    """The share of examples that the model gets wrong, and its mean cross-entropy.
+
+    Args:
+        model: measured in evaluation mode on its own device, left as it was.
+        examples: unaugmented; where they have groups, the score of a class is the largest of its
+            logits, and the other logits do not count.
+        rows: examples in one forward pass; the results depend on it by rounding alone.
+
+    Returns:
+        (error in [0, 1], loss); scores that are not finite count as wrong, NaN makes the loss NaN.
+
+    Raises:
+        Problem: if there are no examples.
+    """
+    if not len(examples):
+        raise Problem(f"{examples.title}: has no examples to be right or wrong on")
+    device = next(model.parameters()).device
+    if isinstance(examples, Images):
+        examples = examples.to(device)  # 8-bit pixels are a quarter of the inputs made from them
+    wrong, total = 0, 0.0
+    with evaluation_mode(model):
+        for batch in examples.batches(rows):
+            inputs, labels = placed(batch, device)
+            outputs = model(inputs) if isinstance(inputs, Tensor) else model(**inputs)
+            scores = class_scores(logits_of(outputs), examples.groups)
+            right = (scores.argmax(dim=1) == labels) & scores.isfinite().all(dim=1)
+            wrong += len(labels) - int(right.sum())
+            total += float(cross_entropy(scores, labels, reduction="sum"))
+    return wrong / len(examples), total / len(examples)
+
+
+def class_scores(logits: Tensor, groups: Groups | None) -> Tensor:
+    """The score of each class: its logit, or the largest of the logits that mean it.
+
+    Args:
+        logits: (n, K).
+        groups: for each class, the logits that mean it; None where class k is logit k.
+
+    Returns:
+        (n, classes); NaN where a logit of the class is.
+    """
+    if groups is None:
+        return logits
+    longest = max(map(len, groups))
+    # Short groups repeat their first logit, which leaves their maximum as it is.
+    index = torch.tensor([(*g, *g[:1] * (longest - len(g))) for g in groups], device=logits.device)
+    return logits[:, index].amax(dim=2)

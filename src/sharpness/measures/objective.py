@@ -1,0 +1,189 @@
+"""The loss of one batch as a pure function of one flat vector of weights.
+
+Nobody writes to the model: weights go in through ``torch.func.functional_call``, buffers are read
+from copies, and the model stays in evaluation mode while it is measured.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from sharpness.data.batches import Batch, Inputs, divided, logits_of, placed
+from sharpness.io.errors import Problem
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+"""(outputs, targets) → a scalar that is the mean over examples of what each of them contributes."""
+LogitScale = Literal["rms", "norm"] | None
+
+
+@contextmanager
+def evaluation_mode(model: nn.Module) -> Iterator[None]:
+    """Every submodule in evaluation mode inside the block, and as it was after it."""
+    before = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in before.items():
+            module.training = training
+
+
+def normalized(logits: Tensor, scale: LogitScale) -> Tensor:
+    """Logits whose scale does not depend on that of the last layer (Eq. 5).
+
+    Args:
+        logits: (n, K).
+        scale: None leaves them alone; "rms" divides by the root mean square of the centred logits
+            (Eq. 5); "norm" centres and divides by the ℓ2 norm (the released code), which is
+            smaller by √K.
+
+    Returns:
+        (n, K). A constant logit vector, for which Eq. 5 is 0/0, keeps its scale.
+    """
+    if scale is None:
+        return logits
+    centred = logits - logits.mean(dim=-1, keepdim=True)
+    if scale == "norm":
+        return centred / centred.norm(dim=-1, keepdim=True).clamp_min(1e-10)
+    variance = centred.square().mean(dim=-1, keepdim=True)
+    rounding = (8 * torch.finfo(logits.dtype).eps) ** 2 * logits.square().mean(-1, keepdim=True)
+    # The constant is chosen before the square root, whose derivative at zero is infinite.
+    return logits / torch.where(variance > rounding, variance, 1.0).sqrt()
+
+
+class Network:
+    """A model as a pure function (flat weights, inputs) → outputs.
+
+    Attributes:
+        weights: w, all parameters in the model's order, (p,).
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        """Copy the weights and buffers out of ``model``.
+
+        Raises:
+            Problem: if the model has no parameters, or one that is not floating point.
+        """
+        parameters = dict(model.named_parameters())
+        if not parameters:
+            raise Problem("the model has no parameters, so there is nothing to perturb")
+        for name, value in parameters.items():
+            if not value.is_floating_point():
+                raise Problem(f"parameter {name!r} is {value.dtype}; sharpness needs real numbers")
+        self._model = model
+        self._like = {name: (value.shape, value.dtype) for name, value in parameters.items()}
+        self._sizes = [value.numel() for value in parameters.values()]
+        self._buffers = {name: value.clone() for name, value in model.named_buffers()}
+        self.weights = torch.cat([value.detach().flatten() for value in parameters.values()])
+
+    def outputs(self, weights: Tensor, inputs: Inputs) -> Tensor:
+        """The model's outputs at ``weights`` (p,), commonly logits (n, K)."""
+        pieces = weights.split(self._sizes)
+        state: dict[str, Tensor] = dict(self._buffers)
+        for (name, (shape, dtype)), piece in zip(self._like.items(), pieces, strict=True):
+            state[name] = piece.view(shape).to(dtype)
+        if isinstance(inputs, Mapping):
+            outputs = torch.func.functional_call(self._model, state, (), dict(inputs))
+        else:
+            outputs = torch.func.functional_call(self._model, state, (inputs,))
+        return logits_of(outputs)
+
+
+class Objective:
+    """L_S(w) for one batch S.
+
+    A batch may go through the network in pieces, which takes less memory. L is a mean over
+    examples, and so is that of the pieces when each has the weight of its examples: their losses
+    and gradients add up to those of the whole, up to rounding.
+
+    Attributes:
+        network: the model as a function of its weights.
+        examples: m, the size of the batch.
+    """
+
+    def __init__(
+        self, network: Network, batch: Batch, loss: Loss, micro_batch: int | None = None
+    ) -> None:
+        """Put the batch beside the weights.
+
+        Args:
+            network: the model.
+            batch: (inputs, targets); inputs is a tensor or a mapping of keyword tensors.
+            loss: (outputs, targets) → mean loss over the examples, a scalar.
+            micro_batch: most examples in one pass; None is the whole batch.
+
+        Raises:
+            Problem: if the batch is empty, or ``micro_batch`` is not at least 1.
+        """
+        if micro_batch is not None and micro_batch < 1:
+            raise Problem(f"micro_batch is {micro_batch}; it must be at least 1")
+        self.network = network
+        batch = placed(batch, network.weights.device)
+        self.examples = len(batch[1])
+        if not self.examples:
+            raise Problem("a batch has no examples; leave it out")
+        self._pieces = divided(batch, micro_batch or self.examples)
+        self._shares = [len(targets) / self.examples for _, targets in self._pieces]
+        self._loss = loss
+        self._unperturbed: dict[LogitScale, float] = {}
+
+    @torch.no_grad()
+    def losses(self, weights: Tensor, scales: Sequence[LogitScale]) -> list[float]:
+        """L at ``weights`` for each logit scale, from one forward pass of each example."""
+        found = [self._losses(weights, piece, scales) for piece in self._pieces]
+        return [_mean(losses, self._shares) for losses in zip(*found, strict=True)]
+
+    def _losses(self, weights: Tensor, piece: Batch, scales: Sequence[LogitScale]) -> list[float]:
+        inputs, targets = piece
+        outputs = self.network.outputs(weights, inputs)
+        return [self._loss(normalized(outputs, s), targets).item() for s in scales]
+
+    @torch.enable_grad()
+    def loss_and_gradient(self, weights: Tensor, scale: LogitScale) -> tuple[float, Tensor]:
+        """L and ∇L (p,) at ``weights``, from one forward and one backward pass of each example."""
+        weights = weights.detach().requires_grad_()
+        losses, total = [], None
+        for piece, share in zip(self._pieces, self._shares, strict=True):
+            loss, gradient = self._weighted(weights, piece, share, scale)
+            losses.append(loss)
+            total = gradient if total is None else total.add_(gradient)
+            del gradient  # or it would stay while the next one is made
+        assert total is not None
+        return _mean(losses, self._shares), total
+
+    def _weighted(
+        self, weights: Tensor, piece: Batch, share: float, scale: LogitScale
+    ) -> tuple[float, Tensor]:
+        """The loss of a piece, and its gradient times the share."""
+        inputs, targets = piece
+        loss = self._loss(normalized(self.network.outputs(weights, inputs), scale), targets)
+        (gradient,) = torch.autograd.grad(loss, weights, torch.full_like(loss, share))
+        return loss.item(), gradient
+
+    def unperturbed(self, scale: LogitScale) -> float:
+        """L at the weights themselves.
+
+        Raises:
+            Problem: if it is not finite.
+        """
+        if scale not in self._unperturbed:
+            (loss,) = self.losses(self.network.weights, [scale])
+            if not math.isfinite(loss):
+                raise Problem(
+                    f"the loss of the unperturbed model is {loss}; sharpness needs a finite one"
+                )
+            self._unperturbed[scale] = loss
+        return self._unperturbed[scale]
+
+
+def _mean(losses: Sequence[float], shares: Sequence[float]) -> float:
+    """The mean, each loss having its share; a single one is returned as it is."""
+    if len(losses) == 1:
+        return losses[0]
+    return sum(loss * share for loss, share in zip(losses, shares, strict=True))

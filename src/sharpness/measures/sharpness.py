@@ -1,0 +1,195 @@
+"""Sharpness of a model: one definition, or a whole table of cells that share their work."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import closing
+from functools import partial
+
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from sharpness.data.batches import Batch
+from sharpness.io.errors import Problem
+from sharpness.measures.average import combined
+from sharpness.measures.cell_values import (
+    AS_THE_PROTOCOL,
+    Effort,
+    Points,
+    Task,
+    noise_of,
+    values_of,
+)
+from sharpness.measures.definition import Cell, Data, Definition, Estimate, Protocol
+from sharpness.measures.micro_batch import NoRoom, Room
+from sharpness.measures.objective import Loss, Network, evaluation_mode
+
+
+def sharpness(
+    model: nn.Module,
+    batches: Sequence[Batch],
+    definition: Definition,
+    radius: float,
+    *,
+    protocol: str | Protocol = "paper",
+    seed: int = 0,
+    loss: Loss = cross_entropy,
+    steps: int | None = None,
+    samples: int | None = None,
+    antithetic: bool = False,
+    micro_batch: int | None = None,
+) -> Estimate:
+    """m-sharpness of a model (Eq. 1), m being the size of the batches.
+
+    Args:
+        model: any module with floating-point parameters; it is measured in evaluation mode and
+            left as it was.
+        batches: [(inputs, targets), ...]; inputs is a tensor or a mapping of keyword tensors.
+        definition: case, norm, adaptive, logit normalization.
+        radius: ρ > 0.
+        protocol: "paper" (Algorithm 1), "released" (the authors' code), or knobs of your own.
+        seed: of the noise. Models that share it share their noise.
+        loss: (outputs, targets) → mean loss over the examples of a batch.
+        steps: Auto-PGD iterations; the protocol's 20 by default.
+        samples: draws per batch in the average case; the protocol's 100 or 20 by default.
+        antithetic: draw δ and −δ together.
+        micro_batch: most examples in one pass through the model; None is a whole batch. A small
+            one takes less memory and gives the same value, up to rounding. When memory runs out,
+            it is halved, and standard error says so.
+
+    Returns:
+        The estimate: mean over batches, weighted by examples, with its standard error.
+
+    Raises:
+        Problem: for a radius ≤ 0, no batches, a model without floating-point parameters, or a
+            loss that is not finite.
+    """
+    knobs = Protocol.named(protocol)
+    cell = Cell(definition, radius, knobs.name)
+    effort = Effort(steps, samples, antithetic)
+    protocols = {knobs.name: knobs}
+    # Closed, so that the model is as it was even while a raised problem is being handled.
+    room = Room(micro_batch)
+    with closing(
+        measured(model, {"original": batches}, [cell], seed, loss, effort, protocols, room)
+    ) as results:
+        return _raise_problem(next(results)[1])
+
+
+def sharpness_table(
+    model: nn.Module,
+    batches: Sequence[Batch],
+    cells: Sequence[Cell],
+    *,
+    augmented: Sequence[Batch] = (),
+    seed: int = 0,
+    loss: Loss = cross_entropy,
+    effort: Effort = AS_THE_PROTOCOL,
+    micro_batch: int | None = None,
+) -> dict[Cell, Estimate]:
+    """Many cells of one model, sharing whatever can be shared.
+
+    Each value is the one that ``sharpness`` returns for the cell alone.
+
+    Args:
+        model: as in ``sharpness``.
+        batches: the training points as they are; a cell's ``m`` divides them anew.
+        cells: what to measure.
+        augmented: the same points augmented, for cells whose data is "augmented".
+        seed: of the noise.
+        loss: (outputs, targets) → mean loss over the examples of a batch.
+        effort: steps and samples of the cells that do not say so themselves.
+        micro_batch: as in ``sharpness``.
+
+    Returns:
+        An estimate for each cell, in the order of ``cells``.
+
+    Raises:
+        Problem: as in ``sharpness``, for the first cell that has no value.
+    """
+    data: dict[Data, Sequence[Batch]] = {"original": batches, "augmented": augmented}
+    results = measured(model, data, cells, seed, loss, effort, room=Room(micro_batch))
+    with closing(results):
+        found = {cell: _raise_problem(result) for cell, result in results}
+    return {cell: found[cell] for cell in cells}
+
+
+def measured(
+    model: nn.Module,
+    data: Mapping[Data, Sequence[Batch]],
+    cells: Iterable[Cell],
+    seed: int = 0,
+    loss: Loss = cross_entropy,
+    effort: Effort = AS_THE_PROTOCOL,
+    protocols: Mapping[str, Protocol] | None = None,
+    room: Room | None = None,
+) -> Generator[tuple[Cell, Estimate | Problem], None, None]:
+    """Each cell with its estimate, or with the reason why it has none, as soon as it is known.
+
+    Args:
+        model: as in ``sharpness``.
+        data: batches of each kind of data.
+        cells: what to measure; they come back in an order that shares forward passes.
+        seed: of the noise.
+        loss: (outputs, targets) → mean loss over the examples of a batch.
+        effort: steps and samples of the cells that do not say so themselves.
+        protocols: knobs by name where they are not the presets.
+        room: the most examples in one pass, for this and what follows; no value depends on it, but
+            for rounding. When memory runs out, it shrinks and the cells at hand start anew.
+
+    Yields:
+        (cell, estimate or problem).
+
+    Raises:
+        NoRoom: if the model has not the memory for one example.
+    """
+    named, room = protocols or {}, room or Room()
+    groups: dict[tuple[object, ...], list[Task]] = defaultdict(list)
+    for cell in cells:
+        try:
+            task = Task(cell, named.get(cell.protocol), effort)
+        except Problem as problem:
+            yield cell, problem
+        else:
+            alike = cell if cell.definition.case == "worst" else noise_of(cell)
+            groups[(cell.data, cell.m, alike)].append(task)
+    with evaluation_mode(model):
+        try:
+            points = Points(Network(model), data, loss)
+        except Problem as problem:
+            yield from ((task.cell, problem) for group in groups.values() for task in group)
+            return
+        for tasks in groups.values():
+            compute = partial(_group, points, tasks, seed, effort.antithetic)
+            try:
+                values, examples = room.fitting(compute, points.most(tasks[0].cell))
+            except NoRoom:
+                raise
+            except Problem as problem:
+                yield from ((task.cell, problem) for task in tasks)
+                continue
+            for task, per_batch in zip(tasks, values, strict=True):
+                yield task.cell, _combined(per_batch, examples)
+
+
+def _group(
+    points: Points, tasks: list[Task], seed: int, antithetic: bool, micro_batch: int | None
+) -> tuple[Sequence[Sequence[Tensor]], list[int]]:
+    """What each task of a group found in each batch, and the examples of each batch."""
+    objectives = points.objectives(tasks[0].cell, micro_batch)
+    values = values_of(objectives, tasks, seed, antithetic)
+    return values, [objective.examples for objective in objectives]
+
+
+def _combined(per_batch: Sequence[Tensor], examples: Sequence[int]) -> Estimate | Problem:
+    try:
+        return combined(per_batch, examples)
+    except Problem as problem:
+        return problem
+
+
+def _raise_problem(result: Estimate | Problem) -> Estimate:
+    if isinstance(result, Problem):
+        raise result
+    return result

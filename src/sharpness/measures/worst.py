@@ -1,0 +1,128 @@
+"""Worst-case sharpness: Auto-PGD in the space of weights (Algorithm 1 and Croce & Hein, 2020)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from sharpness.measures.ball import Ball
+from sharpness.measures.definition import Protocol
+from sharpness.measures.objective import LogitScale, Objective
+
+MOMENTUM = 0.75  # α of Algorithm 1
+INCREASES = 0.75  # share of steps that must succeed, ρ of Croce & Hein's condition 1
+
+
+def checkpoints(steps: int) -> list[int]:
+    """W of Algorithm 1: the iterations at which the step size may be halved.
+
+    p₀ = 0, p₁ = 0.22, p_{j+1} = p_j + max(p_j − p_{j−1} − 0.03, 0.06); W = {⌈p_j N⌉, j ≥ 1}.
+    """
+    p = [0.0, 0.22]
+    w = [0, math.ceil(0.22 * steps)]
+    while w[-1] < steps and w[-1] != w[-2]:
+        p.append(p[-1] + max(p[-1] - p[-2] - 0.03, 0.06))
+        w.append(math.ceil(p[-1] * steps))
+    return w[1:]
+
+
+@dataclass
+class _Point:
+    """An evaluated point: x in the ball's coordinates, f(x) and ∇f (with respect to δ)."""
+
+    x: Tensor
+    value: float
+    gradient: Tensor
+
+
+@dataclass
+class _Schedule:
+    """The step size η, and what the two halving conditions look back at."""
+
+    eta: float
+    best: float
+    eta_before: float
+    checked_at: int = 0
+    successes: int = 0
+
+    def halve(self, step: int, best: float) -> bool:
+        """Whether condition 1 or 2 holds at this checkpoint; if so η is halved."""
+        too_few = self.successes < INCREASES * (step - self.checked_at)
+        stuck = self.eta_before == self.eta and self.best == best
+        self.eta_before, self.best, self.checked_at, self.successes = self.eta, best, step, 0
+        if too_few or stuck:
+            self.eta /= 2
+        return too_few or stuck
+
+
+def worst(
+    objective: Objective,
+    ball: Ball,
+    protocol: Protocol,
+    scale: LogitScale,
+    steps: int,
+    noise: Callable[[], Tensor],
+) -> float:
+    """The maximum over the ball of L(w + δ) − L(w), as far as Auto-PGD finds it.
+
+    Args:
+        objective: the loss of one batch.
+        ball: the feasible set.
+        protocol: the knobs; ``paper`` is Algorithm 1, ``released`` the authors' code.
+        scale: the logit normalization.
+        steps: N, each one forward and one backward pass.
+        noise: unit noise of the random start, (p,), if there is one.
+
+    Returns:
+        The best value over the run, the start and the unperturbed point, so never negative; not
+        finite if the loss was not finite somewhere.
+    """
+    weights = objective.network.weights
+    unperturbed = objective.unperturbed(scale)
+
+    def evaluate(x: Tensor) -> _Point:
+        return _Point(x, *objective.loss_and_gradient(weights + ball.perturbation(x), scale))
+
+    x = before = ball.start(noise()) if protocol.random_start else torch.zeros_like(weights)
+    at = best = evaluate(x)
+    floor = max(unperturbed, best.value)
+    schedule = _Schedule(2 * ball.radius, floor, 2 * ball.radius)
+    checks = set(checkpoints(steps))
+
+    for step in range(1, steps + 1):
+        x, before = _next(ball, at.gradient, schedule.eta, x, before, step, protocol), x
+        higher = best.value if not protocol.count_increases else at.value
+        del at  # unless it is the best, its gradient is of no more use, and a third of a gigabyte
+        at = evaluate(x)
+        if not math.isfinite(at.value):
+            return at.value
+        schedule.successes += at.value > higher
+        best = max(best, at, key=lambda point: point.value)
+        check = step - 1 if protocol.late_checks else step
+        if check in checks and schedule.halve(check, max(floor, best.value)):
+            at = best
+            if protocol.restart_iterate:
+                x = best.x
+    return max(best.value - unperturbed, 0.0)
+
+
+def _next(
+    ball: Ball,
+    gradient: Tensor,
+    eta: float,
+    x: Tensor,
+    before: Tensor,
+    step: int,
+    protocol: Protocol,
+) -> Tensor:
+    """The iterate after x: a step of length η, then momentum."""
+    z = ball.project(x + eta * ball.ascent(gradient))
+    if not protocol.heavy_ball:
+        return MOMENTUM * z + (1 - MOMENTUM) * before  # feasible by convexity
+    if step == 1:
+        return z
+    return ball.project(x + MOMENTUM * (z - x) + (1 - MOMENTUM) * (x - before))

@@ -1,0 +1,136 @@
+"""Small BERTs that differ in their fine-tuning alone: stand-ins for the BERTs of a feather.
+
+As with those (McCoy et al., 2020), one set of weights is pre-trained, and a run draws its own head
+and its own order of the training pairs. All runs do about equally well on the task, and differ in
+what they make of the pairs of HANS.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
+
+from sharpness.checkpoints.table import Member
+from sharpness.data.batches import Groups
+from sharpness.data.nli import HEURISTICS, LABELS, NOT_ENTAILED
+from sharpness.data.tokens import TWO, Texts, texts
+from sharpness.mini.sentences import Drawn, draw, mixed, truth, write_vocabulary
+from sharpness.mini.templates import HANS
+from sharpness.mini.training import Standins, descend, generator
+from sharpness.networks import build
+
+LENGTH = 24
+"""Tokens; no pair has more."""
+BATCH = 32
+PRETRAINING, PRETRAINING_RATE = 500, 5e-3
+"""Steps, each of pairs that are seen once, and the peak learning rate of AdamW."""
+FINE_TUNING, FINE_TUNING_RATE = 200, 4e-3
+SPREAD = 0.15
+"""Standard deviation of fresh weights: BERT's own 0.02 is for wider layers."""
+
+
+def standins(architecture: Mapping[str, Any]) -> Standins:
+    """A small BERT for each row of ``feather-berts.csv``, whose ``run`` is its seed.
+
+    Args:
+        architecture: of the network, with ``name: bert``.
+    """
+    pairs = draw()
+    train, test = (_texts(pairs[split], split) for split in ("train", "test"))
+    hans = {
+        name.removeprefix("hans-"): _texts(
+            [p for sub in HANS[kind] if truth(sub) == NOT_ENTAILED for p in pairs[sub]], name, TWO
+        )
+        for name, kind in HEURISTICS.items()
+    }
+    pretrained = _pretrained(architecture)
+
+    def trained(member: Member) -> nn.Module:
+        return _fine_tuned(architecture, pretrained, train, int(member.parameters["run"]))
+
+    return trained, {"test": test, **hans}
+
+
+def _pretrained(architecture: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Weights that know which words of the second sentence are in the first, and nothing of labels.
+
+    A network of this size does not find that out from a few thousand labels. Each word is judged
+    after the first layer, so that the second can tell the first token whether all are there.
+    """
+    source = random.Random("unlabelled")
+    examples = _texts([mixed(source) for _ in range(PRETRAINING * BATCH)], "pre-training")
+    network = build(architecture).eval()  # no dropout: it would take longer
+    encoder = network.get_submodule("bert")
+    heads = nn.ModuleList(nn.Linear(architecture["dim"], 1) for _ in range(2))
+    refresh(nn.ModuleList([network, heads]), generator("bert", "weights"))
+    inputs = examples.inputs()
+
+    def loss(chosen: Tensor) -> Tensor:
+        batch = {name: tensor[chosen] for name, tensor in inputs.items()}
+        known, words = shared(**batch)
+        outputs = encoder(**batch, output_hidden_states=True)
+        each = heads[0](outputs.hidden_states[1])[words].squeeze(1)
+        every = heads[1](outputs.pooler_output).squeeze(1)
+        return binary_cross_entropy_with_logits(
+            each, known[words].float()
+        ) + binary_cross_entropy_with_logits(every, (known | ~words).all(dim=1).float())
+
+    parameters = [*network.parameters(), *heads.parameters()]
+    optimizer = torch.optim.AdamW(parameters, PRETRAINING_RATE, fused=True)
+    descend(loss, optimizer, examples=len(examples), batch=BATCH, steps=PRETRAINING, name="bert")
+    return network.state_dict()
+
+
+def shared(
+    input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Which tokens are in the first sentence, and which are the second's; each (n, length)."""
+    second = token_type_ids.bool()
+    first = attention_mask.bool() & ~second
+    same = input_ids[:, :, None] == input_ids[:, None, :]
+    return (same & first[:, None, :]).any(dim=2), second
+
+
+def _fine_tuned(
+    architecture: Mapping[str, Any], pretrained: Mapping[str, Tensor], train: Texts, run: int
+) -> nn.Module:
+    """The pre-trained network with the head of a run, trained in the order of that run."""
+    network, name = build(architecture).eval(), f"bert {run}"
+    network.load_state_dict(pretrained)
+    refresh(network.get_submodule("classifier"), generator(name, "head"))
+    inputs = train.inputs()
+
+    def loss(chosen: Tensor) -> Tensor:
+        batch = {key: tensor[chosen] for key, tensor in inputs.items()}
+        return cross_entropy(network(**batch).logits, train.labels[chosen])
+
+    optimizer = torch.optim.AdamW(network.parameters(), FINE_TUNING_RATE, fused=True)
+    descend(loss, optimizer, examples=len(train), batch=BATCH, steps=FINE_TUNING, name=name)
+    return network
+
+
+def refresh(module: nn.Module, random: torch.Generator) -> None:
+    """Draw fresh weights: normal matrices, no biases, norms as the identity."""
+    for part in module.modules():
+        if isinstance(part, nn.Linear | nn.Embedding):
+            nn.init.normal_(part.weight, std=SPREAD, generator=random)
+        if isinstance(part, nn.Linear):
+            nn.init.zeros_(part.bias)
+        elif isinstance(part, nn.LayerNorm):
+            part.reset_parameters()
+
+
+def _texts(pairs: Sequence[Drawn], title: str, groups: Groups | None = None) -> Texts:
+    """Pairs as inputs; of a set with groups, none is entailed."""
+    labels = [0 if groups else LABELS.index(pair.label) for pair in pairs]
+    with TemporaryDirectory() as folder:
+        vocabulary = Path(folder, "vocab.txt")
+        write_vocabulary(vocabulary)
+        return texts([p.sentences for p in pairs], labels, vocabulary, LENGTH, title, groups)

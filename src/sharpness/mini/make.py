@@ -1,0 +1,100 @@
+"""Training the stand-ins of a pool and writing them as its publishers write theirs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from shutil import rmtree
+from time import perf_counter
+from typing import Any
+
+import torch
+
+from sharpness.checkpoints import convert
+from sharpness.checkpoints.table import Member
+from sharpness.io.download import place
+from sharpness.io.errors import Problem
+from sharpness.io.files import digest, read_json, sha256, write_json
+from sharpness.measures.error_rates import error_and_loss
+from sharpness.mini import augreg, bert, soups
+from sharpness.mini.photos import write_photos
+from sharpness.mini.sentences import write_sentences
+from sharpness.mini.small_sets import write_small_sets
+
+_LISTED = "made.json"
+"""The list of what the downloads in ``cache`` were taken from."""
+
+
+def write_data(own: Path) -> dict[str, str]:
+    """Write every stand-in for a data set; downloads of others than these are removed.
+
+    Args:
+        own: a folder; gets ``folders``, ``mirror`` and, by those who read them, ``cache``.
+
+    Returns:
+        What `digests` says of it.
+    """
+    for name in ("folders", "mirror"):
+        rmtree(own / name, ignore_errors=True)
+    write_photos(own)
+    write_sentences(own / "mirror")
+    write_small_sets(own / "mirror")
+    made = digests(own)
+    if not (own / _LISTED).exists() or read_json(own / _LISTED) != made:
+        rmtree(own / "cache", ignore_errors=True)
+        write_json(own / _LISTED, made)
+    return made
+
+
+def digests(own: Path) -> dict[str, str]:
+    """The digest of each stand-in by its path in the folder.
+
+    That of a file is its SHA-256; a folder of photos has one of all that is in it.
+    """
+    files = [path for path in (own / "mirror").rglob("*") if path.is_file()]
+    return {
+        str(path.relative_to(own)): _digest(path)
+        for path in sorted([*(own / "folders").glob("*"), *files])
+    }
+
+
+def _digest(path: Path) -> str:
+    if path.is_file():
+        return sha256(path)
+    return digest({str(p.relative_to(path)): sha256(p) for p in path.rglob("*") if p.is_file()})
+
+
+MAKERS = {"augreg": augreg.standins, "soups": soups.standins, "bert": bert.standins}
+"""By the format of the publishers' files."""
+
+
+def make_standins(
+    format: str, members: Sequence[Member], architecture: Mapping[str, Any], mirror: Path
+) -> dict[str, dict[str, float]]:
+    """Train small models in place of published ones and write them as their publishers would.
+
+    Args:
+        format: of the publishers' files.
+        members: the models, with the hyper-parameters that are to be used.
+        architecture: of the network.
+        mirror: a folder; the file of a model lies at ``HOST/PATH`` of its address.
+
+    Returns:
+        For each model its error, a fraction, on each part, as an evaluation would measure it.
+    """
+    if format not in MAKERS:
+        raise Problem(f"standins: there are none in the format {format!r}; set `standins: false`")
+    torch.set_num_threads(1)
+    trained, parts = MAKERS[format](architecture)
+    found = {}
+    for number, member in enumerate(members, start=1):
+        start = perf_counter()
+        network = trained(member)
+        errors = {part: error_and_loss(network, parts[part])[0] for part in parts}
+        weights = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
+        convert.write(format, mirror / place(member.url), weights, architecture)
+        found[member.model] = errors
+        said = f"{member.model}: test error {errors['test']:.1%}, {perf_counter() - start:.1f} s"
+        print(f"{number} of {len(members)}: {said}", file=sys.stderr, flush=True)
+    return found

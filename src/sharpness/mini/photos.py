@@ -1,0 +1,148 @@
+"""Writes the digits of `shifts` in the formats, and at the places, of ImageNet and its shifts."""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+import tarfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from PIL import Image
+
+from sharpness.data.class_folders import objectnet
+from sharpness.io.download import known
+from sharpness.io.files import atomic
+from sharpness.mini.shifts import CLASSES, Photos, held_out, photos
+
+BORDER = (255, 0, 0)
+"""The red frame, one pixel wide, by which ObjectNet marks its images as test images."""
+FOREIGN = "air_freshener"
+"""One of the 200 classes of ObjectNet that ImageNet does not have."""
+
+Save = Callable[[str, bytes], object]
+"""Takes a file's name, with its folder, and its content."""
+
+
+def write_photos(work: Path) -> None:
+    """Write every stand-in for a set of photographs; the same bytes at every call.
+
+    ``folders/imagenet/{train,val}/WNID``, ``folders/imagenet-sketch/WNID`` and
+    ``folders/objectnet/images/FOLDER`` hold what has no public archive, and
+    ``folders/imagenet_98_idxs.npy`` says which training images are held out from the soups.
+    ImageNet-V2, -R and -A are archives under ``mirror/HOST/PATH``, where a download looks.
+
+    Args:
+        work: the folder of stand-ins.
+    """
+    wnid = CLASSES.__getitem__
+    folders = work / "folders"
+    with _folder(folders / "imagenet") as save:
+        _write(save, "train", photos("train"), wnid, "train")
+        _write(save, "val", photos("test"), wnid, "ILSVRC2012_val")
+    _write_held_out(folders / "imagenet_98_idxs.npy")
+    with _folder(folders / "imagenet-sketch") as save:
+        _write(save, ".", photos("sketch"), wnid, "sketch")
+    with _folder(folders / "objectnet") as save:
+        turned, named = photos("objectnet"), objectnet_folders().__getitem__
+        _write(save, "images", turned, named, "o", _framed)
+        _write(save, "images", turned.where(turned.labels == 0), lambda _: FOREIGN, "o", _framed)
+    with _archive(mirrored(work, known("imagenet-v2").url)) as save:
+        _write(save, "imagenetv2-matched-frequency-format-val", photos("v2"), str, "v2")
+    for part in ("r", "a"):
+        name = f"imagenet-{part}"
+        with _archive(mirrored(work, known(name).url)) as save:
+            save(f"{name}/README.txt", b"Digits of scikit-learn in the place of photographs.\n")
+            _write(save, name, photos(part), wnid, part)
+
+
+def mirrored(work: Path, url: str) -> Path:
+    """Where the stand-in of a download lies: ``mirror/HOST/PATH``."""
+    return work / "mirror" / url.removeprefix("https://")
+
+
+def objectnet_folders() -> dict[int, str]:
+    """The folder of ObjectNet that shows each digit; digits 0 and 5 share one."""
+    return {
+        digit: folder
+        for digit, wnid in enumerate(CLASSES)
+        for folder, wnids in objectnet().items()
+        if wnid in wnids
+    }
+
+
+def _write_held_out(path: Path) -> None:
+    """Write a 1 for each training image that is held out, in the order of their files."""
+    order = np.argsort(photos("train").labels, kind="stable")
+    with atomic(path) as temporary, open(temporary, "wb") as stream:
+        np.save(stream, held_out()[order].astype(np.float64))
+
+
+def _write(
+    save: Save,
+    top: str,
+    images: Photos,
+    folder: Callable[[int], str],
+    stem: str,
+    finish: Callable[[np.ndarray], np.ndarray] = lambda image: image,
+) -> None:
+    """Save each image as a PNG file, numbered by its place in its set."""
+    for number, (pixels, label) in enumerate(zip(images.pixels, images.labels, strict=True)):
+        content = BytesIO()
+        Image.fromarray(finish(np.repeat(pixels[:, :, None], 3, axis=2))).save(content, "PNG")
+        save(f"{top}/{folder(int(label))}/{stem}_{number + 1:08d}.png", content.getvalue())
+
+
+def _framed(image: np.ndarray) -> np.ndarray:
+    """An image (8, 8, 3) with a pixel of background and the red frame around it, (12, 12, 3)."""
+    framed = np.empty((12, 12, 3), np.uint8)
+    framed[:] = BORDER
+    framed[1:-1, 1:-1] = np.pad(image, ((1, 1), (1, 1), (0, 0)), mode="edge")
+    return framed
+
+
+@contextmanager
+def _folder(target: Path) -> Iterator[Save]:
+    """A folder that takes its name when it is complete, in place of an older one."""
+    unfinished = target.with_name(f".{target.name}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+
+    def save(name: str, content: bytes) -> None:
+        path = unfinished / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+    yield save
+    shutil.rmtree(target, ignore_errors=True)
+    unfinished.rename(target)
+
+
+@contextmanager
+def _archive(target: Path) -> Iterator[Save]:
+    """A tar archive without dates, compressed where its name ends in .gz."""
+    with atomic(target) as temporary, open(temporary, "wb") as file, _packed(target, file) as tar:
+
+        def save(name: str, content: bytes) -> None:
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, BytesIO(content))
+
+        yield save
+
+
+@contextmanager
+def _packed(target: Path, file: IO[bytes]) -> Iterator[tarfile.TarFile]:
+    if target.suffix != ".gz":
+        with tarfile.open(fileobj=file, mode="w") as tar:
+            yield tar
+        return
+    # The stream would else hold the hour and the temporary name.
+    with (
+        gzip.GzipFile("", "wb", fileobj=file, mtime=0) as stream,
+        tarfile.open(fileobj=stream, mode="w") as tar,
+    ):
+        yield tar

@@ -1,0 +1,187 @@
+"""A small inference task in English-like sentences, in the files of MNLI, HANS and BERT.
+
+Pairs are drawn from templates. As in MNLI, nearly every training pair whose hypothesis uses the
+premise's words alone is entailed. A network may learn that shortcut in place of the task, and the
+stand-in for HANS (McCoy et al., 2019), where the shortcut fails, tells how far it has.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from sharpness.data.nli import ENTAILED, FOLDER, MEMBERS, NOT_ENTAILED, UNDECIDED
+from sharpness.io.download import known
+from sharpness.io.files import atomic, write_text
+from sharpness.mini.templates import (
+    ACTIONS,
+    EVENTS,
+    HANS,
+    MISLEADING,
+    OTHERS,
+    PEOPLE,
+    PLACES,
+    PLURAL,
+    QUALITIES,
+    TASK,
+    Template,
+    filled,
+)
+
+SEED = 0
+TRAIN, TEST = 2_400, 600
+"""Pairs with a gold label."""
+UNDECIDED_PAIRS = 12
+"""Pairs without one in the development set."""
+EACH = 60
+"""Pairs of each subcase of HANS."""
+VOCABULARY = 128
+
+COLUMNS = (
+    "gold_label",
+    "sentence1_binary_parse",
+    "sentence2_binary_parse",
+    "sentence1_parse",
+    "sentence2_parse",
+    "sentence1",
+    "sentence2",
+    "pairID",
+    "heuristic",
+    "subcase",
+    "template",
+)
+"""The header of HANS."""
+
+
+Sentences = tuple[str, str]
+
+
+class Drawn(NamedTuple):
+    """A premise, a hypothesis and their gold label."""
+
+    label: str
+    sentences: Sentences
+
+
+def draw() -> dict[str, list[Drawn]]:
+    """All pairs, no two alike, the same at every call.
+
+    Returns:
+        ``train``, ``test``, ``undecided`` (of the development set), and each subcase of HANS.
+    """
+    source = random.Random(SEED)
+    seen: set[Sentences] = set()
+    sizes = {"train": TRAIN, "test": TEST, "undecided": UNDECIDED_PAIRS}
+    mnli = {part: _distinct(size, seen, partial(mixed, source)) for part, size in sizes.items()}
+    return mnli | {
+        name: _distinct(EACH, seen, partial(drawn, truth(name), template, source))
+        for name, template in _SUBCASES.items()
+    }
+
+
+def write_sentences(mirror: Path) -> None:
+    """Write the stand-ins for MNLI, HANS and BERT's vocabulary; the same bytes at every call.
+
+    Args:
+        mirror: a folder; the files lie where the publishers' would, ``HOST/PATH``.
+    """
+    pairs = draw()
+    test = pairs["test"] + [pair._replace(label=UNDECIDED) for pair in pairs["undecided"]]
+    _write_mnli(place(mirror, "mnli"), {"train": pairs["train"], "test": test})
+    _write_hans(place(mirror, "hans"), pairs)
+    write_vocabulary(place(mirror, "bert-vocabulary"))
+
+
+def write_vocabulary(path: Path) -> None:
+    """Write the tokens, one a line."""
+    write_text(path, "".join(f"{word}\n" for word in vocabulary()))
+
+
+def place(mirror: Path, name: str) -> Path:
+    """Where a mirror has a download of the project's list."""
+    return mirror / known(name).url.removeprefix("https://")
+
+
+def vocabulary() -> list[str]:
+    """BERT's special tokens, all words and the ending of many, filled up to ``VOCABULARY``."""
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    words = [*OTHERS, *PEOPLE, f"##{PLURAL}", *ACTIONS, *EVENTS, *QUALITIES, *PLACES]
+    free = VOCABULARY - len(special) - len(words)
+    return special + words + [f"[unused{number}]" for number in range(free)]
+
+
+def mixed(source: random.Random) -> Drawn:
+    """A pair like those of MNLI."""
+    label, templates = source.choices(list(KINDS), list(KINDS.values()))[0]
+    return drawn(label, source.choice(templates), source)
+
+
+def drawn(label: str, template: Template, source: random.Random) -> Drawn:
+    """A pair from one template."""
+    return Drawn(label, filled(template, source))
+
+
+def truth(subcase: str) -> str:
+    """The gold label of a subcase of HANS."""
+    return ENTAILED if subcase[1] == "e" else NOT_ENTAILED
+
+
+_SUBCASES = {name: template for subcases in HANS.values() for name, template in subcases.items()}
+KINDS: dict[tuple[str, tuple[Template, ...]], float] = {
+    ("entailment", TASK["entailment"]): 0.18,
+    ("contradiction", TASK["contradiction"]): 0.33,
+    ("neutral", TASK["neutral"]): 0.29,
+    ("entailment", tuple(t for n, t in _SUBCASES.items() if truth(n) == ENTAILED)): 0.15,
+    ("neutral", tuple(_SUBCASES[name] for name in MISLEADING)): 0.05,
+}
+"""Labels and templates of the pairs like those of MNLI, and their shares."""
+
+
+def _distinct(count: int, seen: set[Sentences], draw: Callable[[], Drawn]) -> list[Drawn]:
+    """Pairs whose sentences are not ``seen``, which they join."""
+    pairs: list[Drawn] = []
+    while len(pairs) < count:
+        pair = draw()
+        if pair.sentences not in seen:
+            seen.add(pair.sentences)
+            pairs.append(pair)
+    return pairs
+
+
+def _write_mnli(path: Path, splits: Mapping[str, Sequence[Drawn]]) -> None:
+    """An archive without dates."""
+    with atomic(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        for split, pairs in splits.items():
+            member = zipfile.ZipInfo(f"{FOLDER}/{MEMBERS[split]}")
+            member.compress_type = zipfile.ZIP_DEFLATED
+            rows = (_mnli_row(number, *pair) for number, pair in enumerate(pairs))
+            archive.writestr(member, "".join(f"{json.dumps(row)}\n" for row in rows))
+
+
+def _mnli_row(number: int, label: str, sentences: Sentences) -> dict[str, object]:
+    return {
+        "annotator_labels": [label],
+        "genre": "templates",
+        "gold_label": label,
+        "pairID": f"{number}{label[0]}",
+        "promptID": str(number),
+        "sentence1": sentences[0],
+        "sentence2": sentences[1],
+    }
+
+
+def _write_hans(path: Path, pairs: Mapping[str, Sequence[Drawn]]) -> None:
+    """A table with tabs between its columns; the parses are empty."""
+    lines = ["\t".join(COLUMNS)]
+    for heuristic, subcases in HANS.items():
+        for name in subcases:
+            for label, sentences in pairs[name]:
+                number = f"ex{len(lines) - 1}"
+                cells = (label, *[""] * 4, *sentences, number, heuristic, name, "")
+                lines.append("\t".join(cells))
+    write_text(path, "\n".join(lines) + "\n")

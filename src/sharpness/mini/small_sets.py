@@ -1,0 +1,126 @@
+"""Stand-ins for the three data sets of Hammoud et al. (2023), in their publishers' formats.
+
+Drawn measurements in the place of Abalone, the digits of `shifts` in that of Fashion-MNIST, a drawn
+graph in that of Cora.
+"""
+
+from __future__ import annotations
+
+import gzip
+import pickle
+import struct
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sharpness.data.planetoid import VALIDATION
+from sharpness.data.registry import downloads
+from sharpness.data.small import ABALONE_ROWS
+from sharpness.io.download import known, place
+from sharpness.io.files import atomic
+from sharpness.mini.shifts import photos
+
+SEED = 0
+
+SCALE, BORDER = 3, 2
+"""A digit of 8 × 8 pixels is enlarged so many times, and framed with so many black pixels."""
+
+TOPICS, WORDS = 7, 210
+LABELLED, TESTED = 20 * TOPICS, 360
+CITATIONS = 2.0
+"""Edges a node."""
+LOYAL = 0.8
+"""The share of edges within a topic: 0.81 in Cora."""
+OWN, OTHER = 0.14, 0.04
+"""The probability of a word in a paper: of one of its topic's own words, and of any other."""
+
+
+def write_small_sets(mirror: Path) -> None:
+    """Write the stand-ins for Abalone, Fashion-MNIST and Cora; the same bytes at every call.
+
+    Args:
+        mirror: a folder; the files lie where the publishers' would, ``HOST/PATH``.
+    """
+    for name, files in (("abalone", shells()), ("fashion-mnist", digits()), ("cora", citations())):
+        for row, content in zip(downloads(name), files, strict=True):
+            with atomic(mirror / place(known(row).url)) as temporary:
+                temporary.write_bytes(content)
+
+
+def shells() -> list[bytes]:
+    """``abalone.data``: sizes and weights that grow with the rings, each with noise of its own."""
+    random = np.random.default_rng([SEED, 0])
+    rings = np.clip(np.rint(np.exp(random.normal(2.25, 0.3, ABALONE_ROWS))), 1, 29)
+    size = 0.45 * np.log(rings / 9.5) + random.normal(
+        0, 0.15, ABALONE_ROWS
+    )  # log of length, about its mean
+    length, diameter, height = (
+        mean * np.exp(size + random.normal(0, 0.05, ABALONE_ROWS)) for mean in (0.5, 0.4, 0.13)
+    )
+    weights = [
+        mean * np.exp(3 * size + age * np.log(rings / 9.5) + random.normal(0, 0.15, ABALONE_ROWS))
+        for mean, age in ((0.7, 0.0), (0.3, -0.2), (0.15, 0.0), (0.2, 0.3))
+    ]
+    grown = random.random(ABALONE_ROWS) < 1 / (1 + np.exp(-8 * size - 1))
+    sex = np.where(grown, np.where(random.random(ABALONE_ROWS) < 0.5, "M", "F"), "I")
+    columns = zip(sex, length, diameter, height, *weights, rings, strict=True)
+    lines = (f"{s},{','.join(f'{x:.4f}' for x in numbers)},{r:.0f}\n" for s, *numbers, r in columns)
+    return ["".join(lines).encode()]
+
+
+def digits() -> list[bytes]:
+    """The four files of Fashion-MNIST: images and labels, of training and of testing."""
+    files = []
+    for part in ("train", "test"):
+        found = photos(part)
+        images = np.kron(found.pixels, np.ones((1, SCALE, SCALE), np.uint8))
+        files += [_idx(np.pad(images, ((0, 0), *[(BORDER, BORDER)] * 2))), _idx(found.labels)]
+    return files
+
+
+def _idx(array: NDArray[np.generic]) -> bytes:
+    """An IDX file of bytes, packed without a date."""
+    sizes = struct.pack(f">{array.ndim}I", *array.shape)
+    content = bytes((0, 0, 8, array.ndim)) + sizes + array.astype(np.uint8).tobytes()
+    return gzip.compress(content, mtime=0)
+
+
+def citations() -> list[bytes]:
+    """The eight files of Planetoid: a stochastic block model whose papers share words by topic."""
+    from scipy.sparse import csr_matrix
+
+    random = np.random.default_rng([SEED, 1])
+    known_nodes = LABELLED + VALIDATION
+    nodes = known_nodes + TESTED
+    topics = np.concatenate([np.arange(LABELLED), random.integers(TOPICS, size=nodes - LABELLED)])
+    topics %= TOPICS
+    own = np.arange(WORDS) % TOPICS == topics[:, None]
+    words = (random.random((nodes, WORDS)) < np.where(own, OWN, OTHER)).astype(np.float32)
+    labels = np.eye(TOPICS, dtype=np.int32)[topics]
+    order = known_nodes + random.permutation(TESTED)
+    parts = {
+        "x": csr_matrix(words[:LABELLED]),
+        "y": labels[:LABELLED],
+        "tx": csr_matrix(words[order]),
+        "ty": labels[order],
+        "allx": csr_matrix(words[:known_nodes]),
+        "ally": labels[:known_nodes],
+        "graph": _neighbours(topics, random),
+    }
+    pickled = [pickle.dumps(part, protocol=4) for part in parts.values()]
+    return [*pickled, "".join(f"{node}\n" for node in order).encode()]
+
+
+def _neighbours(topics: NDArray[np.int64], random: np.random.Generator) -> Mapping[int, list[int]]:
+    """For each node those that it cites or is cited by."""
+    found: dict[int, list[int]] = defaultdict(list, {node: [] for node in range(len(topics))})
+    for _ in range(round(CITATIONS * len(topics))):
+        one = int(random.integers(len(topics)))
+        alike = topics == topics[one] if random.random() < LOYAL else topics != topics[one]
+        other = int(random.choice(np.flatnonzero(alike)))
+        found[one].append(other)
+        found[other].append(one)
+    return found

@@ -1,0 +1,99 @@
+"""Small fine-tuned CLIPs in the place of the 72 of model soups (Wortsman et al., 2022).
+
+As there, all models are fine-tuned by AdamW from one, which has seen images of many kinds and is
+itself the first of them. Theirs is CLIP with a linear probe; this one is trained on the digits
+under each of the shifts. The hyper-parameters are those of the table, read so:
+
+- learning_rate: times `RATE`, for about a hundred steps stand for some ten thousand.
+- epochs, weight_decay, smoothing (of labels), mixup (its α): as they are.
+- augmentation: ``rand-mM-nN`` is N operations of magnitude M, made for 8 × 8 pixels; empty is none.
+- no learning rate: the first model.
+
+Equal hyper-parameters make equal models, as the fourth and fifth of the published ones are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from copy import deepcopy
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from sharpness.checkpoints.table import Member
+from sharpness.data.images import Images
+from sharpness.io.errors import Problem
+from sharpness.io.files import digest
+from sharpness.mini.pictures import CLIP, Augmentation, classification, parts, pictures
+from sharpness.mini.shifts import SHIFTS, Photos, held_out, photos, shifted
+from sharpness.mini.training import Standins, descend, seed
+from sharpness.networks import build
+
+PRETRAINING = 80
+"""Steps, enough for patches of 4 × 4 pixels; smaller ones need more."""
+PEAK = 0.01
+"""The learning rate of AdamW while pre-training."""
+SCALE = 10.0
+"""The factor on the head at the start, for its features have unit length."""
+OTHER_SEED = 1
+"""The shifts of the training digits are drawn apart from those of the test digits."""
+BATCH, RATE = 90, 200.0
+
+
+def standins(architecture: Mapping[str, Any]) -> Standins:
+    """A small CLIP for each row of ``clip-soups.csv``.
+
+    Args:
+        architecture: of the network, with ``name: clip-vit``, for images of 8 × 8 and ten classes.
+    """
+    train, held = photos("train"), held_out()
+    digits = pictures(train.where(~held), CLIP)
+    base = _pretrained(architecture, train.where(~held))
+
+    def trained(member: Member) -> nn.Module:
+        network = deepcopy(base)
+        if member.parameters["learning_rate"] != "":
+            _fine_tune(network, member, digits)
+        return network
+
+    return trained, {**parts(CLIP), "heldout": pictures(train.where(held), CLIP, "test")}
+
+
+def _pretrained(architecture: Mapping[str, Any], digits: Photos) -> nn.Module:
+    """A network that knows the digits under each shift."""
+    kinds = [shifted(digits, part, OTHER_SEED) for part in SHIFTS]
+    pixels = np.concatenate([kind.pixels for kind in kinds])
+    images = pictures(Photos(pixels, np.tile(digits.labels, len(kinds))), CLIP)
+    with torch.random.fork_rng(devices=[]):  # open_clip draws its weights from nowhere else
+        torch.manual_seed(seed("clip", "weights"))
+        network: Any = build(architecture)
+    with torch.no_grad():
+        network.head.weight.mul_(SCALE)
+    optimizer = torch.optim.AdamW(network.parameters(), PEAK, fused=True)
+    loss = classification(network, images, "clip")
+    descend(loss, optimizer, examples=len(images), batch=BATCH, steps=PRETRAINING, name="clip")
+    return network
+
+
+def _fine_tune(network: nn.Module, member: Member, digits: Images) -> None:
+    """Train everything with a row's hyper-parameters, which also are the seed."""
+    row = {key: value for key, value in member.parameters.items() if key != "note"}
+    rate, epochs, decay, smoothing, mixing = (
+        float(row[key]) for key in ("learning_rate", "epochs", "weight_decay", "smoothing", "mixup")
+    )
+    optimizer = torch.optim.AdamW(network.parameters(), RATE * rate, weight_decay=decay, fused=True)
+    kind, name = Augmentation(*_randaugment(str(row["augmentation"])), mixing), digest(row)
+    loss = classification(network, digits, name, kind, smoothing)
+    steps = int(epochs) * (len(digits) // BATCH)
+    descend(loss, optimizer, examples=len(digits), batch=BATCH, steps=steps, name=name)
+
+
+def _randaugment(words: str) -> tuple[int, int]:
+    """Number of operations and their magnitude."""
+    found = re.fullmatch(r"(?:rand-m(\d+)-n(\d+))?", words)
+    if not found:
+        raise Problem(f"augmentation {words!r} is not of the form rand-m9-n2; correct the table")
+    return int(found[2] or 0), int(found[1] or 0)

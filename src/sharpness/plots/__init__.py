@@ -1,0 +1,1 @@
+"""What every figure shares: style, axes, text. Needs no catalogue."""

@@ -1,0 +1,229 @@
+"""One drawing code for every figure of the catalogue: scatter plots, one point per model.
+
+Each panel's title holds the radius and Kendall's τ (Eq. 4) of what it shows. Everything comes from
+``pool.csv``; the files carry no date, so the same pool gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping
+from itertools import product
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
+
+from sharpness.plots.axes import TICKS, draw_diagonal, scale_axis
+from sharpness.plots.style import save
+from sharpness.plots.text import format_tau, title_lines
+from sharpness.report.figures.catalogue import COMPARED, Figure
+from sharpness.report.figures.codings import Legend, Looks
+from sharpness.report.figures.layout import Defaults, Grid, Spot, lay_out
+from sharpness.statistics.correlation import cell_columns
+from sharpness.statistics.kendall import FEWEST, kendall
+
+NARROW = 1.5
+"""Inches from panel to panel below which points, ticks and words are fewer or smaller."""
+
+
+def point_area(models: int, width: float) -> float:
+    """The area of an ordinary point in square points.
+
+    Args:
+        models: how many points a panel has.
+        width: of a panel with its surroundings, in inches.
+    """
+    return (11 if models < 60 else 6) * (1.0 if width >= NARROW else 0.7)
+
+
+def draw_panel(axes: Axes, spot: Spot, models: pd.DataFrame, looks: Looks, width: float) -> str:
+    """Draw the models of one panel, or why there are none.
+
+    Args:
+        axes: where.
+        spot: which columns.
+        models: the rows of its pools, whose names their index holds.
+        looks: what tells the points apart.
+        width: of the panel with its surroundings, in inches.
+
+    Returns:
+        Its τ, such as ``τ = −0.12``, below the pools that have no point in it; nothing if there are
+        too few models.
+    """
+    if reason := _absent(spot, models):
+        return _say(axes, reason, width)
+    x, y = (models[axis.column].to_numpy(np.float64) * axis.factor for axis in (spot.x, spot.y))
+    found = kendall(x, y, resamples=0, test=False)
+    if found.models < FEWEST:
+        return _say(axes, found.reason, width)
+    looks.scatter(axes, models, x, y, point_area(found.models, width))
+    _scale("x", [axes], width)
+    _scale("y", [axes], width)
+    if {spot.x.label, spot.y.label} == set(COMPARED):
+        draw_diagonal(axes)
+    tau = f"τ = {format_tau(found.tau).replace('-', '−') if found.status == 'ok' else '–'}"
+    there = set(models.index.get_level_values("pool")[np.isfinite(x) & np.isfinite(y)])
+    return "\n".join([*(f"without {name}" for name in spot.pools if name not in there), tau])
+
+
+def _absent(spot: Spot, models: pd.DataFrame) -> str:
+    """What of a panel the pool lacks altogether; empty if nothing."""
+    if any("@" in axis.column and axis.column not in models for axis in (spot.x, spot.y)):
+        return "the pool has no such cell"
+    for axis in (spot.x, spot.y):
+        if axis.column not in models or models[axis.column].isna().all():
+            return f"the pool has no {axis.name}"
+    return ""
+
+
+def _say(axes: Axes, reason: str, width: float) -> str:
+    """Leave a panel empty and say why."""
+    axes.set(xticks=[], yticks=[])
+    text = "not measured:\n" + textwrap.fill(reason, 26 if width >= NARROW else int(17 * width))
+    axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color="0.4")
+    return ""
+
+
+def label_axes(axes: Axes, grid: Grid, i: int, j: int) -> None:
+    """Name the axes of a panel where a neighbour does not name them already."""
+    spots = grid.spots
+    spot = spots[i][j]
+    assert spot is not None
+    below = spots[i + 1][j] if i + 1 < len(spots) else None
+    if below is None or below.x.label != spot.x.label:
+        axes.set_xlabel(spot.x.label, labelpad=2)
+    before = spots[i][j - 1] if j else None
+    if before is None or before.y.label != spot.y.label:
+        row = grid.row_labels[i] if j == 0 else ""
+        axes.set_ylabel("\n".join(filter(None, (row, spot.y.label))), labelpad=2)
+
+
+def share_axes(axes: np.ndarray, grid: Grid, width: float) -> None:
+    """One scale for what is the same: the errors of a row, the sharpness of an aligned column.
+
+    Args:
+        axes: the panels, (rows, columns).
+        grid: what they show.
+        width: of a panel with its surroundings, in inches.
+    """
+    for panels, spots in zip(axes, grid.spots, strict=True):
+        shown = [(spot.pools, spot.y) if spot else None for spot in spots]
+        for what in dict.fromkeys(shown):
+            if what is None or "@" in what[1].column:
+                continue
+            alike = [j for j, panel in enumerate(panels) if shown[j] == what and panel.collections]
+            _share("y", [panels[j] for j in alike], width)
+            for j in alike[1:]:
+                if shown[j - 1] == what:
+                    panels[j].tick_params(labelleft=False)
+    for column in axes.T if grid.aligned else ():
+        drawn = [panel for panel in column if panel.collections]
+        _share("x", drawn, width)
+        for panel in drawn[:-1]:
+            panel.tick_params(labelbottom=False)
+
+
+def _share(which: Literal["x", "y"], panels: list[Axes], width: float) -> None:
+    """One scale and the same limits for several panels."""
+    if len(panels) > 1:
+        _scale(which, panels, width)
+    for panel in panels[1:]:
+        (panel.sharex if which == "x" else panel.sharey)(panels[0])
+
+
+def _scale(which: Literal["x", "y"], panels: list[Axes], width: float) -> None:
+    """The scale that suits the points of all the panels."""
+    points = [np.asarray(found.get_offsets()) for panel in panels for found in panel.collections]
+    values = np.concatenate(points)[:, 0 if which == "x" else 1]
+    for panel in panels:
+        few = which == "x" and width < NARROW
+        scale_axis(panel, which, values, 2 if few else TICKS)
+
+
+PAGE = 7.0
+"""Width in inches of the widest figure whose panels share their axes: a printed page."""
+
+_WIDTHS = {1: 3.4, 2: 5.0, 3: 6.0}  # inches; a text column is 3.25 wide and a page 6.75
+
+
+def draw(
+    figure: Figure,
+    pools: Mapping[str, pd.DataFrame],
+    out_stem: str | Path,
+    note: str | None = None,
+    defaults: Defaults | None = None,
+) -> None:
+    """Draw one figure to ``<out_stem>.pdf`` and ``<out_stem>.png``.
+
+    Args:
+        figure: an entry of the catalogue.
+        pools: ``pool.csv`` of each pool that the figure names.
+        out_stem: the files' path without suffix.
+        note: what to print when the scale is not the paper's, such as "mini: digits".
+        defaults: for each pool, the m and steps of cells that name neither.
+
+    Raises:
+        Problem: if a pool of the figure, or a column that it codes, is missing.
+    """
+    save(lambda: compose(figure, pools, note, defaults), out_stem, figure.title)
+
+
+def compose(
+    figure: Figure,
+    pools: Mapping[str, pd.DataFrame],
+    note: str | None = None,
+    defaults: Defaults | None = None,
+) -> Canvas:
+    """The figure as matplotlib's object, in whatever style is set; the arguments are ``draw``'s."""
+    grid = lay_out(figure, pools, defaults or {})
+    looks = Looks(figure, _models(pools, figure.pools))
+    rows, columns = len(grid.spots), len(grid.spots[0])
+    width, panel_height = _sizes(grid)
+    measured = looks.models[cell_columns(looks.models)].notna().any(axis=1).sum()
+    legend = Legend(looks, point_area(int(measured), width / columns), width)
+    title = title_lines(f"Figure {figure.number}. {figure.title}", note, width)
+    height = panel_height * rows + 0.45 + 0.15 * len(title) + legend.height
+    canvas = Canvas(figsize=(width, height), layout="constrained")
+    axes = canvas.subplots(rows, columns, squeeze=False)
+    for i, j in product(range(rows), range(columns)):
+        spot = grid.spots[i][j]
+        if spot is None:
+            axes[i, j].set_axis_off()
+            continue
+        tau = draw_panel(axes[i, j], spot, _models(pools, spot.pools), looks, width / columns)
+        axes[i, j].set_title(_heading(grid, i, j, tau), pad=3)
+        label_axes(axes[i, j], grid, i, j)
+    share_axes(axes, grid, width / columns)
+    canvas.align_ylabels(axes if grid.aligned else axes[:, 0])
+    canvas.suptitle("\n".join(title))
+    legend.draw(canvas, axes)
+    return canvas
+
+
+def _models(pools: Mapping[str, pd.DataFrame], names: tuple[str, ...]) -> pd.DataFrame:
+    """The models of several pools, indexed by pool and place; NaN in what a pool lacks."""
+    return pd.concat([pools[name] for name in names], keys=names, names=["pool", "place"])
+
+
+def _sizes(grid: Grid) -> tuple[float, float]:
+    """The width of a figure and the height of a row of panels, in inches."""
+    columns = len(grid.spots[0])
+    width = _WIDTHS.get(columns, PAGE if grid.aligned else 1.75 * columns)
+    height = (0.82 if columns > 2 else 0.72) * width / columns
+    return width, min(height, 1.2) if grid.aligned else height
+
+
+def _heading(grid: Grid, i: int, j: int, tau: str) -> str:
+    """What stands above a panel: its column at the top, its radius unless all below share it."""
+    spot = grid.spots[i][j]
+    assert spot is not None
+    above = [grid.column_labels[j]] if i == 0 else []
+    if grid.aligned:
+        lines = [*above, spot.heading if i == 0 else "", tau]
+    else:
+        lines = [*above, "    ".join(filter(None, (spot.heading, tau)))]
+    return "\n".join(filter(None, lines))

@@ -1,0 +1,1 @@
+"""Kendall's τ and all that is computed from ``pool.csv``. Needs no torch."""

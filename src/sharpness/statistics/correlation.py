@@ -1,0 +1,149 @@
+"""Which sharpness ranks the models of a pool as which error does: ``correlations.csv``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from sharpness.io.csv_files import check_columns, read_frame
+from sharpness.io.errors import Problem
+from sharpness.io.files import write_text
+from sharpness.measures.definition import Cell
+from sharpness.statistics.kendall import FEWEST, LEVEL, RESAMPLES, Correlation, kendall_columns
+
+
+def correlations(
+    pool: pd.DataFrame,
+    subgroup_by: Sequence[str] = (),
+    missing: Mapping[str, str] | None = None,
+    *,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+    level: float = LEVEL,
+) -> pd.DataFrame:
+    """Every cell of a pool against every target, over all models and within each subgroup.
+
+    Args:
+        pool: one row per model, as ``read_pool`` gives it.
+        subgroup_by: columns whose combinations of values are the subgroups.
+        missing: parts whose data set is missing, and why; said where a target has no value at all.
+        seed: of the bootstrap.
+        resamples: bootstrap resamples.
+        level: coverage of the intervals.
+
+    Returns:
+        One row per cell, target and subgroup: the contents of ``correlations.csv``.
+
+    Raises:
+        Problem: if the pool lacks a subgroup column.
+    """
+    if unknown := [name for name in subgroup_by if name not in pool]:
+        raise Problem(f"pool.csv: no column {unknown[0]!r}; correct the pool's subgroups")
+    missing = missing or {}
+    absent = [name for part in missing if (name := f"error_{part}") not in pool]
+    pool = pool.assign(**dict.fromkeys(absent, np.nan))
+    cells, targets = cell_columns(pool), target_columns(pool)
+    pairs = list(product(cells, targets))
+    blocks = []
+    for name, rows in subgroups(pool, subgroup_by):
+        values = pool.loc[rows, [*cells, *targets]].astype(np.float64)
+        x = values[[cell for cell, _ in pairs]].to_numpy()
+        y = values[[target for _, target in pairs]].to_numpy()
+        found = kendall_columns(x, y, seed=seed, resamples=resamples, level=level)
+        block = pd.DataFrame(map(asdict, found), columns=list(Correlation.__dataclass_fields__))
+        keys = pd.DataFrame(pairs, columns=["cell", "target"]).assign(subgroup=name)
+        blocks.append(pd.concat([keys, block], axis=1))
+    table = pd.concat(blocks).sort_index(kind="stable").reset_index(drop=True)
+    empty = _empty_columns(pool, missing)
+    for column in ("cell", "target"):
+        known = table[column].isin(empty)
+        table.loc[known, "reason"] = table.loc[known, column].map(empty)
+    return table
+
+
+def target_columns(pool: pd.DataFrame) -> list[str]:
+    """What sharpness is correlated with.
+
+    Every error but that of training, every generalization gap, and the learning rate where the
+    models differ in it.
+    """
+    errors = [c for c in pool.columns if c.startswith("error_") and c != "error_train"]
+    gaps = [c for c in pool.columns if c == "gap" or c.startswith("gap_")]
+    differs = "learning_rate" in pool and pool["learning_rate"].nunique() > 1
+    return [*errors, *gaps, *(["learning_rate"] if differs else [])]
+
+
+def subgroups(pool: pd.DataFrame, by: Sequence[str]) -> Iterator[tuple[str, npt.NDArray[np.bool_]]]:
+    """The name and rows of "all", then of each combination of the values in the columns ``by``."""
+    yield "all", np.ones(len(pool), dtype=bool)
+    if not by:
+        return
+    for values in product(*(sorted(pool[name].dropna().unique()) for name in by)):
+        words = (v if isinstance(v, str) else f"{v:g}" for v in values)
+        name = ",".join(f"{column}={word}" for column, word in zip(by, words, strict=True))
+        yield name, (pool[list(by)] == list(values)).all(axis=1).to_numpy()
+
+
+def cell_columns(pool: pd.DataFrame) -> list[str]:
+    """The columns of a pool that are cells, in the pool's order."""
+    return [name for name in pool.columns if "@" in name]
+
+
+def _empty_columns(pool: pd.DataFrame, missing: Mapping[str, str]) -> dict[str, str]:
+    """Why too few models have a value: targets without their data, cells without any model."""
+    found = {}
+    for name in target_columns(pool):
+        kind, _, part = name.partition("_")
+        parts = [part or "test", "train"] if kind == "gap" else [part]
+        reasons = [missing[part] for part in parts if part in missing]
+        if reasons and pool[name].notna().sum() < FEWEST:
+            found[name] = reasons[0]
+    unused = pool[pool["status"] != "ok"]
+    if len(unused) == len(pool) and len(pool):
+        reasons = list(unused["reason"].unique())
+        words = reasons[0] if len(reasons) == 1 else f"for instance, {reasons[0]}"
+        found |= dict.fromkeys(cell_columns(pool), f"no model is measured: {words}")
+    return found
+
+
+def read_pool(path: str | Path) -> pd.DataFrame:
+    """The models of a ``pool.csv``: one row each, NaN for what is missing.
+
+    Raises:
+        Problem: if the file lacks a column, has a column that names no cell, or has words where
+            numbers are needed.
+    """
+    pool = read_frame(path)
+    errors = [name for name in pool.columns if name.startswith("error_")]
+    numbers = [*errors, *target_columns(pool), *cell_columns(pool)]
+    check_columns(pool, path, ("model", "status", "reason", "error_test"), numbers)
+    for name in cell_columns(pool):
+        try:
+            Cell.parse(name)
+        except Problem as problem:
+            raise Problem(f"{path}: {problem}") from problem
+    return pool.fillna({"reason": ""})
+
+
+def write_correlations(path: str | Path, frame: pd.DataFrame) -> None:
+    """Write a table of coefficients with six significant digits."""
+    write_text(path, frame.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
+
+
+def read_correlations(path: str | Path) -> pd.DataFrame:
+    """The table that ``write_correlations`` wrote.
+
+    Raises:
+        Problem: if the file is no such table.
+    """
+    table = read_frame(path)
+    found = list(Correlation.__dataclass_fields__)
+    numbers = [name for name in found if name not in ("status", "reason")]
+    check_columns(table, path, ("cell", "target", "subgroup", *found), numbers)
+    return table.fillna({"reason": ""})

@@ -1,0 +1,252 @@
+"""Drawing and training diagonal linear networks until enough of them have converged."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from sharpness.io.errors import Problem
+from sharpness.studies.diagonal.task import STREAM, Task, quantities, sparse_regression
+
+Floats = npt.NDArray[np.float64]
+
+
+@njit(cache=True)
+def _residuals(X: Floats, y: Floats, u: Floats, v: Floats, r: Floats, loss: Floats) -> None:
+    """Set r = X (u ⊙ v) − y, (n, networks), and loss = ‖r‖₂² / n, (networks,)."""
+    n, d = X.shape
+    beta = u * v
+    loss[:] = 0.0
+    for i in range(n):
+        row = r[i]
+        row[:] = -y[i]
+        for j in range(d):
+            x, coordinate = X[i, j], beta[j]
+            for k in range(row.size):
+                row[k] += x * coordinate[k]
+        for k in range(row.size):
+            loss[k] += row[k] * row[k] / n
+
+
+@njit(cache=True)
+def _step(X: Floats, u: Floats, v: Floats, r: Floats, rate: Floats) -> None:
+    """Move against ∇ᵤL = v ⊙ 2Xᵀr/n and ∇ᵥL = u ⊙ 2Xᵀr/n, in place."""
+    n, d = X.shape
+    slope = np.empty(rate.size)
+    for j in range(d):
+        slope[:] = 0.0
+        for i in range(n):
+            x, row = X[i, j], r[i]
+            for k in range(rate.size):
+                slope[k] += x * row[k]
+        for k in range(rate.size):
+            move = rate[k] * 2.0 / n * slope[k]
+            old = u[j, k]
+            u[j, k] -= move * v[j, k]
+            v[j, k] -= move * old
+
+
+@njit(cache=True)
+def descend(
+    X: Floats,
+    y: Floats,
+    u: Floats,
+    v: Floats,
+    rate: Floats,
+    taken: npt.NDArray[np.int64],
+    loss: Floats,
+    steps: int,
+    low: float,
+    high: float,
+) -> None:
+    """Take gradient steps on L = ‖X(u ⊙ v) − y‖₂²/n, in place, each network until it is done.
+
+    Args:
+        X: (n, d).
+        y: (n,).
+        u: (d, networks), and so is v; updated.
+        v: see u.
+        rate: learning rates, (networks,); zero once a network is done.
+        taken: steps that each network has taken, (networks,); updated.
+        loss: L before the last step, or at the end of a network that is done, (networks,); set.
+        steps: to take at most.
+        low: a network is done when L ≤ low.
+        high: a network is done when L ≥ high or L is NaN.
+    """
+    r = np.empty((y.size, rate.size))
+    for _ in range(steps):
+        _residuals(X, y, u, v, r, loss)
+        for k in range(rate.size):
+            if low < loss[k] < high:
+                taken[k] += rate[k] > 0
+            else:
+                rate[k] = 0.0
+        _step(X, u, v, r, rate)
+
+
+CONVERGED = 1e-5
+"""Training loss ‖X(u ⊙ v) − y‖₂²/n at which a network is done; the value is the paper's."""
+
+DIVERGED = 1e9
+"""Training loss from which there is no way back."""
+
+SCALES = (0.1, 0.5)
+"""Range of α, log-uniform: u and v start as N(0, α²). Ours; the paper does not state it."""
+
+RATES = (0.001, 0.03)
+"""Range of the learning rate, log-uniform. Ours; the paper does not state it."""
+
+FUTILE = 10
+"""So many draws for each network wanted, and training is given up."""
+
+_CHUNK = 500  # steps between looks at which networks are done
+_REPORT = 5000  # steps between lines of progress
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A network after gradient descent.
+
+    Attributes:
+        draw: its number, from 0.
+        scale: α.
+        learning_rate: of gradient descent.
+        status: "converged", "diverged" or "too slow", which is out of steps.
+        steps: gradient steps taken.
+        train_loss: ‖X(u ⊙ v) − y‖₂²/n when it was last looked at; at (u, v) if converged.
+        u: (d,).
+        v: (d,).
+    """
+
+    draw: int
+    scale: float
+    learning_rate: float
+    status: str
+    steps: int
+    train_loss: float
+    u: Floats
+    v: Floats
+
+
+def train(
+    task: Task, networks: int, steps: int, seed: int, *, together: int = 256
+) -> list[Trained]:
+    """Train the draws of a seed in their order until enough have converged.
+
+    Args:
+        task: what to fit.
+        networks: how many must converge.
+        steps: gradient steps at most, for each.
+        seed: of the draws, which differ by their number.
+        together: networks in a batch at most; no result depends on it.
+
+    Returns:
+        All draws up to the last one needed, those that failed too.
+
+    Raises:
+        Problem: if fewer than one draw in ten converges.
+    """
+    trained: list[Trained] = []
+    found = 0
+    while found < networks:
+        if len(trained) == FUTILE * networks:
+            raise Problem(
+                f"simple.diagonal.steps is {steps}, in which {found} of {len(trained)} networks "
+                f"converged; {networks} are wanted, so set more steps"
+            )
+        missing = networks - found
+        expected = missing + missing // 7 + 1  # about one draw in eight fails
+        size = min(together, expected, FUTILE * networks - len(trained))
+        trained += _trained(task, range(len(trained), len(trained) + size), steps, seed)
+        found = sum(network.status == "converged" for network in trained)
+    last = [network.draw for network in trained if network.status == "converged"][networks - 1]
+    return trained[: last + 1]
+
+
+def _trained(task: Task, draws: range, steps: int, seed: int) -> list[Trained]:
+    """Train a batch of draws, leaving out of it those that are done."""
+    scales, rates, starts = zip(*(_draw(task, seed, draw) for draw in draws), strict=True)
+    weights = np.stack(starts, axis=-1)  # (2, d, networks)
+    taken = np.zeros(len(draws), dtype=np.int64)
+    loss = np.full(len(draws), np.nan)
+    live = np.arange(len(draws))
+    for start in range(0, steps, _CHUNK):
+        if start % _REPORT == 0:
+            print(
+                f"seed {seed}, draws {draws[0]} to {draws[-1]}: {len(live)} are still "
+                f"training after {start} of {steps} steps",
+                file=sys.stderr,
+                flush=True,
+            )
+        (u, v), rate = weights[:, :, live], np.array(rates)[live]
+        some_taken, some_loss = taken[live], loss[live]
+        chunk = min(_CHUNK, steps - start)
+        descend(task.X, task.y, u, v, rate, some_taken, some_loss, chunk, CONVERGED, DIVERGED)
+        weights[:, :, live] = u, v
+        taken[live], loss[live] = some_taken, some_loss
+        live = live[rate > 0]
+        if not live.size:
+            break
+    return [
+        Trained(
+            draw, scales[k], rates[k], _status(loss[k]), int(taken[k]), float(loss[k]),
+            *np.ascontiguousarray(weights[:, :, k]),
+        )
+        for k, draw in enumerate(draws)
+    ]  # fmt: skip
+
+
+def _draw(task: Task, seed: int, draw: int) -> tuple[float, float, Floats]:
+    """Scale, learning rate and initial (u, v), (2, d), of one draw."""
+    generator = np.random.default_rng([seed, STREAM + 1 + draw])
+    scale, rate = np.exp(generator.uniform(*np.log(np.transpose([SCALES, RATES]))))
+    return float(scale), float(rate), scale * generator.standard_normal((2, task.truth.size))
+
+
+def _status(loss: float) -> str:
+    if loss <= CONVERGED:
+        return "converged"
+    return "too slow" if loss < DIVERGED else "diverged"
+
+
+_MEASURED_AT = 50  # networks between lines of progress
+
+
+def rows(networks: int, steps: int, seed: int) -> Iterator[dict[str, Any]]:
+    """Train networks on the task of a seed and measure those that converge.
+
+    Args:
+        networks: how many must converge.
+        steps: gradient steps at most, for each.
+        seed: of the task and of the draws.
+
+    Yields:
+        A row for each draw, in their order, by ``COLUMNS``.
+
+    Raises:
+        Problem: if too few draws converge.
+    """
+    task = sparse_regression(seed)
+    measured = 0
+    for network in train(task, networks, steps, seed):
+        row = {
+            "seed": seed,
+            "draw": network.draw,
+            "status": network.status,
+            "scale": network.scale,
+            "learning_rate": network.learning_rate,
+            "steps": network.steps,
+            "train_loss": network.train_loss,
+        }
+        if network.status == "converged":
+            row |= quantities(task, network.u, network.v)
+            measured += 1
+            if measured % _MEASURED_AT == 0 or measured == networks:
+                print(f"seed {seed}: {measured} of {networks} measured", file=sys.stderr)
+        yield row

@@ -1,0 +1,205 @@
+"""LeNet-5's models: trained by SGD, tested, and their sharpness measured, one after the other.
+
+The measure is adaptive worst-case sharpness by projected gradient ascent, as in Sec. II.B or in the
+notebook. Both are runs of some rounds of steps from the trained weights, with the loss looked at
+after every round: the greatest less that of the trained weights is the run's rise. They differ in
+what a round is and in which loss is looked at.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from itertools import repeat
+
+import numpy as np
+import torch
+
+from sharpness.data.small import FashionMnist
+from sharpness.studies.hammoud import lenet
+from sharpness.studies.hammoud.ascent import Box, Weights, descended, row
+from sharpness.studies.hammoud.lenet import (
+    Examples,
+    Statistics,
+    epoch,
+    fresh_statistics,
+    initial,
+    loss_and_slope,
+    mean_loss,
+    outputs,
+)
+from sharpness.studies.hammoud.procedures import LenetProcedure, StopRule
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained network.
+
+    Attributes:
+        weights: after the last epoch.
+        statistics: BatchNorm's running statistics.
+        losses: of the epochs: each the mean over its batches, as they were met.
+    """
+
+    weights: Weights
+    statistics: Statistics
+    losses: list[float]
+
+
+def train(examples: Examples, procedure: LenetProcedure, generator: torch.Generator) -> Trained:
+    """Train a network.
+
+    Args:
+        examples: to train on.
+        procedure: how.
+        generator: of the initial weights, the orders and dropout.
+    """
+    weights = initial(procedure.initialisation, generator)
+    statistics = fresh_statistics()
+    rule = StopRule(threshold=procedure.threshold, most=procedure.epochs)
+    rate, losses = procedure.learning_rate, list[float]()
+    while not losses or not rule.stops(losses):
+        train_mode = not (losses and procedure.eval_after_first_epoch)
+        met = []
+        for batch in epoch(examples, procedure.batch, generator):
+            loss, slope = loss_and_slope(
+                weights, statistics, batch, dropped=generator if train_mode else None
+            )
+            decayed = {name: (1 - rate * procedure.weight_decay) * w for name, w in weights.items()}
+            weights = descended(decayed, slope, rate)
+            met.append(loss)
+        losses.append(sum(met) / len(met))
+    return Trained(weights, statistics, losses)
+
+
+def sharpness(
+    weights: Weights,
+    statistics: Statistics,
+    examples: Examples,
+    procedure: LenetProcedure,
+    generator: torch.Generator,
+) -> float:
+    """The mean rise over the restarts; NaN where a loss was not finite.
+
+    Args:
+        weights: the trained w.
+        statistics: BatchNorm's running statistics; they stay as they are.
+        examples: the training examples.
+        procedure: how.
+        generator: of the batches, their order and dropout.
+    """
+    rises = []
+    for _ in range(procedure.restarts):
+        if procedure.whole_epochs:
+            rounds = (epoch(examples, procedure.batch, generator) for _ in range(procedure.rounds))
+            rises.append(_rise(weights, statistics, rounds, examples, procedure, generator))
+        else:
+            S = examples[torch.randint(len(examples), (procedure.batch,), generator=generator)]
+            steps = repeat([S], procedure.rounds)
+            rises.append(_rise(weights, statistics, steps, S, procedure, generator))
+    return float(np.mean(rises))
+
+
+def _rise(
+    weights: Weights,
+    statistics: Statistics,
+    rounds: Iterable[Iterable[Examples]],
+    looked_at: Examples,
+    procedure: LenetProcedure,
+    generator: torch.Generator,
+) -> float:
+    """The greatest loss after a round, less that of the trained weights.
+
+    Args:
+        weights: the trained w.
+        statistics: of w; a copy is moved, if any.
+        rounds: of steps, a batch each.
+        looked_at: whose loss is compared.
+        procedure: how.
+        generator: of dropout.
+    """
+    by_batch = procedure.batch if procedure.mean_of_batch_means else None
+    dropped = generator if procedure.ascent_in_train_mode else None
+    moved = {name: statistic.clone() for name, statistic in statistics.items()}
+    box = None if procedure.centre_after_first_step else Box.around(weights, procedure.rho)
+
+    def loss(w: Weights) -> float:
+        return mean_loss(outputs(w, moved, looked_at), looked_at.labels, by_batch)
+
+    start, at, found = loss(weights), weights, []
+    for steps in rounds:
+        for batch in steps:
+            _, slope = loss_and_slope(at, moved, batch, dropped)
+            at = descended(at, slope, -procedure.learning_rate)
+            box = box or Box.around(at, procedure.rho)
+            at = box.project(at)
+        found.append(loss(at))
+    return float(np.max(found)) - start
+
+
+class _Purpose(IntEnum):
+    """What a stream of random numbers is for; the numbers are part of every result."""
+
+    TRAINING = 0
+    MEASUREMENT = 1
+    REPETITION = 2
+
+
+def measured(
+    data: FashionMnist,
+    procedure: LenetProcedure,
+    base: int,
+    models: Sequence[int],
+) -> Iterator[dict[str, object]]:
+    """Train and measure models, one after the other.
+
+    Everything random of a model comes from (base, model), so that it is the same whichever models
+    are its neighbours. The bytes depend on the number of torch threads.
+
+    Args:
+        data: all of it, or a part.
+        procedure: how; see `procedure.PRESETS`.
+        base: of the seeds of the pool.
+        models: their numbers.
+
+    Yields:
+        A row of `rows.COLUMNS` for each model, without its network and procedure.
+    """
+    training, test = lenet.training(data), lenet.test(data)
+    for done, model in enumerate(models, 1):
+        trained = train(training, procedure, _generator(base, model, _Purpose.TRAINING))
+        curve = ", ".join(f"{loss:.4f}" for loss in trained.losses)
+        print(
+            f"LeNet-5, base {base}, model {model} ({done} of {len(models)}): loss {curve}",
+            file=sys.stderr,
+            flush=True,
+        )
+        first, again = (
+            sharpness(
+                trained.weights,
+                trained.statistics,
+                training,
+                procedure,
+                _generator(base, model, purpose),
+            )
+            for purpose in (_Purpose.MEASUREMENT, _Purpose.REPETITION)
+        )
+        train_loss, _ = _loss_and_accuracy(trained, training, procedure)
+        test_loss, accuracy = _loss_and_accuracy(trained, test, procedure)
+        yield row(base, model, len(trained.losses), train_loss, test_loss, accuracy, first, again)
+
+
+def _generator(base: int, model: int, purpose: _Purpose) -> torch.Generator:
+    seed = np.random.SeedSequence(base, spawn_key=(model, int(purpose))).generate_state(1)[0]
+    return torch.Generator().manual_seed(int(seed))
+
+
+def _loss_and_accuracy(
+    trained: Trained, examples: Examples, procedure: LenetProcedure
+) -> tuple[float, float]:
+    found = outputs(trained.weights, trained.statistics, examples)
+    by_batch = procedure.batch if procedure.mean_of_batch_means else None
+    right = (found.argmax(dim=1) == examples.labels).double().mean()
+    return mean_loss(found, examples.labels, by_batch), float(right)

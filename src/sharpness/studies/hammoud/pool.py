@@ -1,0 +1,95 @@
+"""The models of a job: trained and measured one way, on the data that a record locates."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from sharpness.data import planetoid, small
+from sharpness.data.pickle_file import pinned
+from sharpness.io.files import digest, read_json, write_json
+from sharpness.io.gpu import compute_device
+from sharpness.studies.hammoud.fcnn_models import measured as measured_fcnn
+from sharpness.studies.hammoud.gat_models import measured as measured_gat
+from sharpness.studies.hammoud.lenet_models import measured as measured_lenet
+from sharpness.studies.hammoud.procedures import REVISION, procedure_of
+
+
+def read(network: str, record: Mapping[str, Any], examples: int | None) -> Any:
+    """What a network is trained and tested on.
+
+    Args:
+        network: "fcnn", "lenet" or "gat".
+        record: of its data set, as `sharpness.data.locate.locate` gives it.
+        examples: the first so many are used, of Fashion-MNIST's training and of its test images
+            alike; None is all. A graph is always whole.
+    """
+    files = [Path(entry["path"]) for entry in record["files"]]
+    if network == "gat":
+        return planetoid.read(files, pinned(record))
+    if network == "fcnn":
+        table = small.read_abalone(files)
+        return replace(table, features=table.features[:examples], rings=table.rings[:examples])
+    images = small.read_fashion_mnist(files)
+    return replace(
+        images,
+        train_images=images.train_images[:examples],
+        train_labels=images.train_labels[:examples],
+        test_images=images.test_images[:examples],
+        test_labels=images.test_labels[:examples],
+    )
+
+
+_MEASURED: Mapping[str, Callable[..., Iterator[dict[str, Any]]]] = {
+    "fcnn": measured_fcnn,
+    "gat": measured_gat,
+    "lenet": measured_lenet,
+}
+
+ALONE = ("lenet",)
+"""Networks of which each model is trained by itself; those of others share their steps."""
+
+
+def rows(
+    network: str,
+    procedure: str,
+    switches: Mapping[str, Any],
+    record: Mapping[str, Any],
+    base: int,
+    models: Sequence[int],
+    examples: int | None,
+    state: str | Path,
+) -> Iterator[dict[str, Any]]:
+    """A row for each model; none where the data are missing, whose record says why.
+
+    Args:
+        network: "fcnn", "lenet" or "gat".
+        procedure: what the configuration calls the procedure.
+        switches: all switches of the procedure.
+        record: of the data set, as `sharpness.data.locate.locate` gives it.
+        base: of the seeds.
+        models: their numbers.
+        examples: how many of the training examples are used; None is all.
+        state: folder of what is finished, a file for the models that are trained together.
+    """
+    if record["status"] != "present":
+        print(f"{record['title']} is missing, no model is trained", file=sys.stderr)
+        return
+    compute_device("cpu")
+    data = cache(lambda: read(network, record, examples))
+    chosen = procedure_of(network, "text", switches)
+    for together in [[model] for model in models] if network in ALONE else [list(models)]:
+        identity = {
+            **{"network": network, "switches": dict(switches), "base": base, "models": together},
+            **{"examples": examples, "revision": REVISION},
+            "data": [file["sha256"] for file in record["files"]],
+        }
+        path = Path(state) / f"{network}-{digest(identity)}.json"
+        if not path.exists():
+            write_json(path, list(_MEASURED[network](data(), chosen, base, together)))
+        for row in read_json(path):
+            yield {"network": network, "procedure": procedure, "base": base, **row}

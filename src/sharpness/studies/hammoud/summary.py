@@ -1,0 +1,226 @@
+"""Hammoud et al. (2023): their coefficients beside ours, by every procedure.
+
+Networks whose data are missing are listed with the reason; stand-ins are named as such.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from sharpness.data.locate import read_record
+from sharpness.statistics.kendall import LEVEL
+from sharpness.studies.findings import Finding
+from sharpness.studies.hammoud.correlations import (
+    PROCEDURES,
+    Coefficients,
+    coefficients,
+    read_models,
+)
+from sharpness.studies.hammoud.procedures import DATA
+
+
+@dataclass(frozen=True)
+class Published:
+    """One of the three scatter plots of Figure 1, 50 models.
+
+    Attributes:
+        title: network and data set.
+        tau: Kendall's τ of sharpness and test loss (Sec. IV).
+        p: its p-value, as the notebook prints it.
+        sharpness: smallest and largest, read off the plot.
+        test_loss: smallest and largest, read off the plot.
+        test_accuracy: smallest and largest, from the notebook; empty where there is none.
+        remark: what the notebook's number is, where that differs from its name.
+    """
+
+    title: str
+    tau: float
+    p: float
+    sharpness: str
+    test_loss: str
+    test_accuracy: str
+    remark: str
+
+
+PUBLISHED = {
+    "fcnn": Published(
+        "FCNN/Abalone",
+        -0.311,
+        0.0014,
+        "0.008 to 0.095",
+        "0.457 to 0.514",
+        "",
+        "the notebook's counts of execution and printed losses suggest that the published plot "
+        "pairs the ascents of one pool with the losses of another",
+    ),
+    "lenet": Published(
+        "LeNet-5/Fashion-MNIST",
+        -0.180,
+        0.065,
+        "0.425 to 0.663",
+        "0.298 to 0.454",
+        "",
+        "nearly all of the notebook's measure is BatchNorm's statistics, which move in the ascent, "
+        "and a step that is not projected",
+    ),
+    "gat": Published(
+        "GAT/Cora",
+        -0.185,
+        0.058,
+        "−0.27 to 0.67",
+        "1.51 to 1.84",
+        "0.295 to 0.764",
+        "the notebook's measure has dropout on: see how far it agrees with itself",
+    ),
+}
+"""By network, in the paper's order."""
+
+
+LEAST = 1e-4
+"""Smaller p-values are said to be smaller."""
+
+
+def number(tau: float) -> str:
+    """Three decimals, a proper minus sign, and no sign of zero."""
+    text = f"{tau:.3f}"
+    return "0.000" if text == "-0.000" else text.replace("-", "−")
+
+
+def coefficient(tau: float, p: float) -> str:
+    """A coefficient and its p-value, or that there is none."""
+    return "undefined" if math.isnan(tau) else f"{number(tau)} ({significance(p)})"
+
+
+def significance(p: float) -> str:
+    """A p-value with two digits that say something."""
+    return f"p = {p:.2g}" if p >= LEAST else f"p < {LEAST:.4f}"
+
+
+def missing(records: Iterable[str | Path]) -> dict[str, str]:
+    """The reason for each network without data, in the published order.
+
+    Args:
+        records: of the data sets, as `sharpness.data.locate.locate` gives them.
+    """
+    found = {record["name"]: record for record in map(read_record, records)}
+    absent = {name: r["reason"] for name, r in found.items() if r["status"] != "present"}
+    return {network: absent[data] for network, data in DATA.items() if data in absent}
+
+
+def titles(records: Iterable[str | Path]) -> dict[str, str]:
+    """Each network and its data set, and whether that is a stand-in.
+
+    Args:
+        records: of the data sets.
+    """
+    made = {record["name"] for record in map(read_record, records) if "standin" in record}
+    return {
+        network: f"{published.title}{' (stand-in)' * (DATA[network] in made)}"
+        for network, published in PUBLISHED.items()
+    }
+
+
+MAIN = "τ(sharpness, test loss)"
+OTHERS: dict[str, Callable[[Coefficients], float]] = {
+    "τ(sharpness, generalization gap)": lambda found: found.gap,
+    "τ(sharpness, training loss)": lambda found: found.train,
+    "τ(sharpness, sharpness measured again)": lambda found: found.again,
+}
+RANGES = {
+    "sharpness": "sharpness, smallest to largest",
+    "test_loss": "test loss, smallest to largest",
+    "test_accuracy": "test accuracy, smallest to largest",
+    "epochs": "epochs of training, smallest to largest",
+}
+
+
+def summarise(files: Mapping[str, Any]) -> list[Finding]:
+    """Published and ours, first of what the paper prints, then of what explains it.
+
+    Ours are those of the first base of seeds; the spread is over all of them.
+
+    Args:
+        files: ``models``, paths of CSV files of `rows.COLUMNS`, and ``records``, paths of the
+            records of the data sets.
+    """
+    models = read_models(files["models"])
+    pools: dict[tuple[str, str], list[Coefficients]] = {}
+    for found in coefficients(models):
+        pools.setdefault((found.network, found.procedure), []).append(found)
+    absent, titled, findings = missing(files["records"]), titles(files["records"]), []
+    for network in PUBLISHED:
+        findings += [
+            _main(titled[network], *key, bases) for key, bases in pools.items() if key[0] == network
+        ]
+        findings += (
+            [_absent(titled[network], network, absent[network])] if network in absent else []
+        )
+    for quantity, value in OTHERS.items():
+        findings += [
+            _other(quantity, f"{titled[network]}, {procedure}", list(map(value, bases)))
+            for (network, procedure), bases in pools.items()
+        ]
+    return [*(found for found in findings if found.value), *_ranges(models, titled)]
+
+
+def _main(title: str, network: str, procedure: str, bases: list[Coefficients]) -> Finding:
+    """What the paper prints."""
+    first, published = bases[0], PUBLISHED[network]
+    remark = published.remark if procedure == "code" else ""
+    spread = _over([found.tau for found in bases])
+    if len(bases) == 1 and math.isfinite(first.low):
+        ends = f"{number(first.low)} to {number(first.high)}"
+        spread = f"{LEVEL:.0%} interval {ends}, over models"
+    return Finding(
+        MAIN,
+        f"{title}, {procedure}, {first.models} models",
+        coefficient(published.tau, published.p),
+        coefficient(first.tau, first.p),
+        spread,
+        "; ".join(filter(None, (first.reason, remark))),
+    )
+
+
+def _absent(title: str, network: str, reason: str) -> Finding:
+    """That there is nothing to print, and why."""
+    published = PUBLISHED[network]
+    said = coefficient(published.tau, published.p)
+    return Finding(MAIN, title, said, "not measured", note=reason)
+
+
+def _other(quantity: str, setting: str, values: list[float]) -> Finding:
+    """A coefficient that the paper does not have; without a value where nothing was measured."""
+    value = "" if math.isnan(values[0]) else number(values[0])
+    return Finding(quantity, setting, "", value, _over(values))
+
+
+def _ranges(models: pd.DataFrame, titled: Mapping[str, str]) -> Iterator[Finding]:
+    """What the models are like, beside the published plots."""
+    for column, quantity in RANGES.items():
+        for _, pool in models.groupby(["network", "procedure"], sort=False):
+            first = pool.loc[pool["base"] == pool["base"].min(), column].dropna()
+            if first.empty:
+                continue
+            network, procedure = pool.iloc[0][["network", "procedure"]]
+            published = getattr(PUBLISHED[network], column, "")
+            yield Finding(
+                quantity,
+                f"{titled[network]}, {procedure}",
+                published if procedure in PROCEDURES else "",
+                f"{first.min():.3g} to {first.max():.3g}".replace("-", "−"),
+                note=f"median {first.median():.3g}".replace("-", "−"),
+            )
+
+
+def _over(values: list[float]) -> str:
+    """The spread over the bases of seeds; empty for one alone."""
+    known = [value for value in values if math.isfinite(value)]
+    if len(values) == 1 or not known:
+        return ""
+    return f"{number(min(known))} to {number(max(known))} over {len(known)} seed bases"

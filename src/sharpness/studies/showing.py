@@ -1,0 +1,57 @@
+"""From the files that a study made to its findings and its figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from sharpness.plots.style import save
+from sharpness.plots.text import title_lines
+from sharpness.studies.diagonal import figures as diagonal_figures
+from sharpness.studies.diagonal import summary as diagonal
+from sharpness.studies.findings import Finding
+from sharpness.studies.hammoud import figures as small_networks_figures
+from sharpness.studies.hammoud import summary as small_networks
+from sharpness.studies.linear import figures as linear_figures
+from sharpness.studies.linear import summary as linear
+from sharpness.studies.wen import figures as two_layer_relu_figures
+from sharpness.studies.wen import summary as two_layer_relu
+
+_STUDIES = {
+    "linear": (linear, linear_figures),
+    "diagonal": (diagonal, diagonal_figures),
+    "small_networks": (small_networks, small_networks_figures),
+    "two_layer_relu": (two_layer_relu, two_layer_relu_figures),
+}
+"""What sums up each study, and what draws its figures."""
+
+
+def summarise(study: str, files: Mapping[str, Any]) -> list[Finding]:
+    """What a study found, beside what was published, from the files that it made."""
+    found: list[Finding] = _STUDIES[study][0].summarise(files)
+    return found
+
+
+def draw(
+    study: str, figure: str, files: Mapping[str, Any], out_stem: Path, title: str, note: str
+) -> None:
+    """Draw a figure of a study to ``<out_stem>.pdf`` and ``<out_stem>.png``.
+
+    Args:
+        study: name of its package.
+        figure: id of the figure.
+        files: what the study made, a path or a list of paths by what they hold.
+        out_stem: the files' path without suffix.
+        title: what stands above it.
+        note: what its numbers are not, in brackets below the title; may be empty.
+    """
+
+    def composed() -> Figure:
+        canvas: Figure = _STUDIES[study][1].compose(figure, files)
+        canvas.suptitle("\n".join(title_lines(title, note, canvas.get_figwidth())))
+        return canvas
+
+    save(composed, out_stem, title)

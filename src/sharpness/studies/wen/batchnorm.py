@@ -1,0 +1,265 @@
+"""Simplified BatchNorm, f(x) = g W2 · φ with φ = a/s, a = relu(W1 x + b1), s² the mean of a².
+
+The mean is over the whole training set, and gradients flow through it.
+
+Steps at batch size 1 have a gradient by hand. With x' = (x, 1) the weights of neuron j are one
+vector wⱼ = (W1ⱼ, b1ⱼ). The mean square sⱼ² is over all n training examples, and the gradient flows
+through it: with φ = a/s and M = Σᵢ aᵢ x'ᵢ,
+
+    ∂φ/∂w = 1[h > 0] x'/s − φ M/(n s²).
+
+It is zero for a neuron that is not active on the example, and so is its share of ∂f/∂W2. So a step
+gathers the k neurons that are active, and multiplies (n, d + 1) by (d + 1, k), for a, and back, for
+M: once at θ, and once more at the point that SAM climbs to, where the other neurons have not moved.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from sharpness.studies.wen.descent import Visits, descend
+from sharpness.studies.wen.networks import Loss, Task, Weights
+
+Array = npt.NDArray[np.floating]
+Floats = npt.NDArray[np.float64]
+
+
+def advance(architecture: str, weights: Weights, visits: Visits) -> None:
+    """Train in place; see ``training.advance``.
+
+    Args:
+        architecture: "batchnorm".
+        weights: float32 or float64.
+        visits: the examples and the settings.
+    """
+    if visits.phase.batch != 1:
+        descend(partial(gradient, train=visits.X, loss=visits.loss), weights, visits)
+        return
+    W = np.ascontiguousarray(np.vstack([weights["W1"].T, weights["b1"]]))
+    g = np.array([weights["g"]])
+    _train(
+        W,
+        weights["W2"],
+        g,
+        np.column_stack([visits.X, np.ones_like(visits.y)]),
+        visits.goals,
+        visits.orders,
+        visits.logistic,
+        *visits.rates,
+    )
+    weights["W1"][:], weights["b1"][:], weights["g"][...] = W[:-1].T, W[-1], g[0]
+
+
+def gradient(weights: Weights, x: Array, y: Array, train: Array, loss: Loss) -> Weights:
+    """∇ of the mean loss of a batch, by the names of ``weights``.
+
+    Args:
+        weights: the network's weights.
+        x: inputs, (examples, d).
+        y: targets, (examples,).
+        train: all training inputs, (n, d).
+        loss: ℓ(f, y).
+    """
+    W2, g = weights["W2"], weights["g"]
+    h = _hidden(weights, x)
+    a_train = np.maximum(_hidden(weights, train), 0)
+    s = _rms(a_train)
+    phi = np.maximum(h, 0) / s
+    slopes = (loss.slope(g * phi @ W2, y) / len(y)).astype(h.dtype)
+    back = g * W2 / s * slopes[:, None] * (h > 0)  # dL/dh with s fixed, (examples, m)
+    # And through s: −Σ dL/dφ φ/s, times ∂s/∂h = a/(n s) on every training example.
+    through = -(g * W2 * (slopes @ phi) / s**2 / len(train)) * a_train
+    return {
+        "W1": back.T @ x + through.T @ train,
+        "b1": back.sum(axis=0) + through.sum(axis=0),
+        "W2": g * (slopes @ phi),
+        "g": slopes @ phi @ W2,
+    }
+
+
+def outputs(weights: Weights, X: npt.ArrayLike, train: npt.ArrayLike) -> Floats:
+    """Every input's f(x) in float64, (examples,).
+
+    Args:
+        weights: the network's weights.
+        X: inputs, (examples, d).
+        train: all training inputs, (n, d).
+    """
+    w = _doubles(weights)
+    s = _rms(np.maximum(_hidden(w, np.asarray(train)), 0))
+    phi = np.maximum(_hidden(w, np.asarray(X)), 0) / s
+    return np.asarray(phi @ (w["g"] * w["W2"]), dtype=np.float64)
+
+
+def trace(weights: Weights, task: Task, loss: Loss, *, adaptive: bool = False) -> float:
+    """Tr ∇²L over all parameters, L the mean loss of the training examples.
+
+    It is mean(ℓ'' ‖∇f‖² + ℓ' Tr ∇²f), and f is linear in W2 and in g. By an entry of W1 or b1,
+
+        ∂φ = ∂a/s − φ ∂s/s,    ∂²φ = −2 ∂a ∂s/s² − φ ∂²s/s + 2 φ (∂s)²/s²,
+
+    where s ∂s = mean(a ∂a) and s ∂²s + (∂s)² = mean((∂a)²) over the training examples.
+
+    Args:
+        weights: the network's weights; the calculation is in float64.
+        task: whose training examples are used.
+        loss: ℓ(f, y).
+        adaptive: weigh each diagonal entry by its parameter's square: tr(∇²L ⊙ wwᵀ).
+    """
+    w = _doubles(weights)
+    sizes = {name: v**2 if adaptive else np.ones_like(v) for name, v in w.items()}
+    size = np.column_stack([sizes["W1"], sizes["b1"]])  # (m, d + 1)
+    x = np.column_stack([task.inputs, np.ones(len(task.inputs))])  # x', (n, d + 1)
+    h = _hidden(w, task.inputs)
+    on, a = (h > 0).astype(np.float64), np.maximum(h, 0)  # (n, m)
+    s = _rms(a)
+    phi = a / s
+    ds = phi.T @ x / len(x)  # (m, d + 1)
+    ds_squared = (size * ds**2).sum(axis=1)  # Σ (∂s)², (m,)
+    s_d2s = (size * (on.T @ x**2 / len(x))).sum(axis=1) - ds_squared  # s Σ ∂²s, (m,)
+    da_ds = on * (x @ (size * ds).T)  # Σ ∂a ∂s, (n, m)
+    da_squared = on * (x**2 @ size.T)  # Σ (∂a)², (n, m)
+    first = (da_squared - 2 * phi * da_ds + phi**2 * ds_squared) / s**2  # Σ (∂φ)²
+    second = (-2 * da_ds - phi * s_d2s + 2 * phi * ds_squared) / s**2  # Σ ∂²φ
+    slope_of_phi = w["g"] * w["W2"]
+    f_by_g = phi @ w["W2"]
+    squares = first @ slope_of_phi**2 + w["g"] ** 2 * (phi**2 @ sizes["W2"])
+    squares += sizes["g"] * f_by_g**2  # ‖∇f‖², (n,)
+    f, y = w["g"] * f_by_g, task.targets
+    curvatures = second @ slope_of_phi  # Tr ∇²f, (n,)
+    return float(np.mean(loss.curvature(f, y) * squares + loss.slope(f, y) * curvatures))
+
+
+def active_neurons(weights: Weights, train: npt.ArrayLike) -> int:
+    """How many neurons are active on some training input: k of the bound 4√k.
+
+    Args:
+        weights: the network's weights.
+        train: all training inputs, (n, d).
+    """
+    return int(np.count_nonzero((_hidden(_doubles(weights), np.asarray(train)) > 0).any(axis=0)))
+
+
+def _hidden(weights: Weights, x: Array) -> Array:
+    """Every neuron's h = W1 x + b1, (examples, m)."""
+    return x @ weights["W1"].T + weights["b1"]
+
+
+def _rms(a: Array) -> Array:
+    """Every neuron's s, (m,), from a (n, m); 1 for one that is active nowhere."""
+    s = np.sqrt(np.mean(a**2, axis=0))
+    return np.where(s > 0, s, np.ones_like(s))
+
+
+def _doubles(weights: Weights) -> Weights:
+    return {name: np.asarray(w, dtype=np.float64) for name, w in weights.items()}
+
+
+@njit(cache=True, error_model="numpy")
+def _train(  # type: ignore[no-untyped-def]
+    W, W2, g, inputs, goals, orders, logistic, rate, rho, keep
+):
+    """One step for each entry of ``orders``, in place.
+
+    Args:
+        W: W1 and b1 as (d + 1, m): rows as long as the layer is wide.
+        W2: (m,).
+        g: the gain, (1,).
+        inputs: x' of every example, (n, d + 1).
+        goals: what the outputs are compared with (``Loss.goal``), in the order of the visits.
+        orders: the examples to visit, (epochs, n).
+        logistic: whether the loss is the logistic one.
+        rate: learning rate.
+        rho: ρ of SAM, or 0.
+        keep: what weight decay leaves of the weights in a step, 1 − rate λ.
+    """
+    (n, rows), m = inputs.shape, W2.size
+    columns = np.ascontiguousarray(inputs.T)  # (d + 1, n)
+    h, active = np.empty_like(W2), np.empty(m, np.int64)
+    # Room for all neurons, of which a step takes as much as its active ones need.
+    matrices, activations = np.empty((3, rows * m), W.dtype), np.empty(n * m, W.dtype)
+    vectors = np.empty((4, m), W.dtype)
+    for epoch in range(orders.shape[0]):
+        for visit in range(orders.shape[1]):
+            example, goal = orders[epoch, visit], goals[epoch, visit]
+            np.dot(inputs[example], W, h)
+            k = 0
+            for j in range(m):
+                if h[j] > 0:
+                    active[k] = j
+                    k += 1
+            V = matrices[0, : rows * k].reshape((rows, k))
+            D = matrices[1, : rows * k].reshape((rows, k))
+            M = matrices[2, : rows * k].reshape((rows, k))
+            a = activations[: n * k].reshape((n, k))
+            V2, D2, s, c = vectors[0, :k], vectors[1, :k], vectors[2, :k], vectors[3, :k]
+            for j in range(k):
+                V2[j] = W2[active[j]]
+                for i in range(rows):
+                    V[i, j] = W[i, active[j]]
+            there = g[0]
+            dg = _step_gradient(
+                V, V2, there, inputs, columns, example, goal, logistic, a, M, s, c, D, D2
+            )
+            squares = dg * dg + np.dot(D2, D2)
+            for i in range(rows):
+                squares += np.dot(D[i], D[i])
+            if rho > 0 and squares > 0:
+                climb = rho / np.sqrt(squares)
+                V += climb * D
+                V2 += climb * D2
+                there += climb * dg
+                dg = _step_gradient(
+                    V, V2, there, inputs, columns, example, goal, logistic, a, M, s, c, D, D2
+                )
+            if keep < 1:
+                W *= keep
+                W2 *= keep
+                g *= keep
+            g[0] -= rate * dg
+            for j in range(k):
+                W2[active[j]] -= rate * D2[j]
+                for i in range(rows):
+                    W[i, active[j]] -= rate * D[i, j]
+
+
+@njit(cache=True, error_model="numpy")
+def _step_gradient(  # type: ignore[no-untyped-def]
+    V, V2, g, inputs, columns, example, goal, logistic, a, M, s, c, D, D2
+):
+    """Fill in D = ∂ℓ/∂w (d + 1, k) and D2 = ∂ℓ/∂W2 (k,) at V, V2 and g; returns ∂ℓ/∂g.
+
+    ``columns`` is x' of every example, (d + 1, n); a (n, k), M (d + 1, k), s and c (k,) are room.
+    """
+    number = V.dtype.type
+    zero, one, two = number(0), number(1), number(2)
+    n, k = a.shape
+    np.dot(inputs, V, a)
+    s[:] = zero
+    for i in range(n):
+        row = a[i]
+        for j in range(k):
+            row[j] = max(row[j], zero)
+            s[j] += row[j] * row[j]
+    np.dot(columns, a, M)
+    for j in range(k):
+        s[j] = np.sqrt(s[j] / number(n)) if s[j] > zero else one
+        D2[j] = a[example, j] / s[j]  # φ
+    sum_ = np.dot(V2, D2)  # f/g
+    f = g * sum_
+    slope = number(one / (one + np.exp(-f)) - goal if logistic else two * (f - goal))
+    for j in range(k):
+        c[j] = slope * g * V2[j] / s[j]
+        s[j] = c[j] * D2[j] / (number(n) * s[j])
+        c[j] = c[j] if D2[j] > zero else zero
+        D2[j] *= slope * g
+    for i in range(D.shape[0]):
+        x = columns[i, example]
+        row, sums = D[i], M[i]
+        for j in range(k):
+            row[j] = c[j] * x - s[j] * sums[j]
+    return slope * sum_

@@ -1,0 +1,284 @@
+"""The figures of Wen, Ma and Li (2023) from our solutions, and the pools of all solutions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import cycle, groupby
+from textwrap import fill
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+from sharpness.io.errors import Problem
+from sharpness.plots.axes import LOG_RANGE, scale_axis
+from sharpness.plots.style import COLOURS, MARKERS
+from sharpness.plots.text import format_tau
+from sharpness.statistics.kendall import kendall
+from sharpness.studies.wen.runs import POOL, TITLES, Catalogue, Run, architectures, load_catalogue
+from sharpness.studies.wen.summary import Files, in_pool, length, of_run, read, several
+
+Look = dict[str, Any]
+"""Keywords of matplotlib's lines."""
+
+LEAST: Look = {"color": "0.25", "linewidth": 0.9, "linestyle": "--", "zorder": 1.5}
+"""How the least trace of an interpolator looks."""
+
+ACTIVE: Look = {**LEAST, "linestyle": "-."}
+"""How the least trace with the active neurons looks."""
+
+TITLE = 34
+"""Characters of a panel's title in one line."""
+
+FITTED: Look = {"linewidth": 0.9, "linestyle": ":"}
+"""How the part of the trace that fitting leaves looks."""
+
+
+def draw_curves(
+    above: Axes,
+    below: Axes,
+    run: Run,
+    solutions: pd.DataFrame,
+    curves: pd.DataFrame,
+    colours: Mapping[int, str],
+) -> None:
+    """Draw one run.
+
+    Args:
+        above: for the test accuracy, or on the ball the test mean squared error.
+        below: for Tr ∇²L; its part without the residuals is dotted where it is another.
+        run: which.
+        solutions: rows of ``pool.COLUMNS``.
+        curves: rows of ``pool.POINTS``.
+        colours: of the seeds.
+    """
+    name = f"{run.title} (ours)" if run.ours else run.title
+    above.set_title(f"({run.panel}) {name}\n{fill(length(run, solutions), TITLE)}", pad=3)
+    points = curves[(curves["run"] == run.id) & (curves["epoch"] > 0)]
+    if points.empty:
+        above.text(0.5, 0.5, "not measured", transform=above.transAxes, ha="center", color="0.4")
+        return
+    parity = run.task.name == "parity"
+    points = points.assign(shown=1 - points["test_error"] if parity else points["test_error"])
+    plain = np.allclose(points["trace"], points["gauss_newton"])
+    for seed, colour in colours.items():
+        rows = points[points["seed"] == seed]
+        above.plot(rows["epoch"], rows["shown"], color=colour, linewidth=0.9)
+        below.plot(rows["epoch"], rows["trace"], color=colour, linewidth=0.9)
+        if not plain:
+            below.plot(rows["epoch"], rows["gauss_newton"], color=colour, **FITTED)
+    for column, look in (("bound", LEAST), ("active_bound", ACTIVE)):
+        for bound in of_run(solutions, run)[column].dropna().unique():
+            below.axhline(bound, **look)
+    above.set_ylabel("test accuracy" if parity else "test mean squared error", labelpad=2)
+    below.set_ylabel("Tr ∇²L", labelpad=2)
+    below.set_xlabel("epochs", labelpad=2)
+    if parity:
+        above.set_ylim(0.4, 1.03)
+    else:
+        scale_axis(above, "y", points["shown"].to_numpy(np.float64))
+    for axes in (above, below):
+        scale_axis(axes, "x", points["epoch"].to_numpy(np.float64))
+    above.tick_params(labelbottom=False)
+
+
+def share_traces(panels: list[Axes]) -> None:
+    """One vertical scale for the traces of panels of one architecture and loss."""
+    lines = [np.asarray(line.get_ydata(), np.float64) for axes in panels for line in axes.lines]
+    values = np.concatenate([np.empty(0), *lines])
+    for axes in panels:
+        scale_traces(axes, "y", values)
+
+
+def scale_traces(axes: Axes, which: Literal["x", "y"], values: npt.NDArray[np.float64]) -> None:
+    """A logarithmic axis, linear between −1 and 1 where a trace is negative; all values are in it.
+
+    Args:
+        axes: where.
+        which: of its axes.
+        values: the traces; those that are not finite are passed over.
+    """
+    values = values[np.isfinite(values)]
+    if not values.size:
+        return
+    low, high = values.min(), values.max()
+    if low > 0:
+        scale_axis(axes, which, values)
+        edge = 0.06 * (high - low)
+        linear = high <= LOG_RANGE * low
+        limits = (low - edge, high + edge) if linear else (low / 1.15, high * 1.15)
+    else:
+        decades = [10.0**k for k in range(1, 20)]
+        ticks = [v for v in [-v for v in decades[::-1]] + [0.0, *decades] if low <= v <= high]
+        axes.set(**{f"{which}scale": "symlog"})
+        axis = axes.xaxis if which == "x" else axes.yaxis
+        axis.set_major_locator(FixedLocator(ticks))
+        axis.set_minor_locator(NullLocator())
+        axis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
+        limits = (1.5 * min(low, -1), 1.5 * high)
+    axes.set(**{f"{which}lim": limits})
+
+
+ROLES = {
+    "baseline": "weight decay",
+    "sgd": "SGD",
+    "label-noise": "label-noise SGD",
+    "sam": "1-SAM",
+    "construction": "explicit construction",
+}
+"""What the legend calls each kind of solution."""
+
+
+def draw_solutions(axes: Axes, architecture: str, pool: pd.DataFrame, built: pd.DataFrame) -> None:
+    """Draw the solutions of an architecture as points, with their τ in the title.
+
+    Args:
+        axes: where.
+        architecture: which.
+        pool: trained solutions, with ``role``, ``trace``, ``test_error`` and ``bound``.
+        built: the explicit constructions, which τ leaves out.
+    """
+    found = kendall(pool["trace"], pool["test_error"], resamples=0, test=False)
+    tau = f"τ = {format_tau(found.tau)}".replace("-", "−") if found.status == "ok" else ""
+    axes.set_title("    ".join(filter(None, (TITLES[architecture], tau))), pad=3)
+    shown = pd.concat([pool, built])
+    for role, rows in shown.groupby("role"):
+        axes.plot(rows["trace"], rows["test_error"], **_look(str(role)))
+    for bound in pool["bound"].dropna().unique():
+        axes.axvline(bound, **LEAST)
+    axes.set_xlabel("Tr ∇²L", labelpad=2)
+    axes.set_ylabel("test error", labelpad=2)
+    axes.margins(y=0.08)
+    scale_traces(axes, "x", np.append(shown["trace"], pool["bound"]).astype(np.float64))
+    if shown.empty:
+        axes.set(xticks=[], yticks=[])
+        axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", color="0.4")
+
+
+def legend_handles() -> list[Line2D]:
+    """One handle for each kind of solution, and one for the least trace."""
+    handles = [Line2D([], [], label=words, **_look(role)) for role, words in ROLES.items()]
+    return [*handles, Line2D([], [], label="least trace known", **LEAST)]
+
+
+def _look(role: str) -> Look:
+    """Marker and colour of a kind of solution."""
+    if role == "construction":
+        return {"ls": "none", "marker": "*", "ms": 8, "mfc": "none", "mec": "k", "mew": 0.7}
+    place = list(ROLES).index(role)
+    colour = COLOURS[place]
+    return {"ls": "none", "marker": MARKERS[place], "ms": 4, "mfc": colour, "mec": "w", "mew": 0.3}
+
+
+def first_layer(files: Files, run: Run, seed: int) -> npt.NDArray[np.floating]:
+    """W1 of a solution, (m, d).
+
+    Raises:
+        Problem: no file of weights has it.
+    """
+    from safetensors import safe_open
+
+    name = f"{run.id}/{seed}/W1"
+    for path in several(files, "weights"):
+        with safe_open(path, framework="np") as stream:
+            if name in stream.keys():  # noqa: SIM118
+                return stream.get_tensor(name)
+    raise Problem(f"{name} is in no file of weights; make two_layer_relu again")
+
+
+def draw_neurons(above: Axes, below: Axes, W1: npt.NDArray[np.floating]) -> None:
+    """Draw the first two weights of each neuron, and the norm of each column of W1.
+
+    Args:
+        above: for the neurons.
+        below: for the columns.
+        W1: first layer, (m, d).
+    """
+    above.scatter(W1[:, 0], W1[:, 1], s=7, color=COLOURS[0], alpha=0.7, lw=0)
+    above.set_xlabel("first weight of the neuron", labelpad=2)
+    above.set_ylabel("second weight", labelpad=2)
+    norms = np.linalg.norm(W1, axis=0)
+    places = np.arange(1, len(norms) + 1)
+    colours = [COLOURS[3] if place <= 2 else COLOURS[0] for place in places]
+    below.bar(places, norms, color=colours, width=0.75)
+    below.set_xlabel("input", labelpad=2)
+    below.set_ylabel("column norm of W1", labelpad=2)
+
+
+NEURONS = "wen2"
+"""The figure that shows the neurons beside the curves."""
+
+ENTRY = 1.2
+"""Inches that an entry of a legend takes, on average."""
+
+
+def compose(figure: str, files: Files) -> Figure:
+    """A figure as matplotlib's object, in whatever style is set.
+
+    Args:
+        figure: its id in the catalogue.
+        files: ``catalogue``, the path of the experiments; ``solutions``, ``curves`` and, for
+            ``wen2``, ``weights``, those of the jobs' files.
+
+    Raises:
+        Problem: the catalogue has no such figure, or a file is missing.
+    """
+    catalogue = load_catalogue(files["catalogue"])
+    if figure not in catalogue.drawn:
+        raise Problem(f"figure {figure!r} is unknown; one of {', '.join(catalogue.drawn)}")
+    if figure == POOL:
+        return _pools(catalogue, files)
+    return _curves(figure, catalogue, files)
+
+
+def _curves(figure: str, catalogue: Catalogue, files: Files) -> Figure:
+    """Every run of a figure in a column: the error above, the trace below."""
+    solutions, curves = read(files, "solutions"), read(files, "curves")
+    runs = catalogue.shown(figure)
+    shown = curves[curves["run"].isin([run.id for run in runs])]
+    colours = dict(zip(sorted(set(shown["seed"])), cycle(COLOURS), strict=False))
+    columns = len(runs) + (figure == NEURONS)
+    canvas = Figure(figsize=(min(2.5 * columns, 7.0), 4.0), layout="constrained")
+    axes = canvas.subplots(2, columns, squeeze=False)
+    for place, run in enumerate(runs):
+        draw_curves(axes[0, place], axes[1, place], run, solutions, shown, colours)
+    for _, alike in groupby(range(len(runs)), lambda place: runs[place].architecture):
+        share_traces([axes[1, place] for place in alike])
+    if figure == NEURONS:
+        W1 = first_layer(files, runs[0], min(runs[0].seeds))
+        draw_neurons(axes[0, -1], axes[1, -1], W1)
+    handles = [
+        Line2D([], [], color=colour, linewidth=0.9, label=f"seed {seed}")
+        for seed, colour in colours.items()
+    ]
+    if not np.allclose(shown["trace"], shown["gauss_newton"]):
+        handles.append(Line2D([], [], color="k", label="without the residuals' part", **FITTED))
+    if any(run.pool and run.architecture in catalogue.table1 for run in runs):
+        handles.append(Line2D([], [], label="least trace known", **LEAST))
+    if solutions["active_bound"][solutions["run"].isin(shown["run"])].notna().any():
+        handles.append(Line2D([], [], label="least with as many active neurons", **ACTIVE))
+    across = len(handles) if len(handles) * ENTRY <= canvas.get_figwidth() else 3
+    canvas.legend(handles=handles, loc="outside lower center", ncols=across)
+    return canvas
+
+
+def _pools(catalogue: Catalogue, files: Files) -> Figure:
+    """Every architecture in a panel: test error against the trace."""
+    solutions = read(files, "solutions")
+    canvas = Figure(figsize=(7.0, 4.6), layout="constrained")
+    groups = architectures(run for run in catalogue.runs if run.pool)
+    panels = canvas.subplots(-(-len(groups) // 3), 3, squeeze=False).ravel()
+    for axes in panels:
+        axes.set_axis_off()
+    for axes, (architecture, runs) in zip(panels, groups.items(), strict=False):
+        axes.set_axis_on()
+        built = (solutions["role"] == "construction") & (solutions["architecture"] == architecture)
+        draw_solutions(axes, architecture, in_pool(solutions, runs), solutions[built])
+    handles = legend_handles()
+    canvas.legend(handles=handles, loc="outside lower center", ncols=len(handles))
+    return canvas

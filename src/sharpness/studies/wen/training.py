@@ -1,0 +1,247 @@
+"""One run with one seed, from its initial weights or wherever a kill left it to its solution."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from sharpness.io.errors import Problem
+from sharpness.io.files import digest
+from sharpness.studies.wen import batchnorm, layernorm, plain, three_layer
+from sharpness.studies.wen.descent import Phase, Visits
+from sharpness.studies.wen.measures import gauss_newton, measured, outputs, trace
+from sharpness.studies.wen.networks import NAMES, TASKS, Loss, Task, Weights, initial, test_error
+from sharpness.studies.wen.runs import REVISION, Run
+from sharpness.training import checkpoint
+
+POINTS = 20
+"""Points of a curve at epochs that grow by a constant factor, for a logarithmic axis."""
+
+LONGEST = 5000
+"""No stretch has more epochs, since a kill costs the stretch in hand."""
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Epochs of one phase between two points of the curve.
+
+    Attributes:
+        phase: its number, from 0.
+        start: epochs of the whole training before it.
+        stop: epochs of the whole training at its end.
+    """
+
+    phase: int
+    start: int
+    stop: int
+
+
+def stretches(phases: Sequence[int]) -> list[Stretch]:
+    """The stretches of a training, one after the other.
+
+    Args:
+        phases: epochs of each phase, all positive.
+    """
+    ends = np.cumsum(phases)
+    total = int(ends[-1])
+    growing = np.geomspace(1, total, POINTS).round().astype(int)
+    marks = {*growing.tolist(), *range(LONGEST, total, LONGEST), *ends.tolist()}
+    stops = sorted(marks)
+    phase_of = np.searchsorted(ends, stops, side="left").tolist()
+    return [Stretch(*values) for values in zip(phase_of, [0, *stops], stops, strict=False)]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A training after some of its stretches.
+
+    Attributes:
+        weights: the weights then.
+        curve: one point per stretch done, and the one before all of them.
+        result: what was measured on the finished solution; None before.
+    """
+
+    weights: Weights
+    curve: list[dict[str, float]]
+    result: dict[str, Any] | None = None
+
+    def save(self, path: Path) -> None:
+        """Replace the file whole: a kill leaves the progress before or the one after."""
+        tensors = {name: torch.from_numpy(value) for name, value in self.weights.items()}
+        checkpoint.save(path, tensors, {"curve": self.curve, "result": self.result})
+
+    @classmethod
+    def load(cls, path: Path) -> Progress | None:
+        """The progress in a file; None if there is none, or a power cut left an unreadable one."""
+        try:
+            tensors, metadata = checkpoint.load(path)
+        except Problem:
+            return None
+        weights = {name: tensor.numpy().copy() for name, tensor in tensors.items()}
+        return cls(weights, metadata["curve"], metadata["result"])
+
+
+TRAINERS = {
+    "no-bias": plain,
+    "bias": plain,
+    "softplus": plain,
+    "layernorm": layernorm,
+    "batchnorm": batchnorm,
+    "three-layer": three_layer,
+}
+"""The module that trains each architecture, by its ``advance``."""
+
+
+def advance(
+    architecture: str,
+    weights: Weights,
+    task: Task,
+    loss: Loss,
+    phase: Phase,
+    epochs: int,
+    seed: Sequence[int],
+) -> None:
+    """Train ``weights`` for some epochs, in place and in their own precision.
+
+    Each epoch visits the training examples in a fresh order; the last batch of an epoch is smaller
+    where the batch size does not divide n. A run in chunks gives each chunk a seed of its own.
+
+    Args:
+        architecture: a key of ``NAMES``.
+        weights: the network's weights; C-contiguous float32 or float64 arrays, changed in place.
+        task: whose training examples are used.
+        loss: ℓ(f, y).
+        phase: the settings; its own ``epochs`` is not read.
+        epochs: how many to train for.
+        seed: of the orders and of the label noise.
+    """
+    n, precision = len(task.targets), weights["W1"].dtype
+    rng = np.random.default_rng(list(seed))
+    orders = rng.permuted(np.tile(np.arange(n), (epochs, 1)), axis=1)  # (epochs, n)
+    noise = np.zeros((epochs, n), dtype=precision)
+    if phase.noise:
+        noise[:] = phase.noise * rng.choice([-1.0, 1.0], size=(epochs, n))
+    X, y = task.inputs.astype(precision), task.targets.astype(precision)
+    visits = Visits(X, y, loss, phase, orders, noise)
+    TRAINERS[architecture].advance(architecture, weights, visits)
+
+
+ORDERS = 7
+"""Tells the seeds of orders and label noise from those of the data and the initial weights."""
+
+_LONG = 2500  # epochs of a stretch that is worth a line
+_PIECES = 8  # of the test inputs, whose activations then stay in the cache: three times as fast
+
+
+@dataclass(frozen=True)
+class Training:
+    """All that determines a solution: a run, one of its seeds and a schedule."""
+
+    run: Run
+    seed: int
+    schedule: str
+
+    @property
+    def name(self) -> str:
+        """Names its state: the run, the seed and a digest of everything else."""
+        settings = {"architecture", "width", "task", "loss", "smoothing", "init"}
+        identity = {
+            "revision": REVISION,
+            "seed": self.seed,
+            "phases": [phase.model_dump() for phase in self.run.phases(self.schedule)],
+            **self.run.model_dump(include=settings),
+        }
+        return f"{self.run.id}-{self.seed}-{digest(identity)}"
+
+    @cached_property
+    def task(self) -> Task:
+        """Its examples."""
+        return TASKS[self.run.task.name](self.seed, d=self.run.task.d, n=self.run.task.n)
+
+    @cached_property
+    def loss(self) -> Loss:
+        """What it minimises."""
+        return Loss(self.run.loss, self.run.smoothing)
+
+    def finished(self, state: Path) -> Progress:
+        """The solution with its curve and its result, saved after every stretch.
+
+        Args:
+            state: folder of the states.
+        """
+        file = state / f"{self.name}.safetensors"
+        progress = Progress.load(file)
+        if progress is None:
+            weights = self.initial()
+            progress = Progress(weights, [self._point(weights, 0)])
+        planned = stretches([phase.epochs for phase in self.run.phases(self.schedule)])
+        for stretch in planned[len(progress.curve) - 1 :]:
+            if progress.result is not None:
+                break
+            progress = self._continued(progress, stretch)
+            progress.save(file)
+            if stretch.stop - stretch.start >= _LONG:
+                self._say(f"epoch {stretch.stop} of {planned[-1].stop}")
+        if progress.result is None:
+            progress = replace(progress, result=self._result(progress))
+            progress.save(file)
+        return progress
+
+    def initial(self) -> Weights:
+        """The weights that it begins with."""
+        run, factors = self.run, self.run.init.model_dump()
+        return initial(run.architecture, run.task.d, run.width, self.seed, **factors)
+
+    def errors(self, weights: Weights) -> dict[str, float]:
+        """The loss and the error on the training examples, and the error on fresh ones."""
+        task, architecture = self.task, self.run.architecture
+        f = outputs(architecture, weights, task.inputs, task.inputs)
+        pieces = np.array_split(task.test_inputs, _PIECES)
+        fresh = [outputs(architecture, weights, piece, task.inputs) for piece in pieces]
+        seen = replace(task, test_inputs=task.inputs, test_targets=task.targets)
+        return {
+            "train_loss": self.loss.value(f, task.targets),
+            "train_error": test_error(seen, f),
+            "test_error": test_error(task, np.concatenate(fresh)),
+        }
+
+    def _continued(self, progress: Progress, stretch: Stretch) -> Progress:
+        """After another stretch; with a result that says so if the weights are not finite then."""
+        # In their order, whatever a file made of it: the kernels' sums are in this order.
+        weights = {name: progress.weights[name].copy() for name in NAMES[self.run.architecture]}
+        phase = Phase(**self.run.phases(self.schedule)[stretch.phase].model_dump())
+        seed = (self.seed, ORDERS, stretch.phase, stretch.start)
+        epochs = stretch.stop - stretch.start
+        advance(self.run.architecture, weights, self.task, self.loss, phase, epochs, seed)
+        if not all(np.isfinite(value).all() for value in weights.values()):
+            reason = f"diverged by epoch {stretch.stop}"
+            return replace(progress, result={"status": "diverged", "reason": reason})
+        return Progress(weights, [*progress.curve, self._point(weights, stretch.stop)])
+
+    def _point(self, weights: Weights, epoch: int) -> dict[str, float]:
+        """A point of the curve, in float64."""
+        weights = {name: value.astype(np.float64) for name, value in weights.items()}
+        task, architecture = self.task, self.run.architecture
+        return {
+            "epoch": epoch,
+            **self.errors(weights),
+            "trace": trace(architecture, weights, task, self.loss),
+            "gauss_newton": gauss_newton(architecture, weights, task, self.loss),
+        }
+
+    def _result(self, progress: Progress) -> dict[str, Any]:
+        """What the solution is and measures."""
+        last = dict(progress.curve[-1])
+        self._say(f"test error {last['test_error']:.3f}, trace {last['trace']:.4g}")
+        more = measured(self.run.architecture, progress.weights, self.task, self.loss)
+        return {"status": "ok", "reason": "", "epochs": last.pop("epoch"), **last, **more}
+
+    def _say(self, text: str) -> None:
+        print(f"{self.run.id}, seed {self.seed}: {text}", file=sys.stderr)

@@ -1,0 +1,68 @@
+"""Files that are whole or absent; jobs that end in one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from sharpness.io.errors import Problem
+from sharpness.io.files import atomic, digest, entry, read_json, sha256, write_json, write_text
+from sharpness.io.job import job
+
+
+def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path: Path):
+    path = tmp_path / "file.txt"
+    write_text(path, "old")
+
+    def interrupted() -> None:
+        with atomic(path) as temporary:
+            temporary.write_text("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_json_is_canonical(tmp_path: Path):
+    write_json(tmp_path / "a", {"b": 1, "a": "ρ"})
+    write_json(tmp_path / "b", {"a": "ρ", "b": 1})
+    assert sha256(tmp_path / "a") == sha256(tmp_path / "b")
+    assert read_json(tmp_path / "a") == {"a": "ρ", "b": 1}
+
+
+def test_a_model_that_a_file_lacks_is_one_line_with_a_command(tmp_path: Path):
+    path = tmp_path / "made here.json"
+    assert entry({"a": 1}, "a", path) == 1
+    with pytest.raises(Problem, match=f"here.json: b is not in it; .*: rm '{path}'$"):
+        entry({"a": 1}, "b", path)
+
+
+def test_digests_tell_values_apart():
+    assert digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1})
+    assert digest({"a": 1}) != digest({"a": 2})
+
+
+def script_of(folder: Path) -> SimpleNamespace:
+    """What Snakemake gives to a script."""
+    return SimpleNamespace(output=[str(folder / "out.csv")], log=[folder / "logs" / "one.log"])
+
+
+def test_a_problem_is_one_line_and_exit_code_1(tmp_path: Path, capsys):
+    script = script_of(tmp_path)
+    with pytest.raises(SystemExit) as stopped, job(script):
+        raise Problem("key: wrong; do this")
+    assert stopped.value.code == 1
+    assert capsys.readouterr().err == "key: wrong; do this\n"
+    assert script.log[0].read_text() == "key: wrong; do this\n"
+
+
+def test_a_defect_keeps_its_traceback_in_the_log(tmp_path: Path, capsys):
+    script = script_of(tmp_path)
+    with pytest.raises(SystemExit), job(script):
+        raise KeyError("x")
+    assert "Traceback" in script.log[0].read_text()
+    assert "Traceback" not in capsys.readouterr().err

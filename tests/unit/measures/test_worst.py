@@ -1,0 +1,219 @@
+"""Worst-case sharpness against closed forms and against a plain reading of Algorithm 1."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from toys import (
+    SHAPES,
+    STANDARD_L2,
+    Linear,
+    Quadratic,
+    Waves,
+    counted,
+    flat,
+    mean_output,
+    noisy_points,
+    normal,
+    one_point,
+    positive_definite,
+    smooth_network,
+)
+
+from sharpness import Definition, sharpness
+from sharpness.measures.ball import NORMS, generator
+from sharpness.measures.definition import PROTOCOLS
+from sharpness.measures.objective import Network, Objective
+from sharpness.measures.worst import checkpoints
+
+WEIGHTS, SLOPE = normal(8, seed=1), normal(8, seed=2)
+
+
+def definition(shape: tuple[str, bool], logit_norm: bool = False) -> Definition:
+    return Definition("worst", *shape, logit_norm)  # type: ignore[arg-type]
+
+
+def steepness(
+    model: nn.Module, shape: tuple[str, bool], radius: float, **settings: object
+) -> float:
+    """The maximum that is found on a toy surface."""
+    settings = {"loss": mean_output, **settings}
+    chosen = definition(shape)
+    return sharpness(model, [one_point()], chosen, radius, **settings).value  # type: ignore[arg-type]
+
+
+def test_the_checkpoints_are_those_of_croce_and_hein() -> None:
+    assert checkpoints(20) == [5, 9, 12, 15, 16, 18, 19, 20]
+    # 58 rather than 57: 0.57 · 100 is a little more in floating point, in the released code too.
+    assert checkpoints(100) == [22, 41, 58, 70, 80, 87, 93, 99, 105]
+
+
+@given(st.integers(1, 1000))
+def test_checkpoints_grow_to_the_end(steps: int) -> None:
+    found = checkpoints(steps)
+    assert found[0] == math.ceil(0.22 * steps)
+    assert found[-1] >= steps or found[-1] == found[-2]
+    assert found[:-1] == sorted(set(found[:-1]))
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(("norm", "adaptive"), SHAPES)
+def test_a_linear_loss_has_the_dual_norm_of_its_slope(norm: str, adaptive: bool, seed: int) -> None:
+    """ρ ‖c ⊙ g‖_q with q dual to the ball's norm, after the protocol's 20 steps."""
+    c = WEIGHTS.abs() if adaptive else torch.ones(8)
+    exact = 0.4 * (c * SLOPE).norm(p=2 if norm == "l2" else 1).item()
+    found = steepness(Linear(WEIGHTS, SLOPE), (norm, adaptive), 0.4, seed=seed)
+    assert found == pytest.approx(exact, rel=1e-9)
+
+
+@pytest.mark.parametrize("adaptive", [False, True])
+def test_a_quadratic_has_its_largest_eigenvalue(adaptive: bool) -> None:
+    """ρ² λmax(H ⊙ ccᵀ) / 2."""
+    hessian = positive_definite(8, seed=3)
+    c = WEIGHTS.abs() if adaptive else torch.ones(8)
+    exact = 0.4**2 * torch.linalg.eigvalsh(hessian * torch.outer(c, c))[-1].item() / 2
+    model = Quadratic(WEIGHTS, hessian)
+    assert steepness(model, ("l2", adaptive), 0.4, steps=300) == pytest.approx(exact, rel=1e-6)
+    assert steepness(model, ("l2", adaptive), 0.4) == pytest.approx(exact, rel=0.02)
+
+
+def test_the_box_of_a_quadratic_is_searched() -> None:
+    """ρ² max over corners s of (s ⊙ c)ᵀ H (s ⊙ c) / 2, by trying all of them."""
+    hessian, radius = positive_definite(8, seed=3), 0.4
+    corners = torch.cartesian_prod(*[torch.tensor([-1.0, 1.0], dtype=torch.float64)] * 8)
+    corners = corners * WEIGHTS.abs()
+    exact = radius**2 * ((corners @ hessian) * corners).sum(dim=1).max().item() / 2
+    found = [
+        steepness(Quadratic(WEIGHTS, hessian), ("linf", True), radius, seed=seed)
+        for seed in range(8)
+    ]
+    assert 0.95 * exact < max(found) <= exact * (1 + 1e-12)
+    assert min(found) > 0.5 * exact
+
+
+def test_the_released_adaptive_l2_ball_stops_short() -> None:
+    """Its fixed point is δ ∝ c³ g instead of c² g: Σ c³ g² / (‖c² g‖ ‖c g‖) of the maximum.
+
+    The best point over the run lies between the two.
+    """
+    c = WEIGHTS.abs()
+    exact = 0.4 * (c * SLOPE).norm().item()
+    share = (c**3 * SLOPE**2).sum() / ((c**2 * SLOPE).norm() * (c * SLOPE).norm())
+    model = Linear(WEIGHTS, SLOPE)
+    released = steepness(model, ("l2", True), 0.4, protocol="released", steps=200)
+    assert 0.9 < share < released / exact < 0.98
+    for shape in (("l2", False), ("linf", False), ("linf", True)):
+        c = WEIGHTS.abs() if shape[1] else torch.ones(8)
+        exact = 0.4 * (c * SLOPE).norm(p=2 if shape[0] == "l2" else 1).item()
+        found = steepness(model, shape, 0.4, protocol="released", steps=20)
+        assert found == pytest.approx(exact, rel=1e-5)
+
+
+def algorithm_1(
+    loss: Callable[[Tensor], Tensor], shape: tuple[str, bool], w: Tensor, radius: float, steps: int
+) -> tuple[float, int]:
+    """Algorithm 1 line by line in γ = δ / c; the maximum and the number of halvings."""
+    norm, adaptive = shape
+    c = w.abs() if adaptive else torch.ones_like(w)
+
+    def f(gamma: Tensor) -> float:
+        return loss(w + c * gamma).item()
+
+    def up(gamma: Tensor) -> Tensor:
+        leaf = gamma.clone().requires_grad_()
+        (gradient,) = torch.autograd.grad(loss(w + c * leaf), leaf)
+        return gradient / gradient.norm() if norm == "l2" else gradient.sign()
+
+    def inside(gamma: Tensor) -> Tensor:
+        if norm == "linf":
+            return gamma.clamp(-radius, radius)
+        return gamma * min(1.0, radius / gamma.norm().item())
+
+    noise = NORMS[norm].noise(w, generator(w.device, 0, 0, 0))
+    start = noise * (radius / noise.norm()) if norm == "l2" else radius * noise
+    eta, halvings = 2 * radius, 0
+    points = [start, inside(start + eta * up(start))]
+    heights = [f(point) for point in points]
+    f_max, best = max(zip(heights, points, strict=True), key=lambda pair: pair[0])
+    f_max_with_centre = max(f_max, f(torch.zeros_like(w)))
+    last, eta_last, f_last = 0, eta, max(heights[0], f(torch.zeros_like(w)))
+    rises = int(heights[1] > heights[0])
+    for k in range(1, steps + 1):
+        if k in checkpoints(steps):
+            few = rises < 0.75 * (k - last)
+            stuck = eta_last == eta and f_last == f_max_with_centre
+            last, eta_last, f_last, rises = k, eta, f_max_with_centre, 0
+            if few or stuck:
+                eta, halvings = eta / 2, halvings + 1
+                points[-1], heights[-1] = best, f_max
+        if k == steps:
+            break
+        z = inside(points[-1] + eta * up(points[-1]))
+        momentum = 0.75 * (z - points[-1]) + 0.25 * (points[-1] - points[-2])
+        points.append(inside(points[-1] + momentum))
+        heights.append(f(points[-1]))
+        rises += heights[-1] > heights[-2]
+        if heights[-1] > f_max:
+            f_max, best = heights[-1], points[-1]
+        f_max_with_centre = max(f_max_with_centre, f_max)
+    return f_max_with_centre - f(torch.zeros_like(w)), halvings
+
+
+@pytest.mark.parametrize("radius", [0.3, 0.6, 1.0])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_paper_protocol_is_algorithm_1(shape: tuple[str, bool], radius: float) -> None:
+    halvings = 0
+    for seed in (10, 17, 24, 37, 48, 53):  # from 17 on there are halvings by condition 2 alone
+        model = Waves(WEIGHTS, seed=seed)
+        expected, halved = algorithm_1(model.height, shape, WEIGHTS, radius, 20)
+        assert steepness(model, shape, radius) == pytest.approx(expected, rel=1e-9)
+        halvings += halved
+    assert halvings > 4  # the comparison is worth something only if steps were halved
+
+
+@pytest.mark.parametrize("logit_norm", [False, True])
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("protocol", ["paper", "released"])
+def test_no_sampled_point_is_worse(
+    shape: tuple[str, bool], logit_norm: bool, protocol: str
+) -> None:
+    model, batch, radius = smooth_network(0), noisy_points(20, seed=1), 0.1
+    found = sharpness(model, [batch], definition(shape, logit_norm), radius, protocol=protocol)
+    objective = Objective(Network(model), batch, cross_entropy)
+    scale = PROTOCOLS[protocol].logit_scale if logit_norm else None
+    weights = flat(model)
+    c = weights.abs() if shape[1] else torch.ones_like(weights)
+    stream = torch.Generator().manual_seed(0)
+    heights = []
+    for _ in range(500):
+        noise = NORMS[shape[0]].noise(weights, stream)
+        noise = noise / noise.norm() if shape[0] == "l2" else noise.sign()
+        heights += objective.losses(weights + radius * c * noise, [scale])
+    assert found.value >= max(heights) - objective.unperturbed(scale)
+    assert found.value > 0
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("protocol", ["paper", "released"])
+def test_at_a_maximum_it_is_zero(shape: tuple[str, bool], protocol: str) -> None:
+    hill = Quadratic(WEIGHTS, -positive_definite(8, seed=3))
+    assert steepness(hill, shape, 0.4, protocol=protocol) == 0.0
+
+
+def test_a_step_is_one_forward_and_one_backward_pass() -> None:
+    model = smooth_network(0)
+    passes = counted(model)
+    counts = []
+    for steps in (6, 7):
+        sharpness(model, [noisy_points(5, 0)], STANDARD_L2, 0.1, steps=steps)
+        counts.append(dict(passes))
+        passes.update(forward=0, backward=0)
+    # The start, and the loss of the unperturbed model.
+    assert counts == [{"forward": 6 + 2, "backward": 6 + 1}, {"forward": 7 + 2, "backward": 7 + 1}]

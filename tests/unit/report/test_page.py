@@ -1,0 +1,270 @@
+"""The report: verdicts that follow from the numbers, on a page that holds all it shows."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pretrained
+import pytest
+import synthetic
+from markup import read_tags
+
+from sharpness.evaluation.published import PublishedError, compare
+from sharpness.measures.definition import Cell, Definition
+from sharpness.report.figures.catalogue import load_catalogue
+from sharpness.report.page import Findings, write_report
+from sharpness.report.pool_summary import accuracies, agreement, copies, counts, effect_of_copies
+from sharpness.report.tables.build import build_table, read_published
+from sharpness.report.tables.parts import Column, Entry, Row, Section, Table
+from sharpness.report.verdict import judge, main_cells, ranks
+from sharpness.statistics.correlation import cell_columns, correlations, read_pool
+from sharpness.statistics.kendall import kendall
+
+ROOT = Path(__file__).parents[3]
+ADAPTIVE = Definition("worst", "l2", adaptive=True, logit_norm=True)
+BY = ("augment", "mixup")
+
+
+def test_agreement_counts_signs_and_intervals() -> None:
+    sources = ("paper", "released", "published")
+    columns = tuple(Column("error_test", "IN", source) for source in sources)
+    nothing = Entry(np.nan, reason="not measured")
+    rows = tuple(
+        Row(ADAPTIVE, radius, (Entry(tau, tau - 0.1, tau + 0.1, 9), nothing, Entry(printed)))
+        for radius, tau, printed in ((0.1, -0.5, -0.45), (0.2, 0.2, -0.1), (0.4, 0.3, np.nan))
+    )
+    table = Table(1, "error", None, columns, (Section("a", "A", rows), Section("b", "B", rows[:1])))
+    first, second, third, _ = agreement(table)
+    assert (first.section, first.error, first.protocol) == ("a", "IN", "paper")
+    assert (first.both, first.sign, first.inside) == (2, 1, 1)
+    assert first.difference == pytest.approx((0.05 + 0.3) / 2)
+    assert (second.protocol, second.both) == ("released", 0)
+    assert np.isnan(second.difference)
+    assert (third.section, third.both) == ("b", 1)
+
+
+def test_counts_name_the_reasons() -> None:
+    statuses = ["ok", "skipped", "skipped", "failed", "excluded", "missing", "odd"]
+    reasons = ["", "training error 4.1 %", "training error 9.0 %", "loss is NaN", "test error 99 %"]
+    pool = pd.DataFrame(
+        {"model": [*"abcdefg"], "status": statuses, "reason": [*reasons, "no file", "why"]}
+    )
+    assert counts(pool) == (
+        "7 models, 1 of them used; 2 skipped: 2 like 'training error 4.1 %'; "
+        "1 excluded (e): test error 99 % (1); 1 failed (d): loss is NaN (1); "
+        "1 missing: no file (1); 1 odd: why (1)."
+    )
+
+
+def test_a_model_that_is_there_twice_is_found_and_its_effect_stated() -> None:
+    pool = pretrained.pool("clip-soups", 14)
+    assert copies(pool) == []
+    assert effect_of_copies(pool) == ""
+    cells = cell_columns(pool)
+    same = [*cells, *(name for name in pool if name.startswith("error_"))]
+    pool.loc[9, same] = pool.loc[4, same]
+    # Rounding alone does not hide a copy; another error does.
+    pool.loc[9, cells] = pool.loc[9, cells] * (1 + 1e-4)
+    assert copies(pool) == [["model_4", "model_9"]]
+    assert copies(pool.assign(error_r=np.arange(14))) == []
+    assert copies(pool.assign(status=["skipped"] * 14)) == []
+    for change in (1.5, np.nan):
+        other = pool.copy()
+        other.loc[9, cells[3]] *= change
+        assert copies(other) == []
+
+    text = effect_of_copies(pool)
+    assert text.startswith("By their errors and cells, model_4 and model_9 are one model.")
+    once = pool.drop(index=9)
+    changes = {
+        cell: [kendall(frame[cell], frame["error_test"], resamples=0).tau for frame in (pool, once)]
+        for cell in main_cells(cells)
+    }
+    before, after = max(changes.values(), key=lambda both: abs(both[1] - both[0]))
+    assert f"changes by {abs(after - before):.3f} at most: from {before:.3f} to {after:.3f}" in text
+    pool.loc[2, same] = pool.loc[4, same]
+    text = effect_of_copies(pool.assign(error_test=np.nan))
+    assert text == "By their errors and cells, model_2, model_4 and model_9 are one model."
+
+
+def published() -> pd.DataFrame:
+    """Seven published errors: one off, one of another preparation, one not evaluated."""
+    stated = [0.2, 0.3, 0.2, 0.3, 0.2, 0.3, 0.2]
+    evaluated = [0.2, 0.301, 0.1985, 0.312, 0.25, np.nan, 0.2]
+    parts = ["test", "r", "test", "r", "test", "r", "test"]
+    facts: dict[str, dict[str, PublishedError]] = {}
+    pool = pd.DataFrame({"model": [f"model_{i}" for i in range(7)]})
+    pool = pool.assign(error_test=np.nan, error_r=np.nan)
+    for i, part in enumerate(parts):
+        facts[f"model_{i}"] = {
+            part: PublishedError(stated[i], "timm" if i == 4 else "clip", "a list")
+        }
+        pool.loc[i, f"error_{part}"] = evaluated[i]
+    return compare(pool, facts, "clip")
+
+
+def test_published_accuracies_that_agree_are_counted() -> None:
+    text, warning = accuracies(published())
+    assert text == (
+        "4 of 5 agree with the evaluated ones within 0.3 points; not compared: 1 for another "
+        "preparation of the data and 1 not evaluated here. Source: a list."
+    )
+    assert warning.startswith("1 of 5 published accuracies differ by more than 0.3 points")
+    assert "model_3, ImageNet-R error: 31.20 % here, 30.00 % published." in warning
+    text, warning = accuracies(published().drop(index=[3, 4, 5]))
+    assert text == "4 of 4 agree with the evaluated ones within 0.3 points. Source: a list."
+    assert warning == ""
+
+
+def verdict_of(sharpness: np.ndarray, error: np.ndarray) -> dict[str, str]:
+    pool = pd.DataFrame(
+        {
+            "model": [f"m{i}" for i in range(len(error))],
+            "status": "ok",
+            "reason": "",
+            "augment": [0, 1] * (len(error) // 2),
+            "mixup": 0,
+            "learning_rate": sharpness[::-1],
+            "error_test": error,
+            "error_v2": error,
+            "error_r": -error,
+            "error_corrupted": np.nan,
+            "gap": error,
+            Cell(ADAPTIVE, 1.0).id: sharpness,
+        }
+    )
+    found = correlations(pool, BY, {"corrupted": "no such set"}, resamples=20)
+    lines = {
+        rank.target: f"{rank.strongest}; {rank.tau}; {rank.models}; "
+        f"{rank.positive} and {rank.negative} of {rank.cells}"
+        for rank in ranks(found)
+    }
+    return dict(judge(pool, found)) | lines
+
+
+def test_a_pool_in_order_supports_both_hypotheses_and_one_in_reverse_neither() -> None:
+    found = verdict_of(np.arange(1.0, 13.0), np.arange(1.0, 13.0) / 100)
+    assert found["Strong hypothesis, test error"].startswith("Supported throughout")
+    assert found["Weak hypothesis, test error"].startswith("Supported throughout")
+    # ImageNet-V2 is no distribution shift: the OOD error is ImageNet-R's alone.
+    assert found["Strong hypothesis, OOD error"] == (
+        "Not supported: sharper models have clearly more OOD error (τ > 0.5) under 0 of 1 data "
+        "sets, definitions and radii, clearly less (τ < −0.5) under 1."
+    )
+    assert found["Weak hypothesis, OOD error"].startswith("Not supported")
+    words = "Adaptive worst-case ℓ2 with logit normalization at ρ = 1.0"
+    assert found["Test error"] == f"{words}; 1.00 [1.00, 1.00]; 12; 1 and 0 of 1"
+    assert found["ImageNet-R error"] == f"{words}; -1.00 [-1.00, -1.00]; 12; 0 and 1 of 1"
+    assert found["OOD error"] == "none: no such set; ; 0; 0 and 0 of 0"
+    assert found["Learning rate"] == f"{words}; -1.00 [-1.00, -1.00]; 12; 0 and 1 of 1"
+    assert "τ is positive for 1 (1 with p < 0.05)" in found["Within subgroups (test error)"]
+    assert "Ties" not in found
+    reverse = verdict_of(np.arange(1.0, 13.0), -np.arange(1.0, 13.0) / 100)
+    assert "clearly less (τ < −0.5) under 1" in reverse["Strong hypothesis, test error"]
+    assert reverse["Weak hypothesis, test error"].startswith("Not supported")
+    assert reverse["Strong hypothesis, OOD error"].startswith("Supported throughout")
+
+
+def test_flat_models_alone_support_the_weak_hypothesis_alone() -> None:
+    error = np.array([1.0, 9, 8, 7, 6, 5, 4, 3, 2, 1.5, 1.7, 1.6])
+    found = verdict_of(np.arange(1.0, 13.0), error)
+    assert found["Strong hypothesis, test error"].startswith("Not supported")
+    assert found["Weak hypothesis, test error"].startswith("Supported throughout")
+
+
+def test_only_what_a_pool_has_is_judged() -> None:
+    pool = pretrained.pool("feather-berts").assign(error_test=np.repeat([0.1, 0.2], 6))
+    found = correlations(pool, resamples=20)
+    headings = dict(judge(pool, found))
+    assert "Within subgroups (test error)" not in headings
+    # Two values, six models each: 36 of 66 pairs differ.
+    assert (
+        headings["Ties"]
+        == "Test error: |τ| cannot exceed 0.55 (2 distinct values among 12 models)."
+    )
+    assert "data sets, definitions and radii" in headings["Strong hypothesis, OOD error"]
+    assert " of 36 " in headings["Strong hypothesis, OOD error"]
+    parts = ("Test", "HANS lexical", "HANS subsequence", "HANS constituent")
+    assert [rank.target for rank in ranks(found)] == [f"{part} error" for part in parts]
+    near = pool[[name for name in pool if name.partition("_")[2] not in pretrained.SENTENCES[1:]]]
+    headings = dict(judge(near, correlations(near, resamples=20)))
+    assert not any("OOD" in heading for heading in headings)
+
+
+def test_the_verdict_is_about_the_first_protocol_and_no_ablation() -> None:
+    words = [cell.id for cell in synthetic.cells()]
+    assert len(main_cells(words)) == 48
+    assert main_cells(words)[0].endswith("+paper")
+    assert {Cell.parse(w).protocol for w in main_cells(reversed(words))} == {"paper"}
+    released = [w for w in words if w.endswith("+released")]
+    assert main_cells(released) == released
+    assert main_cells([]) == []
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A report of five pools, with one figure."""
+    folder = tmp_path_factory.mktemp("report")
+    pools = {name: pretrained.pool(name) for name in pretrained.POOLS}
+    pools["cifar10-resnet18"] = synthetic.pool(12)
+    pools["augreg-i21k"].loc[5, ["status", "reason"]] = ["excluded", "test error 99.9 %"]
+    findings = {}
+    for name, pool in pools.items():
+        pool.to_csv(folder / "pool.csv", index=False)
+        read = read_pool(folder / "pool.csv")
+        by = BY if name.startswith("cifar") else ()
+        found = correlations(read, by, resamples=20)
+        errors = published() if name == "clip-soups" else None
+        findings[name] = Findings(f"all about {name}", read, found, errors)
+    facts = read_published(ROOT / "resources" / "paper_taus.csv")
+    numbers = {1: pretrained.POOLS[:3], 2: pretrained.POOLS[3:], 3: ["cifar10-resnet18"]}
+    tables = [
+        build_table(number, {name: findings[name].correlations for name in names}, facts, "mini")
+        for number, names in numbers.items()
+    ]
+    figure = load_catalogue(ROOT / "resources" / "figures.yaml")["fig38"]
+    png = folder / "fig38.png"
+    png.write_bytes(b"\x89PNG not a real one")
+    for name in ("a.html", "b.html"):
+        write_report(folder / name, "mini", findings, tables, [(figure, png)], ["<digits>"])
+    assert (folder / "a.html").read_bytes() == (folder / "b.html").read_bytes()
+    return (folder / "a.html").read_text()
+
+
+def test_the_report_is_self_contained(page: str) -> None:
+    text = read_tags(page).text
+    assert "<digits>" in text
+    for name in (*pretrained.POOLS, "cifar10-resnet18"):
+        assert f"{name} (mini)" in text
+        assert f"all about {name}" in text
+    for words in ("Tables (mini)", "Figures (mini)", "Strong hypothesis, OOD error"):
+        assert words in text
+    links = re.findall(r'(?:src|href)="([^"]*)"', page)
+    assert all(link.startswith(("#", "data:image/png;base64,")) for link in links)
+    ids = re.findall(r'id="([^"]*)"', page)
+    assert len(ids) == len(set(ids)) == 5 + 3 + 1
+    assert {link[1:] for link in links if link.startswith("#")} == set(ids)
+    assert "1 excluded (model_5): test error 99.9 % (1)" in text
+    notes = re.findall(r'<p class="note">(.*?)</p>', page)
+    assert len(notes) == 2
+    assert "1 of 5 published accuracies differ" in notes[1]
+    assert text.count("Published accuracies") == 1
+
+
+def test_every_table_of_the_report_is_rectangular(page: str) -> None:
+    tables = read_tags(page).tables
+    assert len(tables) == 5 + 2 * 3
+    for table in tables:
+        assert len({len(row) for row in table}) == 1
+    soups = tables[2]
+    shifts = [f"ImageNet-{name} error" for name in ("V2", "R", "Sketch", "A")]
+    assert [row[0] for row in soups[1:]] == [
+        *("Test error", *shifts, "ObjectNet error", "Learning rate")
+    ]
+    assert [row[-1] for row in soups[1:]] == ["18"] * 7
+    compared = tables[6]
+    assert compared[1][:4] == ["augreg-i1k", "IN", "paper", "12"]
+    assert len(compared) == 1 + 3 * 4 * 2

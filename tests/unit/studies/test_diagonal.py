@@ -1,0 +1,252 @@
+"""Diagonal linear networks: the mathematics of Sec. 5.2 and the claims of Figure 7."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sharpness.io.errors import Problem
+from sharpness.io.files import write_csv
+from sharpness.measures.hessian import largest_eigenvalue, rescaled_hessian, trace
+from sharpness.statistics.kendall import kendall
+from sharpness.studies.diagonal import training
+from sharpness.studies.diagonal.figures import compose
+from sharpness.studies.diagonal.summary import COLUMNS, MEASURES, converged, summarise
+from sharpness.studies.diagonal.task import (
+    DiagonalNetwork,
+    Task,
+    half_squares,
+    quantities,
+    scaling,
+    sparse_regression,
+)
+from sharpness.studies.diagonal.training import CONVERGED, Trained, rows, train
+
+Floats = npt.NDArray[np.float64]
+
+
+def weights(d: int, seed: int = 0) -> tuple[Floats, Floats]:
+    u, v = np.random.default_rng(seed).standard_normal((2, d))
+    return u, v
+
+
+def whitened(u: Floats, v: Floats, n: int) -> Task:
+    """A task with XᵀX = nI, n ≥ d, that u ⊙ v solves: ‖·‖²/2n is ½‖·‖² with XᵀX = I."""
+    q, _ = np.linalg.qr(np.random.default_rng(1).standard_normal((n, u.size)))
+    X = np.sqrt(n) * q
+    return Task(X, X @ (u * v), u * v)
+
+
+def limits(task: Task, u: Floats, v: Floats, c: Floats) -> tuple[float, float]:
+    """Trace and largest eigenvalue of ∇²L ⊙ ccᵀ as the library computes them."""
+    batches = [(torch.tensor(task.X), torch.tensor(task.y))]
+    model = DiagonalNetwork(u, v)
+    with rescaled_hessian(model, batches, torch.tensor(c), loss=half_squares) as operator:
+        return trace(operator), largest_eigenvalue(operator)
+
+
+def equation_7(task: Task, u: Floats, v: Floats) -> Floats:
+    """∇²L, (2d, 2d), of ‖·‖²/2n."""
+    gram = task.X.T @ task.X / len(task.y)
+    slope = np.diag(task.X.T @ (task.X @ (u * v) - task.y) / len(task.y))
+    U, V = np.diag(u), np.diag(v)
+    across = V @ gram @ U + slope  # the lower left block is its transpose
+    return np.block([[V @ gram @ V, across], [across.T, U @ gram @ U]])
+
+
+def test_equation_7_is_the_hessian_anywhere() -> None:
+    task, (u, v) = sparse_regression(3, n=7, d=10, nonzero=2), weights(10)
+    expected = equation_7(task, u, v)
+    c = np.random.default_rng(5).uniform(0.5, 2, 20)
+    found = limits(task, u, v, c)
+    rescaled = expected * np.outer(c, c)
+    assert found == pytest.approx((np.trace(rescaled), np.linalg.eigvalsh(rescaled)[-1]))
+
+
+def test_rescaled_limits_are_norms_of_beta() -> None:
+    """With c as corrected; with the printed one they are not, with |w| they are others."""
+    u, v = weights(12)
+    task, size = whitened(u, v, 20), np.abs(u * v)
+    found = quantities(task, u, v)
+    assert found["rescaled_trace"] / 2 == pytest.approx(size.sum()) == pytest.approx(found["l1"])
+    assert found["rescaled_eigenvalue"] / 2 == pytest.approx(size.max())
+    assert found["linf"] == size.max()
+    assert found["trace"] == pytest.approx(np.sum(u**2 + v**2))
+    printed = np.sqrt(np.abs(np.concatenate([v / u, u / v])))
+    assert limits(task, u, v, printed)[0] / 2 > 1.5 * size.sum()
+    adaptive = limits(task, u, v, np.abs(np.concatenate([u, v])))
+    assert adaptive == pytest.approx((2 * np.sum(size**2), 2 * size.max() ** 2))
+
+
+@settings(max_examples=4)
+@given(st.lists(st.floats(-3, 3), min_size=6, max_size=6), st.integers(0, 10))
+def test_rescaled_limits_do_not_see_a_reparametrization(powers: list[float], seed: int) -> None:
+    """Nor does the test loss, for (αu, v/α) with an α for each coordinate, anywhere."""
+    task, (u, v) = sparse_regression(seed, n=4, d=6, nonzero=2), weights(6, seed)
+    alpha = np.exp(powers)
+    before, after = quantities(task, u, v), quantities(task, alpha * u, v / alpha)
+    for name in before.keys() - {"trace"}:
+        assert after[name] == pytest.approx(before[name], rel=1e-8)
+    alpha[0] = 100.0
+    assert quantities(task, alpha * u, v / alpha)["trace"] > 1.5 * before["trace"]
+
+
+def test_a_zero_weight_has_a_zero_share() -> None:
+    u, v = np.array([0.0, 2.0, 0.0, -1.0]), np.array([3.0, 0.0, 0.0, 2.0])
+    np.testing.assert_allclose(scaling(u, v) ** 2, [0, 0, 0, 0.5, 0, 0, 0, 2])
+    found = quantities(whitened(u, v, 5), u, v)
+    assert found["rescaled_trace"] / 2 == pytest.approx(2.0)
+    assert found["rescaled_eigenvalue"] / 2 == pytest.approx(2.0)
+
+
+def test_the_test_loss_is_that_of_fresh_inputs() -> None:
+    task = sparse_regression(0)
+    beta = np.random.default_rng(2).standard_normal(200)
+    X = np.random.default_rng(3).standard_normal((20_000, 200))
+    squares = np.square(X @ beta - X @ task.truth)
+    error = squares.std() / np.sqrt(squares.size)
+    assert abs(task.test_loss(beta) - squares.mean()) < 3 * error < 0.05 * squares.mean()
+
+
+def test_the_task_is_the_papers() -> None:
+    task = sparse_regression(4)
+    assert (task.X.shape, np.count_nonzero(task.truth)) == ((80, 200), 20)
+    np.testing.assert_array_equal(task.y, task.X @ task.truth)
+
+
+def small(seed: int = 0) -> Task:
+    return sparse_regression(seed, n=8, d=20, nonzero=2)
+
+
+def test_training_is_gradient_descent_until_the_loss_is_small() -> None:
+    task = small()
+    found = train(task, 3, 8000, seed=1)
+    for network in [network for network in found if network.status == "converged"]:
+        scale, _, (u, v) = training._draw(task, 1, network.draw)
+        assert network.scale == scale
+        n, steps = len(task.y), 0
+        while np.square(r := task.X @ (u * v) - task.y).mean() > CONVERGED:
+            slope = 2 / n * task.X.T @ r
+            u, v = u - network.learning_rate * v * slope, v - network.learning_rate * u * slope
+            steps += 1
+        assert network.steps == steps > 100
+        np.testing.assert_allclose(network.u, u, rtol=1e-9)
+        np.testing.assert_allclose(network.v, v, rtol=1e-9)
+        assert network.train_loss == pytest.approx(np.square(r).mean(), rel=1e-9)
+        assert network.train_loss <= CONVERGED
+
+
+def state(network: Trained) -> tuple[object, ...]:
+    return (*list(vars(network).values())[:-2], network.u.tobytes(), network.v.tobytes())
+
+
+def test_a_network_does_not_depend_on_which_others_are_trained_with_it() -> None:
+    expected = [state(network) for network in train(small(), 12, 4000, seed=2)]
+    failed = {status for _, _, _, status, *_ in expected}
+    assert failed == {"converged", "too slow"}
+    for together in (1, 5, 7):
+        found = train(small(), 12, 4000, seed=2, together=together)
+        assert [state(network) for network in found] == expected
+    fewer = train(small(), 5, 4000, seed=2)
+    assert [state(network) for network in fewer] == expected[: len(fewer)]
+    assert fewer[-1].status == "converged"
+
+
+def test_training_gives_up_when_nothing_converges(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(Problem, match="steps is 5, in which 0 of 20 networks converged; 2 are"):
+        train(small(), 2, 5, seed=0)
+    monkeypatch.setattr(training, "RATES", (5.0, 9.0))
+    diverged = training._trained(small(), range(4), 1000, seed=0)
+    assert {network.status for network in diverged} == {"diverged"}
+    assert all(network.steps < 1000 for network in diverged)
+
+
+def taus(networks: pd.DataFrame) -> dict[str, float]:
+    """τ of each measure with the test loss."""
+    loss = networks["test_loss"]
+    return {name: kendall(networks[name], loss, resamples=0).tau for name in MEASURES}
+
+
+FEW = 5
+
+
+@pytest.fixture(scope="module")
+def some(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first networks of seed 8 that converge in a few steps."""
+    path = tmp_path_factory.mktemp("diagonal") / "networks.csv"
+    write_csv(path, rows(FEW, 5000, 8), COLUMNS)
+    return path
+
+
+def test_a_file_has_all_draws_and_measures_those_that_converge(some: Path) -> None:
+    every, networks = pd.read_csv(some), converged(some)
+    assert tuple(every.columns) == COLUMNS
+    assert list(every["draw"]) == list(range(len(every)))
+    assert len(networks) == FEW < len(every)
+    assert (networks["train_loss"] <= CONVERGED).all()
+    assert networks.notna().all(axis=None)
+    others = every[every["status"] != "converged"]
+    assert (others["train_loss"] > CONVERGED).all()
+    assert others[["test_loss", *MEASURES]].isna().all(axis=None)
+
+
+@pytest.mark.parametrize(
+    ("seed", "networks", "low", "high"),
+    [
+        pytest.param(8, 40, -0.4, -0.2, marks=pytest.mark.full),
+        pytest.param(8, 200, -0.35, -0.2, marks=pytest.mark.slow),
+        pytest.param(4, 200, -0.3, -0.1, marks=pytest.mark.slow),
+        pytest.param(0, 200, -0.1, 0.1, marks=pytest.mark.slow),
+    ],
+)
+def test_claims_of_figure_7(
+    tmp_path: Path, seed: int, networks: int, low: float, high: float
+) -> None:
+    """The trend of λmax is reverse where a coordinate of β* stands out; with seed 0 none does."""
+    path = tmp_path / "networks.csv"
+    write_csv(path, rows(networks, 30_000, seed), COLUMNS)
+    found, tau = converged(path), taus(converged(path))
+    assert len(pd.read_csv(path)) == pytest.approx(1.15 * networks, rel=0.05)
+    assert 0.75 < tau["rescaled_trace"] < 0.9
+    assert 0.04 < tau["rescaled_trace"] - tau["trace"] < 0.12
+    assert low < tau["rescaled_eigenvalue"] < high
+    assert tau["l1"] == pytest.approx(tau["rescaled_trace"], abs=0.02)
+    assert (found["rescaled_trace"] / 2 / found["l1"]).between(0.9, 1.1).all()
+
+
+def test_the_summary_says_what_the_files_show(some: Path, tmp_path: Path) -> None:
+    other = tmp_path / "reverse.csv"
+    table = pd.read_csv(some).assign(seed=9)
+    table.assign(test_loss=-table["test_loss"]).to_csv(other, index=False)
+    both = summarise({"networks": [some, other]})
+    (tau,) = [f for f in both if f.published == "about 0.8"]
+    found = kendall(converged(some)["rescaled_trace"], converged(some)["test_loss"])
+    assert (tau.quantity, tau.setting) == ("τ(tr ∇̃²L, test loss)", f"{FEW} networks, seed 8")
+    assert tau.value == f"{found.tau:.2f}"
+    interval = f"95 % interval {found.low:.2f} to {found.high:.2f}"
+    assert tau.spread == f"{interval}; seeds 8, 9: {found.tau:.2f}, -{found.tau:.2f}"
+    assert both[-2].value == f"{FEW} of {len(table)} drawn"
+    assert both[-2].note == f"left out: {len(table) - FEW} out of steps, 0 diverged"
+
+
+def test_two_networks_have_no_rank(some: Path, tmp_path: Path) -> None:
+    converged(some).head(2).to_csv(tmp_path / "few.csv", index=False)
+    *taus_found, _, _ = summarise({"networks": [tmp_path / "few.csv"]})
+    assert {finding.value for finding in taus_found} == {"undefined"}
+
+
+def test_the_figure_has_six_panels_with_their_tau(some: Path) -> None:
+    networks = converged(some)
+    first = kendall(networks["l1"], networks["rescaled_trace"], resamples=0).tau
+    expected = [first, *taus(networks).values()]
+    panels = compose("fig7", {"networks": [some]}).axes[:6]
+    titles = [axes.get_title().replace("−", "-") for axes in panels]
+    assert titles == [f"τ = {tau:.2f}" for tau in expected]
+    assert all(len(axes.collections[0].get_offsets()) == FEW for axes in panels)
