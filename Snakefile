@@ -12,7 +12,7 @@ import sys
 from sharpness.config import validated
 from sharpness.report.figures.catalogue import load_catalogue
 from sharpness.io.files import check_writable
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 from sharpness.studies.findings import load_studies
 
 
@@ -23,7 +23,7 @@ try:
     settings = validated(config)
     CATALOGUE = load_catalogue("resources/figures.yaml")
     KNOWN_STUDIES = load_studies("resources/studies.yaml")
-except Problem as problem:
+except UserError as problem:
     sys.exit(str(problem))
 
 
@@ -52,7 +52,7 @@ if workflow.is_main_process:
     logging.raiseExceptions = False
     try:
         check_writable(settings.home, ".snakemake")
-    except Problem as problem:
+    except UserError as problem:
         sys.exit(str(problem))
     # Its memory may be lost, or overruled by --touch.
     for pool in settings.pools:

@@ -49,7 +49,7 @@ SMALL_JOBS = {tuple(map(str, job[:4])): job.models for job in settings.simple.sm
 STUDIED_DATA = sorted({DATA_OF[job[0]] for job in SMALL_JOBS if "small_networks" in STUDIES})
 try:
     PARTS = needed_parts(settings)
-except Problem as problem:
+except UserError as problem:
     sys.exit(f"configuration: {problem}")
 TWO_LAYER_JOBS = settings.simple.two_layer_relu.jobs
 NAME = r"[A-Za-z0-9~][A-Za-z0-9._~-]*"

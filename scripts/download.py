@@ -1,6 +1,6 @@
 """Rule download: published models, verified and converted; from where makes no difference."""
 
-from sharpness.checkpoints.convert import obtain
+from sharpness.checkpoints.convert import download_checkpoint
 from sharpness.checkpoints.table import Member
 from sharpness.config import validated
 from sharpness.io.job import job
@@ -9,7 +9,7 @@ with job(snakemake):
     params = snakemake.params
     places = validated(snakemake.config).places(params.standin)
     for member, out in zip(params.members, snakemake.output, strict=True):
-        obtain(
+        download_checkpoint(
             Member(**member),
             params.format,
             params.network,

@@ -12,7 +12,7 @@ from torch import nn
 
 from sharpness import Cell, Definition
 from sharpness.data.images import Images
-from sharpness.evaluation.evaluate import Subject
+from sharpness.evaluation.evaluate import EvaluatedModel
 from sharpness.evaluation.plan import Plan
 from sharpness.evaluation.results import write_rows
 
@@ -47,11 +47,11 @@ def network() -> nn.Sequential:
         return nn.Sequential(nn.Flatten(), nn.Linear(64, 6), nn.Tanh(), nn.Linear(6, 3))
 
 
-def made_subject(folder: Path) -> Subject:
+def made_subject(folder: Path) -> EvaluatedModel:
     checkpoint = folder / "checkpoints" / "model-000.safetensors"
     checkpoint.parent.mkdir(exist_ok=True)
     checkpoint.write_bytes(b"weights")
-    return Subject("model-000", network(), checkpoint, folder / "state")
+    return EvaluatedModel("model-000", network(), checkpoint, folder / "state")
 
 
 def record(part: str, reason: str = "") -> dict[str, Any]:
@@ -61,7 +61,7 @@ def record(part: str, reason: str = "") -> dict[str, Any]:
 
 
 def written(
-    found: Mapping[str, Any], subject: Subject, plan: Plan = PLAN
+    found: Mapping[str, Any], subject: EvaluatedModel, plan: Plan = PLAN
 ) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
     """The rows of the errors and of the cells."""
     folder = subject.state.parent

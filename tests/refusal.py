@@ -7,13 +7,13 @@ from contextlib import contextmanager
 
 import pytest
 
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 
 
 @contextmanager
 def refused(*words: object) -> Iterator[None]:
     """The block raises one line that says each of these words."""
-    with pytest.raises(Problem) as problem:
+    with pytest.raises(UserError) as problem:
         yield
     message = str(problem.value)
     assert "\n" not in message

@@ -12,7 +12,7 @@ from torch.autograd.functional import hessian
 from torch.func import functional_call
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from sharpness.studies.wen.descent import Phase, Visits
+from sharpness.studies.wen.descent import EpochSchedule, Phase
 from sharpness.studies.wen.networks import Loss, Task, TwoLayer, Weights, initial, parity
 from sharpness.studies.wen.training import TRAINERS
 
@@ -55,7 +55,9 @@ def trained(
     orders = visits() if orders is None else orders
     noise = np.broadcast_to(np.asarray(noise, precision), orders.shape)
     X, y = task.inputs.astype(precision), task.targets.astype(precision)
-    TRAINERS[architecture].advance(architecture, weights, Visits(X, y, loss, phase, orders, noise))
+    TRAINERS[architecture].advance(
+        architecture, weights, EpochSchedule(X, y, loss, phase, orders, noise)
+    )
     return weights
 
 

@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sharpness.io.errors import Problem
+    from sharpness.io.errors import UserError
     from sharpness.measures.cell_values import Effort
     from sharpness.measures.definition import PROTOCOLS, Cell, Definition, Estimate, Protocol
     from sharpness.measures.sharpness import sharpness, sharpness_table
@@ -24,7 +24,7 @@ _HOME = {
     "Effort": "measures.cell_values",
     "sharpness": "measures.sharpness",
     "sharpness_table": "measures.sharpness",
-    "Problem": "io.errors",
+    "UserError": "io.errors",
 }
 
 __all__ = [
@@ -33,8 +33,8 @@ __all__ = [
     "Definition",
     "Effort",
     "Estimate",
-    "Problem",
     "Protocol",
+    "UserError",
     "sharpness",
     "sharpness_table",
 ]
@@ -42,6 +42,8 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Import the module that holds a public name (PEP 562)."""
+    if name == "Problem":
+        raise AttributeError("sharpness.Problem is now sharpness.UserError")
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

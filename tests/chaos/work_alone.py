@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from evaluations import OK, PLAN, SETS, made_subject, record
 
-from sharpness.checkpoints.convert import obtain
+from sharpness.checkpoints.convert import download_checkpoint
 from sharpness.checkpoints.table import Member
 from sharpness.data.small import digits
 from sharpness.evaluation import datasets
@@ -84,7 +84,9 @@ def train(folder: Path) -> None:
 def evaluate(folder: Path) -> None:
     """Evaluate one small model, item by item."""
     datasets.load = lambda name, *_, **__: SETS[name]  # type: ignore[assignment]
-    found = evaluated(made_subject(folder), PLAN, datasets.Sets({p: record(p) for p in SETS}), OK)
+    found = evaluated(
+        made_subject(folder), PLAN, datasets.EvalDatasets({p: record(p) for p in SETS}), OK
+    )
     write_json(folder / "evaluated.json", found)
 
 
@@ -99,7 +101,7 @@ def download(folder: Path, keep: bool = True) -> None:
     """Fetch a model from a mirror and convert it."""
     places: Any = {"cache": folder / "cache", "mirror": folder.parent / "mirror", "offline": True}
     out = folder / "checkpoint.safetensors"
-    obtain(MEMBER, "augreg", VIT, out, **places, standin=False, keep=keep)
+    download_checkpoint(MEMBER, "augreg", VIT, out, **places, standin=False, keep=keep)
 
 
 def download_and_drop(folder: Path) -> None:

@@ -27,7 +27,7 @@ import torch
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from targets import TARGETS, Target
 
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 
 LONGEST = 10
 """Seconds that an input may take."""
@@ -60,7 +60,7 @@ def judge(target: Target, given_input: Any, folder: Path, tally: Tally) -> None:
             warnings.simplefilter("ignore")
             target.read(folder, given_input)
         tally.outcomes["read"] += 1
-    except Problem as problem:
+    except UserError as problem:
         if str(problem) and str(problem).isprintable():
             tally.outcomes["refused"] += 1
             return

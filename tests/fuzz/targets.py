@@ -35,7 +35,7 @@ from sharpness.data import small
 from sharpness.evaluation.guard import Sources
 from sharpness.evaluation.published import read_published
 from sharpness.evaluation.results import CELLS, ERRORS, assemble
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 from sharpness.io.files import sha256
 from sharpness.networks import build
 from sharpness.report.figures.catalogue import load_catalogue as load_figures
@@ -306,9 +306,9 @@ def read_configuration_text(folder: Path, content: bytes) -> None:
     try:
         raw = yaml.safe_load(content.decode())
     except Exception as error:
-        raise Problem("Snakemake refuses this file itself") from error
+        raise UserError("Snakemake refuses this file itself") from error
     if not isinstance(raw, dict):
-        raise Problem("Snakemake refuses this file itself")
+        raise UserError("Snakemake refuses this file itself")
     read_a_configuration(folder, raw)
 
 

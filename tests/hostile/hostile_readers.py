@@ -12,7 +12,7 @@ from photo_files import settings
 from toy_bert import TINY
 from toys import CLIP, PRETRAINED_VIT, RESNET
 
-from sharpness.checkpoints.convert import obtain, write
+from sharpness.checkpoints.convert import download_checkpoint, write
 from sharpness.checkpoints.table import Member
 from sharpness.data.load import load
 from sharpness.data.locate import locate, read_record
@@ -65,7 +65,7 @@ def obtained(form: str) -> Reader:
         out = work / "m.safetensors"
         places: dict[str, Any] = {"cache": work / "cache", "mirror": path.parents[2]}
         try:
-            obtain(
+            download_checkpoint(
                 member,
                 form,
                 ARCHITECTURES[form],

@@ -18,7 +18,7 @@ from hostile_readers import ARCHITECTURES, NAMES, weights
 from hostile_world import CANARY, Case, small, tree, watched
 
 from sharpness.checkpoints.convert import read, write
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 
 pytestmark = pytest.mark.skipif(
     not os.access("/proc/self/clear_refs", os.W_OK), reason="needs Linux to tell memory"
@@ -46,7 +46,7 @@ def test_it_is_refused(case: Case, tmp_path: Path) -> None:
     work.mkdir()
     path = case.make(given)
     before = tree(given)
-    with small(), watched(work) as watch, pytest.raises(Problem) as problem:
+    with small(), watched(work) as watch, pytest.raises(UserError) as problem:
         case.read(path, work)
     assert watch.seen == []
     assert tree(given) == before

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from sharpness.checkpoints.weight_map import Array, Entry, apply, invert
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 from sharpness.io.files import atomic
 from sharpness.io.numpy_file import read_npz
 
@@ -39,9 +39,9 @@ def entries(architecture: Mapping[str, Any]) -> list[Entry]:
 
 
 def read(path: str | Path, architecture: Mapping[str, Any]) -> dict[str, Array]:
-    """The weights of a file, under the names of our network; see ``formats.read``."""
+    """The weights of a file, under the names of our network; see ``convert.read``."""
     if not Path(path).is_file():
-        raise Problem(f"{path}: no such file")
+        raise UserError(f"{path}: no such file")
     table = entries(architecture)
     most = sum(4 * prod(entry.upstream_shape) + _HEADER for entry in table) + _SLACK
     return apply(table, read_npz(Path(path), most), str(path))

@@ -70,12 +70,12 @@ def tensors(part: Part) -> dict[str, tuple[int, ...]]:
 
 
 def read(path: str | Path, architecture: Mapping[str, Any]) -> dict[str, Array]:
-    """The weights of a file, under the names of our network; see ``formats.read``."""
+    """The weights of a file, under the names of our network; see ``convert.read``."""
     return apply(entries(architecture), read_tensors(path), str(path), {POSITION_IDS})
 
 
 def write(path: str | Path, weights: Mapping[str, Array], architecture: Mapping[str, Any]) -> None:
-    """Write a file as published, position numbers included; see ``formats.write``."""
+    """Write a file as published, position numbers included; see ``convert.write``."""
     numbers: Array = np.arange(architecture["positions"], dtype=np.int64)[None]
     write_tensors(path, {POSITION_IDS: numbers} | invert(entries(architecture), weights))
 

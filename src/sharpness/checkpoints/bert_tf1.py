@@ -19,7 +19,7 @@ import numpy as np
 from sharpness.checkpoints.bert import Part, parts
 from sharpness.checkpoints.weight_map import Array, Entry, apply
 from sharpness.data.unpack import unpacked
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 
 
 def entries(architecture: Mapping[str, Any]) -> list[Entry]:
@@ -28,7 +28,7 @@ def entries(architecture: Mapping[str, Any]) -> list[Entry]:
 
 
 def read(path: str | Path, architecture: Mapping[str, Any]) -> dict[str, Array]:
-    """The weights of an archive, under the names of our network; see ``formats.read``.
+    """The weights of an archive, under the names of our network; see ``convert.read``.
 
     It is unpacked into a temporary folder (1.3 GB for BERT-base).
     """
@@ -40,7 +40,7 @@ def read(path: str | Path, architecture: Mapping[str, Any]) -> dict[str, Array]:
         indices = unpacked(Path(path), Path(folder, "bert")).rglob("[!.]*.index")
         newest = max(indices, key=lambda file: (len(file.name), file.name), default=None)
         if newest is None:
-            raise Problem(f"{path}: holds no checkpoint (….index) of TensorFlow; wrong format?")
+            raise UserError(f"{path}: holds no checkpoint (….index) of TensorFlow; wrong format?")
         try:
             file = load(str(newest.with_suffix("")))
             # An array that is not wanted gives its shape alone: no memory is taken for it.
@@ -51,7 +51,7 @@ def read(path: str | Path, architecture: Mapping[str, Any]) -> dict[str, Array]:
                 for name, shape in file.get_variable_to_shape_map().items()
             }
         except Exception as error:  # a damaged file may raise anything
-            raise Problem(f"{path}: is no whole checkpoint ({error}); fetch it again") from error
+            raise UserError(f"{path}: is no whole checkpoint ({error}); fetch it again") from error
     return apply(table, arrays, str(path), unused)
 
 
@@ -62,7 +62,7 @@ def tensorflow(what: str) -> ModuleType:
         what: needs it; the message begins so.
 
     Raises:
-        Problem: if it cannot be imported.
+        UserError: if it cannot be imported.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with suppress(ImportError):
@@ -70,7 +70,7 @@ def tensorflow(what: str) -> ModuleType:
     try:
         import tensorflow
     except ImportError as error:
-        raise Problem(f"{what}, which is missing ({error}); type `make tensorflow`") from error
+        raise UserError(f"{what}, which is missing ({error}); type `make tensorflow`") from error
     return tensorflow
 
 

@@ -19,9 +19,9 @@ from sharpness.checkpoints import augreg, bert, bert_tf1, released, soups
 from sharpness.checkpoints.table import Member
 from sharpness.checkpoints.weight_map import Array
 from sharpness.io.download import fetch, locked, place
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 from sharpness.io.files import atomic, digest, own_folder, sha256
-from sharpness.io.transfer import Claim
+from sharpness.io.transfer import Checksum
 from sharpness.training.records import KEY
 
 REVISION = 1
@@ -52,7 +52,7 @@ def read(format: str, path: str | Path, architecture: Mapping[str, Any]) -> dict
         A state dict of float32 arrays.
 
     Raises:
-        Problem: naming the file and what in it is broken, missing, left over or of a wrong shape.
+        UserError: naming the file and what in it is broken, missing, left over or of a wrong shape.
     """
     weights: dict[str, Array] = _module(format).read(path, architecture)
     odd = [name for name, array in weights.items() if not np.isfinite(array).all()]
@@ -74,22 +74,22 @@ def write(
         architecture: the network's description.
 
     Raises:
-        Problem: if the weights are not those of the architecture, or the format is only read.
+        UserError: if the weights are not those of the architecture, or the format is only read.
     """
     module = _module(format)
     if not hasattr(module, "write"):
-        raise Problem(f"format {format!r} is only read; none of its files can be written")
+        raise UserError(f"format {format!r} is only read; none of its files can be written")
     module.write(path, weights, architecture)
 
 
 def _module(format: str) -> ModuleType:
     """The module that reads a format, and writes it if anybody does."""
     if format not in _MODULES:
-        raise Problem(f"format {format!r} is unknown; it is one of {', '.join(FORMATS)}")
+        raise UserError(f"format {format!r} is unknown; it is one of {', '.join(FORMATS)}")
     return _MODULES[format]
 
 
-def obtain(
+def download_checkpoint(
     member: Member,
     format: str,
     architecture: Mapping[str, Any],
@@ -105,7 +105,7 @@ def obtain(
 
     Args:
         member: the model, and where its file is.
-        format: of the file; one of ``formats.FORMATS``.
+        format: of the file; one of ``convert.FORMATS``.
         architecture: the network whose weights the file holds.
         out: where the checkpoint goes, ``….safetensors``; whole or absent.
         cache: where downloads lie, as ``HOST/PATH``.
@@ -117,7 +117,7 @@ def obtain(
             after the conversion. What was there, a local file and a mirror are never touched.
 
     Raises:
-        Problem: in one line, whatever keeps the file from being here, genuine, and of the format,
+        UserError: in one line, whatever keeps the file from being here, genuine, and of the format,
             or the checkpoint from being written.
     """
     with _original(member, cache, mirror, offline, standin, keep) as path:
@@ -137,7 +137,7 @@ def obtain(
             _save(Path(out), weights, text)
         except (OSError, SafetensorError) as error:
             reason = f"{out}: cannot be written ({' '.join(str(error).split())})"
-            raise Problem(f"{reason}; make room, or allow it") from error
+            raise UserError(f"{reason}; make room, or allow it") from error
 
 
 def _save(out: Path, weights: Mapping[str, Array], metadata: str) -> None:
@@ -146,7 +146,7 @@ def _save(out: Path, weights: Mapping[str, Array], metadata: str) -> None:
     needed = sum(array.nbytes for array in weights.values())
     free = shutil.disk_usage(out.parent).free
     if needed > free:
-        raise Problem(f"{out}: needs {needed} bytes, but {out.parent} has {free} free; make room")
+        raise UserError(f"{out}: needs {needed} bytes, but {out.parent} has {free} free; make room")
     with atomic(out) as temporary:
         save_file(dict(weights), temporary, metadata={KEY: metadata})
 
@@ -165,8 +165,8 @@ def _original(
     if member.file:
         path = Path(member.file)
         if not path.is_file():
-            raise Problem(f"{path}: no such file; correct the table's row of {member.model}")
-        Claim(path, **claims).check(path)
+            raise UserError(f"{path}: no such file; correct the table's row of {member.model}")
+        Checksum(path, **claims).check(path)
         yield path
     elif standin:  # made by this workflow and perhaps made anew: neither kept nor pinned
         with own_folder(Path(cache) / digest(member.url)) as folder:
@@ -186,7 +186,7 @@ def _borrowed(path: Path, keep: bool) -> Iterator[None]:
             if brought and not keep:
                 _discard(path)
     except OSError as error:
-        raise Problem(f"{error.filename or path}: {error.strerror or error}; mend it") from error
+        raise UserError(f"{error.filename or path}: {error.strerror or error}; mend it") from error
 
 
 def _discard(path: Path) -> None:

@@ -19,7 +19,7 @@ import numpy as np
 
 from sharpness.checkpoints.torch_file import read_tensors
 from sharpness.checkpoints.weight_map import Array
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 
 COLUMNS = ("model", "learning_rate", "sam_rho", "augment", "epochs", "seed", "file")
 
@@ -32,28 +32,28 @@ _WHOLE = re.compile(r"\d+")
 
 
 def read(path: str | Path, architecture: Mapping[str, Any]) -> dict[str, Array]:
-    """The final weights of a file, named as in our network; see ``formats.read``.
+    """The final weights of a file, named as in our network; see ``convert.read``.
 
     Some of the authors' transformers diverged (34 of 198 are exactly at chance). The counters of
     batches in a ``preact-resnet`` are whole numbers.
 
     Raises:
-        Problem: naming the file and the array that is missing, left over, or of another shape or
+        UserError: naming the file and the array that is missing, left over, or of another shape or
             type than the network's.
     """
     arrays = read_tensors(path, inside="last")
     places = _places(architecture)
     for name in sorted(places.keys() | arrays.keys()):
         if name not in arrays:
-            raise Problem(f"{path}: array {name} is missing; is it of another architecture?")
+            raise UserError(f"{path}: array {name} is missing; is it of another architecture?")
         if name not in places:
-            raise Problem(
+            raise UserError(
                 f"{path}: array {name} has no place in the network; another architecture?"
             )
         found, needed = arrays[name], places[name]
         if (found.shape, found.dtype) != (needed.shape, needed.dtype):
             sizes = f"{found.dtype} of shape {found.shape}; {needed.dtype} of {needed.shape}"
-            raise Problem(f"{path}: array {name} is {sizes} is needed")
+            raise UserError(f"{path}: array {name} is {sizes} is needed")
     return {name: np.asarray(arrays[name], order="C") for name in places}
 
 
@@ -68,22 +68,24 @@ def table_of(folder: str | Path, model: str | None = None) -> list[dict[str, str
         Rows with ``COLUMNS``; numbers as they stand in the file's name, and absolute paths.
 
     Raises:
-        Problem: naming the file whose name tells too little, a model that is there twice, or the
+        UserError: naming the file whose name tells too little, a model that is there twice, or the
             folder if there is none in it.
     """
     parsed = [_parse(path) for path in sorted(Path(folder).rglob("*.pth"))]
     kinds = sorted({kind for kind, _ in parsed})
     if model is None and len(kinds) > 1:
-        raise Problem(f"{folder}: holds {' and '.join(kinds)}; choose one with --model")
+        raise UserError(f"{folder}: holds {' and '.join(kinds)}; choose one with --model")
     rows: dict[str, dict[str, str]] = {}
     for kind, row in parsed:
         if model not in (None, kind):
             continue
         if row["model"] in rows:
-            raise Problem(f"{row['file']}: the same model as {rows[row['model']]['file']}; move it")
+            raise UserError(
+                f"{row['file']}: the same model as {rows[row['model']]['file']}; move it"
+            )
         rows[row["model"]] = row
     if not rows:
-        raise Problem(
+        raise UserError(
             f"{folder}: holds no released {model or 'models'} (….pth); name another folder"
         )
     return [rows[name] for name in sorted(rows)]
@@ -100,7 +102,7 @@ def main(words: list[str] | None = None) -> int:
     options = parser.parse_args(words)
     try:
         rows = table_of(options.folder, options.model)
-    except Problem as problem:
+    except UserError as problem:
         print(problem, file=sys.stderr)
         return 1
     writer = csv.DictWriter(sys.stdout, COLUMNS, lineterminator="\n")
@@ -113,13 +115,13 @@ def _parse(path: Path) -> tuple[str, dict[str, str]]:
     """The architecture's name and the row of a file, from its name alone."""
     found = _NAME.fullmatch(path.name)
     if found is None:
-        raise Problem(f"{path}: is not named like a released model; move it out of the folder")
+        raise UserError(f"{path}: is not named like a released model; move it out of the folder")
     settings = dict(pair.split("=", 1) for pair in found["settings"].split())
 
     def take(key: str, pattern: str | re.Pattern[str]) -> str:
         value = settings.get(key, "nothing")
         if re.fullmatch(pattern, value) is None:
-            raise Problem(f"{path}: its name says {key}={value}; move it out of the folder")
+            raise UserError(f"{path}: its name says {key}={value}; move it out of the folder")
         return value
 
     kind = take("model", r"[A-Za-z0-9][A-Za-z0-9_]*")

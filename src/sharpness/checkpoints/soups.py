@@ -53,13 +53,13 @@ def text_side(embedding: int) -> dict[str, tuple[int, ...]]:
 
 
 def read(path: str | Path, architecture: Mapping[str, Any]) -> dict[str, Array]:
-    """The weights of a file, under the names of our network; see ``formats.read``."""
+    """The weights of a file, under the names of our network; see ``convert.read``."""
     extras = text_side(architecture["embedding"])
     return apply(entries(architecture), read_tensors(path), str(path), extras)
 
 
 def write(path: str | Path, weights: Mapping[str, Array], architecture: Mapping[str, Any]) -> None:
-    """Write a file as published, its text side all zeros; see ``formats.write``."""
+    """Write a file as published, its text side all zeros; see ``convert.write``."""
     arrays = invert(entries(architecture), weights)
     for name, shape in text_side(architecture["embedding"]).items():
         # A view of one number has the shape of all these zeros, and costs no space in the file.

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
 
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 from sharpness.io.files import write_csv
 from sharpness.io.transfer import Published
 
@@ -26,15 +26,15 @@ def stem(name: str) -> str:
     taken for an option or a hidden file is written so as well.
 
     Raises:
-        Problem: if the name is empty, holds a character that cannot be seen, or is too long.
+        UserError: if the name is empty, holds a character that cannot be seen, or is too long.
     """
     if not name or not name.isprintable():
-        raise Problem(f"{name!r} is no name of a model; use characters that can be seen")
+        raise UserError(f"{name!r} is no name of a model; use characters that can be seen")
     written = "".join(map(_written, name))
     if written[0] in "._-":
         written = f"~{ord(written[0]):02X}{written[1:]}"
     if len(written) > LONGEST:
-        raise Problem(f"{name!r} is too long for a file's name; {LONGEST} letters are allowed")
+        raise UserError(f"{name!r} is too long for a file's name; {LONGEST} letters are allowed")
     return written
 
 
@@ -78,27 +78,27 @@ def read_table(path: str | Path) -> list[Member]:
     ``checksum``, and every other column is a hyper-parameter.
 
     Raises:
-        Problem: naming the table, and the line or column that is wrong.
+        UserError: naming the table, and the line or column that is wrong.
     """
     try:
         with open(path, encoding="utf-8-sig", newline="") as stream:
             header, *rows = list(csv.reader(stream, strict=True)) or [[]]
     except OSError as error:
-        raise Problem(f"{path}: cannot be read as a table: {error.strerror or error}") from error
+        raise UserError(f"{path}: cannot be read as a table: {error.strerror or error}") from error
     except (UnicodeDecodeError, csv.Error) as error:
-        raise Problem(f"{path}: cannot be read as a table: {error}") from error
+        raise UserError(f"{path}: cannot be read as a table: {error}") from error
     _check_header(header, path)
     members: dict[str, Member] = {}
     for number, row in enumerate(rows, start=2):
         where = f"{path}: row {number}"
         if len(row) != len(header):
-            raise Problem(f"{where} has {len(row)} cells; the header has {len(header)}")
+            raise UserError(f"{where} has {len(row)} cells; the header has {len(header)}")
         member = _member(dict(zip(header, (cell.strip() for cell in row), strict=True)), where)
         if member.model in members:
-            raise Problem(f"{where}: model {member.model} is there twice; names are unique")
+            raise UserError(f"{where}: model {member.model} is there twice; names are unique")
         members[member.model] = member
     if not members:
-        raise Problem(f"{path}: has no rows; give it one for each model")
+        raise UserError(f"{path}: has no rows; give it one for each model")
     return list(members.values())
 
 
@@ -114,12 +114,12 @@ def choose(members: Sequence[Member], take: int | None, seed: int) -> list[Membe
         seed: of the draw.
 
     Raises:
-        Problem: if there are not so many.
+        UserError: if there are not so many.
     """
     if take is None:
         return list(members)
     if take > len(members):
-        raise Problem(f"take is {take}, but the table has {len(members)} models; take fewer")
+        raise UserError(f"take is {take}, but the table has {len(members)} models; take fewer")
     drawn = sorted(members, key=lambda member: _lot(seed, member.model))[:take]
     names = {member.model for member in drawn}
     return [member for member in members if member.model in names]
@@ -134,31 +134,31 @@ def write_models(members: Sequence[Member], path: str | Path) -> None:
 def _check_header(header: Sequence[str], path: str | Path) -> None:
     for name in header:
         if not name or name != name.strip() or header.count(name) > 1:
-            raise Problem(f"{path}: column {name!r} is empty, padded or there twice; rename it")
+            raise UserError(f"{path}: column {name!r} is empty, padded or there twice; rename it")
     if "model" not in header or not {"url", "file"} & set(header):
-        raise Problem(f"{path}: needs a column `model`, and `url` or `file`; add what is missing")
+        raise UserError(f"{path}: needs a column `model`, and `url` or `file`; add what is missing")
 
 
 def _member(row: dict[str, str], where: str) -> Member:
     """A row as a model.
 
     Raises:
-        Problem: if something in it cannot be.
+        UserError: if something in it cannot be.
     """
     name = row.pop("model")
     url, file, size, checksum = (row.pop(key, "") for key in _FILE_COLUMNS)
     try:
         stem(name)
-    except Problem as problem:
-        raise Problem(f"{where}: model {problem}") from None
+    except UserError as problem:
+        raise UserError(f"{where}: model {problem}") from None
     if url and not url.startswith("https://"):
-        raise Problem(f"{where}: url {url!r} is not an https address")
+        raise UserError(f"{where}: url {url!r} is not an https address")
     if not url and not file:
-        raise Problem(f"{where}: has neither url nor file; say where {name} is found")
+        raise UserError(f"{where}: has neither url nor file; say where {name} is found")
     if size and not (_WHOLE.fullmatch(size) and int(size) > 0):
-        raise Problem(f"{where}: bytes is {size!r}; it is a positive whole number or empty")
+        raise UserError(f"{where}: bytes is {size!r}; it is a positive whole number or empty")
     if checksum and not all(_CHECKSUM.fullmatch(part.strip()) for part in checksum.split(";")):
-        raise Problem(f"{where}: checksum {checksum!r} is not `sha256 ...` or `md5 ...`")
+        raise UserError(f"{where}: checksum {checksum!r} is not `sha256 ...` or `md5 ...`")
     parameters = {key: _value(text) for key, text in row.items()}
     return Member(name, parameters, url, int(size) if size else None, checksum, file)
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from sharpness.checkpoints.weight_map import Array
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 from sharpness.io.files import atomic
 
 
@@ -28,19 +28,21 @@ def read_tensors(path: str | Path, inside: str | None = None) -> dict[str, Array
         inside: the key of the state dict in a dict of them.
 
     Raises:
-        Problem: if the file is absent, broken, or holds anything but a dict of tensors.
+        UserError: if the file is absent, broken, or holds anything but a dict of tensors.
     """
     if not Path(path).is_file():
-        raise Problem(f"{path}: no such file")
+        raise UserError(f"{path}: no such file")
     value = _load(path)
     if inside is not None:
         if not isinstance(value, Mapping) or inside not in value:
-            raise Problem(f"{path}: holds no dict with the key {inside!r}; wrong format?")
+            raise UserError(f"{path}: holds no dict with the key {inside!r}; wrong format?")
         value = value[inside]
     if not isinstance(value, Mapping):
-        raise Problem(f"{path}: holds a {type(value).__name__}, not tensors by name; wrong format?")
+        raise UserError(
+            f"{path}: holds a {type(value).__name__}, not tensors by name; wrong format?"
+        )
     if not all(isinstance(name, str) for name in value):
-        raise Problem(f"{path}: holds tensors without names; wrong format?")
+        raise UserError(f"{path}: holds tensors without names; wrong format?")
     _check_storage(value, path)
     return {name: _array(tensor, f"{path}: {name}") for name, tensor in value.items()}
 
@@ -64,16 +66,16 @@ def _load(path: str | Path) -> Any:
         if mapped:
             _check_parts(path)
         return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
-    except Problem:
+    except UserError:
         raise
     except pickle.UnpicklingError as error:
         asked = re.search(r"GLOBAL ([\w.]+)", str(error))
         what = f"asks for {asked[1]}" if asked else "holds more than tensors, or is broken"
-        raise Problem(f"{path}: refused, its pickle {what}") from error
+        raise UserError(f"{path}: refused, its pickle {what}") from error
     except Exception as error:  # a damaged file may raise anything
         words = str(error) or type(error).__name__
         reason = re.split(r"\n|\. ", words)[0]  # what follows is advice to trust the file
-        raise Problem(f"{path}: is no whole PyTorch file ({reason}); fetch it again") from error
+        raise UserError(f"{path}: is no whole PyTorch file ({reason}); fetch it again") from error
 
 
 def _check_parts(path: str | Path) -> None:
@@ -81,7 +83,9 @@ def _check_parts(path: str | Path) -> None:
     with zipfile.ZipFile(path) as archive:
         claimed = sum(part.file_size for part in archive.infolist())
     if claimed > Path(path).stat().st_size:
-        raise Problem(f"{path}: claims to hold {claimed} bytes; PyTorch does not write such files")
+        raise UserError(
+            f"{path}: claims to hold {claimed} bytes; PyTorch does not write such files"
+        )
 
 
 def _check_storage(tensors: Mapping[str, Any], path: str | Path) -> None:
@@ -93,7 +97,7 @@ def _check_storage(tensors: Mapping[str, Any], path: str | Path) -> None:
     ]
     storages = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in plain}
     if sum(storages.values()) > Path(path).stat().st_size:
-        raise Problem(f"{path}: claims more bytes of tensors than it holds; fetch it again")
+        raise UserError(f"{path}: claims more bytes of tensors than it holds; fetch it again")
 
 
 def _array(tensor: Any, where: str) -> Array:
@@ -102,6 +106,6 @@ def _array(tensor: Any, where: str) -> Array:
         array = tensor.detach().numpy()
     except (AttributeError, RuntimeError, TypeError) as error:
         what = getattr(tensor, "dtype", type(tensor).__name__)
-        raise Problem(f"{where} is {what}, not a plain tensor; wrong format?") from error
+        raise UserError(f"{where} is {what}, not a plain tensor; wrong format?") from error
     assert isinstance(array, np.ndarray)
     return array

@@ -13,7 +13,7 @@ from itertools import accumulate
 import numpy as np
 from numpy.typing import NDArray
 
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 
 Array = NDArray[np.generic]
 
@@ -80,15 +80,15 @@ def apply(
         Contiguous float32 arrays by the network's names, in the table's order.
 
     Raises:
-        Problem: naming the file and the array that is missing, left over, or of another shape or
+        UserError: naming the file and the array that is missing, left over, or of another shape or
             type than the table's.
     """
     known = {entry.upstream for entry in entries}
     for name in sorted(known ^ arrays.keys()):
         if name in known:
-            raise Problem(f"{source}: array {name} is missing; the file is not of this format")
+            raise UserError(f"{source}: array {name} is missing; the file is not of this format")
         if name not in extras:
-            raise Problem(f"{source}: array {name} has no place in the network; wrong format?")
+            raise UserError(f"{source}: array {name} has no place in the network; wrong format?")
     for entry in entries:
         _check(arrays[entry.upstream], entry.upstream, entry.upstream_shape, source)
     ours: dict[str, Array] = {}
@@ -109,12 +109,12 @@ def invert(entries: Sequence[Entry], weights: Mapping[str, Array]) -> dict[str, 
         Contiguous float32 arrays by the publisher's names, in the table's order.
 
     Raises:
-        Problem: naming the tensor that is missing, left over, or of another shape or type.
+        UserError: naming the tensor that is missing, left over, or of another shape or type.
     """
     places = _places(entries)
     for name in sorted(places.keys() ^ weights.keys()):
         what = "is missing" if name in places else "has no place in the file"
-        raise Problem(f"weights: tensor {name} {what}; are the sizes of the architecture right?")
+        raise UserError(f"weights: tensor {name} {what}; are the sizes of the architecture right?")
     upstream: dict[str, Array] = {}
     for name, parts in places.items():
         rows = [part.ours_shape[0] for part in parts]
@@ -136,6 +136,6 @@ def _places(entries: Sequence[Entry]) -> dict[str, list[Entry]]:
 def _check(array: Array, name: str, shape: tuple[int, ...], source: str) -> None:
     """Refuse an array that is not float32 of the right shape."""
     if array.shape != shape:
-        raise Problem(f"{source}: array {name} has shape {array.shape}; {shape} is needed")
+        raise UserError(f"{source}: array {name} has shape {array.shape}; {shape} is needed")
     if array.dtype != np.float32:
-        raise Problem(f"{source}: array {name} holds {array.dtype}; float32 is needed")
+        raise UserError(f"{source}: array {name} holds {array.dtype}; float32 is needed")

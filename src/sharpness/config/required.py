@@ -29,7 +29,7 @@ def needed_parts(settings: Config) -> dict[str, dict[str, str]]:
     Where a pool takes published errors, a part for which every model has one is not among them.
 
     Raises:
-        Problem: if the table of published errors cannot be read.
+        UserError: if the table of published errors cannot be read.
     """
     return {name: _parts(settings, name) for name in settings.pools}
 

@@ -15,7 +15,7 @@ from sharpness.config.pools import Pool
 from sharpness.config.studies import Simple, Study
 from sharpness.data.locate import within_reach
 from sharpness.data.registry import REGISTRY, SOURCES, named
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 from sharpness.io.validation import Count, Distinct, Seed, Settings, checked
 
 
@@ -128,13 +128,13 @@ def validated(raw: Mapping[str, Any]) -> Config:
     """The typed form of a configuration as Snakemake merged it.
 
     Raises:
-        Problem: in one line: the key, its value, what is wrong, and the nearest valid name.
+        UserError: in one line: the key, its value, what is wrong, and the nearest valid name.
     """
     settings = checked(Config, raw, "configuration")
     try:
         _ = settings.simple.two_layer_relu.catalogue  # read here, before anything runs
-    except Problem as problem:
-        raise Problem(f"configuration: simple.two_layer_relu.runs: {problem}") from None
+    except UserError as problem:
+        raise UserError(f"configuration: simple.two_layer_relu.runs: {problem}") from None
     return settings
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Self
 from pydantic import Field, model_validator
 
 from sharpness.config.fields import Name, PathName
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 from sharpness.io.validation import Count, Distinct, Models, Seed, Settings
 from sharpness.studies.hammoud.procedures import PRESETS, procedure_of
 from sharpness.studies.wen.runs import Catalogue, architectures, load_catalogue
@@ -84,7 +84,7 @@ class SmallNetworks(Settings):
                     )
                 try:
                     procedure_of(network, procedure.preset, procedure.switches)
-                except Problem as problem:
+                except UserError as problem:
                     raise ValueError(f"networks.{network}.procedures.{name}: {problem}") from None
         return self
 

@@ -20,7 +20,7 @@ def each(function: Callable[[Tensor], Tensor], inputs: Inputs) -> Inputs:
     return {name: function(value) for name, value in inputs.items()}
 
 
-def placed(batch: Batch, device: torch.device) -> Batch:
+def to_device(batch: Batch, device: torch.device) -> Batch:
     """The batch on ``device``."""
     inputs, targets = batch
     return each(lambda tensor: tensor.to(device), inputs), targets.to(device)
@@ -39,10 +39,10 @@ def size(inputs: Inputs) -> int:
 def rebatched(batches: Sequence[Batch], m: int) -> list[Batch]:
     """The same examples in the same order, m in a batch; the last may be smaller."""
     inputs = _joined([inputs for inputs, _ in batches])
-    return divided((inputs, torch.cat([target for _, target in batches])), m)
+    return split_batch((inputs, torch.cat([target for _, target in batches])), m)
 
 
-def divided(batch: Batch, size: int) -> list[Batch]:
+def split_batch(batch: Batch, size: int) -> list[Batch]:
     """The batch in pieces of ``size`` examples; the last may be smaller. Nothing is copied."""
     inputs, targets = batch
     pieces = [slice(start, start + size) for start in range(0, len(targets), size)]

@@ -22,7 +22,7 @@ from sharpness.data.photos import opened
 from sharpness.data.pickle_file import unpickle
 from sharpness.data.unpack import BATCHES, CORRUPTIONS, LABELS, bounded, members
 from sharpness.io.download import known
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 from sharpness.io.numpy_file import read_header, read_npz
 
 MEAN = (0.4914, 0.4822, 0.4465)
@@ -67,7 +67,7 @@ def published(files: Sequence[Path], split: str, digests: Mapping[str, str] = BA
         digests: MD5 of each member.
 
     Raises:
-        Problem: if a member is missing or is another than the published one.
+        UserError: if a member is missing or is another than the published one.
     """
     wanted = sorted(name for name in digests if name.startswith("data") == (split == "train"))
     found = {}
@@ -88,7 +88,7 @@ def prepared(path: Path, split: str) -> Images:
         split: ``train`` or ``test``.
 
     Raises:
-        Problem: if the file holds anything else.
+        UserError: if the file holds anything else.
     """
     try:
         arrays = read_npz(path, _LARGEST, PARTS)
@@ -99,10 +99,10 @@ def prepared(path: Path, split: str) -> Images:
         else:
             pixels = arrays["images"][chosen]
         _check(pixels, labels[chosen])
-    except Problem:
+    except UserError:
         raise
     except (KeyError, TypeError, ValueError, IndexError, OSError) as error:
-        raise Problem(f"{path}: is no prepared array file ({error})") from error
+        raise UserError(f"{path}: is no prepared array file ({error})") from error
     return images(pixels, labels[chosen], PREPARED[packed])
 
 
@@ -155,7 +155,7 @@ def paper(
         kept: images kept after the shuffle.
 
     Raises:
-        Problem: if a member is missing or of another shape.
+        UserError: if a member is missing or of another shape.
     """
     start = (SEVERITIES - 1) * test
     pixels, labels = _rows(files, test, slice(start, start + first))
@@ -171,7 +171,7 @@ def whole(files: Sequence[Path], test: int = TEST) -> Images:
         test: images per severity.
 
     Raises:
-        Problem: if a member is missing or of another shape.
+        UserError: if a member is missing or of another shape.
     """
     pixels, labels = _rows(files, test, slice(0, SEVERITIES * test))
     return images(pixels, labels, TITLES["cifar10-c-whole"])
@@ -190,7 +190,7 @@ def _rows(files: Sequence[Path], test: int, rows: slice) -> tuple[Array, Array]:
             try:
                 check_labels(labels)
             except ValueError as error:
-                raise Problem(f"{source}: {error}; fetch it again") from error
+                raise UserError(f"{source}: {error}; fetch it again") from error
         else:
             part = _part(stream, SEVERITIES * test, SHAPE, rows, source)
             pixels[CORRUPTIONS.index(name)] = part
@@ -206,10 +206,10 @@ def _part(
     typed = dtype == np.uint8 if shape else dtype.kind in "ui"
     if found != (length, *shape) or columns_first or not typed:
         kind = "uint8" if shape else "integers"
-        raise Problem(f"{source}: is {dtype} of shape {found}, not {kind} of {(length, *shape)}")
+        raise UserError(f"{source}: is {dtype} of shape {found}, not {kind} of {(length, *shape)}")
     width = dtype.itemsize * int(np.prod(shape))
     stream.seek(rows.start * width, 1)
     content = stream.read((rows.stop - rows.start) * width)
     if len(content) != (rows.stop - rows.start) * width:
-        raise Problem(f"{source}: ends too early; fetch it again")
+        raise UserError(f"{source}: ends too early; fetch it again")
     return np.frombuffer(content, dtype).reshape(-1, *shape)

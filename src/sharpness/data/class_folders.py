@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 """What counts as an image, in lower or upper case; the same as for torchvision's ImageFolder."""
@@ -34,14 +34,14 @@ def names(folder: Path, classes: Iterable[str]) -> Iterator[str]:
         classes: names of the folders to look into, in the order wanted.
 
     Raises:
-        Problem: if one of them has no image.
+        UserError: if one of them has no image.
     """
     for name in classes:
         with os.scandir(folder / name) as entries:
             visible = (e.name for e in entries if not e.name.startswith("."))
             images = sorted(n for n in visible if n.lower().endswith(SUFFIXES))
         if not images:
-            raise Problem(f"{folder / name}: has no images; fetch it again, or remove the folder")
+            raise UserError(f"{folder / name}: has no images; fetch it again, or remove the folder")
         yield from (f"{name}/{image}" for image in images)
 
 
@@ -49,15 +49,15 @@ def sized(folder: Path, names: Iterable[str]) -> Iterator[File]:
     """Each image with its size.
 
     Raises:
-        Problem: if one is not there, or is no file: who opens a pipe waits for ever.
+        UserError: if one is not there, or is no file: who opens a pipe waits for ever.
     """
     for name in names:
         try:
             found = os.stat(folder / name)
         except FileNotFoundError:
-            raise Problem(f"{folder / name}: no such image; the folder has changed") from None
+            raise UserError(f"{folder / name}: no such image; the folder has changed") from None
         if not stat.S_ISREG(found.st_mode):
-            raise Problem(f"{folder / name}: is no file; remove it")
+            raise UserError(f"{folder / name}: is no file; remove it")
         yield name, found.st_size
 
 
@@ -126,12 +126,12 @@ def labelled(
         logit k for all logits.
 
     Raises:
-        Problem: if a folder's number is beyond the logits, or no folder means any.
+        UserError: if a folder's number is beyond the logits, or no folder means any.
     """
     meaning = {folder: _logits(folder, naming, classes) for folder in folders}
     kept = sorted((folder for folder in meaning if meaning[folder]), key=meaning.__getitem__)
     if not kept:
-        raise Problem(f"none of the {len(meaning)} class folders is a class of the network")
+        raise UserError(f"none of the {len(meaning)} class folders is a class of the network")
     groups = tuple(meaning[folder] for folder in kept)
     whole = groups == tuple((k,) for k in range(len(classes)))
     return {folder: label for label, folder in enumerate(kept)}, None if whole else groups
@@ -141,7 +141,7 @@ def _logits(folder: str, naming: Naming, classes: Sequence[str]) -> tuple[int, .
     """The logits that mean a folder, in ascending order."""
     if naming == "number":
         if int(folder) >= len(classes):
-            raise Problem(f"class folder {folder}: the network has only {len(classes)} classes")
+            raise UserError(f"class folder {folder}: the network has only {len(classes)} classes")
         return (int(folder),)
     wnids = objectnet()[folder] if naming == "objectnet" else (folder,)
     return tuple(sorted(classes.index(wnid) for wnid in wnids if wnid in classes))

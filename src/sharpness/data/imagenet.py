@@ -14,7 +14,7 @@ from sharpness.data.class_folders import Naming, belongs, names, subfolders, sum
 from sharpness.data.registry import REGISTRY, SOURCES
 from sharpness.data.unpack import made_once, unpacked
 from sharpness.io.download import Absent, known
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 from sharpness.io.files import sha256
 from sharpness.io.numpy_file import read_npy
 
@@ -38,7 +38,7 @@ def find_imagenet(name: str, given: Path, settings: Mapping[str, Any]) -> dict[s
 
     Raises:
         Absent: if neither images nor archives are there, or no hold-out is named.
-        Problem: if training images or an archive are lacking, an archive is not the official one,
+        UserError: if training images or an archive are lacking, an archive is not the official one,
             a class does not fit, the hold-out is not there or does not fit, or there is no room.
     """
     folder = _folder(given, Path(settings["cache"]).expanduser())
@@ -70,7 +70,7 @@ def _folder(given: Path, cache: Path) -> Path:
     if (given / "train").is_dir():
         return given
     if (given / "val").is_dir():
-        raise Problem(f"{given}: has val/, but lacks train/; add it")
+        raise UserError(f"{given}: has val/, but lacks train/; add it")
     if place.is_dir():
         return place
     missing = [name for name in ARCHIVES if not (given / name).is_file()]
@@ -78,7 +78,7 @@ def _folder(given: Path, cache: Path) -> Path:
         advice = SOURCES["imagenet"].advice
         raise Absent(f"data.imagenet.folder: {given} has neither train/ nor archives; {advice}")
     if missing:
-        raise Problem(f"{given}: lacks {', '.join(missing)}; all three archives are needed")
+        raise UserError(f"{given}: lacks {', '.join(missing)}; all three archives are needed")
     size = sum((given / name).stat().st_size for name in ARCHIVES)
     room = size + size // 20  # a million files take whole blocks of the disk
     return made_once(place, room, lambda part: _unpack(given, part))
@@ -90,13 +90,13 @@ def _classes(folder: Path) -> list[str]:
     found = {part: subfolders(folder / part) for part in parts}
     for part in parts:
         if not found[part]:
-            raise Problem(f"{folder / part}: has no class folders, such as n01440764; add them")
+            raise UserError(f"{folder / part}: has no class folders, such as n01440764; add them")
         for name in found[part]:
             if not belongs(name, "wnid"):
-                raise Problem(f"{folder / part / name}: is no class of ImageNet-1k; move it away")
+                raise UserError(f"{folder / part / name}: is no class of ImageNet-1k; move it away")
     for name in found.get("val", ()):
         if name not in found["train"]:
-            raise Problem(f"{folder / 'val' / name}: there is no such class in train")
+            raise UserError(f"{folder / 'val' / name}: there is no such class in train")
     return found["train"]
 
 
@@ -108,18 +108,18 @@ def held_out(path: Path, images: int) -> NDArray[np.bool_]:
         images: the number of training images.
 
     Raises:
-        Problem: if there is no such file, it holds anything else, or it belongs to another number
+        UserError: if there is no such file, it holds anything else, or it belongs to another number
             of images.
     """
     if not path.is_file():
-        raise Problem(f"data.imagenet.holdout: {path} is no file; correct it or remove the key")
+        raise UserError(f"data.imagenet.holdout: {path} is no file; correct it or remove the key")
     try:
         index = read_npy(path)
     except OSError as error:
-        raise Problem(f"{path}: cannot be read ({error.strerror or error}); mend it") from error
+        raise UserError(f"{path}: cannot be read ({error.strerror or error}); mend it") from error
     fits = index.dtype.kind in "biuf" and bool(np.isin(index, (0, 1)).all())
     if index.shape != (images,) or not fits:
-        raise Problem(
+        raise UserError(
             f"{path}: is {index.dtype} of shape {index.shape}, not a 0 or 1 for each of the "
             f"{images} training images"
         )
@@ -143,7 +143,7 @@ def _unpack(given: Path, part: Path) -> None:
         official.parse_train_archive(part)
     except RuntimeError as error:  # an MD5 that differs
         reason = " ".join(str(error).replace(str(part), str(given)).split())
-        raise Problem(f"data.imagenet.folder: {reason}") from error
+        raise UserError(f"data.imagenet.folder: {reason}") from error
     for name in (*ARCHIVES, official.META_FILE):
         (part / name).unlink()
 
@@ -188,7 +188,7 @@ def find(name: str, key: str, path: Path | None, settings: Mapping[str, Any]) ->
         name: of the data set.
         key: ``file`` or ``folder``.
         path: the archive or folder of the photos; None if there is none.
-        settings: as for `places.locate`.
+        settings: as for `locate.locate`.
 
     Returns:
         ``folder`` of the class folders (for ImageNet, of its splits); ``classes``, the names of
@@ -199,7 +199,7 @@ def find(name: str, key: str, path: Path | None, settings: Mapping[str, Any]) ->
 
     Raises:
         Absent: if the photos are not there.
-        Problem: if they are not what they should be.
+        UserError: if they are not what they should be.
     """
     if path is None or not (path.is_file() if key == "file" else path.exists()):
         raise Absent(_advice(name, key, path))
@@ -220,7 +220,7 @@ def _find_shift(name: str, key: str, path: Path, cache: Path) -> dict[str, Any]:
     folder, classes = _class_folders(path, LAYOUTS[name])
     if not classes:
         reason = f"{path}: has no class folders of {name}; {_advice(name, key)}"
-        raise Absent(reason) if key == "folder" else Problem(reason)
+        raise Absent(reason) if key == "folder" else UserError(reason)
     part = summary(folder, names(folder, classes))
     found = {"folder": str(folder), "classes": classes, "splits": {"test": part}}
     return {**found, "holdout": None, "files": files}
@@ -234,7 +234,7 @@ def _class_folders(given: Path, layout: Layout) -> tuple[Path, list[str]]:
         # Two thirds of ObjectNet's folders are of classes that ImageNet does not have.
         if classes and layout.naming != "objectnet" and classes != found:
             odd = next(name for name in found if name not in classes)
-            raise Problem(f"{folder / odd}: is no class of ImageNet-1k; move it away")
+            raise UserError(f"{folder / odd}: is no class of ImageNet-1k; move it away")
         if classes:
             return folder, classes
     return given, []

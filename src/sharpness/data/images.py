@@ -13,7 +13,7 @@ from torch.nn.functional import pad
 
 from sharpness.data.batches import Batch, Groups
 from sharpness.data.randaugment import FILL, ROUNDS, randaugment
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,11 +44,11 @@ class Images:
         """Refuse tensors that do not fit together."""
         n, c = len(self.labels), len(self.mean)
         if self.pixels.dtype != torch.uint8 or self.pixels.ndim != 4:
-            raise Problem(f"{self.title}: pixels must be uint8 of shape (n, c, h, w)")
+            raise UserError(f"{self.title}: pixels must be uint8 of shape (n, c, h, w)")
         if self.labels.dtype != torch.int64 or self.pixels.shape[:2] != (n, c):
-            raise Problem(f"{self.title}: {n} labels, {c} channels do not fit the pixels")
+            raise UserError(f"{self.title}: {n} labels, {c} channels do not fit the pixels")
         if n and not 0 <= int(self.labels.min()) <= int(self.labels.max()) < self.classes:
-            raise Problem(f"{self.title}: labels must be 0 to {self.classes - 1}")
+            raise UserError(f"{self.title}: labels must be 0 to {self.classes - 1}")
 
     def __len__(self) -> int:
         """Number of images."""
@@ -117,11 +117,11 @@ def augment(
         New uint8 images of the same shape.
 
     Raises:
-        Problem: if ``pixels`` are not 8-bit images of one or three channels.
+        UserError: if ``pixels`` are not 8-bit images of one or three channels.
     """
     if pixels.dtype != torch.uint8 or pixels.ndim != 4 or pixels.shape[1] not in FILL:
         shape = tuple(pixels.shape)
-        raise Problem(
+        raise UserError(
             f"augment: needs uint8 pixels (n, 1 or 3, h, w), not {pixels.dtype} of shape {shape}"
         )
     return crop(randaugment(pixels, generator, rounds), generator, flip)

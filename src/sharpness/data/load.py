@@ -1,4 +1,4 @@
-"""Reading the data set that a record of `places.locate` describes."""
+"""Reading the data set that a record of `locate.locate` describes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sharpness.data.batches import Examples
 from sharpness.data.images import Images
 from sharpness.data.registry import REGISTRY, remade
 from sharpness.data.small import digits, digits_c
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 
 
 def load(
@@ -32,18 +32,18 @@ def load(
             digits and CIFAR need none.
 
     Raises:
-        Problem: if the record says that the set is missing or is another's, if there is no such
+        UserError: if the record says that the set is missing or is another's, if there is no such
             split, if the inputs are not such as the set needs, or if a file is damaged.
     """
     if record["name"] != name:
-        raise Problem(f"data set {name}: the record is that of {record['name']}")
+        raise UserError(f"data set {name}: the record is that of {record['name']}")
     if record["status"] != "present":
-        raise Problem(f"data set {name} is missing: {record['reason']}")
+        raise UserError(f"data set {name} is missing: {record['reason']}")
     splits = record.get("splits", REGISTRY[name].splits)
     if split not in splits:
         only = f"data set {name}: has no split {split!r}, only {', '.join(splits)}"
         advice = f"; add it to {record['folder']}, {remade(name)}" if "splits" in record else ""
-        raise Problem(f"{only}{advice}")
+        raise UserError(f"{only}{advice}")
     files = [Path(entry["path"]) for entry in record["files"]]
     try:
         if REGISTRY[name].kind in _INPUTS:
@@ -52,7 +52,7 @@ def load(
     except (OSError, EOFError, tarfile.TarError, zlib.error, lzma.LZMAError) as error:
         where = getattr(error, "filename", None) or (files[0] if files else record["folder"])
         reason = getattr(error, "strerror", None) or error
-        raise Problem(
+        raise UserError(
             f"{where}: cannot be read ({reason}); fetch it again, or {remade(name)}"
         ) from error
 
@@ -81,7 +81,7 @@ def _streamed(
     """Photos and sentences; their modules are loaded by those who need them alone."""
     wanted = _INPUTS[REGISTRY[name].kind]
     if inputs.get("name") != wanted:
-        raise Problem(f"data set {name}: needs `inputs` named {wanted!r}; set them in the pool")
+        raise UserError(f"data set {name}: needs `inputs` named {wanted!r}; set them in the pool")
     if wanted == "photos":
         from sharpness.data.photos import load_photos
 

@@ -1,6 +1,6 @@
 """Where a data set lies: in the package, under a path that the user names, or in the cache.
 
-The answer is a record that `loading.load` reads: ``name``, ``status`` (present or missing),
+The answer is a record that `load.load` reads: ``name``, ``status`` (present or missing),
 ``reason``, ``title``, ``files``, a list of ``path`` and ``sha256``, ``remark``, how the set differs
 from the published one, and ``standin``, for a stand-in, the path of the list of what was made; for
 photos also what `sharpness.data.imagenet.find` says.
@@ -21,9 +21,9 @@ from sharpness.data.registry import REGISTRY, SOURCES, TITLES, Entry, downloads,
 from sharpness.data.unpack import BATCHES, CORRUPTIONS, LABELS
 from sharpness.io.archive import damage
 from sharpness.io.download import Absent, Download, fetch, known, reachable
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 from sharpness.io.files import read_json, sha256
-from sharpness.io.transfer import Claim
+from sharpness.io.transfer import Checksum
 from sharpness.io.validation import checked
 
 REVISION = 1
@@ -61,14 +61,14 @@ def read_record(path: str | Path) -> dict[str, Any]:
     """The record in a file.
 
     Raises:
-        Problem: naming the file, if it is cut off or was edited into something else.
+        UserError: naming the file, if it is cut off or was edited into something else.
     """
     record: dict[str, Any] = read_json(path)
     checked(_Record, record, str(path), _MEND)
     if record["status"] == "present" and not record["files"] and "folder" not in record:
         shipped = REGISTRY.get(record["name"])
         if shipped is None or shipped.source is not None:
-            raise Problem(f"{path}: names no file of {record['name']}; {_MEND}")
+            raise UserError(f"{path}: names no file of {record['name']}; {_MEND}")
     return record
 
 
@@ -80,13 +80,13 @@ def standin_digest(listed: str | Path, url: str) -> str:
         url: of the download.
 
     Raises:
-        Problem: if it is not in the list.
+        UserError: if it is not in the list.
     """
     _, _, place = url.partition("://")
     try:
         return str(read_json(listed)[f"mirror/{place}"])
     except (KeyError, TypeError):
-        raise Problem(f"{listed}: states no digest of {place}; {_MEND}") from None
+        raise UserError(f"{listed}: states no digest of {place}; {_MEND}") from None
 
 
 __all__ = ["PREPARED", "TITLES", "locate", "remarks", "unneeded", "within_reach"]
@@ -121,11 +121,11 @@ def locate(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
         names need not be what was published: where that can be told, the remark tells it.
 
     Raises:
-        Problem: if the name is unknown, the settings contradict each other, a download fails or is
+        UserError: if the name is unknown, the settings contradict each other, a download fails or is
             not what its publisher published, or what is there cannot be of this data set.
     """
     if name not in REGISTRY:
-        raise Problem(f"data set {name!r} is unknown; one of {', '.join(REGISTRY)}")
+        raise UserError(f"data set {name!r} is unknown; one of {', '.join(REGISTRY)}")
     entry = REGISTRY[name]
     key = named(entry.source, settings) if entry.source else None
     try:
@@ -134,7 +134,7 @@ def locate(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
         return _record(name, "missing", str(absence), {"files": []}, settings)
     except OSError as error:
         where = error.filename or f"data set {name}"
-        raise Problem(f"{where}: {error.strerror or error}") from error
+        raise UserError(f"{where}: {error.strerror or error}") from error
     record = _record(name, "present", "", found, settings)
     if record["remark"]:
         print(f"{name}: {record['remark']}", file=sys.stderr)
@@ -235,12 +235,12 @@ def _brought(source: str, published: Download, settings: Mapping[str, Any]) -> P
             mirror=settings["mirror"],
             offline=settings["offline"],
         )
-    except Problem as problem:
+    except UserError as problem:
         keys = " or ".join(f".{key}" for key in SOURCES[source].takes)
         advice = f"{problem}; or name a copy in data.{source}{keys}"
         if isinstance(problem, Absent):
             raise Absent(advice) from problem
-        raise Problem(f"{advice} (one that is not there, to go on without it)") from problem
+        raise UserError(f"{advice} (one that is not there, to go on without it)") from problem
 
 
 def _other(source: str, given: list[Path], settings: Mapping[str, Any]) -> str:
@@ -253,8 +253,8 @@ def _other(source: str, given: list[Path], settings: Mapping[str, Any]) -> str:
     for path, published in zip(given, map(known, rows), strict=True):
         try:
             if published.checksum:
-                Claim(path, **published.claims()).check(path)
-        except Problem:
+                Checksum(path, **published.claims()).check(path)
+        except UserError:
             return "comes from a file of another digest than the published one"
     return ""
 

@@ -15,7 +15,7 @@ from typing import IO, Any, NamedTuple
 
 from sharpness.data.unpack import contents
 from sharpness.io.archive import damage
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 
 LABELS = ("contradiction", "entailment", "neutral")
 """MNLI's classes in the order of Google's code, which is that of the published models' logits."""
@@ -62,18 +62,18 @@ def mnli_pairs(
     """The pairs of MNLI that have a gold label, in the file's order.
 
     Args:
-        record: of ``places.locate``: the archive among its ``files``, or the ``folder`` of
+        record: of ``locate.locate``: the archive among its ``files``, or the ``folder`` of
             its files.
         split: ``train``, or ``test`` for the matched development set.
         lines: only these lines; None is all.
 
     Raises:
-        Problem: naming the file, and the line that is no pair.
+        UserError: naming the file, and the line that is no pair.
     """
     with _mnli(record, split) as (stream, source):
         for number, line in enumerate(iter(lambda: stream.readline(_LONGEST + 1), b""), start=1):
             if len(line) > _LONGEST:
-                raise Problem(f"{source}: line {number}: has no end; fetch it again")
+                raise UserError(f"{source}: line {number}: has no end; fetch it again")
             if lines is None or number in lines:
                 pair = _parsed(line, number, f"{source}: line {number}")
                 if pair.label != UNDECIDED:
@@ -84,32 +84,32 @@ def hans_pairs(record: Mapping[str, Any], heuristic: str) -> Iterator[Pair]:
     """The pairs of HANS that are made against a heuristic, in the file's order.
 
     Args:
-        record: of ``places.locate``: the file as published among its ``files``.
+        record: of ``locate.locate``: the file as published among its ``files``.
         heuristic: one of the values of ``HEURISTICS``.
 
     Raises:
-        Problem: naming the file, and the column that is missing or the line that is no pair.
+        UserError: naming the file, and the column that is missing or the line that is no pair.
     """
     source = record["files"][0]["path"]
     try:
         text = contents(Path(source)).decode()
     except UnicodeDecodeError as error:
-        raise Problem(f"{source}: is no UTF-8 text ({error}); fetch it again") from error
+        raise UserError(f"{source}: is no UTF-8 text ({error}); fetch it again") from error
     first, *lines = text.removesuffix("\n").split("\n")
     header = first.rstrip("\r").split("\t")
     for column in COLUMNS:
         if column not in header:
-            raise Problem(f"{source}: line 1: has no column {column}; fetch it again")
+            raise UserError(f"{source}: line 1: has no column {column}; fetch it again")
     for number, line in enumerate(lines, start=2):
         cells = line.rstrip("\r").split("\t")
         if len(cells) != len(header):
-            raise Problem(
+            raise UserError(
                 f"{source}: line {number}: has {len(cells)} cells, the header {len(header)}; "
                 "fetch it again"
             )
         row = dict(zip(header, cells, strict=True))
         if row["gold_label"] not in (ENTAILED, NOT_ENTAILED):
-            raise Problem(_unknown(f"{source}: line {number}", row["gold_label"]))
+            raise UserError(_unknown(f"{source}: line {number}", row["gold_label"]))
         if row["heuristic"] == heuristic:
             yield Pair(number, row["gold_label"], row["sentence1"], row["sentence2"])
 
@@ -126,9 +126,9 @@ def _mnli(record: Mapping[str, Any], split: str) -> Iterator[tuple[IO[bytes], st
     path, member = Path(record["files"][0]["path"]), f"{FOLDER}/{name}"
     with damage(f"{path}: is no whole zip archive"), zipfile.ZipFile(path) as archive:
         if member not in archive.namelist():
-            raise Problem(f"{path}: has no member {member}; fetch it again")
+            raise UserError(f"{path}: has no member {member}; fetch it again")
         if archive.getinfo(member).file_size > _LARGEST:
-            raise Problem(f"{path}: {member}: holds more than {_LARGEST} bytes; fetch it again")
+            raise UserError(f"{path}: {member}: holds more than {_LARGEST} bytes; fetch it again")
         with archive.open(member) as stream:
             yield stream, f"{path}: {member}"
 
@@ -138,11 +138,11 @@ def _parsed(line: bytes, number: int, where: str) -> Pair:
         row = json.loads(line)
         pair = Pair(number, row["gold_label"], row["sentence1"], row["sentence2"])
     except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise Problem(f"{where}: is no sentence pair ({error!r}); fetch it again") from error
+        raise UserError(f"{where}: is no sentence pair ({error!r}); fetch it again") from error
     if pair.label not in (*LABELS, UNDECIDED):
-        raise Problem(_unknown(where, pair.label))
+        raise UserError(_unknown(where, pair.label))
     if not all(map(_is_text, (pair.first, pair.second))):
-        raise Problem(f"{where}: a sentence is no text; fetch it again")
+        raise UserError(f"{where}: a sentence is no text; fetch it again")
     return pair
 
 

@@ -30,7 +30,7 @@ from sharpness.data.imagenet import LAYOUTS, chosen, held_out
 from sharpness.data.preprocessing import RECIPES, Recipe, Values
 from sharpness.data.registry import remade
 from sharpness.data.sample import PHOTOS, REDRAWN, read_sample
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 from sharpness.io.files import digest
 
 KINDS = ("JPEG", "PNG", "GIF", "PPM", "BMP", "TIFF", "WEBP")
@@ -102,7 +102,7 @@ class Photos:
         The next batch is decoded while this one is used.
 
         Raises:
-            Problem: if a file is no whole image.
+            UserError: if a file is no whole image.
         """
         pool = ThreadPoolExecutor(self.threads)
         ahead: deque[tuple[list[Future[Values]], Tensor]] = deque()
@@ -136,7 +136,7 @@ class Photos:
                 values = self.recipe(image)
         except (OSError, ValueError) as error:
             reason = " ".join(str(error).split())
-            raise Problem(f"{path}: is no whole image ({reason}); fetch it again") from error
+            raise UserError(f"{path}: is no whole image ({reason}); fetch it again") from error
         if values.nbytes <= SMALL:
             self._kept[name] = values
         return values
@@ -159,18 +159,18 @@ def load_photos(
     Args:
         name: of the data set.
         split: ``train`` or ``test``.
-        record: what `places.locate` says; with ``sample``, the training images are those
+        record: what `locate.locate` says; with ``sample``, the training images are those
             of that list, in its order.
         inputs: ``recipe``, ``size`` and ``threads``; for ImageNet's shifts also ``classes``, the
             network's classes as WordNet ids in logit order, without which they are ImageNet-1k's.
 
     Raises:
-        Problem: if the folder is not as it was when the record was made, or has no class that the
+        UserError: if the folder is not as it was when the record was made, or has no class that the
             network knows.
     """
     folder = Path(record["splits"][split]["folder"])
     if inputs["recipe"] not in RECIPES:
-        raise Problem(f"recipe {inputs['recipe']!r} is unknown; one of {', '.join(RECIPES)}")
+        raise UserError(f"recipe {inputs['recipe']!r} is unknown; one of {', '.join(RECIPES)}")
     labels, groups = _classes(name, record, inputs)
     files = _files(name, split, record, labels)
     kept = [file for file in files if _folder(file[0]) in labels]
@@ -194,8 +194,8 @@ def _classes(
     try:
         network = inputs.get("classes") or imagenet()
         return labelled(record["classes"], LAYOUTS[name].naming, network)
-    except Problem as problem:
-        raise Problem(f"{record['folder']}: {problem}") from None
+    except UserError as problem:
+        raise UserError(f"{record['folder']}: {problem}") from None
 
 
 def _files(
@@ -209,9 +209,9 @@ def _files(
     try:
         files = list(sized(folder, _listed(name, folder, record) if listed is None else listed))
         if listed is None and digest_of(files) != (part["images"], part["digest"]):
-            raise Problem(f"{folder}: has changed since it was found")
-    except Problem as problem:
-        raise Problem(f"{problem}; {remade(name)}") from None
+            raise UserError(f"{folder}: has changed since it was found")
+    except UserError as problem:
+        raise UserError(f"{problem}; {remade(name)}") from None
     return files
 
 
@@ -230,7 +230,7 @@ def _sampled(path: Path, labels: Mapping[str, int]) -> list[str]:
     found = []
     for row in read_sample(path, PHOTOS):
         if str(labels.get(_folder(row["file"]))) != row["label"]:
-            raise Problem(f"{path}: {row['file']} has label {row['label']!r}; {REDRAWN}")
+            raise UserError(f"{path}: {row['file']} has label {row['label']!r}; {REDRAWN}")
         found.append(row["file"])
     return found
 

@@ -14,7 +14,7 @@ from typing import Any
 from sharpness.data.locate import standin_digest
 from sharpness.data.registry import REGISTRY, downloads
 from sharpness.io.download import known
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 
 _RENAMED = {
     "numpy.core.multiarray": "numpy._core.multiarray",
@@ -54,13 +54,13 @@ def unpickle(content: bytes, source: str, pinned: str, instead: str) -> Any:
         instead: what the user can do where it is another file, a sentence's end.
 
     Raises:
-        Problem: if its bytes are others than the pinned ones, before any of it is read.
+        UserError: if its bytes are others than the pinned ones, before any of it is read.
     """
     check_digest(content, source, pinned, instead)
     try:  # latin1 maps the bytes of Python 2's strings to themselves
         return _Unpickler(io.BytesIO(content), encoding="latin1").load()
     except pickle.UnpicklingError as error:
-        raise Problem(f"{source}: refused, {error}; {instead}") from error
+        raise UserError(f"{source}: refused, {error}; {instead}") from error
 
 
 def check_digest(content: bytes, source: str, pinned: str, instead: str) -> None:
@@ -74,12 +74,12 @@ def check_digest(content: bytes, source: str, pinned: str, instead: str) -> None
         instead: what the user can do, a sentence's end.
 
     Raises:
-        Problem: if the digest is another.
+        UserError: if the digest is another.
     """
     algorithm, _, digest = pinned.partition(" ")
     found = hashlib.new(algorithm, content, usedforsecurity=False).hexdigest()
     if found != digest:
-        raise Problem(
+        raise UserError(
             f"{source}: is not the published file ({algorithm} is {found}, not {digest}), and "
             f"no other is opened; {instead}"
         )

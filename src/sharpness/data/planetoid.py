@@ -53,7 +53,7 @@ def read(files: Sequence[Path], pinned: Sequence[str]) -> Graph:
         pinned: the digest of each, as `sharpness.data.pickle_file.unpickle` has it.
 
     Raises:
-        Problem: if one cannot be read or is another than the pinned one.
+        UserError: if one cannot be read or is another than the pinned one.
     """
     _, y, tx, ty, allx, ally, neighbours = map(_unpickled, files[:-1], pinned[:-1])
     order = _order(files[-1], pinned[-1])

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 
 Kind = Literal["digits", "cifar", "photos", "text", "arrays"]
 
@@ -136,14 +136,14 @@ def named(source: str, given: Mapping[str, Any]) -> str | None:
     """Under which key a user names a copy of a source: ``file`` or ``folder``; None without one.
 
     Raises:
-        Problem: if the source has no such form, or two copies are named.
+        UserError: if the source has no such form, or two copies are named.
     """
     takes = SOURCES[source].takes
     keys = [key for key in ("file", "folder") if given.get(key)]
     if len(keys) == 2 or not set(keys) <= set(takes):
-        raise Problem(f"data.{source}: name one copy: its {' or '.join(takes)}")
+        raise UserError(f"data.{source}: name one copy: its {' or '.join(takes)}")
     if given.get("holdout") and source != "imagenet":
-        raise Problem(f"data.{source}.holdout: only imagenet has one; remove it")
+        raise UserError(f"data.{source}.holdout: only imagenet has one; remove it")
     return keys[0] if keys else None
 
 

@@ -19,7 +19,7 @@ from sharpness.data.imagenet import held_out
 from sharpness.data.nli import mnli_lines
 from sharpness.data.registry import remade
 from sharpness.io.csv_files import readable
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 from sharpness.io.files import write_csv
 
 REVISION = 1
@@ -40,13 +40,13 @@ def write_sample(
     Args:
         path: CSV; a missing data set gives its header alone.
         name: ``imagenet`` or ``mnli``.
-        record: what `places.locate` says of the set; examples held out by its
+        record: what `locate.locate` says of the set; examples held out by its
             ``holdout`` are not chosen.
         examples: how many; all if there are fewer.
         seed: of the order.
 
     Raises:
-        Problem: if the examples are not where the record says.
+        UserError: if the examples are not where the record says.
     """
     columns, rows = (SENTENCES, mnli_lines) if name == "mnli" else (PHOTOS, _photos)
     present = record["status"] == "present"
@@ -54,7 +54,7 @@ def write_sample(
         chosen = drawn(rows(record) if present else (), columns[0], examples, seed)
     except OSError as error:
         where = error.filename or f"data set {name}"
-        raise Problem(
+        raise UserError(
             f"{where}: {error.strerror or error}; put it back, or {remade(name)}"
         ) from error
     write_csv(path, chosen, columns)
@@ -64,14 +64,14 @@ def read_sample(path: str | Path, columns: Sequence[str]) -> list[dict[str, str]
     """The rows of a list.
 
     Raises:
-        Problem: if it cannot be read, has other columns, or no rows.
+        UserError: if it cannot be read, has other columns, or no rows.
     """
     with readable(path, REDRAWN), open(path, encoding="utf-8", newline="") as stream:
         reader = csv.DictReader(stream)
         rows = list(reader)
     whole = all(None not in row and None not in row.values() for row in rows)
     if tuple(reader.fieldnames or ()) != tuple(columns) or not rows or not whole:
-        raise Problem(f"{path}: is no list of {', '.join(columns)}; {REDRAWN}")
+        raise UserError(f"{path}: is no list of {', '.join(columns)}; {REDRAWN}")
     return rows
 
 

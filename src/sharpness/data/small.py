@@ -22,7 +22,7 @@ from scipy import ndimage
 
 from sharpness.data.images import Images
 from sharpness.data.unpack import contents
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 
 TRAIN = 1000
 SPLIT_SEED = 0
@@ -56,7 +56,7 @@ def _source() -> Path:
     """The file itself: importing scikit-learn's reader takes longer than training a model."""
     package = find_spec("sklearn")
     if package is None or package.origin is None:
-        raise Problem("digits: scikit-learn, which ships them, is not installed")
+        raise UserError("digits: scikit-learn, which ships them, is not installed")
     return Path(package.origin).parent / "datasets" / "data" / "digits.csv.gz"
 
 
@@ -149,14 +149,14 @@ def read_abalone(files: Sequence[Path]) -> Abalone:
         files: ``abalone.data`` alone.
 
     Raises:
-        Problem: if the file cannot be read or has not 4,177 rows; or at the first line that is not
+        UserError: if the file cannot be read or has not 4,177 rows; or at the first line that is not
             a sex, seven measurements and a number of rings.
     """
     (path,) = files
     lines = contents(path).decode("latin1").splitlines()
     rows = np.array([_shell(line, f"{path}, line {i}") for i, line in enumerate(lines, 1)])
     if len(rows) != ABALONE_ROWS:
-        raise Problem(f"{path}: has {len(rows)} rows, not {ABALONE_ROWS}; fetch it again")
+        raise UserError(f"{path}: has {len(rows)} rows, not {ABALONE_ROWS}; fetch it again")
     return Abalone(features=rows[:, :-1].copy(), rings=rows[:, -1].copy())
 
 
@@ -169,7 +169,7 @@ def _shell(line: str, place: str) -> list[float]:
         measured, rings = [], 0.0
     whole = len(measured) == MEASUREMENTS and np.isfinite(measured).all() and min(measured) >= 0
     if sex not in SEXES or not whole or rings < 1 or not rings.is_integer():
-        raise Problem(f"{place}: is no sex (M, F or I), 7 measurements and rings: {line[:60]!r}")
+        raise UserError(f"{place}: is no sex (M, F or I), 7 measurements and rings: {line[:60]!r}")
     return [*measured, *(float(sex == other) for other in SEXES), rings]
 
 
@@ -203,7 +203,7 @@ def read_fashion_mnist(files: Sequence[Path]) -> FashionMnist:
         files: training images, training labels, test images, test labels, each an ``.gz`` file.
 
     Raises:
-        Problem: if one cannot be read, is cut off or is not in the format, or if images and labels
+        UserError: if one cannot be read, is cut off or is not in the format, or if images and labels
             do not belong together.
     """
     train_images, train_labels, test_images, test_labels = files
@@ -214,11 +214,11 @@ def _part(images: Path, labels: Path) -> tuple[Bytes, Bytes]:
     """Images (n, 28, 28) and their labels (n,)."""
     pixels, classes = _idx(images, dimensions=3), _idx(labels, dimensions=1)
     if pixels.shape[1:] != (SIDE, SIDE):
-        raise Problem(f"{images}: holds images of {pixels.shape[1]} × {pixels.shape[2]}, not 28²")
+        raise UserError(f"{images}: holds images of {pixels.shape[1]} × {pixels.shape[2]}, not 28²")
     if len(classes) != len(pixels):
-        raise Problem(f"{labels}: holds {len(classes)} labels for {len(pixels)} images")
+        raise UserError(f"{labels}: holds {len(classes)} labels for {len(pixels)} images")
     if not len(classes) or classes.max() >= FASHION_CLASSES:
-        raise Problem(f"{labels}: holds no labels, or others than 0 to {FASHION_CLASSES - 1}")
+        raise UserError(f"{labels}: holds no labels, or others than 0 to {FASHION_CLASSES - 1}")
     return pixels, classes
 
 
@@ -227,10 +227,10 @@ def _idx(path: Path, dimensions: int) -> Bytes:
     content = contents(path)
     start = 4 + 4 * dimensions
     if content[:4] != bytes((0, 0, 8, dimensions)) or len(content) < start:
-        raise Problem(f"{path}: is no IDX file of bytes in {dimensions} dimensions")
+        raise UserError(f"{path}: is no IDX file of bytes in {dimensions} dimensions")
     sizes = struct.unpack(f">{dimensions}I", content[4:start])
     if len(content) - start != math.prod(sizes):
-        raise Problem(
+        raise UserError(
             f"{path}: holds {len(content) - start} values, and says that it holds "
             f"{' × '.join(map(str, sizes))}; fetch it again"
         )

@@ -26,7 +26,7 @@ from sharpness.data.nli import HEURISTICS, LABELS, NOT_ENTAILED, Pair, hans_pair
 from sharpness.data.registry import TITLES
 from sharpness.data.sample import REDRAWN, SENTENCES, read_sample
 from sharpness.data.unpack import contents
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 
 PAD, UNKNOWN, START, END = "[PAD]", "[UNK]", "[CLS]", "[SEP]"
 SPECIAL = 3
@@ -59,10 +59,10 @@ def encode(pairs: Sequence[tuple[str, str]], vocabulary: str | Path, length: int
         length: tokens a pair; longer pairs are cut (`fit`), shorter ones padded.
 
     Raises:
-        Problem: if ``length`` leaves no room, or the file is no vocabulary of BERT.
+        UserError: if ``length`` leaves no room, or the file is no vocabulary of BERT.
     """
     if length <= SPECIAL + 1:
-        raise Problem(f"inputs: length is {length}; a pair needs at least {SPECIAL + 2} tokens")
+        raise UserError(f"inputs: length is {length}; a pair needs at least {SPECIAL + 2} tokens")
     numbers = read_vocabulary(vocabulary)
     tokenizer = _tokenizer(numbers)
     firsts, seconds = (
@@ -99,20 +99,22 @@ def read_vocabulary(path: str | Path) -> dict[str, int]:
     """The number of each token.
 
     Raises:
-        Problem: if the file cannot be read, a token is there twice, or a special one is missing.
+        UserError: if the file cannot be read, a token is there twice, or a special one is missing.
     """
     try:
         tokens = contents(Path(path)).decode().rstrip("\n").split("\n")
     except UnicodeDecodeError as error:
-        raise Problem(f"{path}: is no readable vocabulary ({error}); fetch it again") from error
+        raise UserError(f"{path}: is no readable vocabulary ({error}); fetch it again") from error
     numbers: dict[str, int] = {}
     for number, token in enumerate(token.rstrip("\r") for token in tokens):
         if token in numbers:
-            raise Problem(f"{path}: line {number + 1}: token {token!r} is there twice; replace it")
+            raise UserError(
+                f"{path}: line {number + 1}: token {token!r} is there twice; replace it"
+            )
         numbers[token] = number
     for token in (PAD, UNKNOWN, START, END):
         if token not in numbers:
-            raise Problem(f"{path}: has no token {token}; give the vocab.txt of an uncased BERT")
+            raise UserError(f"{path}: has no token {token}; give the vocab.txt of an uncased BERT")
     return numbers
 
 
@@ -204,10 +206,10 @@ def texts(
         groups: for each label, the logits that mean it; None where label k is logit k.
 
     Raises:
-        Problem: if labels and pairs do not fit together, or tokens cannot be made.
+        UserError: if labels and pairs do not fit together, or tokens cannot be made.
     """
     if len(labels) != len(pairs):
-        raise Problem(f"{title}: {len(pairs)} pairs have {len(labels)} labels; give one for each")
+        raise UserError(f"{title}: {len(pairs)} pairs have {len(labels)} labels; give one for each")
     encoded = encode(pairs, vocabulary, length)
     ids, first, both = map(torch.from_numpy, (encoded.ids, encoded.first, encoded.both))
     return Texts(ids, first, both, torch.tensor(labels, dtype=torch.int64), title, groups)
@@ -226,12 +228,12 @@ def load_mnli(split: str, record: Mapping[str, Any], inputs: Mapping[str, Any]) 
     Args:
         split: ``test`` is the matched development set (9,815 pairs), ``train`` the training pairs
             of the list in ``record["sample"]``, in its order.
-        record: of ``places.locate``.
+        record: of ``locate.locate``.
         inputs: ``length``, tokens a pair, and ``vocabulary``, the record of BERT's vocabulary;
             ``tokens``, how many of it the models know, where that is to be checked.
 
     Raises:
-        Problem: if a file is damaged, the list is another file's, or there is no vocabulary, or
+        UserError: if a file is damaged, the list is another file's, or there is no vocabulary, or
             another one than that of the models.
     """
     pairs = _sampled(record) if split == "train" else list(mnli_pairs(record, split))
@@ -245,11 +247,11 @@ def load_hans(name: str, record: Mapping[str, Any], inputs: Mapping[str, Any]) -
 
     Args:
         name: a key of ``HEURISTICS``.
-        record: of ``places.locate``.
+        record: of ``locate.locate``.
         inputs: as for `load_mnli`.
 
     Raises:
-        Problem: if the file is damaged or has no such pairs, or there is no vocabulary, or another
+        UserError: if the file is damaged or has no such pairs, or there is no vocabulary, or another
             one than that of the models.
     """
     pairs = [p for p in hans_pairs(record, HEURISTICS[name]) if p.label == NOT_ENTAILED]
@@ -265,13 +267,13 @@ def _texts(
 ) -> Texts:
     title = record.get("title", TITLES[record["name"]])
     if not pairs:
-        raise Problem(f"data set {title}: its file holds no such pairs; fetch it again")
+        raise UserError(f"data set {title}: its file holds no such pairs; fetch it again")
     vocabulary = _vocabulary(inputs)
     sentences = [(pair.first, pair.second) for pair in pairs]
     found = texts(sentences, labels, vocabulary, inputs["length"], title, groups)
     known, most = inputs.get("tokens"), int(found.ids.max())
     if known is not None and most >= known:
-        raise Problem(
+        raise UserError(
             f"{vocabulary}: has a token of number {most}, the models know {known} (network."
             "vocabulary); name the vocabulary that they were trained with"
         )
@@ -282,9 +284,9 @@ def _vocabulary(inputs: Mapping[str, Any]) -> str:
     """The path of BERT's vocabulary."""
     record = inputs.get("vocabulary")
     if record is None:
-        raise Problem("inputs: no vocabulary; give the record of the data set bert-vocabulary")
+        raise UserError("inputs: no vocabulary; give the record of the data set bert-vocabulary")
     if record["status"] != "present":
-        raise Problem(f"data set bert-vocabulary is missing: {record['reason']}")
+        raise UserError(f"data set bert-vocabulary is missing: {record['reason']}")
     return str(record["files"][0]["path"])
 
 
@@ -292,16 +294,16 @@ def _sampled(record: Mapping[str, Any]) -> list[Pair]:
     """The training pairs of the sample list, in its order."""
     path = record.get("sample")
     if not path:
-        raise Problem("data set mnli: the record names no sample of training pairs; write one")
+        raise UserError("data set mnli: the record names no sample of training pairs; write one")
     wanted = [(_line(row["line"], path), row["label"]) for row in read_sample(path, SENTENCES)]
     found = {pair.line: pair for pair in mnli_pairs(record, "train", {line for line, _ in wanted})}
     for line, label in wanted:
         if line not in found or found[line].label != label:
-            raise Problem(f"{path}: line {line} of the training file is no {label}; {REDRAWN}")
+            raise UserError(f"{path}: line {line} of the training file is no {label}; {REDRAWN}")
     return [found[line] for line, _ in wanted]
 
 
 def _line(text: str, path: object) -> int:
     if not text.isdecimal():
-        raise Problem(f"{path}: line {text!r} is no line number; {REDRAWN}")
+        raise UserError(f"{path}: line {text!r} is no line number; {REDRAWN}")
     return int(text)

@@ -15,7 +15,7 @@ from typing import IO, cast
 
 from sharpness.io.archive import MEMBERS, allowance, bound, damage, tar_members
 from sharpness.io.download import locked
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 
 BYTES = 64 << 30
 """Unpacked size of one archive; the largest published one has about 9 GB."""
@@ -33,7 +33,7 @@ def made_once(place: Path, room: int, make: Callable[[Path], None]) -> Path:
         ``place``.
 
     Raises:
-        Problem: if there is no room.
+        UserError: if there is no room.
     """
     if place.is_dir():
         return place
@@ -41,7 +41,7 @@ def made_once(place: Path, room: int, make: Callable[[Path], None]) -> Path:
         if not place.is_dir():
             free = shutil.disk_usage(place.parent).free
             if room > free:
-                raise Problem(
+                raise UserError(
                     f"{place}: needs {room} bytes, but {place.parent} has {free} free; "
                     "make room, or set `cache` to another disk"
                 )
@@ -68,7 +68,7 @@ def unpacked(archive: Path, place: Path) -> Path:
         ``place``.
 
     Raises:
-        Problem: if the archive is damaged, would write outside the folder, holds links, devices or
+        UserError: if the archive is damaged, would write outside the folder, holds links, devices or
             a file twice, is too large, or there is no room.
     """
 
@@ -87,7 +87,7 @@ def unpacked(archive: Path, place: Path) -> Path:
 def _untar(archive: Path, folder: Path) -> None:
     for members, member in tar_members(archive, BYTES, MEMBERS):
         if not (member.isfile() or member.isdir()):
-            raise Problem(f"{archive}: refused: {member.name} is neither file nor folder")
+            raise UserError(f"{archive}: refused: {member.name} is neither file nor folder")
         _check_place(archive, folder, member.name, member.isdir())
         members.extract(member, folder, filter="data")
 
@@ -100,7 +100,7 @@ def _unzip(archive: Path, folder: Path) -> None:
         for member in found:
             kind = stat.S_IFMT(member.external_attr >> 16)
             if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-                raise Problem(f"{archive}: refused: {member.filename} is neither file nor folder")
+                raise UserError(f"{archive}: refused: {member.filename} is neither file nor folder")
             _check_place(archive, folder, member.filename, member.is_dir())
             members.extract(member, folder)
 
@@ -111,9 +111,9 @@ def _check_place(archive: Path, folder: Path, name: str, is_folder: bool) -> Non
     The latter it may be because the disk takes A and a for the same.
     """
     if not (folder / name).resolve().is_relative_to(folder.resolve()):
-        raise Problem(f"{archive}: refused: {name} is outside the folder")
+        raise UserError(f"{archive}: refused: {name} is outside the folder")
     if not is_folder and os.path.lexists(folder / name):
-        raise Problem(f"{archive}: refused: {name} is there twice; fetch it again")
+        raise UserError(f"{archive}: refused: {name} is there twice; fetch it again")
 
 
 BATCHES = {
@@ -165,7 +165,7 @@ def members(files: Sequence[Path], names: Collection[str]) -> Iterator[tuple[str
         Name and stream, open until the next is asked for.
 
     Raises:
-        Problem: if one is there twice, or after the last, if one is not there.
+        UserError: if one is there twice, or after the last, if one is not there.
     """
     missing = set(names)
     opened = _from_archive(files[0]) if len(files) == 1 else _from_folder(files)
@@ -174,9 +174,9 @@ def members(files: Sequence[Path], names: Collection[str]) -> Iterator[tuple[str
             missing.remove(name)
             yield name, stream
         elif name in names:
-            raise Problem(f"{files[0]}: holds {name} twice; fetch it again")
+            raise UserError(f"{files[0]}: holds {name} twice; fetch it again")
     if missing:
-        raise Problem(f"{files[0]}: lacks {', '.join(sorted(missing))}")
+        raise UserError(f"{files[0]}: lacks {', '.join(sorted(missing))}")
 
 
 def _from_archive(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
@@ -200,14 +200,14 @@ def contents(path: Path) -> bytes:
     """The bytes of a file, unpacked if its name ends in ``.gz``.
 
     Raises:
-        Problem: if it cannot be read, is damaged or cut off, or holds more than `MOST` bytes.
+        UserError: if it cannot be read, is damaged or cut off, or holds more than `MOST` bytes.
     """
     try:
         with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as stream:
             return bounded(cast(IO[bytes], stream), f"{path}:")
     except (OSError, EOFError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or error
-        raise Problem(f"{path}: cannot be read ({reason}); fetch it again") from error
+        raise UserError(f"{path}: cannot be read ({reason}); fetch it again") from error
 
 
 def bounded(stream: IO[bytes], what: str) -> bytes:
@@ -218,9 +218,9 @@ def bounded(stream: IO[bytes], what: str) -> bytes:
         what: how a message about it begins.
 
     Raises:
-        Problem: if it is longer than `MOST` bytes.
+        UserError: if it is longer than `MOST` bytes.
     """
     content = stream.read(MOST + 1)
     if len(content) > MOST:
-        raise Problem(f"{what} holds more than {MOST} bytes; fetch it again")
+        raise UserError(f"{what} holds more than {MOST} bytes; fetch it again")
     return content

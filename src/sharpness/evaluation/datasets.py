@@ -8,14 +8,14 @@ from typing import Any
 
 import torch
 
-from sharpness.data.batches import Batch, Examples, placed
+from sharpness.data.batches import Batch, Examples, to_device
 from sharpness.data.images import Images, augment
 from sharpness.data.load import load
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 from sharpness.measures.ball import generator
 
 
-class Sets(Mapping[str, Examples]):
+class EvalDatasets(Mapping[str, Examples]):
     """The examples of each part whose data are there, each read when it is first asked for.
 
     Attributes:
@@ -38,12 +38,12 @@ class Sets(Mapping[str, Examples]):
             classes: how many logits the models have; None leaves that unchecked.
 
         Raises:
-            Problem: if the training set has another number of classes.
+            UserError: if the training set has another number of classes.
         """
         named = data["train"].get("classes")
         if named and classes and len(named) != classes:
             have = f"{data['train']['title']}: has {len(named)} classes"
-            raise Problem(f"{have}, the models have {classes}; name the whole data set")
+            raise UserError(f"{have}, the models have {classes}; name the whole data set")
         self.titles = {part: str(record["title"]) for part, record in data.items()}
         self.missing = {
             part: why
@@ -92,26 +92,28 @@ def first_points(train: Examples, count: int) -> Examples:
     """The training points that sharpness is measured on.
 
     Raises:
-        Problem: if there are fewer.
+        UserError: if there are fewer.
     """
     if len(train) < count:
         have = f"{train.title}: has {len(train)} training examples"
-        raise Problem(f"{have}, sharpness.points is {count}; lower it")
+        raise UserError(f"{have}, sharpness.points is {count}; lower it")
     return train.subset(slice(0, count))
 
 
 def resident(points: Examples, m: int, device: torch.device) -> list[Batch]:
     """Batches of m points, all of them on the device at once."""
-    return [placed(batch, device) for batch in points.batches(m)]
+    return [to_device(batch, device) for batch in points.batches(m)]
 
 
 def augmented(points: Examples, seed: int, rounds: int) -> Images:
     """One augmented view of each point (App. H.1), by so many operations of RandAugment.
 
     Raises:
-        Problem: if the points are not images in memory, which alone can be augmented.
+        UserError: if the points are not images in memory, which alone can be augmented.
     """
     if not isinstance(points, Images):
-        raise Problem(f"{points.title}: has no augmented views; ablations must take original data")
+        raise UserError(
+            f"{points.title}: has no augmented views; ablations must take original data"
+        )
     views = augment(points.pixels, generator(points.pixels.device, seed), points.flip, rounds)
     return replace(points, pixels=views)

@@ -14,19 +14,19 @@ import torch
 from torch import nn
 
 from sharpness.data.batches import Batch, Examples
-from sharpness.evaluation.datasets import Sets, augmented, first_points, resident
+from sharpness.evaluation.datasets import EvalDatasets, augmented, first_points, resident
 from sharpness.evaluation.plan import REVISION, Plan, Row
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 from sharpness.io.files import digest, finite, sha256, write_json
 from sharpness.measures.definition import PROTOCOLS, Cell, Data, Estimate
 from sharpness.measures.error_rates import ROWS, error_and_loss
-from sharpness.measures.micro_batch import Room
+from sharpness.measures.micro_batch import MicroBatch
 from sharpness.measures.sharpness import measured
 from sharpness.training.checkpoint import load_model
 
 
 @dataclass(frozen=True)
-class Subject:
+class EvaluatedModel:
     """One model to evaluate.
 
     Attributes:
@@ -47,14 +47,14 @@ class Subject:
         return next(self.model.parameters()).device
 
 
-class Items:
+class ResultCache:
     """The items of one model.
 
     Attributes:
         origin: the checkpoint's digest.
     """
 
-    def __init__(self, subject: Subject, room: Room | None = None) -> None:
+    def __init__(self, subject: EvaluatedModel, room: MicroBatch | None = None) -> None:
         """Compute nothing yet.
 
         Args:
@@ -62,7 +62,7 @@ class Items:
             room: most examples in one pass through the model.
         """
         self.origin = sha256(subject.checkpoint)[:16]
-        self._subject, self._room = subject, room or Room()
+        self._subject, self._room = subject, room or MicroBatch()
         self._room.whose = subject.name
         self._common = {"checkpoint": self.origin, "revision": REVISION}
 
@@ -80,7 +80,7 @@ class Items:
         path = self._subject.state / f"error-{digest(key)}.json"
         if not path.exists():
             start = monotonic()
-            error, loss = self._room.fitting(
+            error, loss = self._room.run_with_oom_retry(
                 lambda rows: error_and_loss(self._subject.model, examples, rows or ROWS),
                 min(ROWS, len(examples)),
             )
@@ -103,14 +103,14 @@ class Items:
         for cell, result in self._measured(plan, points, absent):
             write_json(files[cell], rows[cell] | _value(result))
             done += 1
-            found = result if isinstance(result, Problem) else f"{result.value:.4g}"
+            found = result if isinstance(result, UserError) else f"{result.value:.4g}"
             self._say(f"cell {done} of {len(files)}: {cell.id}: {found}", start)
             start = monotonic()
         return [file.name for file in files.values()]
 
     def _measured(
         self, plan: Plan, points: Examples, cells: Sequence[Cell]
-    ) -> Iterator[tuple[Cell, Estimate | Problem]]:
+    ) -> Iterator[tuple[Cell, Estimate | UserError]]:
         """Each cell with what it gave; without cells no point is looked at."""
         if not cells:
             return
@@ -132,8 +132,8 @@ class Items:
         print(f"{self._subject.name}: {what} ({monotonic() - start:.1f} s)", file=sys.stderr)
 
 
-def _value(result: Estimate | Problem) -> Row:
-    if isinstance(result, Problem):
+def _value(result: Estimate | UserError) -> Row:
+    if isinstance(result, UserError):
         nothing: Row = {"value": None, "stderr": None, "per_batch": [], "examples": []}
         return {**nothing, "status": "failed", "reason": str(result)}
     return {
@@ -186,12 +186,12 @@ def evaluate_models(
         For each model, which items hold its results, as ``evaluate`` returns it, and ``missing``:
         parts without an error, and why.
     """
-    sets, room = Sets(data, inputs, classes), Room(micro_batch)
+    sets, room = EvalDatasets(data, inputs, classes), MicroBatch(micro_batch)
     trained = [None] * len(checkpoints) if records is None else records
     results = {}
     for (name, path), record in zip(checkpoints.items(), trained, strict=True):
         known = {p: e for p, e in published.get(name, {}).items() if p in data and p != "train"}
-        subject = Subject(name, load_model(path, device), Path(path), state / name)
+        subject = EvaluatedModel(name, load_model(path, device), Path(path), state / name)
         found = evaluate(subject, plan, sets, record, known, room)
         found["missing"] = {p: why for p, why in sets.missing.items() if p not in known}
         results[name] = found
@@ -201,12 +201,12 @@ def evaluate_models(
 
 
 def evaluate(
-    subject: Subject,
+    subject: EvaluatedModel,
     plan: Plan,
-    sets: Sets,
+    sets: EvalDatasets,
     record: Mapping[str, Any] | None = None,
     published: Mapping[str, float] = _NONE,
-    room: Room | None = None,
+    room: MicroBatch | None = None,
 ) -> Row:
     """Fill the state of one model with all its items.
 
@@ -223,7 +223,7 @@ def evaluate(
         model, and ``parts``, what was to be asked; ``skipped``, why it has no cells; ``errors`` and
         ``cells`` (file names, in canonical order).
     """
-    items = Items(subject, room)
+    items = ResultCache(subject, room)
     parts = [part for part in sets.titles if part in sets or part in published]
     reason = plan.skipped(record)
     failed = "" if reason else _broken(subject)
@@ -242,7 +242,7 @@ def evaluate(
     return {"checkpoint": items.origin, **done, "errors": errors, "cells": cells}
 
 
-def _broken(subject: Subject) -> str:
+def _broken(subject: EvaluatedModel) -> str:
     """Why a model can have no result: its first tensor that is not finite; empty if all are."""
     for name, tensor in subject.model.state_dict().items():
         if bad := tensor.numel() - int(tensor.isfinite().sum()):

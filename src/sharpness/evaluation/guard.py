@@ -17,7 +17,7 @@ import pandas as pd
 from safetensors import SafetensorError, safe_open
 
 from sharpness.evaluation.plan import REVISION
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 from sharpness.io.files import sha256
 from sharpness.training.hyperparameters import Space, draw
 from sharpness.training.records import KEY, read_training
@@ -67,7 +67,7 @@ def check_trainings(
             ``data``, ``revision``), and ``space``, from which each is drawn.
 
     Raises:
-        Problem: naming the file, what differs, and the command that remakes it.
+        UserError: naming the file, what differs, and the command that remakes it.
     """
     space = Space(**wanted["space"])
     shared = {key: value for key, value in wanted.items() if key != "space"}
@@ -77,9 +77,9 @@ def check_trainings(
         names = ("models.csv", "trained", "training", "checkpoints")
         mend = remake(*(source.home / name for name in names))
         if found := _difference(record, shared | drawn):
-            raise Problem(f"{path}: {found}; {mend}")
+            raise UserError(f"{path}: {found}; {mend}")
         if found := _difference(_metadata(source.checkpoint), {"training": record.get("digest")}):
-            raise Problem(f"{source.checkpoint}: {found}; {mend}")
+            raise UserError(f"{source.checkpoint}: {found}; {mend}")
 
 
 def check_conversions(sources: Sequence[Sources], wanted: Mapping[str, Mapping[str, Any]]) -> None:
@@ -90,7 +90,7 @@ def check_conversions(sources: Sequence[Sources], wanted: Mapping[str, Mapping[s
         wanted: for each model, what the metadata of its weights says.
 
     Raises:
-        Problem: naming the first such file, what differs, and the command that remakes all.
+        UserError: naming the first such file, what differs, and the command that remakes all.
     """
     wrong = {}
     for source in sources:
@@ -104,7 +104,7 @@ def check_conversions(sources: Sequence[Sources], wanted: Mapping[str, Mapping[s
     gone = [first.home / "checkpoints"] if all_of_them else [s.checkpoint for s in [*wrong][:10]]
     if wanted[first.name]["standin"]:
         gone.append(first.home.parent / "standin" / f"{first.home.name}.csv")
-    raise Problem(f"{first.checkpoint}: {found}; {remake(first.home / 'models.csv', *gone)}")
+    raise UserError(f"{first.checkpoint}: {found}; {remake(first.home / 'models.csv', *gone)}")
 
 
 def check_rows(
@@ -124,7 +124,7 @@ def check_rows(
         titles: of the data set of each part.
 
     Raises:
-        Problem: naming the file, what differs, and the command that remakes it.
+        UserError: naming the file, what differs, and the command that remakes it.
     """
     folders = ("evaluated", "errors", "sharpness", "per_batch")
     mend = remake(*(source.home / name for name in folders))
@@ -134,23 +134,23 @@ def check_rows(
         for name in settings:
             if not _same(row[name], want[name]):
                 line = f"{name} of {want['cell']} is {row[name]}, wanted is {want[name]}"
-                raise Problem(f"{source.sharpness}: {line}; {mend}")
+                raise UserError(f"{source.sharpness}: {line}; {mend}")
     if len(have) != len(wanted):
-        raise Problem(f"{source.sharpness}: {len(have)} cells, wanted are {len(wanted)}; {mend}")
+        raise UserError(f"{source.sharpness}: {len(have)} cells, wanted are {len(wanted)}; {mend}")
     data = dict(zip(errors["part"], errors["data"].fillna(""), strict=True))
     said = {
         "parts": sorted(map(str, data)),
         "data": {p: t or titles.get(p) for p, t in data.items()},
     }
     if found := _difference(said, {"parts": sorted(titles), "data": titles}):
-        raise Problem(f"{source.errors}: {found}; {mend}")
+        raise UserError(f"{source.errors}: {found}; {mend}")
     if others := set(errors["revision"].dropna()) - {REVISION}:
         found = f"revision is {others.pop()}, wanted is {REVISION}"
-        raise Problem(f"{source.errors}: {found}; {mend}")
+        raise UserError(f"{source.errors}: {found}; {mend}")
     digest = sha256(source.checkpoint)[:16]
     for path, table in ((source.errors, errors), (source.sharpness, cells)):
         if set(table["checkpoint"].dropna()) - {digest}:
-            raise Problem(f"{path}: it is of another checkpoint than {source.checkpoint}; {mend}")
+            raise UserError(f"{path}: it is of another checkpoint than {source.checkpoint}; {mend}")
 
 
 def _metadata(path: Path) -> dict[str, Any]:

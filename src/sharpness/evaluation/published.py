@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sharpness.io.csv_files import readable
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 from sharpness.io.files import write_text
 
 if TYPE_CHECKING:
@@ -57,21 +57,21 @@ def read_published(path: str | Path, pool: str) -> dict[str, dict[str, Published
         pool: whose errors.
 
     Raises:
-        Problem: if a column is missing, an error is no fraction, or one is stated twice.
+        UserError: if a column is missing, an error is no fraction, or one is stated twice.
     """
     with readable(path), open(path, encoding="utf-8", newline="") as stream:
         reader = csv.DictReader(stream, strict=True)
         if absent := [key for key in KEYS if key not in (reader.fieldnames or ())]:
-            raise Problem(f"{path}: no column {absent[0]!r}; it needs {', '.join(KEYS)}")
+            raise UserError(f"{path}: no column {absent[0]!r}; it needs {', '.join(KEYS)}")
         rows = [(reader.line_num, row) for row in reader if row["pool"] == pool]
     found: dict[str, dict[str, PublishedError]] = {}
     for line, row in rows:
         if None in row or None in row.values():
-            raise Problem(f"{path}, line {line}: has not as many cells as the header; mend it")
+            raise UserError(f"{path}, line {line}: has not as many cells as the header; mend it")
         parts = found.setdefault(row["model"], {})
         if row["part"] in parts:
             what = f"error of {row['model']!r} on {row['part']!r}"
-            raise Problem(f"{path}, line {line}: the {what} is there twice; remove one")
+            raise UserError(f"{path}, line {line}: the {what} is there twice; remove one")
         error = _fraction(row["error"], f"{path}, line {line}")
         parts[row["part"]] = PublishedError(error, row["preprocessing"], row["source"])
     return found
@@ -83,7 +83,7 @@ def _fraction(text: str, where: str) -> float:
     except (TypeError, ValueError):
         value = -1.0
     if not 0 <= value <= 1:
-        raise Problem(f"{where}: error is {text!r}; it must be a fraction from 0 to 1")
+        raise UserError(f"{where}: error is {text!r}; it must be a fraction from 0 to 1")
     return value
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from sharpness.evaluation.guard import Sources, check_rows, remake
 from sharpness.io.csv_files import check_columns, read_frame, readable
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 from sharpness.io.files import read_json, write_csv, write_text
 
 ERRORS = [
@@ -79,7 +79,7 @@ def write_rows(
         evaluated: the file that ``found`` is from, to be named where it is outdated.
 
     Raises:
-        Problem: if an item is gone, or is not of the cell that is wanted.
+        UserError: if an item is gone, or is not of the cell that is wanted.
     """
     done = {"status": "ok", "reason": ""}
     mend = f"remove it and run again: rm {evaluated}"
@@ -96,7 +96,7 @@ def write_rows(
     measured = [_item(state, name, mend) for name in found["cells"]]
     settings = [{key: row.get(key) for key in wanted[0]} for row in measured]
     if settings != [dict(row) for row in wanted]:
-        raise Problem(f"{evaluated}: its cells are not those that are wanted; {mend}")
+        raise UserError(f"{evaluated}: its cells are not those that are wanted; {mend}")
     write_csv(sharpness, [{key: row.get(key) for key in CELLS} for row in measured], CELLS)
     write_csv(per_batch, [batch for row in measured for batch in _batch_rows(row)], BATCHES)
 
@@ -132,7 +132,7 @@ def _item(state: Path, name: str, mend: str) -> dict[str, Any]:
     try:
         item: dict[str, Any] = read_json(path)
     except FileNotFoundError as error:
-        raise Problem(f"{path}: a finished item is gone that a file names; {mend}") from error
+        raise UserError(f"{path}: a finished item is gone that a file names; {mend}") from error
     return item
 
 
@@ -166,12 +166,12 @@ def assemble(
         column per cell. What is not known is NaN.
 
     Raises:
-        Problem: if a file is not of these models, cells and data sets, this revision of the code
+        UserError: if a file is not of these models, cells and data sets, this revision of the code
             or this checkpoint.
     """
     if list(models["model"]) != [source.name for source in sources]:
         path = sources[0].home / "models.csv"
-        raise Problem(f"{path}: its models are not those that are wanted; {remake(path)}")
+        raise UserError(f"{path}: its models are not those that are wanted; {remake(path)}")
     read = [(s, _read(s.errors, *_OF_ERRORS), _read(s.sharpness, *_OF_CELLS)) for s in sources]
     for files in read:
         check_rows(*files, wanted, titles)
@@ -215,7 +215,7 @@ def write_per_batch(table: pd.DataFrame, sources: Iterable[Sources], path: str |
         path: where to.
 
     Raises:
-        Problem: if a file is no table of batches.
+        UserError: if a file is no table of batches.
     """
     excluded = set(table.loc[table["status"] == "excluded", "model"])
     rows: list[dict[str, str]] = []
@@ -232,7 +232,7 @@ def _batches(path: Path) -> list[dict[str, str]]:
     with readable(path, mend), path.open(encoding="utf-8", newline="") as stream:
         header, *rows = csv.reader(stream, strict=True)
         if header != BATCHES or {len(row) for row in rows} - {len(BATCHES)}:
-            raise Problem(f"{path}: is no table of {', '.join(BATCHES)}; {mend}")
+            raise UserError(f"{path}: is no table of {', '.join(BATCHES)}; {mend}")
         return [dict(zip(header, row, strict=True)) for row in rows]
 
 
@@ -266,7 +266,7 @@ def _check_devices(measured: Iterable[tuple[Sources, pd.DataFrame]]) -> None:
             found.setdefault(kind, source.sharpness)
     if len(found) > 1:
         (one, first), (other, second) = sorted(found.items())[:2]
-        raise Problem(
+        raise UserError(
             f"{first}: was measured on {one}, {second} on {other}, whose noise is another; set "
             "`device` to one of them and run again"
         )

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, Self
 
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 
 MEMBERS = 250_000
 """Files and folders in one archive; the largest published one has about 52,000."""
@@ -54,17 +54,17 @@ def damage(what: str) -> Iterator[None]:
         what: the sentence to begin with, such as ``x.zip: is no whole archive``.
 
     Raises:
-        Problem: also from within the block.
+        UserError: also from within the block.
     """
     try:
         yield
-    except Problem:
+    except UserError:
         raise
     except (*BROKEN, OSError) as error:
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise Problem(f"{what} ({reason}); fetch it again") from error
+        raise UserError(f"{what} ({reason}); fetch it again") from error
 
 
 def allowance(path: Path, most: int) -> int:
@@ -83,7 +83,7 @@ def tar_members(
         members: how many there may be.
 
     Raises:
-        Problem: if there are more, or one lies about its size; damage raises what ``BROKEN`` says.
+        UserError: if there are more, or one lies about its size; damage raises what ``BROKEN`` says.
     """
     limit = allowance(path, most)
     with open(path, "rb") as stream:
@@ -93,7 +93,7 @@ def tar_members(
         for count, member in enumerate(archive, 1):
             total += member.size
             if member.size < 0 or member.issparse():
-                raise Problem(f"{path}: refused: {member.name} has holes, or less than no bytes")
+                raise UserError(f"{path}: refused: {member.name} has holes, or less than no bytes")
             bound(path, count, total, members, limit)
             yield archive, member
         _check_rest(path, archive)
@@ -102,7 +102,7 @@ def tar_members(
 def bound(path: Path, count: int, total: int, members: int, limit: int) -> None:
     """Refuse an archive of too many members or bytes."""
     if count > members or total > limit:
-        raise Problem(f"{path}: refused: more than {members} files or {limit} bytes come out")
+        raise UserError(f"{path}: refused: more than {members} files or {limit} bytes come out")
 
 
 def _check_rest(path: Path, archive: tarfile.TarFile) -> None:
@@ -111,7 +111,7 @@ def _check_rest(path: Path, archive: tarfile.TarFile) -> None:
     while archive.fileobj and (piece := archive.fileobj.read(1 << 20)):
         rest += len(piece)
         if rest > SLACK:
-            raise Problem(f"{path}: refused: goes on behind its end")
+            raise UserError(f"{path}: refused: goes on behind its end")
 
 
 class _Member(tarfile.TarInfo):

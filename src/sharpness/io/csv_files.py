@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from sharpness.io.errors import Problem, explained
+from sharpness.io.errors import UserError, explained
 
 WORDS = ("model", "status", "reason", "checkpoint", "points_digest", "part", "data", "source")
 """Columns of words, even where one of them is "NA" or looks like a number."""
@@ -20,7 +20,7 @@ def read_frame(path: str | Path) -> pd.DataFrame:
     """A CSV file of this project; an empty cell is NaN.
 
     Raises:
-        Problem: if it is no table.
+        UserError: if it is no table.
     """
     words = dict.fromkeys(WORDS, str)
     with readable(path, "remove it and run again"):
@@ -39,19 +39,19 @@ def check_columns(
         numbers: those that, where they are there, hold nothing but numbers.
 
     Raises:
-        Problem: naming the file and the column.
+        UserError: naming the file and the column.
     """
     mend = "remove it and run again"
     for name in names:
         if name not in frame:
-            raise Problem(f"{path}: no column {name!r}; {mend}")
+            raise UserError(f"{path}: no column {name!r}; {mend}")
     for name in numbers:
         if name in frame and frame[name].dtype.kind not in "iuf":
             values = frame[name].dropna()
             odd = [value for value in values if not _is_number(value)]
             if culprits := [*odd, *values]:  # none where all is empty
                 shown = str(culprits[0])[:60]
-                raise Problem(f"{path}: {shown!r} in column {name!r} is no number; {mend}")
+                raise UserError(f"{path}: {shown!r} in column {name!r} is no number; {mend}")
 
 
 def _is_number(value: object) -> bool:
@@ -70,14 +70,14 @@ def readable(path: str | Path, mend: str = "mend it, or get it anew") -> Iterato
         mend: what to do.
 
     Raises:
-        Problem: naming the file; also from within the block.
+        UserError: naming the file; also from within the block.
     """
     try:
         yield
-    except Problem:
+    except UserError:
         raise
     except OSError as error:
         why = explained(error, path)  # what the disk has done is not mended by another file
-        raise Problem(why or f"{path}: cannot be read ({error}); {mend}") from error
+        raise UserError(why or f"{path}: cannot be read ({error}); {mend}") from error
     except (ValueError, csv.Error) as error:  # not UTF-8, no table for pandas, an endless cell
-        raise Problem(f"{path}: is no table ({error}); {mend}") from error
+        raise UserError(f"{path}: is no table ({error}); {mend}") from error

@@ -17,8 +17,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
-from sharpness.io.errors import Problem
-from sharpness.io.transfer import Claim, NotThere, Published, Unavailable, copy, download
+from sharpness.io.errors import UserError
+from sharpness.io.transfer import Checksum, NotThere, Published, Unavailable, copy, download
 
 TABLE = Path(__file__).parents[3] / "resources" / "downloads.csv"
 """The project's own list, found from the source tree (an editable install)."""
@@ -26,7 +26,7 @@ TABLE = Path(__file__).parents[3] / "resources" / "downloads.csv"
 log = logging.getLogger(__name__)
 
 
-class Absent(Problem):
+class Absent(UserError):
     """The file is neither in the folder nor in the mirror, and the network is not to be asked."""
 
 
@@ -55,14 +55,14 @@ def known(name: str) -> Download:
     """The row of the table of downloads that has this name.
 
     Raises:
-        Problem: if there is none.
+        UserError: if there is none.
     """
     with open(TABLE, encoding="utf-8", newline="") as stream:
         for row in csv.DictReader(stream):
             if row["name"] == name:
                 size = row.pop("bytes")
                 return Download(bytes=int(size) if size else None, **row)
-    raise Problem(f"{TABLE}: has no download named {name!r}")
+    raise UserError(f"{TABLE}: has no download named {name!r}")
 
 
 def fetch(
@@ -93,10 +93,10 @@ def fetch(
 
     Raises:
         Absent: with ``offline``, if neither folder nor mirror has the file.
-        Problem: in one line, whatever else keeps the file from being here, whole and genuine.
+        UserError: in one line, whatever else keeps the file from being here, whole and genuine.
     """
     target = Path(folder) / place(url)
-    claim = Claim(target, size, checksum)
+    claim = Checksum(target, size, checksum)
     absent = Absent(
         f"{url}: is neither in {folder} nor in {f'the mirror {mirror}' if mirror else 'a mirror'}, "
         f"and offline is true; set `offline: false`, or `mirror` to a directory or URL that holds "
@@ -116,7 +116,7 @@ def fetch(
     except NotThere as error:
         raise (absent if offline else error) from None
     except OSError as error:
-        raise Problem(f"{url}: {error.filename or target}: {error.strerror or error}") from error
+        raise UserError(f"{url}: {error.filename or target}: {error.strerror or error}") from error
     return target
 
 
@@ -132,9 +132,9 @@ def place(url: str) -> str:
     parts = urlsplit(url)
     steps = unquote(parts.path).strip("/").split("/")
     if parts.scheme not in ("https", "http") or not parts.hostname:
-        raise Problem(f"{url}: only https and http addresses are fetched")
+        raise UserError(f"{url}: only https and http addresses are fetched")
     if not all(steps) or {".", ".."} & set(steps):
-        raise Problem(f"{url}: names no file")
+        raise UserError(f"{url}: names no file")
     return "/".join((parts.hostname, *steps))
 
 
@@ -166,11 +166,11 @@ def _sources(url: str, mirror: str | Path | None, offline: bool) -> list[str | P
         path = Path(mirror).expanduser() / place(url)
         return [path, *network] if path.is_file() else network
     if "@" in str(mirror):  # it would stand in logs and metadata
-        raise Problem("mirror: the address must not hold a name or password; remove it")
+        raise UserError("mirror: the address must not hold a name or password; remove it")
     return [f"{str(mirror).rstrip('/')}/{quote(place(url))}", *network]
 
 
-def _bring(sources: list[str | Path], claim: Claim) -> None:
+def _bring(sources: list[str | Path], claim: Checksum) -> None:
     """Transfer from the first source that has the file, check it, and give it its name."""
     part = claim.target.with_name(claim.target.name + ".part")
     for source in sources:
@@ -189,8 +189,8 @@ def _bring(sources: list[str | Path], claim: Claim) -> None:
         if isinstance(source, Path) and not claim.checksum:
             replace(claim, target=source).check(part)  # what the mirror's own run has pinned
         claim.check(part)
-    except Problem as problem:
+    except UserError as problem:
         part.unlink()
-        raise Problem(f"{source}: refused. {problem}") from None
+        raise UserError(f"{source}: refused. {problem}") from None
     claim.pin(part)
     os.replace(part, claim.target)

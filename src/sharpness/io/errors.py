@@ -10,7 +10,7 @@ from collections.abc import Iterator
 _LONGEST = 2000
 
 
-class Problem(ValueError):
+class UserError(ValueError):
     """Something the user can mend.
 
     The message is one line: the file or key, what is wrong with it, and what to do.

@@ -20,7 +20,7 @@ from typing import Any
 
 import yaml
 
-from sharpness.io.errors import Problem, number_of
+from sharpness.io.errors import UserError, number_of
 
 
 @contextmanager
@@ -133,12 +133,12 @@ def read_json(path: str | Path) -> Any:
     """The value that a JSON file holds.
 
     Raises:
-        Problem: if it is no JSON, or cut off.
+        UserError: if it is no JSON, or cut off.
     """
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        raise Problem(
+        raise UserError(
             f"{path}: is no whole JSON file ({error}); remove it and run again"
         ) from error
 
@@ -147,11 +147,11 @@ def entry(found: Mapping[str, Any], name: str, path: str | Path) -> Any:
     """What a file holds under a model's name.
 
     Raises:
-        Problem: if it was made for other models, and the command that remakes it.
+        UserError: if it was made for other models, and the command that remakes it.
     """
     if name not in found:
         gone = shlex.quote(str(path))
-        raise Problem(f"{path}: {name} is not in it; remove it and run again: rm {gone}")
+        raise UserError(f"{path}: {name} is not in it; remove it and run again: rm {gone}")
     return found[name]
 
 
@@ -173,15 +173,15 @@ def check_writable(*folders: str | Path) -> None:
     The folders directly in them are looked at too, for they may be mounts, or another user's.
 
     Raises:
-        Problem: if a folder is a file, or may not be written to.
+        UserError: if a folder is a file, or may not be written to.
     """
     for folder in map(Path, folders):
         inner = [path for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
         for path in (_nearest(folder), *inner):
             if not path.is_dir():
-                raise Problem(f"{path}: is a file where a folder must be; move it away")
+                raise UserError(f"{path}: is a file where a folder must be; move it away")
             if not os.access(path, os.W_OK | os.X_OK):
-                raise Problem(
+                raise UserError(
                     f"{path}: may not be written to, or its file system is read-only; allow it, or "
                     "work in another folder (`results` names that of the results)"
                 )
@@ -196,15 +196,15 @@ def read_yaml(path: str | Path) -> Any:
     """What a file holds.
 
     Raises:
-        Problem: if it cannot be read, or is no YAML.
+        UserError: if it cannot be read, or is no YAML.
     """
     try:
         return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
-        raise Problem(f"{path}: {error.strerror or error}") from error
+        raise UserError(f"{path}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
-        raise Problem(f"{path}: is no UTF-8 text ({error.reason}, byte {error.start})") from error
+        raise UserError(f"{path}: is no UTF-8 text ({error.reason}, byte {error.start})") from error
     except (yaml.YAMLError, RecursionError) as error:
-        raise Problem(f"{path}: not YAML: {' '.join(str(error).split())}") from error
+        raise UserError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
     except (ValueError, TypeError, AttributeError) as error:  # a date, a number that cannot be
-        raise Problem(f"{path}: not YAML: {' '.join(str(error).split())}") from error
+        raise UserError(f"{path}: not YAML: {' '.join(str(error).split())}") from error

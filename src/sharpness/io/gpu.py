@@ -18,7 +18,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 
 PAUSE = 1.0
 """Seconds between two looks at cards that are all taken."""
@@ -104,7 +104,7 @@ def compute_device(wanted: str) -> torch.device:
         wanted: "auto" takes a GPU where there is one; "cpu" and "cuda" insist.
 
     Raises:
-        Problem: if a GPU is wanted and there is none.
+        UserError: if a GPU is wanted and there is none.
     """
     import torch
 
@@ -114,5 +114,5 @@ def compute_device(wanted: str) -> torch.device:
     torch.set_float32_matmul_precision("highest")
     found = torch.cuda.is_available()
     if wanted == "cuda" and not found:
-        raise Problem("device: cuda is wanted, but torch sees no GPU; use auto or cpu")
+        raise UserError("device: cuda is wanted, but torch sees no GPU; use auto or cpu")
     return torch.device("cuda" if found and wanted != "cpu" else "cpu")

@@ -10,7 +10,7 @@ from io import FileIO, TextIOWrapper
 from pathlib import Path
 from typing import Any, TextIO
 
-from sharpness.io.errors import Problem, explained
+from sharpness.io.errors import UserError, explained
 
 
 @contextmanager
@@ -28,7 +28,9 @@ def job(snakemake: Any) -> Iterator[TextIO]:
         try:
             yield terminal
         except Exception as error:
-            line = str(error) if isinstance(error, Problem) else explained(error, _made(snakemake))
+            line = (
+                str(error) if isinstance(error, UserError) else explained(error, _made(snakemake))
+            )
             with suppress(OSError):  # the log may lie on the very disk that is full
                 print(line or traceback.format_exc(), file=stream)
             print(line or f"this is a defect; the traceback is in {log}", file=terminal)

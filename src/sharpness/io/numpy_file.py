@@ -13,7 +13,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from sharpness.io.archive import BROKEN, damage
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 
 Array = NDArray[Any]
 
@@ -24,7 +24,7 @@ def read_header(stream: IO[bytes], source: str) -> tuple[tuple[int, ...], bool, 
     """Shape, whether columns come first, and type of an ``.npy`` file.
 
     Raises:
-        Problem: naming the source, if it is no such file.
+        UserError: naming the source, if it is no such file.
     """
     try:
         return _HEADERS[npy.read_magic(stream)](stream)
@@ -38,7 +38,7 @@ def read_npy(path: Path) -> Array:
     """The array of an ``.npy`` file.
 
     Raises:
-        Problem: naming it, if it is no such file, holds objects or has another size than it says.
+        UserError: naming it, if it is no such file, holds objects or has another size than it says.
     """
     with open(path, "rb") as stream:
         return _read(stream, path.stat().st_size, str(path))
@@ -53,7 +53,7 @@ def read_npz(path: Path, most: int, names: Collection[str] | None = None) -> dic
         names: the wanted ones; None is all. Those that are not there are not in the result.
 
     Raises:
-        Problem: naming the file and, where it is known, the array; if the file is broken, holds
+        UserError: naming the file and, where it is known, the array; if the file is broken, holds
             anything else than arrays of numbers, or more than is allowed.
     """
     with damage(f"{path}: is no whole .npz file"), zipfile.ZipFile(path) as stored:
@@ -61,7 +61,7 @@ def read_npz(path: Path, most: int, names: Collection[str] | None = None) -> dic
         wanted = {name: info for name, info in found.items() if names is None or name in names}
         total = sum(info.file_size for info in wanted.values())
         if total > most:
-            raise Problem(f"{path}: unpacks to {total} bytes; {most} are the most that can be")
+            raise UserError(f"{path}: unpacks to {total} bytes; {most} are the most that can be")
         arrays = {}
         for name, info in wanted.items():
             with stored.open(info) as stream:
@@ -82,6 +82,6 @@ def _read(stream: IO[bytes], length: int, source: str) -> Array:
         raise _unreadable(source, error) from error
 
 
-def _unreadable(source: str, reason: object) -> Problem:
+def _unreadable(source: str, reason: object) -> UserError:
     reason = " ".join(str(reason).split()) or type(reason).__name__
-    return Problem(f"{source}: is no readable array ({reason}); fetch it again")
+    return UserError(f"{source}: is no readable array ({reason}); fetch it again")

@@ -23,7 +23,7 @@ from tqdm import tqdm
 from urllib3.exceptions import HTTPError, ProtocolError
 from urllib3.util import Retry
 
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 from sharpness.io.files import write_text
 
 RETRY = Retry(total=5, backoff_factor=0.5, status_forcelist=(429, 500, 502, 503, 504))
@@ -35,7 +35,7 @@ HOST = "huggingface.co"
 VARIABLE = "HF_TOKEN"
 
 
-class Unavailable(Problem):
+class Unavailable(UserError):
     """The source does not give the file; another may."""
 
 
@@ -49,20 +49,22 @@ def copy(source: Path, part: Path) -> None:
     shutil.copyfile(source, part)
 
 
-def download(url: str, part: Path, claim: Claim) -> None:
+def download(url: str, part: Path, claim: Checksum) -> None:
     """Bring the file at ``url`` to ``part``, continuing what is there.
 
     Raises:
         NotThere: if the server says so.
         Unavailable: any other answer than the file, or none, or a part of it, after all retries.
-        Problem: if there is no room, the size is not the published one, or what comes by plain
+        UserError: if there is no room, the size is not the published one, or what comes by plain
             HTTP could be tampered with on the way and bears no proof.
     """
     server = urlsplit(url)
     if server.scheme != "https" and not (
         "sha256" in claim.checksum or is_loopback(server.hostname)
     ):
-        raise Problem(f"{url}: is plain http, which proves nothing: give its sha256, or use https")
+        raise UserError(
+            f"{url}: is plain http, which proves nothing: give its sha256, or use https"
+        )
     failures = furthest = 0
     with _session(url) as session:
         while True:
@@ -109,12 +111,12 @@ def _authorize(request: requests.PreparedRequest) -> requests.PreparedRequest:
     token = os.environ.get(VARIABLE, "").strip()
     if token and trusted(request.url):
         if not (token.isascii() and token.isprintable()):  # an error of requests would show it
-            raise Problem(f"{VARIABLE}: holds a character that no token has; set it anew")
+            raise UserError(f"{VARIABLE}: holds a character that no token has; set it anew")
         request.headers["Authorization"] = f"Bearer {token}"
     return request
 
 
-def _attempt(session: requests.Session, url: str, part: Path, claim: Claim) -> None:
+def _attempt(session: requests.Session, url: str, part: Path, claim: Checksum) -> None:
     """One request, and its body."""
     tag, offset = _tag(part), _length(part)
     version = tag.read_text(encoding="utf-8") if tag.exists() else ""
@@ -135,10 +137,12 @@ def _attempt(session: requests.Session, url: str, part: Path, claim: Claim) -> N
         offset = offset if resumed else 0
         total = offset + int(told["Content-Length"]) if "Content-Length" in told else claim.size
         if claim.size is not None and total != claim.size:
-            raise Problem(f"{url}: has {total} bytes, not the published {claim.size}")
+            raise UserError(f"{url}: has {total} bytes, not the published {claim.size}")
         free = shutil.disk_usage(part.parent).free
         if total is not None and total - offset > free:
-            raise Problem(f"{url}: has {total} bytes, but {part.parent} has {free} free; make room")
+            raise UserError(
+                f"{url}: has {total} bytes, but {part.parent} has {free} free; make room"
+            )
         if not resumed:  # what identifies this version of the file, for a later continuation
             etag = told.get("ETag", "")
             version = etag if etag.startswith('"') else told.get("Last-Modified", "")
@@ -185,12 +189,12 @@ class Published:
         return _digests(self.checksum).get(algorithm)
 
     def claims(self) -> dict[str, Any]:
-        """Size and digests by the names that `Claim` and `fetch` have for them."""
+        """Size and digests by the names that `Checksum` and `fetch` have for them."""
         return {"size": self.bytes, "checksum": self.checksum}
 
 
 @dataclass(frozen=True)
-class Claim:
+class Checksum:
     """What is claimed of a file.
 
     Attributes:
@@ -207,11 +211,11 @@ class Claim:
         """Compare size and digest with what is claimed.
 
         Raises:
-            Problem: if they differ.
+            UserError: if they differ.
         """
         size = path.stat().st_size
         if self.size not in (None, size):
-            raise Problem(f"{path}: has {size} bytes, not the published {self.size}; delete it")
+            raise UserError(f"{path}: has {size} bytes, not the published {self.size}; delete it")
         published = _digests(self.checksum)
         if published:
             algorithm = next(name for name in ("sha256", "md5", "git-blob") if name in published)
@@ -223,7 +227,7 @@ class Claim:
             return
         found = _digest(path, algorithm)
         if found != claimed:
-            raise Problem(
+            raise UserError(
                 f"{path}: {algorithm} is {found}, but {claimed!r} is {where}; delete what is wrong"
             )
 

@@ -22,7 +22,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError, core_schema
 
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -78,13 +78,13 @@ def checked(kind: type[Model], raw: Any, where: str, mend: str = "") -> Model:
         mend: what to do, unless that is to mend the key that is named.
 
     Raises:
-        Problem: in one line: the key, its value, what is wrong, the nearest valid name.
+        UserError: in one line: the key, its value, what is wrong, the nearest valid name.
     """
     try:
         return kind.model_validate(raw)
     except ValidationError as error:
         said = complaint(error, raw)
-        raise Problem(f"{where}: {said}; {mend}" if mend else f"{where}: {said}") from None
+        raise UserError(f"{where}: {said}; {mend}" if mend else f"{where}: {said}") from None
 
 
 def complaint(error: ValidationError, raw: Any) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 from sharpness.measures.definition import Estimate
 from sharpness.measures.objective import LogitScale, Objective
 
@@ -25,7 +25,7 @@ def combined(values: Sequence[Tensor], examples: Sequence[int]) -> Estimate:
         which contains the noise of the draws; with a single batch it is that over the draws.
 
     Raises:
-        Problem: if the mean is not finite.
+        UserError: if the mean is not finite.
     """
     share = torch.tensor(examples, dtype=torch.float64)
     share = share / share.sum()
@@ -33,7 +33,7 @@ def combined(values: Sequence[Tensor], examples: Sequence[int]) -> Estimate:
     within = [_over_draws(v) for v in values]
     value = (share * per_batch).sum()
     if not value.isfinite():
-        raise Problem("the loss of a perturbed model is not finite; is the radius too large?")
+        raise UserError("the loss of a perturbed model is not finite; is the radius too large?")
     if len(values) > 1:
         spread = (share.square() * (per_batch - value).square()).sum()
         stderr = (spread * len(values) / (len(values) - 1)).sqrt().item()

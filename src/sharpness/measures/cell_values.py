@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from sharpness.data.batches import Batch, rebatched
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 from sharpness.measures.average import draws
 from sharpness.measures.ball import NORMS, ball, generator, scaling
 from sharpness.measures.definition import Cell, Data, Norm, Protocol
@@ -52,17 +52,17 @@ class Task:
         """Take what the cell says itself, else the effort's, else the protocol's.
 
         Raises:
-            Problem: for a radius, m or number that nothing can be measured with.
+            UserError: for a radius, m or number that nothing can be measured with.
         """
         self.cell = cell
         self.protocol = protocol or Protocol.named(cell.protocol)
         self.steps = _first(cell.steps, effort.steps, self.protocol.steps)
         self.samples = _first(effort.samples, self.protocol.samples)
         if not (cell.radius > 0 and math.isfinite(cell.radius)):
-            raise Problem(f"radius is {cell.radius}; it must be a positive number")
+            raise UserError(f"radius is {cell.radius}; it must be a positive number")
         for name, number in ("m", cell.m), ("steps", self.steps), ("samples", self.samples):
             if number is not None and number < 1:
-                raise Problem(f"{name} is {number}; it must be at least 1")
+                raise UserError(f"{name} is {number}; it must be at least 1")
         normalize = cell.definition.logit_norm
         self.scale: LogitScale = self.protocol.logit_scale if normalize else None
 
@@ -90,7 +90,7 @@ class Points:
         """The objectives of a cell's data, m examples each; ``micro_batch`` as they take it.
 
         Raises:
-            Problem: if there are no such data.
+            UserError: if there are no such data.
         """
         if micro_batch != self._micro_batch:
             self._made.clear()
@@ -99,7 +99,7 @@ class Points:
         if key not in self._made:
             batches = self._data.get(cell.data, ())
             if not batches:
-                raise Problem(f"there are no batches of {cell.data} data to measure sharpness on")
+                raise UserError(f"there are no batches of {cell.data} data to measure sharpness on")
             if cell.m is not None:
                 batches = rebatched(batches, cell.m)
             self._made[key] = [

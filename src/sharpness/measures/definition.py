@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 
 Case = Literal["average", "worst"]
 Norm = Literal["l2", "linf"]
@@ -46,7 +46,7 @@ class Definition:
         ):
             if value not in allowed:
                 words = ", ".join(map(str, allowed))
-                raise Problem(f"definition: {name} is {value!r}; it is one of {words}")
+                raise UserError(f"definition: {name} is {value!r}; it is one of {words}")
 
     @property
     def id(self) -> str:
@@ -67,11 +67,11 @@ class Definition:
         """The definition that an id names.
 
         Raises:
-            Problem: if the word is no definition's id.
+            UserError: if the word is no definition's id.
         """
         known = {definition.id: definition for definition in ALL}
         if word not in known:
-            raise Problem(f"definition {word!r} is unknown; one of {', '.join(known)}")
+            raise UserError(f"definition {word!r} is unknown; one of {', '.join(known)}")
         return known[word]
 
 
@@ -121,7 +121,7 @@ class Cell:
         """The cell that an id names.
 
         Raises:
-            Problem: if the word is no cell's id.
+            UserError: if the word is no cell's id.
         """
         try:
             measured, protocol, *ways = word.split("+")
@@ -135,9 +135,11 @@ class Cell:
                 *(int(numbers[name]) if name in numbers else None for name in ("m", "steps")),
             )
         except ValueError as error:
-            raise Problem(f"cell {word!r} is not of the form definition@radius+protocol") from error
+            raise UserError(
+                f"cell {word!r} is not of the form definition@radius+protocol"
+            ) from error
         if cell.id != word:
-            raise Problem(f"cell {word!r} is not canonical; did you mean {cell.id!r}?")
+            raise UserError(f"cell {word!r} is not canonical; did you mean {cell.id!r}?")
         return cell
 
 
@@ -202,12 +204,12 @@ class Protocol:
         """The preset of that name; a protocol is returned as it is.
 
         Raises:
-            Problem: if no preset has the name.
+            UserError: if no preset has the name.
         """
         if isinstance(name, Protocol):
             return name
         if name not in PROTOCOLS:
-            raise Problem(f"protocol {name!r} is unknown; one of {', '.join(PROTOCOLS)}")
+            raise UserError(f"protocol {name!r} is unknown; one of {', '.join(PROTOCOLS)}")
         return PROTOCOLS[name]
 
 

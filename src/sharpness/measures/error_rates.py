@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from sharpness.data.batches import Examples, Groups, logits_of, placed
+from sharpness.data.batches import Examples, Groups, logits_of, to_device
 from sharpness.data.images import Images
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 from sharpness.measures.objective import evaluation_mode
 
 ROWS = 1024
@@ -29,17 +29,17 @@ def error_and_loss(model: nn.Module, examples: Examples, rows: int = ROWS) -> tu
         (error in [0, 1], loss); scores that are not finite count as wrong, NaN makes the loss NaN.
 
     Raises:
-        Problem: if there are no examples.
+        UserError: if there are no examples.
     """
     if not len(examples):
-        raise Problem(f"{examples.title}: has no examples to be right or wrong on")
+        raise UserError(f"{examples.title}: has no examples to be right or wrong on")
     device = next(model.parameters()).device
     if isinstance(examples, Images):
         examples = examples.to(device)  # 8-bit pixels are a quarter of the inputs made from them
     wrong, total = 0, 0.0
     with evaluation_mode(model):
         for batch in examples.batches(rows):
-            inputs, labels = placed(batch, device)
+            inputs, labels = to_device(batch, device)
             outputs = model(inputs) if isinstance(inputs, Tensor) else model(**inputs)
             scores = class_scores(logits_of(outputs), examples.groups)
             right = (scores.argmax(dim=1) == labels) & scores.isfinite().all(dim=1)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import cross_entropy
 
-from sharpness.data.batches import Batch, Inputs, placed, size
+from sharpness.data.batches import Batch, Inputs, size, to_device
 from sharpness.measures.objective import LogitScale, Loss, Network, evaluation_mode, normalized
 
 
@@ -71,7 +71,7 @@ def rescaled_hessian(
     # The derivatives of fused attention cannot be differentiated again.
     with evaluation_mode(model), sdpa_kernel(SDPBackend.MATH):
         network = Network(model)
-        data = [placed(batch, network.weights.device) for batch in batches]
+        data = [to_device(batch, network.weights.device) for batch in batches]
         perturbed = _Perturbed(network, c.to(network.weights), scale)
         yield HessianLinearOperator(
             perturbed,

@@ -9,16 +9,16 @@ from typing import TypeVar
 
 import torch
 
-from sharpness.io.errors import Problem, out_of_memory
+from sharpness.io.errors import UserError, out_of_memory
 
 Found = TypeVar("Found")
 
 
-class NoRoom(Problem):
+class OutOfMemory(UserError):
     """Not even one example passes through the model; no other cell of it will fare better."""
 
 
-class Room:
+class MicroBatch:
     """The most examples in one pass, for all that one job computes.
 
     Attributes:
@@ -30,7 +30,7 @@ class Room:
         """Begin with ``rows``; they only ever become fewer."""
         self.rows, self.whose = rows, whose
 
-    def fitting(self, compute: Callable[[int | None], Found], most: int) -> Found:
+    def run_with_oom_retry(self, compute: Callable[[int | None], Found], most: int) -> Found:
         """What ``compute`` gives, with half as many rows each time that memory runs out.
 
         It starts anew each time, so that what it gives is what it would have given with the
@@ -41,7 +41,7 @@ class Room:
             most: examples that it takes at a time where nothing limits it.
 
         Raises:
-            NoRoom: if one example at a time is too much.
+            OutOfMemory: if one example at a time is too much.
         """
         while True:
             try:
@@ -54,7 +54,7 @@ class Room:
 
     def _halve(self, rows: int) -> None:
         if rows <= 1:
-            raise NoRoom(
+            raise OutOfMemory(
                 f"{self.whose}: out of memory with one example at a time, as if micro_batch were "
                 "1; free the device's memory, or take one that has more (or `device: cpu`)"
             )

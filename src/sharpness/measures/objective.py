@@ -14,8 +14,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from sharpness.data.batches import Batch, Inputs, divided, logits_of, placed
-from sharpness.io.errors import Problem
+from sharpness.data.batches import Batch, Inputs, logits_of, split_batch, to_device
+from sharpness.io.errors import UserError
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 """(outputs, targets) → a scalar that is the mean over examples of what each of them contributes."""
@@ -68,14 +68,16 @@ class Network:
         """Copy the weights and buffers out of ``model``.
 
         Raises:
-            Problem: if the model has no parameters, or one that is not floating point.
+            UserError: if the model has no parameters, or one that is not floating point.
         """
         parameters = dict(model.named_parameters())
         if not parameters:
-            raise Problem("the model has no parameters, so there is nothing to perturb")
+            raise UserError("the model has no parameters, so there is nothing to perturb")
         for name, value in parameters.items():
             if not value.is_floating_point():
-                raise Problem(f"parameter {name!r} is {value.dtype}; sharpness needs real numbers")
+                raise UserError(
+                    f"parameter {name!r} is {value.dtype}; sharpness needs real numbers"
+                )
         self._model = model
         self._like = {name: (value.shape, value.dtype) for name, value in parameters.items()}
         self._sizes = [value.numel() for value in parameters.values()]
@@ -119,16 +121,16 @@ class Objective:
             micro_batch: most examples in one pass; None is the whole batch.
 
         Raises:
-            Problem: if the batch is empty, or ``micro_batch`` is not at least 1.
+            UserError: if the batch is empty, or ``micro_batch`` is not at least 1.
         """
         if micro_batch is not None and micro_batch < 1:
-            raise Problem(f"micro_batch is {micro_batch}; it must be at least 1")
+            raise UserError(f"micro_batch is {micro_batch}; it must be at least 1")
         self.network = network
-        batch = placed(batch, network.weights.device)
+        batch = to_device(batch, network.weights.device)
         self.examples = len(batch[1])
         if not self.examples:
-            raise Problem("a batch has no examples; leave it out")
-        self._pieces = divided(batch, micro_batch or self.examples)
+            raise UserError("a batch has no examples; leave it out")
+        self._pieces = split_batch(batch, micro_batch or self.examples)
         self._shares = [len(targets) / self.examples for _, targets in self._pieces]
         self._loss = loss
         self._unperturbed: dict[LogitScale, float] = {}
@@ -170,12 +172,12 @@ class Objective:
         """L at the weights themselves.
 
         Raises:
-            Problem: if it is not finite.
+            UserError: if it is not finite.
         """
         if scale not in self._unperturbed:
             (loss,) = self.losses(self.network.weights, [scale])
             if not math.isfinite(loss):
-                raise Problem(
+                raise UserError(
                     f"the loss of the unperturbed model is {loss}; sharpness needs a finite one"
                 )
             self._unperturbed[scale] = loss

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from sharpness.data.batches import Batch
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 from sharpness.measures.average import combined
 from sharpness.measures.cell_values import (
     AS_THE_PROTOCOL,
@@ -22,7 +22,7 @@ from sharpness.measures.cell_values import (
     values_of,
 )
 from sharpness.measures.definition import Cell, Data, Definition, Estimate, Protocol
-from sharpness.measures.micro_batch import NoRoom, Room
+from sharpness.measures.micro_batch import MicroBatch, OutOfMemory
 from sharpness.measures.objective import Loss, Network, evaluation_mode
 
 
@@ -62,7 +62,7 @@ def sharpness(
         The estimate: mean over batches, weighted by examples, with its standard error.
 
     Raises:
-        Problem: for a radius ≤ 0, no batches, a model without floating-point parameters, or a
+        UserError: for a radius ≤ 0, no batches, a model without floating-point parameters, or a
             loss that is not finite.
     """
     knobs = Protocol.named(protocol)
@@ -70,7 +70,7 @@ def sharpness(
     effort = Effort(steps, samples, antithetic)
     protocols = {knobs.name: knobs}
     # Closed, so that the model is as it was even while a raised problem is being handled.
-    room = Room(micro_batch)
+    room = MicroBatch(micro_batch)
     with closing(
         measured(model, {"original": batches}, [cell], seed, loss, effort, protocols, room)
     ) as results:
@@ -106,10 +106,10 @@ def sharpness_table(
         An estimate for each cell, in the order of ``cells``.
 
     Raises:
-        Problem: as in ``sharpness``, for the first cell that has no value.
+        UserError: as in ``sharpness``, for the first cell that has no value.
     """
     data: dict[Data, Sequence[Batch]] = {"original": batches, "augmented": augmented}
-    results = measured(model, data, cells, seed, loss, effort, room=Room(micro_batch))
+    results = measured(model, data, cells, seed, loss, effort, room=MicroBatch(micro_batch))
     with closing(results):
         found = {cell: _raise_problem(result) for cell, result in results}
     return {cell: found[cell] for cell in cells}
@@ -123,8 +123,8 @@ def measured(
     loss: Loss = cross_entropy,
     effort: Effort = AS_THE_PROTOCOL,
     protocols: Mapping[str, Protocol] | None = None,
-    room: Room | None = None,
-) -> Generator[tuple[Cell, Estimate | Problem], None, None]:
+    room: MicroBatch | None = None,
+) -> Generator[tuple[Cell, Estimate | UserError], None, None]:
     """Each cell with its estimate, or with the reason why it has none, as soon as it is known.
 
     Args:
@@ -142,14 +142,14 @@ def measured(
         (cell, estimate or problem).
 
     Raises:
-        NoRoom: if the model has not the memory for one example.
+        OutOfMemory: if the model has not the memory for one example.
     """
-    named, room = protocols or {}, room or Room()
+    named, room = protocols or {}, room or MicroBatch()
     groups: dict[tuple[object, ...], list[Task]] = defaultdict(list)
     for cell in cells:
         try:
             task = Task(cell, named.get(cell.protocol), effort)
-        except Problem as problem:
+        except UserError as problem:
             yield cell, problem
         else:
             alike = cell if cell.definition.case == "worst" else noise_of(cell)
@@ -157,16 +157,16 @@ def measured(
     with evaluation_mode(model):
         try:
             points = Points(Network(model), data, loss)
-        except Problem as problem:
+        except UserError as problem:
             yield from ((task.cell, problem) for group in groups.values() for task in group)
             return
         for tasks in groups.values():
             compute = partial(_group, points, tasks, seed, effort.antithetic)
             try:
-                values, examples = room.fitting(compute, points.most(tasks[0].cell))
-            except NoRoom:
+                values, examples = room.run_with_oom_retry(compute, points.most(tasks[0].cell))
+            except OutOfMemory:
                 raise
-            except Problem as problem:
+            except UserError as problem:
                 yield from ((task.cell, problem) for task in tasks)
                 continue
             for task, per_batch in zip(tasks, values, strict=True):
@@ -182,14 +182,14 @@ def _group(
     return values, [objective.examples for objective in objectives]
 
 
-def _combined(per_batch: Sequence[Tensor], examples: Sequence[int]) -> Estimate | Problem:
+def _combined(per_batch: Sequence[Tensor], examples: Sequence[int]) -> Estimate | UserError:
     try:
         return combined(per_batch, examples)
-    except Problem as problem:
+    except UserError as problem:
         return problem
 
 
-def _raise_problem(result: Estimate | Problem) -> Estimate:
-    if isinstance(result, Problem):
+def _raise_problem(result: Estimate | UserError) -> Estimate:
+    if isinstance(result, UserError):
         raise result
     return result

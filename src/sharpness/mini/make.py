@@ -14,7 +14,7 @@ import torch
 from sharpness.checkpoints import convert
 from sharpness.checkpoints.table import Member
 from sharpness.io.download import place
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 from sharpness.io.files import digest, read_json, sha256, write_json
 from sharpness.measures.error_rates import error_and_loss
 from sharpness.mini import augreg, bert, soups
@@ -84,7 +84,7 @@ def make_standins(
         For each model its error, a fraction, on each part, as an evaluation would measure it.
     """
     if format not in MAKERS:
-        raise Problem(f"standins: there are none in the format {format!r}; set `standins: false`")
+        raise UserError(f"standins: there are none in the format {format!r}; set `standins: false`")
     torch.set_num_threads(1)
     trained, parts = MAKERS[format](architecture)
     found = {}

@@ -25,7 +25,7 @@ from torch import nn
 
 from sharpness.checkpoints.table import Member
 from sharpness.data.images import Images
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 from sharpness.io.files import digest
 from sharpness.mini.pictures import CLIP, Augmentation, classification, parts, pictures
 from sharpness.mini.shifts import SHIFTS, Photos, held_out, photos, shifted
@@ -95,5 +95,5 @@ def _randaugment(words: str) -> tuple[int, int]:
     """Number of operations and their magnitude."""
     found = re.fullmatch(r"(?:rand-m(\d+)-n(\d+))?", words)
     if not found:
-        raise Problem(f"augmentation {words!r} is not of the form rand-m9-n2; correct the table")
+        raise UserError(f"augmentation {words!r} is not of the form rand-m9-n2; correct the table")
     return int(found[2] or 0), int(found[1] or 0)

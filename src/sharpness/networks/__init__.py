@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 from sharpness.networks.sizes import check_sizes
 
 NAMES = ("preact-resnet", "simple-vit", "vit", "clip-vit", "bert")
@@ -27,17 +27,19 @@ def build(architecture: Mapping[str, Any]) -> nn.Module:
             constructor; none has a default, so that a checkpoint says all of it.
 
     Raises:
-        Problem: an unknown name, an argument too many or too few, or a size that does not fit.
+        UserError: an unknown name, an argument too many or too few, or a size that does not fit.
     """
     sizes = dict(architecture)
     name = sizes.pop("name", None)
     if name not in NAMES:
-        raise Problem(f"architecture: name is {name!r}; it is one of {', '.join(NAMES)}")
+        raise UserError(f"architecture: name is {name!r}; it is one of {', '.join(NAMES)}")
     network = _class(name)
     expected = set(inspect.signature(network).parameters)
     for key in sorted(sizes.keys() ^ expected):
         what = "is missing" if key in expected else "is unknown"
-        raise Problem(f"architecture {name}: {key} {what}; it takes {', '.join(sorted(expected))}")
+        raise UserError(
+            f"architecture {name}: {key} {what}; it takes {', '.join(sorted(expected))}"
+        )
     check_sizes(architecture)
     return network(**sizes)
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, Strict, TypeAdapter, ValidationError
 
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 from sharpness.io.validation import complaint
 
 Size = Annotated[int, Strict(), Field(gt=0, le=65_536)]
@@ -26,7 +26,7 @@ def check_sizes(architecture: Mapping[str, Any]) -> None:
         architecture: ``name`` and sizes, as `sharpness.networks.build` takes them.
 
     Raises:
-        Problem: naming the network and the size.
+        UserError: naming the network and the size.
     """
     sizes = dict(architecture)
     name = sizes.pop("name")
@@ -35,13 +35,13 @@ def check_sizes(architecture: Mapping[str, Any]) -> None:
         try:
             (_BLOCKS if key == "blocks" else _SIZE).validate_python(value)
         except ValidationError as error:
-            raise Problem(f"{where}: {key}: {complaint(error, value)}") from None
+            raise UserError(f"{where}: {key}: {complaint(error, value)}") from None
     image, patch = sizes.get("image_size", 0), sizes.get("patch_size", 1)
     if image % patch:
-        raise Problem(f"{where}: patch_size {patch} does not divide an image of {image} pixels")
+        raise UserError(f"{where}: patch_size {patch} does not divide an image of {image} pixels")
     dim, heads = sizes.get("dim", 0), sizes.get("heads", 1)
     if name == "simple-vit":
         if dim % 4 or dim < 8:
-            raise Problem(f"{where}: dim is {dim}; it must be a multiple of 4, at least 8")
+            raise UserError(f"{where}: dim is {dim}; it must be a multiple of 4, at least 8")
     elif dim % heads:
-        raise Problem(f"{where}: heads is {heads}, which does not divide dim, {dim}")
+        raise UserError(f"{where}: heads is {heads}, which does not divide dim, {dim}")

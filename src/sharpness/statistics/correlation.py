@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from sharpness.io.csv_files import check_columns, read_frame
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 from sharpness.io.files import write_text
 from sharpness.measures.definition import Cell
 from sharpness.statistics.kendall import FEWEST, LEVEL, RESAMPLES, Correlation, kendall_columns
@@ -41,10 +41,10 @@ def correlations(
         One row per cell, target and subgroup: the contents of ``correlations.csv``.
 
     Raises:
-        Problem: if the pool lacks a subgroup column.
+        UserError: if the pool lacks a subgroup column.
     """
     if unknown := [name for name in subgroup_by if name not in pool]:
-        raise Problem(f"pool.csv: no column {unknown[0]!r}; correct the pool's subgroups")
+        raise UserError(f"pool.csv: no column {unknown[0]!r}; correct the pool's subgroups")
     missing = missing or {}
     absent = [name for part in missing if (name := f"error_{part}") not in pool]
     pool = pool.assign(**dict.fromkeys(absent, np.nan))
@@ -116,7 +116,7 @@ def read_pool(path: str | Path) -> pd.DataFrame:
     """The models of a ``pool.csv``: one row each, NaN for what is missing.
 
     Raises:
-        Problem: if the file lacks a column, has a column that names no cell, or has words where
+        UserError: if the file lacks a column, has a column that names no cell, or has words where
             numbers are needed.
     """
     pool = read_frame(path)
@@ -126,8 +126,8 @@ def read_pool(path: str | Path) -> pd.DataFrame:
     for name in cell_columns(pool):
         try:
             Cell.parse(name)
-        except Problem as problem:
-            raise Problem(f"{path}: {problem}") from problem
+        except UserError as problem:
+            raise UserError(f"{path}: {problem}") from problem
     return pool.fillna({"reason": ""})
 
 
@@ -140,7 +140,7 @@ def read_correlations(path: str | Path) -> pd.DataFrame:
     """The table that ``write_correlations`` wrote.
 
     Raises:
-        Problem: if the file is no such table.
+        UserError: if the file is no such table.
     """
     table = read_frame(path)
     found = list(Correlation.__dataclass_fields__)

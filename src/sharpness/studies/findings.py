@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 from sharpness.io.files import read_yaml, write_csv
 from sharpness.io.validation import Closed, checked
 
@@ -79,9 +79,9 @@ def load_studies(path: str | Path) -> dict[str, Study]:
     """The studies of a file by name, in its order.
 
     Raises:
-        Problem: if the file is no list of studies; names the study and the key.
+        UserError: if the file is no list of studies; names the study and the key.
     """
     entries = read_yaml(path)
     if not isinstance(entries, dict):
-        raise Problem(f"{path}: not studies by name")
+        raise UserError(f"{path}: not studies by name")
     return {str(name): checked(Study, entry, f"{path}: {name}") for name, entry in entries.items()}

@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from sharpness.io.errors import Problem, number_of
+from sharpness.io.errors import UserError, number_of
 from sharpness.io.files import atomic
 from sharpness.networks import build
 from sharpness.training.records import KEY, MOMENTUM, WEIGHTS
@@ -38,11 +38,11 @@ def load(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The weights, on the CPU, and the metadata of a checkpoint.
 
     Raises:
-        Problem: if the file is absent, cut off, or not one of this project's checkpoints.
+        UserError: if the file is absent, cut off, or not one of this project's checkpoints.
         OSError: if it may not or cannot be read.
     """
     if not Path(path).is_file():
-        raise Problem(f"{path}: no such checkpoint")
+        raise UserError(f"{path}: no such checkpoint")
     try:
         with safe_open(path, framework="pt") as stream:
             text = (stream.metadata() or {}).get(KEY)
@@ -50,9 +50,9 @@ def load(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     except (SafetensorError, OSError) as error:
         if number := number_of(error):  # the disk's fault: the file may well be whole
             raise OSError(number, os.strerror(number), str(path)) from error
-        raise Problem(f"{path}: not a whole safetensors file ({error}); make it again") from error
+        raise UserError(f"{path}: not a whole safetensors file ({error}); make it again") from error
     if text is None:
-        raise Problem(f"{path}: has no metadata of this project; convert it first")
+        raise UserError(f"{path}: has no metadata of this project; convert it first")
     return weights, _metadata(text, path)
 
 
@@ -63,18 +63,18 @@ def load_model(path: str | Path, device: torch.device | str = "cpu") -> nn.Modul
     place its tensor.
 
     Raises:
-        Problem: naming the file, and the tensor that is missing, left over or of the wrong shape.
+        UserError: naming the file, and the tensor that is missing, left over or of the wrong shape.
     """
     weights, metadata = load(path)
     architecture = metadata.get("architecture")
     if not isinstance(architecture, dict):
-        raise Problem(f"{path}: its metadata names no architecture")
+        raise UserError(f"{path}: its metadata names no architecture")
     try:
         _check_layers(architecture, len(weights))
         with torch.device("meta"):  # takes no memory, whatever sizes are named
             places = build(architecture).state_dict()
-    except Problem as problem:
-        raise Problem(f"{path}: its metadata: {problem}; make it again") from problem
+    except UserError as problem:
+        raise UserError(f"{path}: its metadata: {problem}; make it again") from problem
     _check_fit(places, weights, str(path))
     network = build(architecture)
     load_strictly(network, weights, str(path))
@@ -85,7 +85,7 @@ def load_strictly(network: nn.Module, weights: Mapping[str, Tensor], source: str
     """Copy a state dict into a network, strict both ways.
 
     Raises:
-        Problem: naming ``source`` and the tensor that does not fit.
+        UserError: naming ``source`` and the tensor that does not fit.
     """
     _check_fit(network.state_dict(), weights, source)
     network.load_state_dict(weights)
@@ -95,15 +95,15 @@ def _check_fit(places: Mapping[str, Tensor], weights: Mapping[str, Tensor], sour
     """Refuse tensors that are not those of a network, one by one."""
     for name in sorted(places.keys() | weights.keys()):
         if name not in weights:
-            raise Problem(f"{source}: tensor {name} is missing")
+            raise UserError(f"{source}: tensor {name} is missing")
         if name not in places:
-            raise Problem(f"{source}: tensor {name} has no place in the network")
+            raise UserError(f"{source}: tensor {name} has no place in the network")
         if weights[name].shape != places[name].shape:
             sizes = f"{tuple(weights[name].shape)}; the network has {tuple(places[name].shape)}"
-            raise Problem(f"{source}: tensor {name} has shape {sizes}")
+            raise UserError(f"{source}: tensor {name} has shape {sizes}")
         if weights[name].dtype != places[name].dtype:
             kinds = f"{weights[name].dtype}; the network has {places[name].dtype}"
-            raise Problem(f"{source}: tensor {name} holds {kinds}")
+            raise UserError(f"{source}: tensor {name} holds {kinds}")
 
 
 def _check_layers(architecture: Mapping[str, Any], tensors: int) -> None:
@@ -112,16 +112,16 @@ def _check_layers(architecture: Mapping[str, Any], tensors: int) -> None:
         value = architecture.get(key, 0)
         for number in value if isinstance(value, list) else [value]:
             if isinstance(number, int) and number > tensors:
-                raise Problem(f"{key} is {value}, but there are {tensors} tensors")
+                raise UserError(f"{key} is {value}, but there are {tensors} tensors")
 
 
 def _metadata(text: str, path: str | Path) -> dict[str, Any]:
     try:
         metadata = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise Problem(f"{path}: its metadata is no JSON ({error}); make it again") from error
+        raise UserError(f"{path}: its metadata is no JSON ({error}); make it again") from error
     if not isinstance(metadata, dict):
-        raise Problem(f"{path}: its metadata is no object; make it again")
+        raise UserError(f"{path}: its metadata is no object; make it again")
     return metadata
 
 
@@ -152,7 +152,7 @@ class State:
         """The state in a file; None if there is none, or a power cut left an unreadable one."""
         try:
             tensors, metadata = load(path)
-        except Problem:
+        except UserError:
             return None
         return cls(
             _under(WEIGHTS, tensors),

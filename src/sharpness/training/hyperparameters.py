@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import AfterValidator, Field, Strict
 
 from sharpness.io.csv_files import readable
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 from sharpness.io.files import write_csv
 from sharpness.io.validation import Count, Fraction, Number, Positive, Settings
 
@@ -163,7 +163,7 @@ def read_models(path: str | Path) -> dict[str, tuple[int, Hyperparameters]]:
     """The index and the hyper-parameters of each model.
 
     Raises:
-        Problem: naming the file and the model whose row does not hold them.
+        UserError: naming the file and the model whose row does not hold them.
     """
     with readable(path, "remove it and run again"), open(path, newline="") as stream:
         rows = list(csv.DictReader(stream))
@@ -180,4 +180,4 @@ def _parsed(row: Mapping[str, Any], path: str | Path) -> Hyperparameters:
         )
     except (KeyError, TypeError, ValueError) as error:
         model = row.get("model")
-        raise Problem(f"{path}: the row of {model!r} is not {', '.join(COLUMNS)}") from error
+        raise UserError(f"{path}: the row of {model!r} is not {', '.join(COLUMNS)}") from error

@@ -14,10 +14,10 @@ from torch import Tensor
 from tqdm import tqdm
 
 from sharpness.data.images import Images
-from sharpness.io.errors import Problem, out_of_memory
+from sharpness.io.errors import UserError, out_of_memory
 from sharpness.io.files import digest, finite
 from sharpness.measures.error_rates import ROWS, error_and_loss
-from sharpness.measures.micro_batch import Room
+from sharpness.measures.micro_batch import MicroBatch
 from sharpness.training.checkpoint import State
 from sharpness.training.hyperparameters import REVISION, Hyperparameters, Training, learning_rate
 from sharpness.training.loader import batches
@@ -112,8 +112,8 @@ def train(
         learner.resume(state, str(file))
         curve = state.curve
     _run(task, data, learner, curve, file)
-    room = Room(whose=f"model {task.index}")
-    found = room.fitting(
+    room = MicroBatch(whose=f"model {task.index}")
+    found = room.run_with_oom_retry(
         lambda rows: error_and_loss(learner.network, data, rows or ROWS), min(ROWS, len(data))
     )
     record = _record(task, data, curve, *found)
@@ -235,7 +235,7 @@ def train_models(
         For each model, the record of its training.
 
     Raises:
-        Problem: if a batch is too much for the memory. Half a batch would be another training.
+        UserError: if a batch is too much for the memory. Half a batch would be another training.
     """
     records = {}
     for name in names:
@@ -253,7 +253,7 @@ def _trained(name: str, index: int, hyperparameters: Hyperparameters, sweep: Swe
     except RuntimeError as error:
         if not out_of_memory(error):
             raise
-        raise Problem(
+        raise UserError(
             f"{name}: out of memory with batches of {sweep.settings.batch_size}; take a device "
             "with more, or lower the pool's training.batch_size, which makes other models"
         ) from error

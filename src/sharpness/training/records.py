@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 from sharpness.io.files import atomic, read_json, write_csv, write_json
 from sharpness.io.validation import checked
 
@@ -45,7 +45,7 @@ def read_training(path: str | Path) -> dict[str, Any]:
     """The record of one training, as ``training.export.export`` writes it.
 
     Raises:
-        Problem: naming the file, if it is cut off or was edited into something else.
+        UserError: naming the file, if it is cut off or was edited into something else.
     """
     record: dict[str, Any] = read_json(path)
     checked(_Record, record, str(path), _MEND)
@@ -56,11 +56,11 @@ def read_trainings(path: str | Path) -> dict[str, dict[str, Any]]:
     """The records of the trainings of one job, by model.
 
     Raises:
-        Problem: naming the file, if it is cut off or was edited into something else.
+        UserError: naming the file, if it is cut off or was edited into something else.
     """
     records: dict[str, dict[str, Any]] = read_json(path)
     if not isinstance(records, dict):
-        raise Problem(f"{path}: holds no records by model; {_MEND}")
+        raise UserError(f"{path}: holds no records by model; {_MEND}")
     for model, record in records.items():
         checked(_Whole, record, f"{path}: {model}", _MEND)
     return records
@@ -80,13 +80,13 @@ def export(record: Mapping[str, Any], state: Path, weights: str, training: str, 
         curve: where the curve goes, ``….csv``.
 
     Raises:
-        Problem: if the finished state is gone or cut off.
+        UserError: if the finished state is gone or cut off.
     """
     finished = state / f"{record['digest']}.safetensors"
     try:
         tensors = load_file(finished)
     except (OSError, SafetensorError) as error:
-        raise Problem(f"{finished}: the finished training is gone; train again") from error
+        raise UserError(f"{finished}: the finished training is gone; train again") from error
     metadata = {
         "source": "trained by this workflow",
         "architecture": record["architecture"],

@@ -14,7 +14,7 @@ from toy_bert import TINY, arrays, drawn
 
 from sharpness.checkpoints.bert_tf1 import tensorflow
 from sharpness.checkpoints.convert import read
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 
 
 def variable(name: str) -> str:
@@ -67,7 +67,7 @@ def test_what_tensorflow_wrote_is_read(published: Path) -> None:
     ],
 )
 def test_another_network_is_refused(published: Path, sizes: dict[str, int], message: str) -> None:
-    with pytest.raises(Problem, match=message):
+    with pytest.raises(UserError, match=message):
         read("bert-tf1", published, TINY | sizes)
 
 
@@ -86,11 +86,11 @@ def test_damage_is_one_line(published: Path, tmp_path: Path, part: str, message:
             content = whole.read(name)
             if part != "bert_00/":
                 damaged.writestr(name, content[::-1] if name.startswith(part) else content)
-    with pytest.raises(Problem, match=f"{path}: {message}"):
+    with pytest.raises(UserError, match=f"{path}: {message}"):
         read("bert-tf1", path, TINY)
 
 
 def test_without_tensorflow_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tensorflow", None)
-    with pytest.raises(Problem, match=r"^bert_00\.zip: is read by TensorFlow.*`make tensorflow`"):
+    with pytest.raises(UserError, match=r"^bert_00\.zip: is read by TensorFlow.*`make tensorflow`"):
         read("bert-tf1", "bert_00.zip", TINY)

@@ -25,7 +25,7 @@ from toy_bert import BASE
 from toys import CLIP, PRETRAINED_VIT
 
 from sharpness.checkpoints import augreg, bert, bert_tf1, convert, soups
-from sharpness.checkpoints.convert import obtain
+from sharpness.checkpoints.convert import download_checkpoint
 from sharpness.checkpoints.table import Member, choose, read_table, write_models
 from sharpness.checkpoints.torch_file import read_tensors, write_tensors
 from sharpness.checkpoints.weight_map import Array, Entry, apply, invert
@@ -381,7 +381,7 @@ def member(path: Path | None = None, **change: Any) -> Member:
 def bring(member: Member, mirror: Path | None, out: Path, **change: Any) -> None:
     places: dict[str, Any] = {"cache": out.parent / "cache", "mirror": mirror, "offline": True}
     settings = places | {"architecture": PRETRAINED_VIT, "standin": False, "keep": True} | change
-    obtain(member, "augreg", settings.pop("architecture"), out, **settings)
+    download_checkpoint(member, "augreg", settings.pop("architecture"), out, **settings)
 
 
 def test_a_model_is_obtained(mirror: Path, tmp_path: Path) -> None:

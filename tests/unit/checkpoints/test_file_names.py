@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sharpness.checkpoints.table import LONGEST, stem
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 
 NAMES = st.text(min_size=1, max_size=12).filter(str.isprintable)
 
@@ -38,5 +38,5 @@ def test_odd_names_are_written_out():
 
 @pytest.mark.parametrize("name", ["", "a\nb", "\x00", "tab\there", "x" * (LONGEST + 1)])
 def test_names_that_cannot_be_files_are_refused(name):
-    with pytest.raises(Problem, match="name"):
+    with pytest.raises(UserError, match="name"):
         stem(name)

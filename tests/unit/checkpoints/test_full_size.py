@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from sharpness import Definition, sharpness
 from sharpness.checkpoints import convert
-from sharpness.checkpoints.convert import obtain
+from sharpness.checkpoints.convert import download_checkpoint
 from sharpness.checkpoints.table import Member
 from sharpness.checkpoints.weight_map import Array
 from sharpness.data.batches import Inputs
@@ -108,7 +108,7 @@ def test_the_whole_chain_at_full_size(
 
     member = Member("model", {}, URL, size, f"sha256 {sha256(original)}")
     where = {"cache": tmp_path / "cache", "mirror": server.url, "offline": True}
-    obtain(member, form, architecture, out, **where, standin=False, keep=False)
+    download_checkpoint(member, form, architecture, out, **where, standin=False, keep=False)
     loaded = load_model(out)
 
     assert sum(parameter.numel() for parameter in loaded.parameters()) == parameters

@@ -14,7 +14,7 @@ import yaml
 
 from sharpness.config import schema, validated
 from sharpness.config.schema import FOLDERS
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 
 ROOT = Path(__file__).parents[3]
 DEFAULT = json.loads(json.dumps(yaml.safe_load((ROOT / "config.yaml").read_text("utf-8"))))
@@ -118,7 +118,7 @@ def changed(path: str, value: Any) -> dict[str, Any]:
 
 
 def refused(raw: Any) -> str:
-    with pytest.raises(Problem) as caught:
+    with pytest.raises(UserError) as caught:
         validated(raw)
     message = str(caught.value)
     assert message.isprintable()

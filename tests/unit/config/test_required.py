@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import yaml
 
-from sharpness.checkpoints.convert import obtain
+from sharpness.checkpoints.convert import download_checkpoint
 from sharpness.checkpoints.table import Member
 from sharpness.config import Config, validated
 from sharpness.config.required import (
@@ -24,7 +24,7 @@ from sharpness.config.required import (
     told,
 )
 from sharpness.data.locate import locate
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 from sharpness.io.files import read_json, sha256
 
 ROOT = Path(__file__).parents[3]
@@ -99,7 +99,7 @@ def test_one_model_without_an_error_needs_the_set(
         monkeypatch.setattr("sharpness.config.required.PUBLISHED_ERRORS", tmp_path / "errors.csv")
         assert set(needed_parts(settings)["clip-soups"]) == wanted
     (tmp_path / "errors.csv").unlink()
-    with pytest.raises(Problem, match=r"errors.csv: "):
+    with pytest.raises(UserError, match=r"errors.csv: "):
         needed_parts(settings)
 
 
@@ -207,7 +207,7 @@ def test_an_original_that_was_there_is_never_deleted(
     )
     member, out = Member("m", {}, "https://host.example/m.npz"), tmp_path / "m.safetensors"
     places: dict[str, Any] = {"cache": cache, "mirror": mirror, "offline": True, "standin": False}
-    obtain(member, "augreg", {}, out, keep=False, **places)
+    download_checkpoint(member, "augreg", {}, out, keep=False, **places)
     assert out.exists()
     assert (cache / place).exists() == there
     assert (mirror / place).exists()
@@ -218,7 +218,7 @@ def test_a_dead_host_says_how_to_go_on_without_the_set(tmp_path: Path) -> None:
     place = {**absent, "cache": str(tmp_path), "offline": False, "standin": False}
     (tmp_path / "people.eecs.berkeley.edu").mkdir()
     (tmp_path / "people.eecs.berkeley.edu" / "~hendrycks").touch()
-    with pytest.raises(Problem) as problem:
+    with pytest.raises(UserError) as problem:
         locate("imagenet-a", place)
     message = str(problem.value)
     assert "data.imagenet-a.file or .folder (one that is not there, to go on without it)" in message

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from sharpness.data import randaugment
 from sharpness.data.images import augment, crop
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 
 SHAPES = [(3, 32, 32), (1, 8, 8), (3, 16, 24)]
 # Strengths in figures of their own: 14/30 of each range.
@@ -216,5 +216,5 @@ def test_crops_are_shifts_by_up_to_the_padding(size: int, padding: int, flip: bo
     ],
 )
 def test_what_is_no_8_bit_image_is_refused(pixels: Tensor) -> None:
-    with pytest.raises(Problem, match="needs uint8 pixels"):
+    with pytest.raises(UserError, match="needs uint8 pixels"):
         augment(pixels, generator(0))

@@ -15,7 +15,7 @@ from scipy.sparse import csr_matrix
 
 from sharpness.data.locate import locate
 from sharpness.data.pickle_file import pinned, unpickle
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 from sharpness.io.files import read_json, write_json
 from sharpness.mini.small_sets import write_small_sets
 from sharpness.studies.hammoud.pool import read
@@ -55,9 +55,9 @@ def test_a_pickle_that_is_not_pinned_is_not_opened(tmp_path: Path, protocol: int
     assert witness.exists()  # the attack is a real one
     witness.unlink()
     for pin in (f"sha256 {'0' * 64}", f"md5 {'0' * 32}", "sha256 ", "sha256 None"):
-        with pytest.raises(Problem, match=r"^here: is not the published file .*; get it$"):
+        with pytest.raises(UserError, match=r"^here: is not the published file .*; get it$"):
             unpickle(content, "here", pin, "get it")
-    with pytest.raises(Problem, match=r"^here: refused, it asks for .*; get it$"):
+    with pytest.raises(UserError, match=r"^here: refused, it asks for .*; get it$"):
         opened(content)
     assert not witness.exists()
 
@@ -74,7 +74,7 @@ def test_a_pickle_that_is_not_pinned_is_not_opened(tmp_path: Path, protocol: int
     ],
 )
 def test_no_other_class_is_known(content: bytes) -> None:
-    with pytest.raises(Problem, match="here: refused, it asks for"):
+    with pytest.raises(UserError, match="here: refused, it asks for"):
         opened(content)
 
 
@@ -92,11 +92,11 @@ def test_a_stand_in_is_opened_where_the_list_of_what_was_made_states_it(tmp_path
     assert record["title"] == "Cora (stand-in)"
     assert len(read("gat", record, None).labels) == 1000
     # The same files by the name of the published ones, or under another list.
-    with pytest.raises(Problem, match=r"ind\.cora\.x: is not the published file"):
+    with pytest.raises(UserError, match=r"ind\.cora\.x: is not the published file"):
         read("gat", {key: v for key, v in record.items() if key != "standin"}, None)
     write_json(listed, dict.fromkeys(read_json(listed), "0" * 64))
-    with pytest.raises(Problem, match=r"ind\.cora\.x: is not the published file"):
+    with pytest.raises(UserError, match=r"ind\.cora\.x: is not the published file"):
         read("gat", record, None)
     write_json(listed, {})
-    with pytest.raises(Problem, match=r"data\.json: states no digest of .*ind\.cora\.x"):
+    with pytest.raises(UserError, match=r"data\.json: states no digest of .*ind\.cora\.x"):
         pinned(record)

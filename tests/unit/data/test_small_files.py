@@ -18,7 +18,7 @@ from scipy.sparse import csr_matrix
 from sharpness.data import planetoid, small
 from sharpness.data.locate import locate
 from sharpness.data.pickle_file import pinned
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 from sharpness.io.files import sha256
 
 MIRROR = Path(__file__).parents[4] / "shared" / "mirror"
@@ -27,7 +27,7 @@ real = pytest.mark.skipif(not MIRROR.is_dir(), reason="needs ../shared/mirror")
 
 def refused(read: Callable[[], Any], *words: object) -> None:
     """It fails in one line that says these words."""
-    with pytest.raises(Problem) as problem:
+    with pytest.raises(UserError) as problem:
         read()
     message = str(problem.value)
     assert "\n" not in message

@@ -6,33 +6,33 @@ import pytest
 import torch
 from evaluations import record
 
-from sharpness.evaluation.datasets import Sets
-from sharpness.io.errors import Problem
+from sharpness.evaluation.datasets import EvalDatasets
+from sharpness.io.errors import UserError
 from sharpness.io.gpu import compute_device
 
 
 def test_without_a_vocabulary_no_text_can_be_read() -> None:
     data = {part: record(part) for part in ("train", "test")}
     inputs = {"name": "tokens", "length": 8, "vocabulary": record("words", "get vocab.txt")}
-    sets = Sets(data, inputs)
+    sets = EvalDatasets(data, inputs)
     assert sets.missing == dict.fromkeys(data, "get vocab.txt")
     assert "train" not in sets
     inputs["vocabulary"] = record("words")
-    assert not Sets(data, inputs).missing
+    assert not EvalDatasets(data, inputs).missing
 
 
 def test_a_split_that_is_not_there_is_missing() -> None:
     both = {**record("imagenet"), "folder": "photos", "splits": {"train": {}}}
-    sets = Sets({"train": both, "test": both})
+    sets = EvalDatasets({"train": both, "test": both})
     assert sets.missing == {"test": "photos: has no test split; add it"}
     assert "train" in sets
 
 
 def test_a_data_set_of_other_classes_than_the_models_is_refused() -> None:
     train = {**record("train"), "classes": ["n01440764", "n01443537"]}
-    Sets({"train": train}, classes=2)
-    with pytest.raises(Problem, match="has 2 classes, the models have 1000"):
-        Sets({"train": train}, classes=1000)
+    EvalDatasets({"train": train}, classes=2)
+    with pytest.raises(UserError, match="has 2 classes, the models have 1000"):
+        EvalDatasets({"train": train}, classes=1000)
 
 
 def test_a_gpu_multiplies_32_bit_numbers_as_such() -> None:

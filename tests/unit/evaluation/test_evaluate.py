@@ -29,16 +29,16 @@ from torch import nn
 from sharpness import Cell, sharpness
 from sharpness.evaluation import datasets as sets_module
 from sharpness.evaluation import evaluate as evaluating
-from sharpness.evaluation.datasets import Sets
-from sharpness.evaluation.evaluate import Subject, evaluate, evaluate_models
+from sharpness.evaluation.datasets import EvalDatasets
+from sharpness.evaluation.evaluate import EvaluatedModel, evaluate, evaluate_models
 from sharpness.evaluation.results import write_rows
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 from sharpness.io.files import read_json, sha256
-from sharpness.measures.micro_batch import Room
+from sharpness.measures.micro_batch import MicroBatch
 
 
 @pytest.fixture
-def subject(tmp_path: Path) -> Subject:
+def subject(tmp_path: Path) -> EvaluatedModel:
     return made_subject(tmp_path)
 
 
@@ -55,8 +55,8 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     return calls
 
 
-def present(*parts: str, **missing: str) -> Sets:
-    return Sets(
+def present(*parts: str, **missing: str) -> EvalDatasets:
+    return EvalDatasets(
         {part: record(part) for part in parts} | {p: record(p, why) for p, why in missing.items()}
     )
 
@@ -64,7 +64,7 @@ def present(*parts: str, **missing: str) -> Sets:
 SOME = ("train", "test")
 
 
-def test_rows_hold_what_the_library_measures(subject: Subject, opened: list[Any]) -> None:
+def test_rows_hold_what_the_library_measures(subject: EvaluatedModel, opened: list[Any]) -> None:
     sets = present(*SOME, corrupted="not here")
     found = {**evaluate(subject, PLAN, sets, OK), "missing": sets.missing}
     errors, cells = written(found, subject)
@@ -88,7 +88,7 @@ def test_rows_hold_what_the_library_measures(subject: Subject, opened: list[Any]
 
 
 def test_finished_items_are_not_computed_again(
-    subject: Subject, opened: list[Any], monkeypatch: pytest.MonkeyPatch
+    subject: EvaluatedModel, opened: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = written(evaluate(subject, PLAN, present(*SOME), OK), subject)
     monkeypatch.setattr(evaluating, "error_and_loss", None)
@@ -107,7 +107,9 @@ def test_finished_items_are_not_computed_again(
     assert asked == [Cell(WORST, 0.02)]
 
 
-def test_another_checkpoint_or_setting_is_another_item(subject: Subject, opened: list[Any]) -> None:
+def test_another_checkpoint_or_setting_is_another_item(
+    subject: EvaluatedModel, opened: list[Any]
+) -> None:
     first = set(evaluate(subject, PLAN, present(*SOME), OK)["cells"])
     other = set(evaluate(subject, replace(PLAN, seed=1), present(*SOME), OK)["cells"])
     assert not first & other
@@ -116,13 +118,13 @@ def test_another_checkpoint_or_setting_is_another_item(subject: Subject, opened:
 
 
 def test_how_many_examples_pass_at_a_time_makes_no_other_item(
-    subject: Subject, opened: list[Any], tmp_path: Path
+    subject: EvaluatedModel, opened: list[Any], tmp_path: Path
 ) -> None:
     whole = evaluate(subject, PLAN, present(*SOME), OK)
     apart = replace(subject, state=tmp_path / "other")
     sizes: set[int] = set()
     subject.model.register_forward_pre_hook(lambda _, inputs: sizes.add(len(inputs[0])))
-    assert evaluate(apart, PLAN, present(*SOME), OK, room=Room(3)) == whole
+    assert evaluate(apart, PLAN, present(*SOME), OK, room=MicroBatch(3)) == whole
     assert sizes <= {1, 2, 3}
     for name in whole["errors"] + whole["cells"]:
         one, two = read_json(subject.state / name), read_json(apart.state / name)
@@ -140,7 +142,7 @@ def test_how_many_examples_pass_at_a_time_makes_no_other_item(
     ],
 )
 def test_a_skipped_model_says_why(
-    subject: Subject, opened: list[Any], trained: dict[str, Any], reason: str
+    subject: EvaluatedModel, opened: list[Any], trained: dict[str, Any], reason: str
 ) -> None:
     found = evaluate(subject, PLAN, present(*SOME), trained)
     _, cells = written(found, subject)
@@ -152,7 +154,7 @@ def test_a_skipped_model_says_why(
 
 
 def test_a_model_with_weights_that_are_not_finite_is_asked_nothing(
-    subject: Subject, opened: list[Any]
+    subject: EvaluatedModel, opened: list[Any]
 ) -> None:
     subject.model[1].weight.data[2, 5] = float("inf")  # type: ignore[index]
     subject.model[3].bias.data.fill_(float("nan"))  # type: ignore[index]
@@ -175,12 +177,12 @@ def test_a_model_with_weights_that_are_not_finite_is_asked_nothing(
     assert {*column(cells, "status")} == {"skipped"}  # its training has said more
 
 
-def test_what_cannot_be_measured_is_named(subject: Subject, opened: list[Any]) -> None:
-    with pytest.raises(Problem, match="has 40 training examples, sharpness"):
+def test_what_cannot_be_measured_is_named(subject: EvaluatedModel, opened: list[Any]) -> None:
+    with pytest.raises(UserError, match="has 40 training examples, sharpness"):
         evaluate(subject, replace(PLAN, points=41), present(*SOME))
     found = evaluate(subject, PLAN, present(*SOME))
     (subject.state / found["cells"][2]).unlink()
-    with pytest.raises(Problem, match=rf"{found['cells'][2]}: a finished item is gone"):
+    with pytest.raises(UserError, match=rf"{found['cells'][2]}: a finished item is gone"):
         written(found, subject)
     nn.init.constant_(subject.model[3].weight, 3e38)  # type: ignore[index]
     subject.checkpoint.write_bytes(b"other weights")
@@ -211,7 +213,7 @@ def test_a_broken_model_leaves_the_others_of_its_job_alone(
 
 @pytest.fixture
 def checkpoints(
-    subject: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    subject: EvaluatedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> dict[str, Path]:
     monkeypatch.setattr(evaluating, "load_model", lambda path, device: subject.model)
     files = {name: tmp_path / f"{name}.safetensors" for name in ("a", "b")}

@@ -18,12 +18,12 @@ from evaluations import CELLS, PLAN, SETS, made_subject, record, written
 from safetensors.numpy import save_file
 
 from sharpness.evaluation import datasets as sets_module
-from sharpness.evaluation.datasets import Sets
-from sharpness.evaluation.evaluate import Subject, evaluate
+from sharpness.evaluation.datasets import EvalDatasets
+from sharpness.evaluation.evaluate import EvaluatedModel, evaluate
 from sharpness.evaluation.guard import Sources, check_conversions, check_trainings
 from sharpness.evaluation.plan import Plan
 from sharpness.evaluation.results import assemble, write_per_batch, write_pool
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 from sharpness.io.files import write_json
 from sharpness.statistics.correlation import read_pool
 from sharpness.training.hyperparameters import Space, draw
@@ -31,17 +31,17 @@ from sharpness.training.records import KEY
 
 
 @pytest.fixture
-def subject(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Subject:
+def subject(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> EvaluatedModel:
     monkeypatch.setattr(sets_module, "load", lambda name, *_, **__: SETS[name])
     return made_subject(tmp_path)
 
 
 def evaluated(
-    subject: Subject, plan: Plan = PLAN, **missing: str
+    subject: EvaluatedModel, plan: Plan = PLAN, **missing: str
 ) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
     """Its files, written; parts are train and test and those that are missing."""
     data = {part: record(part, missing.get(part, "")) for part in ("train", "test", *missing)}
-    sets = Sets(data)
+    sets = EvalDatasets(data)
     return written({**evaluate(subject, plan, sets), "missing": sets.missing}, subject, plan)
 
 
@@ -52,20 +52,20 @@ MODELS = pd.DataFrame([{"model": "model-000", "learning_rate": 0.1, "mixup": 1}]
 TITLES = dict.fromkeys(("train", "test"), "noise")
 
 
-def sources(subject: Subject) -> list[Sources]:
+def sources(subject: EvaluatedModel) -> list[Sources]:
     home = subject.state.parent
     paths = (home / kind / "model-000.csv" for kind in ("errors", "sharpness", "per_batch"))
     return [Sources("model-000", *paths, subject.checkpoint)]
 
 
 def assembled(
-    subject: Subject, plan: Plan = PLAN, limit: float | None = None, **titles: str
+    subject: EvaluatedModel, plan: Plan = PLAN, limit: float | None = None, **titles: str
 ) -> pd.DataFrame:
     """The table of its pool; titles are of parts beside train and test."""
     return assemble(MODELS, sources(subject), plan.rows(), TITLES | titles, limit)
 
 
-def test_the_pool_has_one_row_a_model(subject: Subject) -> None:
+def test_the_pool_has_one_row_a_model(subject: EvaluatedModel) -> None:
     errors, cells = evaluated(subject, corrupted="not here")
     table = assembled(subject, corrupted="digits-c")
     assert list(table.columns) == [
@@ -81,7 +81,7 @@ def test_the_pool_has_one_row_a_model(subject: Subject) -> None:
     assert row["status"] == "ok"
 
 
-def test_every_error_but_that_of_training_has_its_gap(subject: Subject) -> None:
+def test_every_error_but_that_of_training_has_its_gap(subject: EvaluatedModel) -> None:
     evaluated(subject)
     path = sources(subject)[0].errors
     errors = pd.read_csv(path)
@@ -94,7 +94,7 @@ def test_every_error_but_that_of_training_has_its_gap(subject: Subject) -> None:
     assert table.loc[0, ["gap", "gap_v2", "gap_r"]].tolist() == [0.25, 0.5, 0.625]
 
 
-def test_without_training_data_there_are_errors_and_no_gap(subject: Subject) -> None:
+def test_without_training_data_there_are_errors_and_no_gap(subject: EvaluatedModel) -> None:
     errors, _ = evaluated(subject, train="get it")
     table = assembled(subject)
     row = table.iloc[0]
@@ -103,7 +103,7 @@ def test_without_training_data_there_are_errors_and_no_gap(subject: Subject) -> 
     assert pd.isna(row[["error_train", "gap", *(cell.id for cell in CELLS)]].astype(float)).all()
 
 
-def test_a_model_that_is_too_wrong_is_excluded_by_rule(subject: Subject) -> None:
+def test_a_model_that_is_too_wrong_is_excluded_by_rule(subject: EvaluatedModel) -> None:
     errors, _ = evaluated(subject)
     path = sources(subject)[0].errors
     found = float(errors[1]["error"])
@@ -120,7 +120,7 @@ def test_a_model_that_is_too_wrong_is_excluded_by_rule(subject: Subject) -> None
     assert assembled(subject).loc[0, "status"] == "ok"
 
 
-def batches(subject: Subject, table: pd.DataFrame) -> list[dict[str, str]]:
+def batches(subject: EvaluatedModel, table: pd.DataFrame) -> list[dict[str, str]]:
     """The rows of ``per_batch.csv``."""
     path = subject.state.parent / "per_batch.csv"
     write_per_batch(table, sources(subject), path)
@@ -128,7 +128,7 @@ def batches(subject: Subject, table: pd.DataFrame) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
-def test_the_mean_over_batches_is_the_value_of_every_cell(subject: Subject) -> None:
+def test_the_mean_over_batches_is_the_value_of_every_cell(subject: EvaluatedModel) -> None:
     _, cells = evaluated(subject)
     found: dict[str, list[tuple[int, float]]] = defaultdict(list)
     for row in batches(subject, assembled(subject)):
@@ -144,15 +144,15 @@ def test_the_mean_over_batches_is_the_value_of_every_cell(subject: Subject) -> N
 
 
 @pytest.mark.parametrize("text", ["cell,batch\n", ""])
-def test_a_table_of_batches_that_is_none_is_refused(subject: Subject, text: str) -> None:
+def test_a_table_of_batches_that_is_none_is_refused(subject: EvaluatedModel, text: str) -> None:
     evaluated(subject)
     table = assembled(subject)
     sources(subject)[0].per_batch.write_text(text)
-    with pytest.raises(Problem, match=r"per_batch/model-000.csv: is no table"):
+    with pytest.raises(UserError, match=r"per_batch/model-000.csv: is no table"):
         batches(subject, table)
 
 
-def test_what_is_written_is_what_figures_read(subject: Subject, tmp_path: Path) -> None:
+def test_what_is_written_is_what_figures_read(subject: EvaluatedModel, tmp_path: Path) -> None:
     evaluated(subject, v2="not here")
     table = assembled(subject, limit=0.999, v2="noise")
     write_pool(table, tmp_path / "pool.csv")
@@ -176,33 +176,33 @@ def test_what_is_written_is_what_figures_read(subject: Subject, tmp_path: Path) 
 )
 @pytest.mark.parametrize("missing", [{}, {"train": "get it"}])
 def test_the_pool_refuses_stale_cells(
-    subject: Subject, plan: Plan, words: str, missing: dict[str, str]
+    subject: EvaluatedModel, plan: Plan, words: str, missing: dict[str, str]
 ) -> None:
     evaluated(subject, **missing)
     home = subject.state.parent
     remake = f"rm -rf {home}/evaluated {home}/errors {home}/sharpness {home}/per_batch"
-    with pytest.raises(Problem, match=f"{remake}$") as caught:
+    with pytest.raises(UserError, match=f"{remake}$") as caught:
         assembled(subject, plan)
     assert words in str(caught.value)
 
 
-def test_the_pool_refuses_what_is_of_other_models(subject: Subject, tmp_path: Path) -> None:
+def test_the_pool_refuses_what_is_of_other_models(subject: EvaluatedModel, tmp_path: Path) -> None:
     evaluated(subject)
-    with pytest.raises(Problem, match=r"models.csv: its models are not .* rm -rf \S+models.csv$"):
+    with pytest.raises(UserError, match=r"models.csv: its models are not .* rm -rf \S+models.csv$"):
         assemble(MODELS.assign(model="model-001"), sources(subject), PLAN.rows(), TITLES)
     (one,) = sources(subject)
     other = tmp_path / "other.csv"
     other.write_text(one.sharpness.read_text().replace(",cpu,", ",cuda,"))
     pair = [one, replace(one, name="model-001", sharpness=other)]
     models = pd.DataFrame([{"model": "model-000"}, {"model": "model-001"}])
-    with pytest.raises(Problem, match=r"was measured on cpu, .* on cuda"):
+    with pytest.raises(UserError, match=r"was measured on cpu, .* on cuda"):
         assemble(models, pair, PLAN.rows(), TITLES)
     subject.checkpoint.write_bytes(b"other weights")
-    with pytest.raises(Problem, match="it is of another checkpoint"):
+    with pytest.raises(UserError, match="it is of another checkpoint"):
         assembled(subject)
     subject.checkpoint.write_bytes(b"weights")
     pd.read_csv(one.errors).assign(revision=1).to_csv(one.errors, index=False)
-    with pytest.raises(Problem, match=r"errors/model-000.csv: revision is 1, wanted is 2; "):
+    with pytest.raises(UserError, match=r"errors/model-000.csv: revision is 1, wanted is 2; "):
         assembled(subject)
 
 
@@ -214,10 +214,10 @@ def test_the_pool_refuses_what_is_of_other_models(subject: Subject, tmp_path: Pa
     ],
 )
 def test_the_pool_refuses_errors_on_other_data(
-    subject: Subject, titles: dict[str, str], words: str
+    subject: EvaluatedModel, titles: dict[str, str], words: str
 ) -> None:
     evaluated(subject)
-    with pytest.raises(Problem, match=f"errors/model-000.csv: {words}; .* rm -rf "):
+    with pytest.raises(UserError, match=f"errors/model-000.csv: {words}; .* rm -rf "):
         assembled(subject, **titles)
 
 
@@ -278,15 +278,15 @@ def test_the_pool_refuses_other_trainings(
     check_sweep(tmp_path, {})
     names = ("models.csv", "trained", "training", "checkpoints")
     gone = " ".join(f"{tmp_path}/{name}" for name in names)
-    with pytest.raises(Problem) as caught:
+    with pytest.raises(UserError) as caught:
         check_sweep(tmp_path, change)
     assert str(caught.value) == f"{tmp_path}/training/model-000.json: {words}; {AGAIN} {gone}"
 
 
 def test_the_pool_refuses_records_and_weights_of_other_models(tmp_path: Path) -> None:
-    with pytest.raises(Problem, match=r"model-001.json: index is 0, wanted is 1; "):
+    with pytest.raises(UserError, match=r"model-001.json: index is 0, wanted is 1; "):
         check_sweep(tmp_path, {}, index=0)
-    with pytest.raises(Problem, match=r"model-000.safetensors: training is d0, wanted is new; "):
+    with pytest.raises(UserError, match=r"model-000.safetensors: training is d0, wanted is new; "):
         check_sweep(tmp_path, {}, digest="new")
 
 
@@ -310,18 +310,18 @@ def test_the_pool_refuses_other_conversions(
     changed = {**CONVERTED, **change}
     gone = [home / "models.csv", home / "checkpoints" if whole else models[1].checkpoint]
     gone += [tmp_path / "standin" / "pool.csv"] if changed["standin"] else []
-    with pytest.raises(Problem) as caught:
+    with pytest.raises(UserError) as caught:
         check_conversions(models, {"a": changed if whole else CONVERTED, "b": changed})
     first = models[0 if whole else 1].checkpoint
     assert str(caught.value) == f"{first}: {words}; {AGAIN} {' '.join(map(str, gone))}"
     models[0].checkpoint.write_bytes(b"none")
-    with pytest.raises(Problem, match=r"a.safetensors: source is None, wanted is https"):
+    with pytest.raises(UserError, match=r"a.safetensors: source is None, wanted is https"):
         check_conversions(models[:1], {"a": CONVERTED})
 
 
 @pytest.mark.parametrize("digest", ["12e4567890123456", "0000000000000001"])
 def test_a_digest_that_looks_like_a_number_stays_a_word(
-    subject: Subject, monkeypatch: pytest.MonkeyPatch, digest: str
+    subject: EvaluatedModel, monkeypatch: pytest.MonkeyPatch, digest: str
 ):
     monkeypatch.setattr("sharpness.evaluation.evaluate.sha256", lambda path: digest + "0" * 48)
     monkeypatch.setattr("sharpness.evaluation.guard.sha256", lambda path: digest + "0" * 48)

@@ -20,8 +20,8 @@ from urllib3.util import Retry
 from sharpness.io import download as downloads
 from sharpness.io import transfer
 from sharpness.io.download import Absent, fetch, known
-from sharpness.io.errors import Problem
-from sharpness.io.transfer import Claim
+from sharpness.io.errors import UserError
+from sharpness.io.transfer import Checksum
 
 URL = "https://host.example/folder/data.bin"
 PLACE = "host.example/folder/data.bin"
@@ -54,7 +54,7 @@ def put(path: Path, content: bytes = BODY) -> Path:
     return path
 
 
-def refused(*words: object, kind: type[Problem] = Problem, **arguments: Any) -> None:
+def refused(*words: object, kind: type[UserError] = UserError, **arguments: Any) -> None:
     """`fetch` raises one line that says these words."""
     with pytest.raises(kind) as problem:
         fetch(**{"url": URL, **arguments})
@@ -81,7 +81,7 @@ def network(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Let the publisher's own server have the file; who was asked, in order."""
     original, asked = transfer.download, []
 
-    def download(url: str, part: Path, claim: Claim) -> None:
+    def download(url: str, part: Path, claim: Checksum) -> None:
         asked.append(url)
         if url != URL:
             return original(url, part, claim)
@@ -377,7 +377,7 @@ def test_what_is_no_token_is_not_shown(
     gated: Publisher, cache: Path, monkeypatch: pytest.MonkeyPatch, token: str
 ) -> None:
     monkeypatch.setenv("HF_TOKEN", token)
-    with pytest.raises(Problem, match=r"^HF_TOKEN: [^\n]*$") as problem:
+    with pytest.raises(UserError, match=r"^HF_TOKEN: [^\n]*$") as problem:
         fetch(URL, cache, mirror=gated.url)
     assert "hf_" not in str(problem.value)
     assert not gated.requests
@@ -385,10 +385,10 @@ def test_what_is_no_token_is_not_shown(
 
 def test_a_closed_door_names_the_variable_and_no_secret(gated: Publisher, cache: Path) -> None:
     gated.faults = [status(403)]
-    with pytest.raises(Problem, match=r"HTTP 403.*HF_TOKEN") as problem:
+    with pytest.raises(UserError, match=r"HTTP 403.*HF_TOKEN") as problem:
         fetch(URL, cache, mirror=gated.url, offline=True)
     assert TOKEN not in str(problem.value)
-    with pytest.raises(Problem, match=r"^mirror: ") as problem:
+    with pytest.raises(UserError, match=r"^mirror: ") as problem:
         fetch(URL, cache, mirror="https://me:mine@host.example/files")
     assert "mine" not in str(problem.value)
 
@@ -406,5 +406,5 @@ def test_the_table_knows_what_is_published_of_a_file(tmp_path: Path) -> None:
         "size": None,
         "checksum": "git-blob e042af242b19708d9c0256c713e873415c0b58a1",
     }
-    with pytest.raises(Problem, match=r"downloads.csv: has no download named 'x'"):
+    with pytest.raises(UserError, match=r"downloads.csv: has no download named 'x'"):
         known("x")

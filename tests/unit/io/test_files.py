@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 from sharpness.io.files import atomic, digest, entry, read_json, sha256, write_json, write_text
 from sharpness.io.job import job
 
@@ -37,7 +37,7 @@ def test_json_is_canonical(tmp_path: Path):
 def test_a_model_that_a_file_lacks_is_one_line_with_a_command(tmp_path: Path):
     path = tmp_path / "made here.json"
     assert entry({"a": 1}, "a", path) == 1
-    with pytest.raises(Problem, match=f"here.json: b is not in it; .*: rm '{path}'$"):
+    with pytest.raises(UserError, match=f"here.json: b is not in it; .*: rm '{path}'$"):
         entry({"a": 1}, "b", path)
 
 
@@ -54,7 +54,7 @@ def script_of(folder: Path) -> SimpleNamespace:
 def test_a_problem_is_one_line_and_exit_code_1(tmp_path: Path, capsys):
     script = script_of(tmp_path)
     with pytest.raises(SystemExit) as stopped, job(script):
-        raise Problem("key: wrong; do this")
+        raise UserError("key: wrong; do this")
     assert stopped.value.code == 1
     assert capsys.readouterr().err == "key: wrong; do this\n"
     assert script.log[0].read_text() == "key: wrong; do this\n"

@@ -23,7 +23,7 @@ import torch
 from matplotlib.figure import Figure
 
 from sharpness.checkpoints.torch_file import write_tensors
-from sharpness.io.errors import Problem, explained, number_of
+from sharpness.io.errors import UserError, explained, number_of
 from sharpness.io.files import atomic, check_writable, read_json, write_json, write_text
 from sharpness.io.job import job
 from sharpness.plots.style import save as save_figure
@@ -142,7 +142,7 @@ def test_a_full_disk_under_the_log_still_reaches_the_terminal(tmp_path: Path, ca
         "what is finished is kept"
     )
     with failing(given):
-        raise Problem("data.csv: line 3: x is no number; correct it")
+        raise UserError("data.csv: line 3: x is no number; correct it")
     assert line(capsys) == "data.csv: line 3: x is no number; correct it"
     with failing(given):
         raise ZeroDivisionError
@@ -215,9 +215,9 @@ def test_folders_are_looked_at_before_a_run(
     check_writable(tmp_path / "results" / "tiny", tmp_path)
     assert not (tmp_path / "results").exists()
     (tmp_path / "results").write_text("")
-    with pytest.raises(Problem, match="results: is a file where a folder must be"):
+    with pytest.raises(UserError, match="results: is a file where a folder must be"):
         check_writable(tmp_path / "results" / "tiny")
     (tmp_path / "home" / "logs").mkdir(parents=True)
     monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name != "logs")
-    with pytest.raises(Problem, match=r"home/logs: may not be written to"):
+    with pytest.raises(UserError, match=r"home/logs: may not be written to"):
         check_writable(tmp_path / "home")

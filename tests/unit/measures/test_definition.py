@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import sharpness
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 from sharpness.measures.definition import ALL, PAPER, PROTOCOLS, Cell, Definition, Protocol
 
 WORST = Definition("worst", "linf", adaptive=True, logit_norm=True)
@@ -71,16 +71,16 @@ def test_a_cell_names_only_what_differs_from_the_pool() -> None:
     ],
 )
 def test_a_bad_cell_is_refused(word: str) -> None:
-    with pytest.raises(Problem, match="cell"):
+    with pytest.raises(UserError, match="cell"):
         Cell.parse(word)
 
 
 def test_a_bad_definition_is_refused() -> None:
-    with pytest.raises(Problem, match="worst-l1"):
+    with pytest.raises(UserError, match="worst-l1"):
         Definition.parse("worst-l1-adaptive-normlogits")
-    with pytest.raises(Problem, match="norm is 'l1'"):
+    with pytest.raises(UserError, match="norm is 'l1'"):
         Definition("worst", "l1", True, True)  # type: ignore[arg-type]
-    with pytest.raises(Problem, match="case is 'mean'"):
+    with pytest.raises(UserError, match="case is 'mean'"):
         Definition("mean", "l2", True, True)  # type: ignore[arg-type]
 
 
@@ -90,7 +90,7 @@ def test_the_presets_say_what_paper_and_code_do() -> None:
     assert (released.samples, released.steps) == (20, 20)
     assert Protocol.named("paper") is paper
     assert Protocol.named(released) is released
-    with pytest.raises(Problem, match="'papre' is unknown"):
+    with pytest.raises(UserError, match="'papre' is unknown"):
         Protocol.named("papre")
 
 

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from toys import Words, normal, sentences
 
-from sharpness.data.batches import Batch, Examples, Groups, divided
-from sharpness.io.errors import Problem
+from sharpness.data.batches import Batch, Examples, Groups, split_batch
+from sharpness.io.errors import UserError
 from sharpness.measures.error_rates import class_scores, error_and_loss
 
 
@@ -33,7 +33,7 @@ class Streamed:
         raise AssertionError("an error needs no subset")
 
     def batches(self, size: int) -> Iterator[Batch]:
-        return iter(divided(self.batch, size))
+        return iter(split_batch(self.batch, size))
 
     def digest(self) -> str:
         return "0" * 16
@@ -120,5 +120,5 @@ def test_images_are_examples() -> None:
 
 
 def test_nothing_to_be_wrong_on_is_refused() -> None:
-    with pytest.raises(Problem, match="toys: has no examples"):
+    with pytest.raises(UserError, match="toys: has no examples"):
         error_and_loss(Given(), Streamed((normal(0, 3, seed=0), LABELS[:0])))

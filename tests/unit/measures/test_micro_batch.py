@@ -18,13 +18,13 @@ from torch import Tensor, nn
 from sharpness import Definition, sharpness
 from sharpness.evaluation import datasets as sets_module
 from sharpness.evaluation import evaluate as evaluating
-from sharpness.evaluation.datasets import Sets
+from sharpness.evaluation.datasets import EvalDatasets
 from sharpness.evaluation.evaluate import evaluate, evaluate_models
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 from sharpness.io.files import read_json
 from sharpness.measures.cell_values import Effort
 from sharpness.measures.error_rates import error_and_loss
-from sharpness.measures.micro_batch import NoRoom
+from sharpness.measures.micro_batch import OutOfMemory
 from sharpness.training import loop
 from sharpness.training.hyperparameters import Hyperparameters, Training
 from sharpness.training.loop import Sweep, train_models
@@ -118,7 +118,7 @@ def test_memory_that_runs_out_in_the_backward_pass_is_no_other_thing() -> None:
 def test_no_room_for_one_example_is_a_line_and_another_error_is_not_taken_for_it() -> None:
     full, wrong = network(), network()
     asked = small(full, 0)
-    with pytest.raises(NoRoom, match="one example at a time, as if micro_batch were 1"):
+    with pytest.raises(OutOfMemory, match="one example at a time, as if micro_batch were 1"):
         sharpness(full, points(), WORST, 0.1)
     assert asked == [16, 8, 4, 2, 1]
     asked = small(wrong, 5, lambda: RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
@@ -167,11 +167,11 @@ def test_a_job_without_room_for_one_example_ends_and_keeps_no_failed_cell(
     data: dict[str, Any], tmp_path: Path
 ) -> None:
     subject = made_subject(tmp_path)
-    sets = Sets(data)
+    sets = EvalDatasets(data)
     done = evaluate(subject, replace(PLAN, cells=CELLS[:1]), sets, OK)
     before = {path: path.read_bytes() for path in subject.state.iterdir()}
     small(subject.model, 0)
-    with pytest.raises(Problem, match="model-000: out of memory with one example at a time"):
+    with pytest.raises(UserError, match="model-000: out of memory with one example at a time"):
         evaluate(subject, PLAN, sets, OK)
     assert {path: path.read_bytes() for path in subject.state.iterdir()} == before
     assert {path.name for path in before} == {*done["errors"], *done["cells"]}
@@ -197,7 +197,9 @@ def test_a_training_out_of_memory_is_one_line_for_its_batches_are_part_of_it(
         raise REFUSALS["torch"]()
 
     monkeypatch.setattr(Learner, "step", step)
-    with pytest.raises(Problem, match=r"model-000: out of memory with batches of 8; .*batch_size"):
+    with pytest.raises(
+        UserError, match=r"model-000: out of memory with batches of 8; .*batch_size"
+    ):
         train_models(MODELS, ["model-000"], sweep(tmp_path))
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from toys import Words, counted, flat, noisy_points, normal, sentences, smooth_network
 
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 from sharpness.measures.objective import LogitScale, Network, Objective, evaluation_mode, normalized
 
 
@@ -147,7 +147,7 @@ def test_keyword_inputs_outputs_with_logits_and_tied_weights() -> None:
 
 
 def test_a_model_without_parameters_is_refused() -> None:
-    with pytest.raises(Problem, match="no parameters"):
+    with pytest.raises(UserError, match="no parameters"):
         Network(nn.ReLU())
 
 
@@ -155,7 +155,7 @@ def test_a_model_without_parameters_is_refused() -> None:
 def test_a_parameter_that_is_not_floating_point_is_refused(dtype: torch.dtype) -> None:
     model = nn.Linear(2, 2)
     model.codes = nn.Parameter(torch.ones(2, dtype=dtype), requires_grad=False)
-    with pytest.raises(Problem, match=f"'codes' is {dtype}"):
+    with pytest.raises(UserError, match=f"'codes' is {dtype}"):
         Network(model)
 
 
@@ -164,13 +164,13 @@ def test_an_unperturbed_loss_that_is_not_finite_is_refused() -> None:
     with torch.no_grad():
         model.bias[0] = torch.nan
     objective = Objective(Network(model), (torch.ones(1, 2), torch.zeros(1).long()), cross_entropy)
-    with pytest.raises(Problem, match="unperturbed model is nan"):
+    with pytest.raises(UserError, match="unperturbed model is nan"):
         objective.unperturbed(None)
 
 
 def test_an_empty_batch_is_refused() -> None:
     empty = torch.ones(0, 2), torch.zeros(0).long()
-    with pytest.raises(Problem, match="no examples"):
+    with pytest.raises(UserError, match="no examples"):
         Objective(Network(nn.Linear(2, 2)), empty, cross_entropy)
 
 
@@ -229,5 +229,5 @@ def test_keyword_tensors_are_divided_alike() -> None:
 
 @pytest.mark.parametrize("micro_batch", [0, -2])
 def test_a_piece_without_examples_is_refused(micro_batch: int) -> None:
-    with pytest.raises(Problem, match=f"micro_batch is {micro_batch}; it must be at least 1"):
+    with pytest.raises(UserError, match=f"micro_batch is {micro_batch}; it must be at least 1"):
         Objective(Network(smooth_network(0)), noisy_points(4, 0), cross_entropy, micro_batch)

@@ -22,7 +22,7 @@ from toys import (
 )
 
 from sharpness import Cell, Definition, Effort, Estimate, sharpness, sharpness_table
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 from sharpness.measures.definition import ALL, PROTOCOLS
 from sharpness.measures.sharpness import measured
 
@@ -38,7 +38,7 @@ def small_points() -> Batches:
 
 def results(
     cells: Iterable[Cell], model: nn.Module | None = None, batches: Batches | None = None
-) -> dict[Cell, Estimate | Problem]:
+) -> dict[Cell, Estimate | UserError]:
     data = {"original": small_points() if batches is None else batches}
     found = list(measured(model or smooth_network(0), data, cells, effort=EFFORT))  # type: ignore[arg-type]
     assert len(found) == len(dict(found))  # each cell once
@@ -112,11 +112,11 @@ def test_the_model_is_left_as_it_was(resnet: nn.Module, definition: Definition) 
     found = sharpness(model, points, definition, 0.1, steps=2, samples=2)
     # BatchNorm uses its running statistics.
     assert repr(found) == repr(sharpness(resnet, points, definition, 0.1, steps=2, samples=2))
-    with pytest.raises(Problem) as raised:
+    with pytest.raises(UserError) as raised:
         sharpness(model, [(points[0][0] * torch.nan, points[0][1])], definition, 0.1)
     assert raised.value.__traceback__ is not None  # still alive, as while it is being handled
     bad = [Cell(definition, 0.1, data="augmented"), Cell(definition, 0.1)]
-    with pytest.raises(Problem, match="augmented"):
+    with pytest.raises(UserError, match="augmented"):
         sharpness_table(model, points, bad, effort=EFFORT)
     assert [module.training for module in model.modules()] == flags
     assert all(p.grad is None and p.requires_grad for p in model.parameters())
@@ -206,9 +206,9 @@ def test_keyword_tensors_are_measured_as_their_tensors_are() -> None:
 
 
 def test_what_cannot_be_measured_is_refused() -> None:
-    with pytest.raises(Problem, match="radius is"):
+    with pytest.raises(UserError, match="radius is"):
         sharpness(smooth_network(0), small_points(), WORST, -1.0)
-    with pytest.raises(Problem, match="no batches of original data"):
+    with pytest.raises(UserError, match="no batches of original data"):
         sharpness(smooth_network(0), [], WORST, 0.1)
 
 
@@ -227,7 +227,7 @@ def test_what_cannot_be_measured_is_refused() -> None:
 def test_a_bad_cell_leaves_the_others_alone(bad: Cell, reason: str) -> None:
     found = results([Cell(AVERAGE, 0.1), bad, Cell(WORST, 0.1)])
     assert [type(found.pop(cell)) for cell in list(found) if cell != bad] == [Estimate, Estimate]
-    assert isinstance(found[bad], Problem)
+    assert isinstance(found[bad], UserError)
     assert reason in str(found[bad])
 
 
@@ -243,7 +243,7 @@ def test_a_model_that_cannot_be_perturbed_is_a_problem_of_every_cell() -> None:
     ):
         found = results(cells, model)
         assert list(found) == cells
-        assert all(isinstance(r, Problem) and reason in str(r) for r in found.values())
+        assert all(isinstance(r, UserError) and reason in str(r) for r in found.values())
 
 
 class Cliff(nn.Module):
@@ -269,7 +269,7 @@ def test_a_perturbed_loss_that_is_not_finite_is_a_problem(beyond: float, protoco
     found = results(cells, Cliff(beyond), batches)
     for cell in cells:
         if cell.radius == 0.5:
-            assert isinstance(found[cell], Problem)
+            assert isinstance(found[cell], UserError)
             assert "perturbed model is not finite" in str(found[cell])
         else:
             assert isinstance(found[cell], Estimate)
@@ -291,7 +291,7 @@ def test_one_bad_sibling_does_not_spoil_the_passes_it_shares() -> None:
         found = list(measured(model, data, order, loss=touchy, effort=effort))  # type: ignore[arg-type]
         assert [cell for cell, _ in found] == order
         assert isinstance(dict(found)[cells[0]], Estimate)
-        assert isinstance(dict(found)[cells[1]], Problem)
+        assert isinstance(dict(found)[cells[1]], UserError)
 
 
 @pytest.mark.parametrize("definition", ALL, ids=lambda definition: definition.id)
@@ -299,13 +299,15 @@ def test_how_many_examples_pass_at_a_time_does_not_matter(definition: Definition
     model, batches = smooth_network(0), small_points()
     cells = [Cell(definition, 0.1, protocol) for protocol in PROTOCOLS]
     whole = sharpness_table(model, batches, cells, effort=EFFORT)
-    divided = sharpness_table(model, batches, cells, effort=EFFORT, micro_batch=3)
+    split_batch = sharpness_table(model, batches, cells, effort=EFFORT, micro_batch=3)
     for cell in cells:
-        assert divided[cell].value == pytest.approx(whole[cell].value, rel=1e-9, abs=1e-12)
-        assert divided[cell].per_batch == pytest.approx(whole[cell].per_batch, rel=1e-9, abs=1e-12)
-        assert divided[cell].examples == (8, 6)
+        assert split_batch[cell].value == pytest.approx(whole[cell].value, rel=1e-9, abs=1e-12)
+        assert split_batch[cell].per_batch == pytest.approx(
+            whole[cell].per_batch, rel=1e-9, abs=1e-12
+        )
+        assert split_batch[cell].examples == (8, 6)
     alone = sharpness(model, batches, definition, 0.1, steps=3, samples=4, micro_batch=3)
-    assert repr(alone) == repr(divided[cells[0]])
+    assert repr(alone) == repr(split_batch[cells[0]])
     assert repr(sharpness_table(model, batches, cells, effort=EFFORT, micro_batch=8)) == repr(whole)
 
 

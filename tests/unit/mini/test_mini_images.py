@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from sharpness.checkpoints import convert
 from sharpness.checkpoints.table import Member, read_table
 from sharpness.io.download import place
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 from sharpness.measures.error_rates import error_and_loss
 from sharpness.mini import augreg, soups
 from sharpness.mini.make import make_standins
@@ -115,9 +115,9 @@ def test_regularisation_acts_while_training_alone() -> None:
 def test_what_has_no_stand_in_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(soups, "PRETRAINING", 1)
     odd = replace(SOUPS[1], parameters={**SOUPS[1].parameters, "augmentation": "auto"})
-    with pytest.raises(Problem, match="'auto' is not of the form rand-m9-n2"):
+    with pytest.raises(UserError, match="'auto' is not of the form rand-m9-n2"):
         make_standins("soups", [odd], NETWORKS["soups"], tmp_path)
-    with pytest.raises(Problem, match="none in the format 'bert-tf1'; set `standins: false`"):
+    with pytest.raises(UserError, match="none in the format 'bert-tf1'; set `standins: false`"):
         make_standins("bert-tf1", [], {}, tmp_path)
 
 

@@ -21,7 +21,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure as Canvas
 
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 from sharpness.measures.definition import Cell, Definition
 from sharpness.plots.axes import _decades, _power
 from sharpness.plots.style import COLOURS, RAMP, STYLE
@@ -401,7 +401,7 @@ def edited(tmp_path: Path, **changes: object) -> Path:
 def test_a_typo_is_a_problem_that_names_figure_and_key(
     tmp_path: Path, changes: dict[str, object], message: str
 ) -> None:
-    with pytest.raises(Problem, match=message) as raised:
+    with pytest.raises(UserError, match=message) as raised:
         load_catalogue(edited(tmp_path, **changes))
     assert "\n" not in str(raised.value)
 
@@ -409,8 +409,8 @@ def test_a_typo_is_a_problem_that_names_figure_and_key(
 def test_a_pool_or_a_column_that_is_missing_is_a_problem(
     catalogue: Catalogue, pools: Pools
 ) -> None:
-    with pytest.raises(Problem, match="fig5: pool 'cifar10-vit'"):
+    with pytest.raises(UserError, match="fig5: pool 'cifar10-vit'"):
         lay_out(catalogue["fig5"], {RESNET: pools[RESNET]}, DEFAULTS)
     bare = {I1K: pools[I1K].drop(columns="weight_decay")}
-    with pytest.raises(Problem, match="fig2: no pool of the figure has a column 'weight_decay'"):
+    with pytest.raises(UserError, match="fig2: no pool of the figure has a column 'weight_decay'"):
         compose(catalogue["fig2"], bare, None, {})

@@ -13,7 +13,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 from sharpness.statistics.correlation import (
     cell_columns,
     correlations,
@@ -249,11 +249,11 @@ def test_files_go_round_and_have_the_same_bytes(tmp_path) -> None:
 
 def test_a_pool_without_its_columns_is_refused(tmp_path) -> None:
     pool, path = synthetic.pool(4), tmp_path / "pool.csv"
-    with pytest.raises(Problem, match="'mixup'; correct the pool's subgroups"):
+    with pytest.raises(UserError, match="'mixup'; correct the pool's subgroups"):
         correlations(pool.drop(columns="mixup"), BY)
     pool.drop(columns="status").to_csv(path, index=False)
-    with pytest.raises(Problem, match="status"):
+    with pytest.raises(UserError, match="status"):
         read_pool(path)
     pool.assign(**{"flatness@0.1+paper": 1.0}).to_csv(path, index=False)
-    with pytest.raises(Problem, match="flatness@"):
+    with pytest.raises(UserError, match="flatness@"):
         read_pool(path)

@@ -12,7 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 from sharpness.io.files import write_csv
 from sharpness.measures.hessian import largest_eigenvalue, rescaled_hessian, trace
 from sharpness.statistics.kendall import kendall
@@ -160,7 +160,7 @@ def test_a_network_does_not_depend_on_which_others_are_trained_with_it() -> None
 
 
 def test_training_gives_up_when_nothing_converges(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(Problem, match="steps is 5, in which 0 of 20 networks converged; 2 are"):
+    with pytest.raises(UserError, match="steps is 5, in which 0 of 20 networks converged; 2 are"):
         train(small(), 2, 5, seed=0)
     monkeypatch.setattr(training, "RATES", (5.0, 9.0))
     diverged = training._trained(small(), range(4), 1000, seed=0)

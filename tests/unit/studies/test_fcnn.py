@@ -16,7 +16,7 @@ from small_data import generators, shells
 from torch import Tensor, nn
 
 from sharpness.data.small import Abalone
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 from sharpness.studies.hammoud.ascent import Purpose, Weights, generator
 from sharpness.studies.hammoud.fcnn import WIDTHS, Task, initial, prepare
 from sharpness.studies.hammoud.fcnn_models import sharpness, train
@@ -68,7 +68,7 @@ def test_training_rows_are_standardised_and_test_rows_by_their_numbers() -> None
 
 def test_rows_that_are_too_few_are_a_problem() -> None:
     table = shells()
-    with pytest.raises(Problem, match="more examples"):
+    with pytest.raises(UserError, match="more examples"):
         prepare(Abalone(table.features[:4], table.rings[:4]), TEXT)
 
 

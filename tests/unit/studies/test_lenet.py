@@ -227,7 +227,7 @@ def test_the_text_s_measure_is_the_ascent_of_the_other_networks(trained, example
     assert ours == pytest.approx(theirs.item(), abs=1e-6)
 
 
-class Looks:
+class PointEncoding:
     """Every (weights, statistics) whose loss over a set is asked for."""
 
     def __init__(self, monkeypatch):
@@ -247,7 +247,7 @@ def inside(weights, centre, rho):
 
 
 def test_the_code_s_ascent_moves_statistics_and_centre(trained, examples, monkeypatch):
-    looks = Looks(monkeypatch)
+    looks = PointEncoding(monkeypatch)
     lenet_models.sharpness(trained.weights, trained.statistics, examples, CODE, generator())
     (_, before), *after = looks.seen
     assert len(after) == 5
@@ -258,7 +258,7 @@ def test_the_code_s_ascent_moves_statistics_and_centre(trained, examples, monkey
 
 
 def test_the_first_step_of_the_code_s_ascent_is_not_projected(trained, examples, monkeypatch):
-    looks = Looks(monkeypatch)
+    looks = PointEncoding(monkeypatch)
     procedure = replace(TEXT, restarts=1, rounds=1, centre_after_first_step=True)
     lenet_models.sharpness(trained.weights, trained.statistics, examples, procedure, generator(4))
     S = examples[torch.randint(IMAGES, (64,), generator=generator(4))]

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from sharpness import Definition, sharpness
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 from sharpness.io.files import write_csv
 from sharpness.studies.linear.curves import (
     CLASSES,
@@ -189,5 +189,5 @@ def test_the_summary_and_the_figure_are_made_of_the_file(
     assert [len(panel.lines) for panel in panels] == [len(RADII), len(RAW), len(RAW)]
     normalized = [np.asarray(line.get_ydata()) for line in panels[2].lines]
     assert all(np.ptp(line) < 1e-11 for line in normalized)
-    with pytest.raises(Problem, match="it has fig1"):
+    with pytest.raises(UserError, match="it has fig1"):
         compose("fig7", files)

@@ -10,7 +10,7 @@ import yaml
 from matplotlib.figure import Figure
 
 from sharpness.config.studies import SmallNetwork, SmallNetworks
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 from sharpness.studies import showing
 from sharpness.studies.findings import Finding, load_studies, read_findings, write_findings
 from sharpness.studies.hammoud.procedures import PRESETS, procedure_of
@@ -34,7 +34,7 @@ def test_every_study_has_its_package_and_its_figures() -> None:
 def test_a_wrong_study_is_named_with_its_key(tmp_path: Path) -> None:
     path = tmp_path / "studies.yaml"
     path.write_text(yaml.safe_dump({"linear": {"title": "t", "text": "x", "figure": {}}}))
-    with pytest.raises(Problem, match=r"studies\.yaml: linear: figure: "):
+    with pytest.raises(UserError, match=r"studies\.yaml: linear: figure: "):
         load_studies(path)
 
 
@@ -72,7 +72,7 @@ def test_a_preset_is_what_its_switches_make_it(network: str) -> None:
     ],
 )
 def test_a_wrong_switch_is_named(switches: dict[str, object], words: str) -> None:
-    with pytest.raises(Problem, match=words):
+    with pytest.raises(UserError, match=words):
         procedure_of("fcnn", "text", switches)
 
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_relu import hessian_trace
 
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 from sharpness.studies.wen.constructions import (
     bound,
     exclusive_or,
@@ -50,7 +50,7 @@ def test_bounds_in_numbers() -> None:
     numbers = {"no-bias": 21.9089, "bias": 22.2711, "layernorm": 2, "batchnorm": 6.9282}
     for architecture, number in numbers.items():
         assert bound(architecture, D) == pytest.approx(number, abs=5e-5)
-    with pytest.raises(Problem, match="softplus"):
+    with pytest.raises(UserError, match="softplus"):
         bound("softplus", D)
 
 
@@ -140,10 +140,10 @@ def test_no_network_with_batchnorm_beats_its_active_neurons(seed: int, width: in
 
 @pytest.mark.parametrize("build", [memorising, generalising, exclusive_or])
 def test_what_cannot_be_built_is_refused(build) -> None:
-    with pytest.raises(Problem, match="three-layer"):
+    with pytest.raises(UserError, match="three-layer"):
         build("three-layer", TASK)
-    with pytest.raises(Problem, match="task ball"):
+    with pytest.raises(UserError, match="task ball"):
         build("bias", ball(1))
     if build is memorising:
-        with pytest.raises(Problem, match="no-bias"):
+        with pytest.raises(UserError, match="no-bias"):
             build("no-bias", TASK)

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.figure import Figure as Canvas
 
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 from sharpness.io.files import write_csv
 from sharpness.studies.findings import Finding
 from sharpness.studies.wen import training
@@ -95,7 +95,7 @@ def test_an_error_names_file_run_and_key(tmp_path: Path, changes: Any, said: str
     entries["runs"][0].update(changes)
     file = tmp_path / "runs.yaml"
     file.write_text(yaml.safe_dump(entries), encoding="utf-8")
-    with pytest.raises(Problem, match=rf"^{file}: {said}"):
+    with pytest.raises(UserError, match=rf"^{file}: {said}"):
         load_catalogue(file)
 
 

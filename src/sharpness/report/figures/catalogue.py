@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field, field_validator, model_validator
 
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 from sharpness.io.files import read_yaml
 from sharpness.io.validation import Closed, OneOf, checked
 from sharpness.measures.definition import ALL, PROTOCOLS
@@ -247,11 +247,11 @@ def load_catalogue(path: str | Path) -> dict[str, Figure]:
     """The figures of a catalogue by id, in its order.
 
     Raises:
-        Problem: if the file is no catalogue; names the figure and the key.
+        UserError: if the file is no catalogue; names the figure and the key.
     """
     entries = read_yaml(path)
     if not isinstance(entries, list):
-        raise Problem(f"{path}: not a list of figures")
+        raise UserError(f"{path}: not a list of figures")
     figures: dict[str, Figure] = {}
     for place, entry in enumerate(entries, start=1):
         name = f"entry {place}"
@@ -259,6 +259,6 @@ def load_catalogue(path: str | Path) -> dict[str, Figure]:
             name = entry["id"]
         figure = checked(Figure, entry, f"{path}: {name}")
         if figure.id in figures:
-            raise Problem(f"{path}: {name}: the id is used twice")
+            raise UserError(f"{path}: {name}: the id is used twice")
         figures[figure.id] = figure
     return figures

@@ -15,7 +15,7 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure as Canvas
 from matplotlib.lines import Line2D
 
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 from sharpness.plots.axes import TICKS, set_ticks
 from sharpness.plots.style import COLOURS, MARKERS, RAMP
 from sharpness.report.figures.catalogue import Coding, Figure, factor_of
@@ -25,7 +25,7 @@ AREAS = (0.4, 1.0, 1.9, 3.1)
 
 
 @dataclass(frozen=True)
-class Looks:
+class PointEncoding:
     """The codings of a figure, applied to the models of its pools.
 
     Attributes:
@@ -40,7 +40,7 @@ class Looks:
         """Refuse a column that no pool has."""
         for coding in self.codings:
             if absent := [name for name in coding.columns if name not in self.models]:
-                raise Problem(
+                raise UserError(
                     f"{self.figure.id}: no pool of the figure has a column {absent[0]!r}; correct "
                     "the figure's colour, marker or size, or add the column to the pool's models"
                 )
@@ -168,7 +168,7 @@ class Legend:
         rows: for each coding but the scale its label and a sample of each value.
     """
 
-    def __init__(self, looks: Looks, area: float, width: float) -> None:
+    def __init__(self, looks: PointEncoding, area: float, width: float) -> None:
         """Gather the samples.
 
         Args:
@@ -240,7 +240,7 @@ class Legend:
             bar.ax.legend(handles=self._beside, loc="center left", bbox_to_anchor=(1.0, 0.5))
 
 
-def _samples(looks: Looks, coding: Coding, area: float) -> list[Line2D]:
+def _samples(looks: PointEncoding, coding: Coding, area: float) -> list[Line2D]:
     """A point for each value of a coding."""
     figure, samples = looks.figure, []
     for word, place in looks.levels(coding).items():
@@ -257,7 +257,7 @@ def _samples(looks: Looks, coding: Coding, area: float) -> list[Line2D]:
     return samples
 
 
-def _stars(looks: Looks) -> list[Line2D]:
+def _stars(looks: PointEncoding) -> list[Line2D]:
     """The models that lack a coded value, by name if they are few."""
     models = looks.models[looks.unknown(looks.models)]
     if models.empty:

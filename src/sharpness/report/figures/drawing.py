@@ -21,8 +21,8 @@ from sharpness.plots.axes import TICKS, draw_diagonal, scale_axis
 from sharpness.plots.style import save
 from sharpness.plots.text import format_tau, title_lines
 from sharpness.report.figures.catalogue import COMPARED, Figure
-from sharpness.report.figures.codings import Legend, Looks
-from sharpness.report.figures.layout import Defaults, Grid, Spot, lay_out
+from sharpness.report.figures.codings import Legend, PointEncoding
+from sharpness.report.figures.layout import Defaults, Grid, PanelSpec, lay_out
 from sharpness.statistics.correlation import cell_columns
 from sharpness.statistics.kendall import FEWEST, kendall
 
@@ -40,7 +40,9 @@ def point_area(models: int, width: float) -> float:
     return (11 if models < 60 else 6) * (1.0 if width >= NARROW else 0.7)
 
 
-def draw_panel(axes: Axes, spot: Spot, models: pd.DataFrame, looks: Looks, width: float) -> str:
+def draw_panel(
+    axes: Axes, spot: PanelSpec, models: pd.DataFrame, looks: PointEncoding, width: float
+) -> str:
     """Draw the models of one panel, or why there are none.
 
     Args:
@@ -70,7 +72,7 @@ def draw_panel(axes: Axes, spot: Spot, models: pd.DataFrame, looks: Looks, width
     return "\n".join([*(f"without {name}" for name in spot.pools if name not in there), tau])
 
 
-def _absent(spot: Spot, models: pd.DataFrame) -> str:
+def _absent(spot: PanelSpec, models: pd.DataFrame) -> str:
     """What of a panel the pool lacks altogether; empty if nothing."""
     if any("@" in axis.column and axis.column not in models for axis in (spot.x, spot.y)):
         return "the pool has no such cell"
@@ -167,7 +169,7 @@ def draw(
         defaults: for each pool, the m and steps of cells that name neither.
 
     Raises:
-        Problem: if a pool of the figure, or a column that it codes, is missing.
+        UserError: if a pool of the figure, or a column that it codes, is missing.
     """
     save(lambda: compose(figure, pools, note, defaults), out_stem, figure.title)
 
@@ -180,7 +182,7 @@ def compose(
 ) -> Canvas:
     """The figure as matplotlib's object, in whatever style is set; the arguments are ``draw``'s."""
     grid = lay_out(figure, pools, defaults or {})
-    looks = Looks(figure, _models(pools, figure.pools))
+    looks = PointEncoding(figure, _models(pools, figure.pools))
     rows, columns = len(grid.spots), len(grid.spots[0])
     width, panel_height = _sizes(grid)
     measured = looks.models[cell_columns(looks.models)].notna().any(axis=1).sum()

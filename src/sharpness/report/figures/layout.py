@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 from sharpness.measures.definition import Cell, Definition
 from sharpness.plots.text import format_radius
 from sharpness.report.figures.catalogue import (
@@ -29,7 +29,7 @@ MANY_ROWS = 4
 
 
 @dataclass(frozen=True)
-class Spot:
+class PanelSpec:
     """A panel with nothing left open."""
 
     pools: tuple[str, ...]
@@ -42,7 +42,7 @@ class Spot:
 class Grid:
     """The spots row by row, None where a row has fewer; a label for each row and each column."""
 
-    spots: tuple[tuple[Spot | None, ...], ...]
+    spots: tuple[tuple[PanelSpec | None, ...], ...]
     row_labels: tuple[str, ...]
     column_labels: tuple[str, ...]
 
@@ -74,10 +74,10 @@ def lay_out(figure: Figure, pools: Mapping[str, pd.DataFrame], defaults: Default
         defaults: the pools' own m and steps; a cell that names neither was measured with them.
 
     Raises:
-        Problem: if a pool of the figure is missing.
+        UserError: if a pool of the figure is missing.
     """
     if absent := [name for name in figure.pools if name not in pools]:
-        raise Problem(f"{figure.id}: pool {absent[0]!r} is not among those at hand")
+        raise UserError(f"{figure.id}: pool {absent[0]!r} is not among those at hand")
 
     def source(panel: Panel) -> _Source:
         names = panel.pool or ()
@@ -86,7 +86,7 @@ def lay_out(figure: Figure, pools: Mapping[str, pd.DataFrame], defaults: Default
         return _Source(figure, tuple(dict.fromkeys(found)), own)
 
     rows = _expand(figure.rows, figure.panels, source(figure.panels))
-    spots: list[list[Spot | None]] = []
+    spots: list[list[PanelSpec | None]] = []
     labels: list[list[str]] = []
     for row in rows:
         shared = figure.panels.with_(row)
@@ -159,10 +159,10 @@ def _is_base(cell: Cell) -> bool:
     return cell == Cell(cell.definition, cell.radius, cell.protocol)
 
 
-def _spot(panel: Panel, source: _Source) -> Spot:
+def _spot(panel: Panel, source: _Source) -> PanelSpec:
     heading = f"ρ = {format_radius(panel.radius)}" if isinstance(panel.radius, float) else ""
     x, y = (_axis(str(quantity), panel, source) for quantity in (panel.x, panel.y))
-    return Spot(panel.pool or (), heading, x, y)
+    return PanelSpec(panel.pool or (), heading, x, y)
 
 
 def _axis(quantity: str, panel: Panel, source: _Source) -> Axis:

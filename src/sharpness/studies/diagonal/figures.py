@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 from sharpness.plots.axes import draw_diagonal, scale_axis, set_ticks
 from sharpness.plots.style import RAMP
 from sharpness.plots.text import format_tau
@@ -36,10 +36,10 @@ def compose(figure: str, files: Mapping[str, Sequence[Path]]) -> Figure:
         files: ``networks``, a file for each seed.
 
     Raises:
-        Problem: for any other figure.
+        UserError: for any other figure.
     """
     if figure != "fig7":
-        raise Problem(f"figure {figure!r} is not of the diagonal networks; they have fig7")
+        raise UserError(f"figure {figure!r} is not of the diagonal networks; they have fig7")
     networks = converged(files["networks"][0])
     canvas = Figure(figsize=SIZE, layout="constrained")
     panels = list(canvas.subplots(2, 3).flat)

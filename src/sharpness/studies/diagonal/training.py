@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 from sharpness.studies.diagonal.task import STREAM, Task, quantities, sparse_regression
 
 Floats = npt.NDArray[np.float64]
@@ -150,13 +150,13 @@ def train(
         All draws up to the last one needed, those that failed too.
 
     Raises:
-        Problem: if fewer than one draw in ten converges.
+        UserError: if fewer than one draw in ten converges.
     """
     trained: list[Trained] = []
     found = 0
     while found < networks:
         if len(trained) == FUTILE * networks:
-            raise Problem(
+            raise UserError(
                 f"simple.diagonal.steps is {steps}, in which {found} of {len(trained)} networks "
                 f"converged; {networks} are wanted, so set more steps"
             )
@@ -230,7 +230,7 @@ def rows(networks: int, steps: int, seed: int) -> Iterator[dict[str, Any]]:
         A row for each draw, in their order, by ``COLUMNS``.
 
     Raises:
-        Problem: if too few draws converge.
+        UserError: if too few draws converge.
     """
     task = sparse_regression(seed)
     measured = 0

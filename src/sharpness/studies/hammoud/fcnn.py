@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import elu, relu
 
 from sharpness.data.small import Abalone
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 from sharpness.studies.hammoud.ascent import Weights
 from sharpness.studies.hammoud.procedures import FcnnProcedure
 
@@ -86,7 +86,7 @@ def prepare(data: Abalone, procedure: FcnnProcedure) -> Task:
         procedure: whether the first row is lost and the label standardised.
 
     Raises:
-        Problem: if some feature is the same in all training rows.
+        UserError: if some feature is the same in all training rows.
     """
     kept = slice(int(procedure.first_row_lost), None)
     order = np.random.RandomState(42).permutation(len(data.rings[kept]))
@@ -95,7 +95,7 @@ def prepare(data: Abalone, procedure: FcnnProcedure) -> Task:
     columns = np.column_stack([data.features, data.rings])[kept]
     mean, deviation = columns[train].mean(axis=0), columns[train].std(axis=0, ddof=1)
     if not (deviation > 0).all():
-        raise Problem(f"{len(train)} training rows of Abalone are too alike; give more examples")
+        raise UserError(f"{len(train)} training rows of Abalone are too alike; give more examples")
     if not procedure.standardised_label:
         mean[-1], deviation[-1] = 0, 1
     standard = torch.from_numpy((columns - mean) / deviation).float()

@@ -151,7 +151,7 @@ def measured(
         Rows without network and procedure, in the order of ``models``.
 
     Raises:
-        Problem: if the rows are too few to be standardised.
+        UserError: if the rows are too few to be standardised.
     """
     task = prepare(data, procedure)
     size = STACK if procedure.minibatches else STACK_OF_WHOLE

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 from sharpness.plots.axes import scale_axis
 from sharpness.plots.style import COLOURS
 from sharpness.studies.hammoud.correlations import (
@@ -33,10 +33,10 @@ def compose(figure: str, files: Mapping[str, Any]) -> Figure:
         files: as for `summary.summarise`.
 
     Raises:
-        Problem: for any other figure.
+        UserError: for any other figure.
     """
     if figure != "hammoud1":
-        raise Problem(f"figure {figure!r} is not of the small networks; they have hammoud1")
+        raise UserError(f"figure {figure!r} is not of the small networks; they have hammoud1")
     models, absent = read_models(files["models"]), missing(files["records"])
     titled = titles(files["records"])
     first = models.groupby(["network", "procedure"])["base"].transform("min")

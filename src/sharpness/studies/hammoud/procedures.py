@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt, TypeAdapter, ValidationError
 
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 from sharpness.io.validation import complaint, hint
 
 
@@ -274,18 +274,18 @@ def procedure_of(network: str, preset: str, switches: Mapping[str, Any]) -> Any:
         switches: by name; what they are is said in the network's ``procedure.py``.
 
     Raises:
-        Problem: if there is no such switch, or its value is none that it can have.
+        UserError: if there is no such switch, or its value is none that it can have.
     """
     base = PRESETS[network][preset]
     known = asdict(base)
     for name in switches:
         if name not in known:
-            raise Problem(f"switches.{name}: {network} has no such switch; {hint(name, known)}")
+            raise UserError(f"switches.{name}: {network} has no such switch; {hint(name, known)}")
     values = known | dict(switches)
     try:
         return _adapter(network).validate_python(values)
     except ValidationError as error:
-        raise Problem(f"switches.{complaint(error, values)}") from None
+        raise UserError(f"switches.{complaint(error, values)}") from None
 
 
 @cache

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 from sharpness.measures.definition import Definition
 from sharpness.plots.style import COLOURS, MARKERS, RAMP
 
@@ -27,10 +27,10 @@ def compose(figure: str, files: Mapping[str, Path]) -> Figure:
         files: ``curves``, rows of ``curves.COLUMNS``.
 
     Raises:
-        Problem: for any other figure.
+        UserError: for any other figure.
     """
     if figure != "fig1":
-        raise Problem(f"figure {figure!r} is not of the linear model; it has fig1")
+        raise UserError(f"figure {figure!r} is not of the linear model; it has fig1")
     table = pd.read_csv(files["curves"])
     published, ours = (table[table["part"] == part] for part in ("published", "ours"))
     canvas = Figure(figsize=(7, 3), layout="constrained")

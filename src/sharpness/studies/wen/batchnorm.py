@@ -21,14 +21,14 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from sharpness.studies.wen.descent import Visits, descend
+from sharpness.studies.wen.descent import EpochSchedule, descend
 from sharpness.studies.wen.networks import Loss, Task, Weights
 
 Array = npt.NDArray[np.floating]
 Floats = npt.NDArray[np.float64]
 
 
-def advance(architecture: str, weights: Weights, visits: Visits) -> None:
+def advance(architecture: str, weights: Weights, visits: EpochSchedule) -> None:
     """Train in place; see ``training.advance``.
 
     Args:

@@ -16,7 +16,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 from sharpness.studies.wen.networks import Task, Weights
 
 CORNERS = np.array([[1.0, 1.0], [-1.0, -1.0], [1.0, -1.0], [-1.0, 1.0]])
@@ -42,7 +42,7 @@ def bound(architecture: str, d: int) -> float:
         d: dimension of the inputs.
 
     Raises:
-        Problem: no bound is known for the architecture.
+        UserError: no bound is known for the architecture.
     """
     bounds = {
         "no-bias": 4 * math.sqrt(d),
@@ -51,7 +51,7 @@ def bound(architecture: str, d: int) -> float:
         "batchnorm": 4 * math.sqrt(3),
     }
     if architecture not in bounds:
-        raise Problem(f"{architecture}: its flattest trace is not known; use {', '.join(bounds)}")
+        raise UserError(f"{architecture}: its flattest trace is not known; use {', '.join(bounds)}")
     return bounds[architecture]
 
 
@@ -70,11 +70,11 @@ def memorising(architecture: str, task: Task) -> Weights:
         Weights in float64, n neurons wide where the examples are distinct.
 
     Raises:
-        Problem: the flattest interpolators of the architecture do not memorise, or the task is not
+        UserError: the flattest interpolators of the architecture do not memorise, or the task is not
             parity.
     """
     if architecture not in ("bias", "layernorm"):
-        raise Problem(f"{architecture}: no memorising flattest solution is known; use bias")
+        raise UserError(f"{architecture}: no memorising flattest solution is known; use bias")
     X, y = _signs(task)
     X, first = np.unique(X, axis=0, return_index=True)
     y, d = y[first], X.shape[1]
@@ -96,7 +96,7 @@ def generalising(architecture: str, task: Task) -> Weights:
         task: parity.
 
     Raises:
-        Problem: the architecture is another, or the task is not parity.
+        UserError: the architecture is another, or the task is not parity.
     """
     if architecture != "batchnorm":
         return exclusive_or(architecture, task)
@@ -117,7 +117,7 @@ def exclusive_or(architecture: str, task: Task) -> Weights:
         task: parity.
 
     Raises:
-        Problem: the architecture is another, or the task is not parity.
+        UserError: the architecture is another, or the task is not parity.
     """
     X, _ = _signs(task)
     d, y = X.shape[1], CORNERS.prod(axis=1)
@@ -132,7 +132,7 @@ def exclusive_or(architecture: str, task: Task) -> Weights:
             return {"W1": W1, "b1": b1, "W2": y}
         case "batchnorm":
             return _batch_normalised(W1, b1, y, X)
-    raise Problem(f"{architecture}: there is no construction; use no-bias, bias or layernorm")
+    raise UserError(f"{architecture}: there is no construction; use no-bias, bias or layernorm")
 
 
 def _detectors(d: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
@@ -158,8 +158,8 @@ def _signs(task: Task) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]
     """The training examples of a parity task.
 
     Raises:
-        Problem: the task is another.
+        UserError: the task is another.
     """
     if task.name != "parity":
-        raise Problem(f"task {task.name}: the constructions are for parity")
+        raise UserError(f"task {task.name}: the constructions are for parity")
     return task.inputs, task.targets

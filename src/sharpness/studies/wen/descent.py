@@ -42,7 +42,7 @@ Array = npt.NDArray[np.floating]
 
 
 @dataclass(frozen=True)
-class Visits:
+class EpochSchedule:
     """Some epochs over the training examples.
 
     Attributes:
@@ -125,7 +125,7 @@ def _slopes(f: Array, y: Array, loss: Loss) -> Array:
 Gradient = Callable[[Weights, Array, Array], Weights]
 
 
-def descend(gradient: Gradient, weights: Weights, visits: Visits) -> None:
+def descend(gradient: Gradient, weights: Weights, visits: EpochSchedule) -> None:
     """Train in place with any batch size; see ``training.advance``.
 
     Args:

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 from sharpness.plots.axes import LOG_RANGE, scale_axis
 from sharpness.plots.style import COLOURS, MARKERS
 from sharpness.plots.text import format_tau
@@ -179,7 +179,7 @@ def first_layer(files: Files, run: Run, seed: int) -> npt.NDArray[np.floating]:
     """W1 of a solution, (m, d).
 
     Raises:
-        Problem: no file of weights has it.
+        UserError: no file of weights has it.
     """
     from safetensors import safe_open
 
@@ -188,7 +188,7 @@ def first_layer(files: Files, run: Run, seed: int) -> npt.NDArray[np.floating]:
         with safe_open(path, framework="np") as stream:
             if name in stream.keys():  # noqa: SIM118
                 return stream.get_tensor(name)
-    raise Problem(f"{name} is in no file of weights; make two_layer_relu again")
+    raise UserError(f"{name} is in no file of weights; make two_layer_relu again")
 
 
 def draw_neurons(above: Axes, below: Axes, W1: npt.NDArray[np.floating]) -> None:
@@ -226,11 +226,11 @@ def compose(figure: str, files: Files) -> Figure:
             ``wen2``, ``weights``, those of the jobs' files.
 
     Raises:
-        Problem: the catalogue has no such figure, or a file is missing.
+        UserError: the catalogue has no such figure, or a file is missing.
     """
     catalogue = load_catalogue(files["catalogue"])
     if figure not in catalogue.drawn:
-        raise Problem(f"figure {figure!r} is unknown; one of {', '.join(catalogue.drawn)}")
+        raise UserError(f"figure {figure!r} is unknown; one of {', '.join(catalogue.drawn)}")
     if figure == POOL:
         return _pools(catalogue, files)
     return _curves(figure, catalogue, files)

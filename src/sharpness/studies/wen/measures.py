@@ -126,7 +126,7 @@ def measured(architecture: str, weights: Weights, task: Task, loss: Loss) -> dic
     """Every measure of a network, in float64, on all training examples as one batch.
 
     Args:
-        architecture: a key of ``modules.NAMES``.
+        architecture: a key of ``networks.NAMES``.
         weights: its weights, of any precision.
         task: whose training examples are used.
         loss: that of the training.
@@ -153,7 +153,7 @@ def gauss_newton(architecture: str, weights: Weights, task: Task, loss: Loss) ->
     For ReLU without normalization it is Tr ∇²L itself.
 
     Args:
-        architecture: a key of ``modules.NAMES``.
+        architecture: a key of ``networks.NAMES``.
         weights: its weights, of any precision.
         task: whose training examples are used.
         loss: that of the training.

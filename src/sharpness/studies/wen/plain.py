@@ -17,11 +17,11 @@ from functools import partial
 import numpy as np
 from numba import njit
 
-from sharpness.studies.wen.descent import Visits, descend, gradient
+from sharpness.studies.wen.descent import EpochSchedule, descend, gradient
 from sharpness.studies.wen.networks import Weights
 
 
-def advance(architecture: str, weights: Weights, visits: Visits) -> None:
+def advance(architecture: str, weights: Weights, visits: EpochSchedule) -> None:
     """Train in place; see ``training.advance``.
 
     Args:

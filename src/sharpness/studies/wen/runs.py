@@ -18,7 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 from sharpness.io.files import read_yaml
 from sharpness.io.validation import Closed, checked
 from sharpness.studies.findings import Drawing
@@ -191,7 +191,7 @@ def load_catalogue(path: str | Path) -> Catalogue:
     """The experiments of a file.
 
     Raises:
-        Problem: naming the file, the run and the key.
+        UserError: naming the file, the run and the key.
     """
     catalogue = checked(Catalogue, read_yaml(path), str(path))
     _check(path, catalogue)
@@ -211,12 +211,14 @@ def _check(path: str | Path, catalogue: Catalogue) -> None:
     ids, panels = set(), set()
     for run in catalogue.runs:
         if run.id in ids:
-            raise Problem(f"{path}: runs.{run.id}.id: it is used twice; rename one of the two runs")
+            raise UserError(
+                f"{path}: runs.{run.id}.id: it is used twice; rename one of the two runs"
+            )
         ids.add(run.id)
         if run.figure is None:
             continue
         if run.figure not in catalogue.figures:
-            raise Problem(f"{path}: runs.{run.id}.figure: {run.figure!r} is not under figures")
+            raise UserError(f"{path}: runs.{run.id}.figure: {run.figure!r} is not under figures")
         if (run.figure, run.panel) in panels:
-            raise Problem(f"{path}: runs.{run.id}.panel: {run.figure} has two of {run.panel!r}")
+            raise UserError(f"{path}: runs.{run.id}.panel: {run.figure} has two of {run.panel!r}")
         panels.add((run.figure, run.panel))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 from sharpness.measures.definition import Cell
 from sharpness.plots.text import format_tau
 from sharpness.statistics.kendall import kendall
@@ -24,11 +24,11 @@ def read(files: Files, kind: str) -> pd.DataFrame:
     """The rows of all CSV files of a kind.
 
     Raises:
-        Problem: there is no file of the kind.
+        UserError: there is no file of the kind.
     """
     paths = several(files, kind)
     if not paths:
-        raise Problem(f"no file of {kind} of two_layer_relu; make two_layer_relu first")
+        raise UserError(f"no file of {kind} of two_layer_relu; make two_layer_relu first")
     tables = [pd.read_csv(path) for path in paths]
     return pd.concat([table for table in tables if len(table)], ignore_index=True)
 
@@ -176,7 +176,7 @@ def summarise(files: Files) -> list[Finding]:
         files: ``catalogue``, the path of the experiments, and ``solutions``, those of the CSVs.
 
     Raises:
-        Problem: the catalogue is none, or there is no file of solutions.
+        UserError: the catalogue is none, or there is no file of solutions.
     """
     catalogue = load_catalogue(files["catalogue"])
     solutions = read(files, "solutions")

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from sharpness.io.errors import Problem
+from sharpness.io.errors import UserError
 from sharpness.io.files import digest
 from sharpness.studies.wen import batchnorm, layernorm, plain, three_layer
-from sharpness.studies.wen.descent import Phase, Visits
+from sharpness.studies.wen.descent import EpochSchedule, Phase
 from sharpness.studies.wen.measures import gauss_newton, measured, outputs, trace
 from sharpness.studies.wen.networks import NAMES, TASKS, Loss, Task, Weights, initial, test_error
 from sharpness.studies.wen.runs import REVISION, Run
@@ -82,7 +82,7 @@ class Progress:
         """The progress in a file; None if there is none, or a power cut left an unreadable one."""
         try:
             tensors, metadata = checkpoint.load(path)
-        except Problem:
+        except UserError:
             return None
         weights = {name: tensor.numpy().copy() for name, tensor in tensors.items()}
         return cls(weights, metadata["curve"], metadata["result"])
@@ -129,7 +129,7 @@ def advance(
     if phase.noise:
         noise[:] = phase.noise * rng.choice([-1.0, 1.0], size=(epochs, n))
     X, y = task.inputs.astype(precision), task.targets.astype(precision)
-    visits = Visits(X, y, loss, phase, orders, noise)
+    visits = EpochSchedule(X, y, loss, phase, orders, noise)
     TRAINERS[architecture].advance(architecture, weights, visits)
 
 
