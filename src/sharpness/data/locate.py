@@ -121,8 +121,8 @@ def locate(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
         names need not be what was published: where that can be told, the remark tells it.
 
     Raises:
-        UserError: if the name is unknown, the settings contradict each other, a download fails or is
-            not what its publisher published, or what is there cannot be of this data set.
+        UserError: if the name is unknown, the settings contradict each other, a download fails or
+            is not what its publisher published, or what is there cannot be of this data set.
     """
     if name not in REGISTRY:
         raise UserError(f"data set {name!r} is unknown; one of {', '.join(REGISTRY)}")

@@ -149,8 +149,8 @@ def read_abalone(files: Sequence[Path]) -> Abalone:
         files: ``abalone.data`` alone.
 
     Raises:
-        UserError: if the file cannot be read or has not 4,177 rows; or at the first line that is not
-            a sex, seven measurements and a number of rings.
+        UserError: if the file cannot be read or has not 4,177 rows; or at the first line that is
+            not a sex, seven measurements and a number of rings.
     """
     (path,) = files
     lines = contents(path).decode("latin1").splitlines()
@@ -203,8 +203,8 @@ def read_fashion_mnist(files: Sequence[Path]) -> FashionMnist:
         files: training images, training labels, test images, test labels, each an ``.gz`` file.
 
     Raises:
-        UserError: if one cannot be read, is cut off or is not in the format, or if images and labels
-            do not belong together.
+        UserError: if one cannot be read, is cut off or is not in the format, or if images and
+            labels do not belong together.
     """
     train_images, train_labels, test_images, test_labels = files
     return FashionMnist(*_part(train_images, train_labels), *_part(test_images, test_labels))

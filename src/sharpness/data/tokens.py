@@ -251,8 +251,8 @@ def load_hans(name: str, record: Mapping[str, Any], inputs: Mapping[str, Any]) -
         inputs: as for `load_mnli`.
 
     Raises:
-        UserError: if the file is damaged or has no such pairs, or there is no vocabulary, or another
-            one than that of the models.
+        UserError: if the file is damaged or has no such pairs, or there is no vocabulary, or
+            another one than that of the models.
     """
     pairs = [p for p in hans_pairs(record, HEURISTICS[name]) if p.label == NOT_ENTAILED]
     return _texts(pairs, [0] * len(pairs), record, inputs, TWO)

@@ -68,8 +68,8 @@ def unpacked(archive: Path, place: Path) -> Path:
         ``place``.
 
     Raises:
-        UserError: if the archive is damaged, would write outside the folder, holds links, devices or
-            a file twice, is too large, or there is no room.
+        UserError: if the archive is damaged, would write outside the folder, holds links, devices
+            or a file twice, is too large, or there is no room.
     """
 
     def make(part: Path) -> None:

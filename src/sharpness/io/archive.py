@@ -83,7 +83,8 @@ def tar_members(
         members: how many there may be.
 
     Raises:
-        UserError: if there are more, or one lies about its size; damage raises what ``BROKEN`` says.
+        UserError: if there are more, or one lies about its size; damage raises what ``BROKEN``
+            says.
     """
     limit = allowance(path, most)
     with open(path, "rb") as stream:

@@ -70,8 +70,8 @@ def memorising(architecture: str, task: Task) -> Weights:
         Weights in float64, n neurons wide where the examples are distinct.
 
     Raises:
-        UserError: the flattest interpolators of the architecture do not memorise, or the task is not
-            parity.
+        UserError: the flattest interpolators of the architecture do not memorise, or the task is
+            not parity.
     """
     if architecture not in ("bias", "layernorm"):
         raise UserError(f"{architecture}: no memorising flattest solution is known; use bias")
