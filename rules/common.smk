@@ -247,7 +247,7 @@ def procedure_of_job(wildcards):
     """Every switch of the procedure by which a job's models are trained and measured."""
     network = settings.simple.small_networks.networks[wildcards.network]
     chosen = network.procedures[wildcards.procedure]
-    return asdict(procedure_of(wildcards.network, chosen.preset, chosen.switches))
+    return asdict(procedure_of(wildcards.network, chosen.preset, chosen.overrides))
 
 
 def small_models(wildcards):

@@ -18,7 +18,7 @@ rule evaluate:
         "<logs>/{pool}/evaluate/{first}.log",
     benchmark:
         "<benchmarks>/{pool}/evaluate/{first}.tsv"
-    threads: settings.decoders
+    threads: settings.num_workers
     resources:
         mem_mb=doubled(12000),
         runtime=doubled(480),

@@ -90,7 +90,7 @@ def test_a_second_run_has_nothing_to_do(studied: Workspace) -> None:
 def test_a_switch_trains_its_own_procedure_alone(studied: Workspace, tmp_path: Path) -> None:
     copy = studied.copied(tmp_path / "copy")
     path = ("simple", "small_networks", "networks", "fcnn", "procedures", "raw")
-    raw = {"preset": "text", "models": 2, "switches": {"standardised_label": False}}
+    raw = {"preset": "text", "models": 2, "overrides": {"standardised_label": False}}
     copy.change(*path, value=raw)
     planned = jobs(copy.run(*STUDIES, "--dry-run"))
     assert planned["small_networks_pool"] == 1

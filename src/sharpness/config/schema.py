@@ -50,7 +50,7 @@ class Config(Settings):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     gpus: Annotated[int, Field(ge=0, le=64)] = 0
     jobs_per_card: Annotated[int, Field(gt=0, le=64)] = 1
-    decoders: Annotated[int, Field(gt=0, le=1024)] = 1
+    num_workers: Annotated[int, Field(gt=0, le=1024)] = 1
     offline: bool = True
     standins: bool = False
     mirror: PathName | None = None

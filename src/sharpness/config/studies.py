@@ -36,13 +36,13 @@ class Diagonal(Settings):
 
 
 class Procedure(Settings):
-    """How the models of a pool are trained and measured: a preset, and switches set otherwise."""
+    """How the models of a pool are trained and measured: a preset, and overrides of it."""
 
     preset: Literal["text", "code"]
     models: Models = 50
     models_per_job: Count = 50
-    bases: Seeds | None = None
-    switches: dict[str, Any] = Field(default={})
+    base_seeds: Seeds | None = None
+    overrides: dict[str, Any] = Field(default={})
 
 
 class SmallNetwork(Settings):
@@ -65,7 +65,7 @@ class Job(NamedTuple):
 class SmallNetworks(Settings):
     """Hammoud et al. (2023): pools of models that differ by their seeds alone."""
 
-    bases: Seeds = Field(default=[0])
+    base_seeds: Seeds = Field(default=[0])
     networks: dict[Literal["fcnn", "lenet", "gat"], SmallNetwork] = Field(default={})
 
     @model_validator(mode="after")
@@ -77,13 +77,13 @@ class SmallNetworks(Settings):
                     f"{_EXAMPLES[network]} can be chosen; null takes all"
                 )
             for name, procedure in settings.procedures.items():
-                if name in ("text", "code") and (procedure.preset != name or procedure.switches):
+                if name in ("text", "code") and (procedure.preset != name or procedure.overrides):
                     raise ValueError(
                         f"networks.{network}.procedures.{name}: this name means the preset of "
                         "this name as it is; give another procedure another name"
                     )
                 try:
-                    procedure_of(network, procedure.preset, procedure.switches)
+                    procedure_of(network, procedure.preset, procedure.overrides)
                 except UserError as problem:
                     raise ValueError(f"networks.{network}.procedures.{name}: {problem}") from None
         return self
@@ -95,7 +95,7 @@ class SmallNetworks(Settings):
                 continue
             for name, procedure in self.networks[network].procedures.items():
                 size = procedure.models_per_job
-                for base in procedure.bases or self.bases:
+                for base in procedure.base_seeds or self.base_seeds:
                     for first in range(0, procedure.models, size):
                         models = list(range(first, min(first + size, procedure.models)))
                         yield Job(network, name, base, first, models)

@@ -26,6 +26,9 @@ from sharpness.io.errors import UserError
 
 Model = TypeVar("Model", bound=BaseModel)
 
+RENAMED = {"decoders": "num_workers", "bases": "base_seeds", "switches": "overrides"}
+"""Keys of earlier configurations, and what they are called now."""
+
 _NOWHERE = object()
 _SHORT = Repr()
 _SHORT.maxstring = _SHORT.maxlong = _SHORT.maxother = 60
@@ -64,6 +67,8 @@ class OneOf:
 def hint(word: Any, known: Iterable[str]) -> str:
     """What to write instead of an unknown word: the nearest one, or any."""
     known = list(known)
+    if (new := RENAMED.get(str(word))) in known:
+        return f"it is now {new!r}"
     near = get_close_matches(str(word), known, n=1)
     return f"did you mean {near[0]!r}?" if near else f"it is one of {', '.join(known)}"
 

@@ -63,8 +63,8 @@ CASES: list[tuple[str, Any, str, str]] = [
     (f"{R}.data.train", "cifar", f"{R}.data.train: 'cifar'", "did you mean 'cifar10'?"),
     (f"{WORST[:-1]}", [1], WORST[:-1], f"did you mean '{WORST.split('.')[-1]}'?"),
     (f"{R}.subgroups", ["mix_up"], f"{R}: subgroups: 'mix_up'", "did you mean 'mixup'?"),
-    (f"{FCNN}.procedures.mine", {"preset": "code", "switches": {"minibatch": True}},
-     f"{SMALL}: networks.fcnn.procedures.mine: switches.minibatch", "'minibatches'"),
+    (f"{FCNN}.procedures.mine", {"preset": "code", "overrides": {"minibatch": True}},
+     f"{SMALL}: networks.fcnn.procedures.mine: overrides.minibatch", "'minibatches'"),
     # names and places
     ("scale", "a/b", "scale: 'a/b'", "pattern"),
     ("pools.line\nbreak", {}, "pools.line\\nbreak", "pattern"),
@@ -98,7 +98,7 @@ CASES: list[tuple[str, Any, str, str]] = [
     (f"{B}.sharpness.points", 2048, f"{B}.sharpness.points: 2048", "sample.examples"),
     (f"{FCNN}.examples", 5000, f"{SMALL}: networks.fcnn.examples: 5000", "4177"),
     (f"{SMALL}.networks.gat.examples", 5, f"{SMALL}: networks.gat.examples: 5", "null"),
-    (f"{FCNN}.procedures.text.switches", {"rho": 0.1}, SMALL, "fcnn.procedures.text"),
+    (f"{FCNN}.procedures.text.overrides", {"rho": 0.1}, SMALL, "fcnn.procedures.text"),
 ]  # fmt: skip
 
 
@@ -175,4 +175,4 @@ def opened(place: Any, path: str = "schema") -> Iterator[str]:
 def test_no_part_of_the_schema_is_open_but_the_switches_which_their_network_knows() -> None:
     whole = yaml.safe_load(schema())
     assert whole["additionalProperties"] is False
-    assert list(opened(whole)) == ["schema.$defs.Procedure.properties.switches"]
+    assert list(opened(whole)) == ["schema.$defs.Procedure.properties.overrides"]

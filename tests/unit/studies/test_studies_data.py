@@ -67,8 +67,8 @@ def test_a_preset_is_what_its_switches_make_it(network: str) -> None:
 @pytest.mark.parametrize(
     ("switches", "words"),
     [
-        ({"minibatch": True}, r"switches\.minibatch: fcnn has no such switch; did you mean 'minib"),
-        ({"rho": -1.0}, r"switches\.rho: -1\.0: "),
+        ({"minibatch": True}, r"overrides\.minibatch: fcnn has no such switch; did you mean 'minib"),
+        ({"rho": -1.0}, r"overrides\.rho: -1\.0: "),
     ],
 )
 def test_a_wrong_switch_is_named(switches: dict[str, object], words: str) -> None:
@@ -78,9 +78,9 @@ def test_a_wrong_switch_is_named(switches: dict[str, object], words: str) -> Non
 
 def test_jobs_share_a_pool_out_and_a_procedure_may_have_bases_of_its_own() -> None:
     text = {"preset": "text", "models": 5, "models_per_job": 2}
-    code = {"preset": "code", "models": 1, "bases": [7]}
+    code = {"preset": "code", "models": 1, "base_seeds": [7]}
     networks = {"gat": SmallNetwork.model_validate({"procedures": {"text": text, "code": code}})}
-    settings = SmallNetworks(bases=[0, 1], networks=networks)
+    settings = SmallNetworks(base_seeds=[0, 1], networks=networks)
     assert [(job.procedure, job.base, job.models) for job in settings.jobs()] == [
         *(("text", base, models) for base in (0, 1) for models in ([0, 1], [2, 3], [4])),
         ("code", 7, [0]),

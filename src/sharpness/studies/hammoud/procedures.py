@@ -265,27 +265,27 @@ DATA = {"fcnn": "abalone", "lenet": "fashion-mnist", "gat": "cora"}
 """The data set of each network."""
 
 
-def procedure_of(network: str, preset: str, switches: Mapping[str, Any]) -> Any:
-    """A procedure: a preset with some switches set otherwise.
+def procedure_of(network: str, preset: str, overrides: Mapping[str, Any]) -> Any:
+    """A procedure: a preset with some of its switches overridden.
 
     Args:
         network: a key of `PRESETS`.
         preset: "text" or "code".
-        switches: by name; what they are is said in the network's ``procedure.py``.
+        overrides: values of switches by name, which the network's class of procedures explains.
 
     Raises:
         UserError: if there is no such switch, or its value is none that it can have.
     """
     base = PRESETS[network][preset]
     known = asdict(base)
-    for name in switches:
+    for name in overrides:
         if name not in known:
-            raise UserError(f"switches.{name}: {network} has no such switch; {hint(name, known)}")
-    values = known | dict(switches)
+            raise UserError(f"overrides.{name}: {network} has no such switch; {hint(name, known)}")
+    values = known | dict(overrides)
     try:
         return _adapter(network).validate_python(values)
     except ValidationError as error:
-        raise UserError(f"switches.{complaint(error, values)}") from None
+        raise UserError(f"overrides.{complaint(error, values)}") from None
 
 
 @cache
