@@ -51,6 +51,7 @@ try:
     PARTS = needed_parts(settings)
 except UserError as problem:
     sys.exit(f"configuration: {problem}")
+PLANS = {name: pool.plan(settings.protocols) for name, pool in settings.pools.items()}
 TWO_LAYER_JOBS = settings.simple.two_layer_relu.jobs
 NAME = r"[A-Za-z0-9~][A-Za-z0-9._~-]*"
 
@@ -91,7 +92,7 @@ def member_of(wildcards):
 
 def plan_of(wildcards):
     """What is measured on each model of the pool."""
-    return pool_of(wildcards).plan(settings.protocols)
+    return PLANS[wildcards.pool]
 
 
 def made_of(pool):

@@ -33,8 +33,9 @@ from sharpness.checkpoints.table import read_table
 from sharpness.config import validated
 from sharpness.data import small
 from sharpness.evaluation.guard import Sources
+from sharpness.evaluation.model_results import CELLS, ERRORS
 from sharpness.evaluation.published import read_published
-from sharpness.evaluation.results import CELLS, ERRORS, assemble
+from sharpness.evaluation.results import assemble
 from sharpness.io.errors import UserError
 from sharpness.io.files import sha256
 from sharpness.networks import build

@@ -18,8 +18,7 @@ from sharpness.data.class_folders import names
 from sharpness.data.imagenet import held_out
 from sharpness.data.nli import mnli_lines
 from sharpness.data.registry import remade
-from sharpness.io.csv_files import readable
-from sharpness.io.errors import UserError
+from sharpness.io.errors import UserError, readable
 from sharpness.io.files import write_csv
 
 REVISION = 1

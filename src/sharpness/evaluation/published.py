@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sharpness.io.csv_files import readable
-from sharpness.io.errors import UserError
+from sharpness.io.errors import UserError, readable
 from sharpness.io.files import write_text
 
 if TYPE_CHECKING:

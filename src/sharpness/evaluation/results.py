@@ -1,4 +1,4 @@
-"""Results as files: errors, cells and batches of a model; ``pool.csv``, ``per_batch.csv``."""
+"""``pool.csv``, one row per model, and ``per_batch.csv``: all that tables and figures need."""
 
 from __future__ import annotations
 
@@ -11,130 +11,10 @@ from typing import Any
 import pandas as pd
 
 from sharpness.evaluation.guard import Sources, check_rows, remake
-from sharpness.io.csv_files import check_columns, read_frame, readable
-from sharpness.io.errors import UserError
-from sharpness.io.files import read_json, write_csv, write_text
-
-ERRORS = [
-    "part",
-    "data",
-    "error",
-    "loss",
-    "examples",
-    "source",
-    "status",
-    "reason",
-    "checkpoint",
-    "revision",
-]
-
-CELLS = [
-    "cell",
-    "case",
-    "norm",
-    "adaptive",
-    "logit_norm",
-    "radius",
-    "protocol",
-    "data",
-    "points",
-    "m",
-    "steps",
-    "samples",
-    "value",
-    "stderr",
-    "status",
-    "reason",
-    "seed",
-    "dtype",
-    "device",
-    "points_digest",
-    "checkpoint",
-    "revision",
-]
-
-BATCHES = ["cell", "batch", "examples", "value"]
-
-
-def write_rows(
-    found: Mapping[str, Any],
-    state: Path,
-    wanted: Sequence[Mapping[str, Any]],
-    errors: str | Path,
-    sharpness: str | Path,
-    per_batch: str | Path,
-    *,
-    evaluated: str | Path,
-) -> None:
-    """Write ``errors/<model>.csv``, ``sharpness/<model>.csv`` and ``per_batch/<model>.csv``.
-
-    Args:
-        found: which items hold the results of the model, from ``evaluation.evaluate_models``.
-            Without training data there are no cells, and each row says why.
-        state: the model's state folder.
-        wanted: the settings of every cell (``Plan.describe``), in canonical order.
-        errors: where the errors go.
-        sharpness: where the cells go.
-        per_batch: where the value of every batch of every cell goes.
-        evaluated: the file that ``found`` is from, to be named where it is outdated.
-
-    Raises:
-        UserError: if an item is gone, or is not of the cell that is wanted.
-    """
-    done = {"status": "ok", "reason": ""}
-    mend = f"remove it and run again: rm {evaluated}"
-    items = [_item(state, name, mend) for name in found["errors"]]
-    rows = [{"source": "evaluated", **item, **done} for item in items]
-    if why := _failed(found):
-        rows = [{"part": part, **why} for part in found["parts"]]
-    rows += [{"part": p, "status": "missing", "reason": why} for p, why in found["missing"].items()]
-    write_csv(errors, rows, ERRORS)
-    if why := _failed(found) or _unmeasured(found):
-        write_csv(sharpness, [{**row, **why} for row in wanted], CELLS)
-        write_csv(per_batch, [], BATCHES)
-        return
-    measured = [_item(state, name, mend) for name in found["cells"]]
-    settings = [{key: row.get(key) for key in wanted[0]} for row in measured]
-    if settings != [dict(row) for row in wanted]:
-        raise UserError(f"{evaluated}: its cells are not those that are wanted; {mend}")
-    write_csv(sharpness, [{key: row.get(key) for key in CELLS} for row in measured], CELLS)
-    write_csv(per_batch, [batch for row in measured for batch in _batch_rows(row)], BATCHES)
-
-
-def _batch_rows(cell: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What a cell found in each batch; a failed one found nothing."""
-    found = zip(cell["examples"], cell["per_batch"], strict=True)
-    return [
-        {"cell": cell["cell"], "batch": number, "examples": examples, "value": value}
-        for number, (examples, value) in enumerate(found)
-    ]
-
-
-def _failed(found: Mapping[str, Any]) -> dict[str, Any]:
-    """What stands in every row of a model that has no result at all; nothing if it has some."""
-    if not found.get("failed"):
-        return {}
-    return {"status": "failed", "reason": found["failed"], "checkpoint": found["checkpoint"]}
-
-
-def _unmeasured(found: Mapping[str, Any]) -> dict[str, Any]:
-    """What stands in every cell of a model that was not measured; nothing if it was."""
-    lacking = found["missing"].get("train", "")
-    if not found["skipped"] and not lacking:
-        return {}
-    status = "skipped" if found["skipped"] else "missing"
-    reason = found["skipped"] or lacking
-    return {"status": status, "reason": reason, "checkpoint": found["checkpoint"]}
-
-
-def _item(state: Path, name: str, mend: str) -> dict[str, Any]:
-    path = state / name
-    try:
-        item: dict[str, Any] = read_json(path)
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: a finished item is gone that a file names; {mend}") from error
-    return item
-
+from sharpness.evaluation.model_results import BATCHES
+from sharpness.io.csv_files import check_columns, read_frame
+from sharpness.io.errors import UserError, readable
+from sharpness.io.files import write_csv, write_text
 
 _OF_ERRORS = ("part", "data", "revision", "error")
 _OF_CELLS = ("cell", "device", "value")

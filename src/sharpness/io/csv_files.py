@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from math import isfinite
 from pathlib import Path
 
 import pandas as pd
 
-from sharpness.io.errors import UserError, explained
+from sharpness.io.errors import UserError, readable
 
 WORDS = ("model", "status", "reason", "checkpoint", "points_digest", "part", "data", "source")
 """Columns of words, even where one of them is "NA" or looks like a number."""
@@ -59,25 +57,3 @@ def _is_number(value: object) -> bool:
         return isfinite(float(str(value)))
     except ValueError:
         return False
-
-
-@contextmanager
-def readable(path: str | Path, mend: str = "mend it, or get it anew") -> Iterator[None]:
-    """Make one line of whatever keeps a text or table from being read within the block.
-
-    Args:
-        path: the file.
-        mend: what to do.
-
-    Raises:
-        UserError: naming the file; also from within the block.
-    """
-    try:
-        yield
-    except UserError:
-        raise
-    except OSError as error:
-        why = explained(error, path)  # what the disk has done is not mended by another file
-        raise UserError(why or f"{path}: cannot be read ({error}); {mend}") from error
-    except (ValueError, csv.Error) as error:  # not UTF-8, no table for pandas, an endless cell
-        raise UserError(f"{path}: is no table ({error}); {mend}") from error

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import errno
 import os
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 _LONGEST = 2000
 
@@ -115,3 +118,25 @@ def _behind(error: BaseException) -> Iterator[BaseException]:
         yield following
         seen.add(id(following))
         following = following.__cause__ or following.__context__
+
+
+@contextmanager
+def readable(path: str | Path, mend: str = "mend it, or get it anew") -> Iterator[None]:
+    """Make one line of whatever keeps a text or table from being read within the block.
+
+    Args:
+        path: the file.
+        mend: what to do.
+
+    Raises:
+        UserError: naming the file; also from within the block.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except OSError as error:
+        why = explained(error, path)  # what the disk has done is not mended by another file
+        raise UserError(why or f"{path}: cannot be read ({error}); {mend}") from error
+    except (ValueError, csv.Error) as error:  # not UTF-8, no table for pandas, an endless cell
+        raise UserError(f"{path}: is no table ({error}); {mend}") from error

@@ -69,10 +69,9 @@ class Definition:
         Raises:
             UserError: if the word is no definition's id.
         """
-        known = {definition.id: definition for definition in ALL}
-        if word not in known:
-            raise UserError(f"definition {word!r} is unknown; one of {', '.join(known)}")
-        return known[word]
+        if word not in _BY_ID:
+            raise UserError(f"definition {word!r} is unknown; one of {', '.join(_BY_ID)}")
+        return _BY_ID[word]
 
 
 ALL = tuple(
@@ -82,6 +81,8 @@ ALL = tuple(
     for case in get_args(Case)
 )
 """Every combination. App. H.4 lists all but standard with normalized logits."""
+
+_BY_ID = {definition.id: definition for definition in ALL}
 
 PAPER = tuple(d for d in ALL if d.adaptive or not d.logit_norm)
 """The 12 definitions of App. H.4."""

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from typing import Any
-
-import torch
-from torch import nn
+from typing import TYPE_CHECKING, Any
 
 from sharpness.io.errors import UserError
 from sharpness.networks.sizes import check_sizes
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
 
 NAMES = ("preact-resnet", "simple-vit", "vit", "clip-vit", "bert")
 
@@ -50,6 +51,8 @@ def initialise(network: nn.Module, generator: torch.Generator) -> None:
     Weights and biases of linear and convolutional layers are uniform in ±1/√(fan-in); norms start
     as the identity.
     """
+    from torch import nn  # whoever asks about sizes does without torch
+
     for module in network.modules():
         if isinstance(module, nn.Linear | nn.Conv2d):
             bound = module.weight[0].numel() ** -0.5

@@ -12,8 +12,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import AfterValidator, Field, Strict
 
-from sharpness.io.csv_files import readable
-from sharpness.io.errors import UserError
+from sharpness.io.errors import UserError, readable
 from sharpness.io.files import write_csv
 from sharpness.io.validation import Count, Fraction, Number, Positive, Settings
 

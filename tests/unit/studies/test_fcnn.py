@@ -17,9 +17,10 @@ from torch import Tensor, nn
 
 from sharpness.data.small import Abalone
 from sharpness.io.errors import UserError
-from sharpness.studies.hammoud.ascent import Purpose, Weights, generator
+from sharpness.studies.hammoud.ascent import Weights
 from sharpness.studies.hammoud.fcnn import WIDTHS, Task, initial, prepare
 from sharpness.studies.hammoud.fcnn_models import sharpness, train
+from sharpness.studies.hammoud.models import Purpose, generator
 from sharpness.studies.hammoud.procedures import FCNN, FcnnProcedure
 
 TEXT, CODE = FCNN["text"], FCNN["code"]

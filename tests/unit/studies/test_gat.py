@@ -14,7 +14,7 @@ from torch.nn.functional import elu, leaky_relu
 from toys import normal
 
 from sharpness.data.planetoid import Graph
-from sharpness.studies.hammoud.ascent import Purpose, Weights
+from sharpness.studies.hammoud.ascent import Weights
 from sharpness.studies.hammoud.gat import (
     Dropout,
     Field,
@@ -25,6 +25,7 @@ from sharpness.studies.hammoud.gat import (
     receptive_field,
 )
 from sharpness.studies.hammoud.gat_models import sharpness, train
+from sharpness.studies.hammoud.models import Purpose
 from sharpness.studies.hammoud.procedures import GAT, GatProcedure
 
 TEXT, CODE = GAT["text"], GAT["code"]

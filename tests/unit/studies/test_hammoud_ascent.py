@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 from toys import normal
 
-from sharpness.studies.hammoud.ascent import Purpose, Weights, generator, row, sharpness
+from sharpness.studies.hammoud.ascent import Weights, sharpness
+from sharpness.studies.hammoud.models import Purpose, generator, row
 from sharpness.studies.hammoud.procedures import FCNN_STOPS as FCNN
 from sharpness.studies.hammoud.procedures import GAT_STOPS as GAT
 from sharpness.studies.hammoud.procedures import StopRule

@@ -17,7 +17,7 @@ from sharpness.data.locate import locate
 from sharpness.studies.hammoud import fcnn_models as fcnn
 from sharpness.studies.hammoud import gat_models as gat
 from sharpness.studies.hammoud import lenet_models as lenet
-from sharpness.studies.hammoud.ascent import COLUMNS
+from sharpness.studies.hammoud.models import COLUMNS
 from sharpness.studies.hammoud.pool import read
 from sharpness.studies.hammoud.procedures import DATA, PRESETS
 

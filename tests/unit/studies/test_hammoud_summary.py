@@ -13,11 +13,11 @@ import pytest
 
 from sharpness.io.files import read_json, write_csv, write_json
 from sharpness.studies.findings import Finding
-from sharpness.studies.hammoud.ascent import COLUMNS as MODEL_COLUMNS
-from sharpness.studies.hammoud.ascent import row
-from sharpness.studies.hammoud.correlations import COLUMNS, coefficients, read_models
+from sharpness.studies.hammoud.correlations import COLUMNS, PUBLISHED, coefficients, read_models
 from sharpness.studies.hammoud.figures import compose
-from sharpness.studies.hammoud.summary import PUBLISHED, summarise
+from sharpness.studies.hammoud.models import COLUMNS as MODEL_COLUMNS
+from sharpness.studies.hammoud.models import row
+from sharpness.studies.hammoud.summary import summarise
 
 WHY = "https://host.example/x: is neither here nor there; set `offline: false`"
 

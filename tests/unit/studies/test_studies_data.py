@@ -67,7 +67,10 @@ def test_a_preset_is_what_its_switches_make_it(network: str) -> None:
 @pytest.mark.parametrize(
     ("switches", "words"),
     [
-        ({"minibatch": True}, r"overrides\.minibatch: fcnn has no such switch; did you mean 'minib"),
+        (
+            {"minibatch": True},
+            r"overrides\.minibatch: fcnn has no such switch; did you mean 'minib",
+        ),
         ({"rho": -1.0}, r"overrides\.rho: -1\.0: "),
     ],
 )

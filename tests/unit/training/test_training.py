@@ -25,8 +25,9 @@ from sharpness.training import loader as batches_module
 from sharpness.training.checkpoint import State
 from sharpness.training.hyperparameters import Hyperparameters, Space, Training, draw, learning_rate
 from sharpness.training.loader import batches, mixup
-from sharpness.training.loop import Task, train
+from sharpness.training.loop import train
 from sharpness.training.optimizer import Learner, ascended
+from sharpness.training.task import Task
 
 ARCHITECTURE = {
     "name": "preact-resnet",

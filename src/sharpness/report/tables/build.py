@@ -15,7 +15,8 @@ from typing import get_args
 
 import pandas as pd
 
-from sharpness.io.csv_files import check_columns, readable
+from sharpness.io.csv_files import check_columns
+from sharpness.io.errors import readable
 from sharpness.measures.definition import ALL, PROTOCOLS, Case, Cell, Definition
 from sharpness.report.tables.parts import PUBLISHED, Column, Entry, Row, Section, Table
 

@@ -13,17 +13,9 @@ from torch import Tensor
 
 from sharpness.data.small import Abalone
 from sharpness.studies.hammoud import ascent
-from sharpness.studies.hammoud.ascent import (
-    Box,
-    Purpose,
-    Weights,
-    descended,
-    generator,
-    loss_and_gradient,
-    row,
-    train_stack,
-)
+from sharpness.studies.hammoud.ascent import Box, Weights, descended, loss_and_gradient, train_stack
 from sharpness.studies.hammoud.fcnn import Task, initial, mean_squared_error, prepare
+from sharpness.studies.hammoud.models import Purpose, generator, row
 from sharpness.studies.hammoud.procedures import FCNN_STOPS, FcnnProcedure
 
 

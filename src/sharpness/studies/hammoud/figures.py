@@ -15,11 +15,15 @@ from sharpness.plots.axes import scale_axis
 from sharpness.plots.style import COLOURS
 from sharpness.studies.hammoud.correlations import (
     PROCEDURES,
+    PUBLISHED,
     Coefficients,
+    Published,
+    coefficient,
     coefficients,
+    missing,
     read_models,
+    titles,
 )
-from sharpness.studies.hammoud.summary import PUBLISHED, Published, coefficient, missing, titles
 
 REASON = 230
 """Characters of a reason that a panel has room for."""

@@ -13,16 +13,7 @@ from torch import Tensor
 
 from sharpness.data.planetoid import Graph
 from sharpness.studies.hammoud import ascent
-from sharpness.studies.hammoud.ascent import (
-    Box,
-    Purpose,
-    Weights,
-    descended,
-    generator,
-    loss_and_gradient,
-    row,
-    train_stack,
-)
+from sharpness.studies.hammoud.ascent import Box, Weights, descended, loss_and_gradient, train_stack
 from sharpness.studies.hammoud.gat import (
     Dropout,
     Field,
@@ -33,6 +24,7 @@ from sharpness.studies.hammoud.gat import (
     outputs,
     receptive_field,
 )
+from sharpness.studies.hammoud.models import Purpose, generator, row
 from sharpness.studies.hammoud.procedures import GAT_STOPS, GatProcedure
 
 Streams = Sequence[np.random.Generator]

@@ -19,7 +19,7 @@ import torch
 
 from sharpness.data.small import FashionMnist
 from sharpness.studies.hammoud import lenet
-from sharpness.studies.hammoud.ascent import Box, Weights, descended, row
+from sharpness.studies.hammoud.ascent import Box, Weights, descended
 from sharpness.studies.hammoud.lenet import (
     Examples,
     Statistics,
@@ -30,6 +30,7 @@ from sharpness.studies.hammoud.lenet import (
     mean_loss,
     outputs,
 )
+from sharpness.studies.hammoud.models import row
 from sharpness.studies.hammoud.procedures import LenetProcedure, StopRule
 
 
