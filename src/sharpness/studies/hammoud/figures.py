@@ -18,12 +18,10 @@ from sharpness.studies.hammoud.correlations import (
     PUBLISHED,
     Coefficients,
     Published,
-    coefficient,
     coefficients,
-    missing,
     read_models,
-    titles,
 )
+from sharpness.studies.hammoud.summary import coefficient, missing, titles
 
 REASON = 230
 """Characters of a reason that a panel has room for."""
