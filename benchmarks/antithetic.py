@@ -24,7 +24,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from sharpness.measures.average import draws
-from sharpness.measures.ball import NORMS, generator, scaling
+from sharpness.measures.ball import NORMS, noise_generator, scaling
 from sharpness.measures.objective import Network, Objective
 from sharpness.networks import build, initialise
 
@@ -60,7 +60,7 @@ def savings(objective: Objective, norm: str, adaptive: bool, radius: float) -> T
     width = radius * scaling(weights, adaptive)
 
     def noise(sign: int) -> Callable[[int], Tensor]:
-        return lambda i: sign * NORMS[norm].noise(weights, generator(weights.device, 0, 0, i))
+        return lambda i: sign * NORMS[norm].noise(weights, noise_generator(weights.device, 0, 0, i))
 
     up, down = (draws(objective, width, noise(s), DRAWS, [None, "rms"]) for s in (1, -1))
     alone = torch.cat([up, down], dim=1).var(dim=1)

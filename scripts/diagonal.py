@@ -3,10 +3,10 @@
 from sharpness.io.files import write_csv
 from sharpness.io.gpu import compute_device
 from sharpness.io.job import job
-from sharpness.studies.diagonal.summary import COLUMNS
-from sharpness.studies.diagonal.training import rows
+from sharpness.studies.diagonal.figure7 import COLUMNS
+from sharpness.studies.diagonal.networks import network_rows
 
 with job(snakemake):
     compute_device("cpu")
     params, seed = snakemake.params, int(snakemake.wildcards.seed)
-    write_csv(snakemake.output[0], rows(params.networks, params.steps, seed), COLUMNS)
+    write_csv(snakemake.output[0], network_rows(params.networks, params.steps, seed), COLUMNS)

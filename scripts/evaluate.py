@@ -6,7 +6,7 @@ from sharpness.checkpoints.table import stem
 from sharpness.data.locate import read_record, unneeded
 from sharpness.evaluation.evaluate import evaluate_models
 from sharpness.evaluation.plan import Plan
-from sharpness.evaluation.published import read_published, usable
+from sharpness.evaluation.published import read_published_errors, usable
 from sharpness.io.files import write_json
 from sharpness.io.gpu import card, compute_device
 from sharpness.io.job import job
@@ -28,7 +28,7 @@ with (
         inputs["vocabulary"] = read_record(given.vocabulary)
     published = {}
     for path in given.get("published", []):
-        taken = usable(read_published(path, snakemake.wildcards.pool), params.preparation)
+        taken = usable(read_published_errors(path, snakemake.wildcards.pool), params.preparation)
         published |= {stem(model): errors for model, errors in taken.items()}
     found = evaluate_models(
         dict(zip(params.models, given.weights, strict=True)),

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from sharpness.io.job import job
 from sharpness.report.figures.catalogue import Figure
-from sharpness.report.figures.drawing import draw
+from sharpness.report.figures.drawing import draw_figure
 from sharpness.statistics.correlation import read_pool
 
 with job(snakemake):
@@ -12,4 +12,4 @@ with job(snakemake):
     pools = dict(zip(params.pools, map(read_pool, snakemake.input), strict=True))
     for entry, pdf in zip(params.entries, snakemake.output.pdf, strict=True):
         stem = Path(pdf).with_suffix("")
-        draw(Figure(**entry), pools, stem, params.note, params.defaults)
+        draw_figure(Figure(**entry), pools, stem, params.note, params.defaults)

@@ -1,13 +1,13 @@
 """Rule published: the publishers' errors beside the evaluated ones."""
 
-from sharpness.evaluation.published import compare, read_published, usable, write_compared
+from sharpness.evaluation.published import compare, read_published_errors, usable, write_compared
 from sharpness.io.job import job
 from sharpness.statistics.correlation import read_pool
 
 with job(snakemake):
     stated = {}
     for path in snakemake.input.published:
-        stated |= read_published(path, snakemake.wildcards.pool)
+        stated |= read_published_errors(path, snakemake.wildcards.pool)
     preparation = snakemake.params.preparation
     taken = usable(stated, preparation) if snakemake.params.errors == "published" else {}
     table = compare(read_pool(snakemake.input.pool), stated, preparation, taken)

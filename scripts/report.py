@@ -7,7 +7,7 @@ from sharpness.io.csv_files import read_frame
 from sharpness.io.job import job
 from sharpness.report.figures.catalogue import Figure
 from sharpness.report.page import Findings, Studied, write_report
-from sharpness.report.tables.build import build_table, read_published
+from sharpness.report.tables.build import build_table, read_published_taus
 from sharpness.statistics.correlation import read_correlations, read_pool
 from sharpness.studies.findings import Study, read_findings
 
@@ -18,7 +18,7 @@ with job(snakemake):
     compared = map(read_frame, snakemake.input.compared)
     errors = dict(zip(snakemake.params.compared, compared, strict=True))
     taken = snakemake.params.taken
-    published = read_published(snakemake.input.published)
+    published = read_published_taus(snakemake.input.published)
     drawings = {Path(png).stem: png for png in snakemake.input.drawings}
     write_report(
         snakemake.output[0],

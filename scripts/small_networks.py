@@ -4,10 +4,10 @@ from sharpness.data.locate import read_record
 from sharpness.io.files import write_csv
 from sharpness.io.job import job
 from sharpness.studies.hammoud.models import COLUMNS
-from sharpness.studies.hammoud.pool import rows
+from sharpness.studies.hammoud.pool import model_rows
 
 with job(snakemake):
-    found = rows(
+    found = model_rows(
         snakemake.wildcards.network,
         snakemake.wildcards.procedure,
         snakemake.params.procedure,

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from sharpness.io.job import job
-from sharpness.report.tables.build import build_table, read_published
+from sharpness.report.tables.build import build_table, read_published_taus
 from sharpness.report.tables.writers import write_table
 from sharpness.statistics.correlation import read_correlations
 
@@ -12,7 +12,7 @@ with job(snakemake):
     table = build_table(
         int(snakemake.wildcards.table),
         dict(zip(snakemake.params.pools, found, strict=True)),
-        read_published(snakemake.input.published),
+        read_published_taus(snakemake.input.published),
         snakemake.params.note,
     )
     write_table(table, Path(snakemake.output[0]).with_suffix(""))

@@ -2,22 +2,22 @@
 
 from pathlib import Path
 
-from sharpness.data.load import load
+from sharpness.data.load import load_dataset
 from sharpness.data.locate import read_record
 from sharpness.io.files import entry, write_json
 from sharpness.io.gpu import card, compute_device
 from sharpness.io.job import job
 from sharpness.training.hyperparameters import Training, read_models
-from sharpness.training.loop import Sweep, train_models
+from sharpness.training.loop import SweepJob, train_models
 
 with job(snakemake), card(snakemake.params.device, snakemake.config.get("jobs_per_card", 1)):
     record = read_record(snakemake.input.data)
-    sweep = Sweep(
+    sweep = SweepJob(
         seed=snakemake.params.seed,
         architecture=snakemake.params.architecture,
         settings=Training(**snakemake.params.settings),
         device=compute_device(snakemake.params.device),
-        images=load(record["name"], "train", record),
+        images=load_dataset(record["name"], "train", record),
         state=Path(snakemake.output[0]).parents[1] / "state",
     )
     drawn, names = read_models(snakemake.input.models), snakemake.params.models

@@ -13,7 +13,14 @@ from torch.func import functional_call
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from sharpness.studies.wen.descent import EpochSchedule, Phase
-from sharpness.studies.wen.networks import Loss, Task, TwoLayer, Weights, initial, parity
+from sharpness.studies.wen.networks import (
+    LearningTask,
+    Loss,
+    TwoLayer,
+    Weights,
+    initial_weights,
+    parity,
+)
 from sharpness.studies.wen.training import TRAINERS
 
 MSE, LOGISTIC = Loss("mse"), Loss("logistic", smoothing=0.2)
@@ -25,7 +32,7 @@ TASK = parity(3, d=D, n=N, test=50)
 
 def network(architecture: str, seed: int = 0, width: int = 12) -> Weights:
     """Float64 weights with outputs of order one; with biases, two neurons are always silent."""
-    start = initial(architecture, D, width, seed, gain=0.3)
+    start = initial_weights(architecture, D, width, seed, gain=0.3)
     weights = {name: np.array(2 * w, dtype=float) for name, w in start.items()}
     if "b1" in weights:
         weights["b1"][:2] = -10
@@ -45,7 +52,7 @@ def trained(
     weights: Weights,
     phase: Phase,
     loss: Loss = MSE,
-    task: Task = TASK,
+    task: LearningTask = TASK,
     noise: npt.ArrayLike = 0.0,
     orders: npt.NDArray[np.int64] | None = None,
 ) -> Weights:
@@ -100,7 +107,12 @@ def trained_by_autograd(
 
 
 def hessian_trace(
-    architecture: str, weights: Weights, task: Task, loss: Loss = MSE, *, adaptive: bool = False
+    architecture: str,
+    weights: Weights,
+    task: LearningTask,
+    loss: Loss = MSE,
+    *,
+    adaptive: bool = False,
 ) -> float:
     """The diagonal of the whole Hessian by autograd, summed."""
     module = TwoLayer(architecture, weights, task.inputs)

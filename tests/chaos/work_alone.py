@@ -19,7 +19,7 @@ from sharpness.evaluation.evaluate import evaluate as evaluated
 from sharpness.io.files import write_json
 from sharpness.training import loop
 from sharpness.training.hyperparameters import Hyperparameters, Training
-from sharpness.training.loop import Sweep, train_models
+from sharpness.training.loop import SweepJob, train_models
 
 RESNET = {"name": "preact-resnet", "width": 8, "blocks": [1, 1]}
 VIT = {
@@ -77,7 +77,7 @@ def train(folder: Path) -> None:
     loop._epoch = noted
     images = digits("train").subset(slice(0, 400))
     settings = Training(epochs=EPOCHS, batch_size=32)
-    sweep = Sweep(0, RESNET, settings, images, folder / "state", torch.device("cpu"))
+    sweep = SweepJob(0, RESNET, settings, images, folder / "state", torch.device("cpu"))
     write_json(folder / "trained.json", train_models(MODELS, list(MODELS), sweep))
 
 

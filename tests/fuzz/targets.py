@@ -34,16 +34,16 @@ from sharpness.config import validated
 from sharpness.data import small
 from sharpness.evaluation.guard import Sources
 from sharpness.evaluation.model_results import CELLS, ERRORS
-from sharpness.evaluation.published import read_published
+from sharpness.evaluation.published import read_published_errors
 from sharpness.evaluation.results import assemble
 from sharpness.io.errors import UserError
 from sharpness.io.files import sha256
 from sharpness.networks import build
 from sharpness.report.figures.catalogue import load_catalogue as load_figures
-from sharpness.report.tables.build import read_published as read_facts
+from sharpness.report.tables.build import read_published_taus as read_facts
 from sharpness.statistics.correlation import correlations, read_correlations, read_pool
 from sharpness.studies.findings import load_studies
-from sharpness.studies.wen.runs import load_catalogue as load_runs
+from sharpness.studies.wen.runs import load_runs as load_runs
 from sharpness.training import checkpoint
 from sharpness.training.records import KEY
 
@@ -380,7 +380,7 @@ TARGETS: dict[str, Target] = {
     "published errors": Target(
         4,
         texts(first_lines("resources/published_errors.csv", 5)),
-        lambda folder, content: read_published(written(folder, content), "clip-soups"),
+        lambda folder, content: read_published_errors(written(folder, content), "clip-soups"),
     ),
     "published coefficients": Target(
         2,

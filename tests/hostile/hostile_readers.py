@@ -12,13 +12,13 @@ from photo_files import settings
 from toy_bert import TINY
 from toys import CLIP, PRETRAINED_VIT, RESNET
 
-from sharpness.checkpoints.convert import download_checkpoint, write
+from sharpness.checkpoints.convert import download_checkpoint, write_published_file
 from sharpness.checkpoints.table import Member
-from sharpness.data.load import load
+from sharpness.data.load import load_dataset
 from sharpness.data.locate import locate, read_record
 from sharpness.io.files import write_json
 from sharpness.networks import build
-from sharpness.studies.hammoud.pool import read as read_small
+from sharpness.studies.hammoud.pool import read_examples as read_small
 
 ARCHITECTURES: dict[str, dict[str, Any]] = {
     "augreg": PRETRAINED_VIT,
@@ -46,7 +46,7 @@ def published(form: str, given: Path) -> Path:
 def genuine(form: str, given: Path) -> Path:
     """A whole file of a published model, to be spoilt."""
     path = published(form, given)
-    write(form, path, weights(form), ARCHITECTURES[form])
+    write_published_file(form, path, weights(form), ARCHITECTURES[form])
     return path
 
 
@@ -96,7 +96,7 @@ def loaded(name: str, key: str = "file", split: str = "test") -> Reader:
         if name in SMALL:
             read_small(SMALL[name], record, None)
         else:
-            for _ in load(name, split, record, inputs).batches(4):
+            for _ in load_dataset(name, split, record, inputs).batches(4):
                 pass
 
     return read

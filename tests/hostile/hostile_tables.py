@@ -14,10 +14,10 @@ from hostile_world import Case, Maker
 from test_simple_data import clothes
 
 from sharpness.checkpoints.table import read_table
-from sharpness.data.load import load
+from sharpness.data.load import load_dataset
 from sharpness.data.locate import read_record
 from sharpness.data.sample import PHOTOS, read_sample
-from sharpness.evaluation.published import KEYS, read_published
+from sharpness.evaluation.published import KEYS, read_published_errors
 from sharpness.statistics.correlation import read_pool
 from sharpness.training.records import read_training
 
@@ -52,7 +52,7 @@ POOLS = {
 
 
 def read_errors(path: Path, work: Path) -> None:
-    read_published(path, "p")
+    read_published_errors(path, "p")
 
 
 # Sentences, measurements, drawings
@@ -120,7 +120,7 @@ DONE = {"status": "ok", "reason": "", "train_error": 0.1}
 
 def read_data(path: Path, work: Path) -> None:
     record = read_record(path)
-    load(record["name"], "train", record)
+    load_dataset(record["name"], "train", record)
 
 
 CASES = [

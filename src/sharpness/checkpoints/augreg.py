@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from sharpness.checkpoints.weight_map import Array, Entry, apply, invert
+from sharpness.checkpoints.weight_map import Array, WeightEntry, apply, invert
 from sharpness.io.errors import UserError
 from sharpness.io.files import atomic
 from sharpness.io.numpy_file import read_npz
@@ -22,16 +22,18 @@ _HEADER = 256  # bytes of an array's header, at the most
 _SLACK = 1 << 20  # of what has no place in the network, and is named if it is small
 
 
-def entries(architecture: Mapping[str, Any]) -> list[Entry]:
+def entries(architecture: Mapping[str, Any]) -> list[WeightEntry]:
     """The name table of a ``vit``: 200 arrays at depth 12."""
     dim, patch = architecture["dim"], architecture["patch_size"]
     tokens = (architecture["image_size"] // patch) ** 2 + 1
     classes = architecture["classes"]
     return [
-        Entry("cls", (1, 1, dim), "cls_token"),
-        Entry("embedding/kernel", (patch, patch, 3, dim), "patch_embed.proj.weight", (3, 2, 0, 1)),
-        Entry("embedding/bias", (dim,), "patch_embed.proj.bias"),
-        Entry("Transformer/posembed_input/pos_embedding", (1, tokens, dim), "pos_embed"),
+        WeightEntry("cls", (1, 1, dim), "cls_token"),
+        WeightEntry(
+            "embedding/kernel", (patch, patch, 3, dim), "patch_embed.proj.weight", (3, 2, 0, 1)
+        ),
+        WeightEntry("embedding/bias", (dim,), "patch_embed.proj.bias"),
+        WeightEntry("Transformer/posembed_input/pos_embedding", (1, tokens, dim), "pos_embed"),
         *_norm("Transformer/encoder_norm", "norm", dim),
         *_dense("head", "head", dim, classes),
         *(entry for index in range(architecture["depth"]) for entry in _block(index, architecture)),
@@ -54,46 +56,46 @@ def write(path: str | Path, weights: Mapping[str, Array], architecture: Mapping[
         np.savez(stream, allow_pickle=False, **arrays)
 
 
-def _block(index: int, architecture: Mapping[str, Any]) -> list[Entry]:
+def _block(index: int, architecture: Mapping[str, Any]) -> list[WeightEntry]:
     """One layer of the encoder, in the order of the published files."""
     theirs, ours = f"Transformer/encoderblock_{index}", f"blocks.{index}"
     dim, heads, hidden = (architecture[key] for key in ("dim", "heads", "mlp_dim"))
     width = dim // heads  # of one head
     attention = f"{theirs}/MultiHeadDotProductAttention_1"
 
-    def part_of_qkv(role: str) -> list[Entry]:
+    def part_of_qkv(role: str) -> list[WeightEntry]:
         kernel, bias, qkv = f"{attention}/{role}/kernel", f"{attention}/{role}/bias", "attn.qkv"
         return [
-            Entry(kernel, (dim, heads, width), f"{ours}.{qkv}.weight", (1, 2, 0), (dim, dim)),
-            Entry(bias, (heads, width), f"{ours}.{qkv}.bias", shape=(dim,)),
+            WeightEntry(kernel, (dim, heads, width), f"{ours}.{qkv}.weight", (1, 2, 0), (dim, dim)),
+            WeightEntry(bias, (heads, width), f"{ours}.{qkv}.bias", shape=(dim,)),
         ]
 
     return [
         *_norm(f"{theirs}/LayerNorm_0", f"{ours}.norm1", dim),
         *_norm(f"{theirs}/LayerNorm_2", f"{ours}.norm2", dim),
         *(entry for role in ("query", "key", "value") for entry in part_of_qkv(role)),
-        Entry(
+        WeightEntry(
             f"{attention}/out/kernel",
             (heads, width, dim),
             f"{ours}.attn.proj.weight",
             (2, 0, 1),
             (dim, dim),
         ),
-        Entry(f"{attention}/out/bias", (dim,), f"{ours}.attn.proj.bias"),
+        WeightEntry(f"{attention}/out/bias", (dim,), f"{ours}.attn.proj.bias"),
         *_dense(f"{theirs}/MlpBlock_3/Dense_0", f"{ours}.mlp.fc1", dim, hidden),
         *_dense(f"{theirs}/MlpBlock_3/Dense_1", f"{ours}.mlp.fc2", hidden, dim),
     ]
 
 
-def _dense(theirs: str, ours: str, inside: int, outside: int) -> list[Entry]:
+def _dense(theirs: str, ours: str, inside: int, outside: int) -> list[WeightEntry]:
     return [
-        Entry(f"{theirs}/kernel", (inside, outside), f"{ours}.weight", (1, 0)),
-        Entry(f"{theirs}/bias", (outside,), f"{ours}.bias"),
+        WeightEntry(f"{theirs}/kernel", (inside, outside), f"{ours}.weight", (1, 0)),
+        WeightEntry(f"{theirs}/bias", (outside,), f"{ours}.bias"),
     ]
 
 
-def _norm(theirs: str, ours: str, dim: int) -> list[Entry]:
+def _norm(theirs: str, ours: str, dim: int) -> list[WeightEntry]:
     return [
-        Entry(f"{theirs}/scale", (dim,), f"{ours}.weight"),
-        Entry(f"{theirs}/bias", (dim,), f"{ours}.bias"),
+        WeightEntry(f"{theirs}/scale", (dim,), f"{ours}.weight"),
+        WeightEntry(f"{theirs}/bias", (dim,), f"{ours}.bias"),
     ]

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sharpness.checkpoints.torch_file import read_tensors, write_tensors
-from sharpness.checkpoints.weight_map import Array, Entry, apply, invert
+from sharpness.checkpoints.weight_map import Array, WeightEntry, apply, invert
 
 POSITION_IDS = "bert.embeddings.position_ids"
 """The numbers 0, 1, ... that older releases of transformers stored with the weights."""
@@ -54,10 +54,10 @@ def parts(architecture: Mapping[str, Any]) -> list[Part]:
     ]
 
 
-def entries(architecture: Mapping[str, Any]) -> list[Entry]:
+def entries(architecture: Mapping[str, Any]) -> list[WeightEntry]:
     """The name table of a ``bert``: 201 tensors at depth 12, named as in the network."""
     return [
-        Entry(name, shape, name)
+        WeightEntry(name, shape, name)
         for part in parts(architecture)
         for name, shape in tensors(part).items()
     ]

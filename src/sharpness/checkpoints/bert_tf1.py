@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 
 from sharpness.checkpoints.bert import Part, parts
-from sharpness.checkpoints.weight_map import Array, Entry, apply
+from sharpness.checkpoints.weight_map import Array, WeightEntry, apply
 from sharpness.data.unpack import unpacked
 from sharpness.io.errors import UserError
 
 
-def entries(architecture: Mapping[str, Any]) -> list[Entry]:
+def entries(architecture: Mapping[str, Any]) -> list[WeightEntry]:
     """The name table of a ``bert``: 201 variables at depth 12."""
     return [entry for part in parts(architecture) for entry in _part(part)]
 
@@ -74,18 +74,24 @@ def tensorflow(what: str) -> ModuleType:
     return tensorflow
 
 
-def _part(part: Part) -> list[Entry]:
+def _part(part: Part) -> list[WeightEntry]:
     """The variables of one layer."""
     path = part.name.replace("layer.", "layer_").replace(".", "/")
     weight, bias = f"{part.name}.weight", f"{part.name}.bias"
     if part.kind == "embedding":
-        return [Entry(path, part.shape, weight)]
+        return [WeightEntry(path, part.shape, weight)]
     if part.kind == "norm":
-        return [Entry(f"{path}/gamma", part.shape, weight), Entry(f"{path}/beta", part.shape, bias)]
+        return [
+            WeightEntry(f"{path}/gamma", part.shape, weight),
+            WeightEntry(f"{path}/beta", part.shape, bias),
+        ]
     outside = part.shape[:1]
     if part.name == "classifier":
-        return [Entry("output_weights", part.shape, weight), Entry("output_bias", outside, bias)]
+        return [
+            WeightEntry("output_weights", part.shape, weight),
+            WeightEntry("output_bias", outside, bias),
+        ]
     return [
-        Entry(f"{path}/kernel", part.shape[::-1], weight, (1, 0)),
-        Entry(f"{path}/bias", outside, bias),
+        WeightEntry(f"{path}/kernel", part.shape[::-1], weight, (1, 0)),
+        WeightEntry(f"{path}/bias", outside, bias),
     ]

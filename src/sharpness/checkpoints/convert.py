@@ -37,7 +37,9 @@ _MODULES = {
 FORMATS = tuple(_MODULES)
 
 
-def read(format: str, path: str | Path, architecture: Mapping[str, Any]) -> dict[str, Array]:
+def read_published_file(
+    format: str, path: str | Path, architecture: Mapping[str, Any]
+) -> dict[str, Array]:
     """The weights of a published file, under the names of our network.
 
     Weights may be NaN or infinite: a model that diverged is a result, and one of a pool must not
@@ -62,7 +64,7 @@ def read(format: str, path: str | Path, architecture: Mapping[str, Any]) -> dict
     return weights
 
 
-def write(
+def write_published_file(
     format: str, path: str | Path, weights: Mapping[str, Array], architecture: Mapping[str, Any]
 ) -> None:
     """Write a file as its publishers would: same names, shapes and types.
@@ -121,7 +123,7 @@ def download_checkpoint(
             or the checkpoint from being written.
     """
     with _original(member, cache, mirror, offline, standin, keep) as path:
-        weights = read(format, path, architecture)
+        weights = read_published_file(format, path, architecture)
         metadata = {
             "source": member.file or member.url,
             "source_sha256": sha256(path),

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 
 from sharpness.checkpoints.torch_file import read_tensors, write_tensors
-from sharpness.checkpoints.weight_map import Array, Entry, apply, invert
+from sharpness.checkpoints.weight_map import Array, WeightEntry, apply, invert
 
 _CONTEXT, _VOCABULARY = 77, 49408
 """Sizes of CLIP's text side."""
 
 
-def entries(architecture: Mapping[str, Any]) -> list[Entry]:
+def entries(architecture: Mapping[str, Any]) -> list[WeightEntry]:
     """The name table of a ``clip-vit``: 154 tensors at depth 12."""
     dim, patch = architecture["dim"], architecture["patch_size"]
     embedding, classes = architecture["embedding"], architecture["classes"]
@@ -34,9 +34,12 @@ def entries(architecture: Mapping[str, Any]) -> list[Entry]:
         visual |= _block(f"transformer.resblocks.{index}", dim, architecture["mlp_dim"])
     visual |= _pair("ln_post", dim)
     return [
-        *(Entry(f"model.visual.{name}", shape, f"visual.{name}") for name, shape in visual.items()),
-        Entry("classification_head.weight", (classes, embedding), "head.weight"),
-        Entry("classification_head.bias", (classes,), "head.bias"),
+        *(
+            WeightEntry(f"model.visual.{name}", shape, f"visual.{name}")
+            for name, shape in visual.items()
+        ),
+        WeightEntry("classification_head.weight", (classes, embedding), "head.weight"),
+        WeightEntry("classification_head.bias", (classes,), "head.bias"),
     ]
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sharpness.io.errors import UserError
 from sharpness.io.files import write_csv
-from sharpness.io.transfer import Published
+from sharpness.io.transfer import PublishedFile
 
 _SAFE = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")
 LONGEST = 150
@@ -51,7 +51,7 @@ _FILE_COLUMNS = ("url", "file", "bytes", "checksum")
 
 
 @dataclass(frozen=True)
-class Member(Published):
+class Member(PublishedFile):
     """One published model.
 
     Attributes:

@@ -19,7 +19,7 @@ Array = NDArray[np.generic]
 
 
 @dataclass(frozen=True)
-class Entry:
+class WeightEntry:
     """One array of a published file and its place in a network.
 
     Entries with the same place are its parts, one below the other in the table's order.
@@ -63,7 +63,7 @@ class Entry:
 
 
 def apply(
-    entries: Sequence[Entry],
+    entries: Sequence[WeightEntry],
     arrays: Mapping[str, Array],
     source: str,
     extras: Collection[str] = (),
@@ -98,7 +98,7 @@ def apply(
     return ours
 
 
-def invert(entries: Sequence[Entry], weights: Mapping[str, Array]) -> dict[str, Array]:
+def invert(entries: Sequence[WeightEntry], weights: Mapping[str, Array]) -> dict[str, Array]:
     """The arrays of a file from the tensors of a network: ``apply`` backwards.
 
     Args:
@@ -125,9 +125,9 @@ def invert(entries: Sequence[Entry], weights: Mapping[str, Array]) -> dict[str, 
     return {entry.upstream: upstream[entry.upstream] for entry in entries}
 
 
-def _places(entries: Sequence[Entry]) -> dict[str, list[Entry]]:
+def _places(entries: Sequence[WeightEntry]) -> dict[str, list[WeightEntry]]:
     """The entries of each of the network's tensors."""
-    places: dict[str, list[Entry]] = {}
+    places: dict[str, list[WeightEntry]] = {}
     for entry in entries:
         places.setdefault(entry.ours, []).append(entry)
     return places

@@ -13,7 +13,7 @@ from typing import Any
 from sharpness.checkpoints.table import Member
 from sharpness.config import Config
 from sharpness.data.registry import REGISTRY, SOURCES, TITLES, downloads
-from sharpness.evaluation.published import read_published, usable
+from sharpness.evaluation.published import read_published_errors, usable
 from sharpness.io.download import Download, fetch, known, place
 from sharpness.io.files import read_json, sha256, write_json
 
@@ -57,7 +57,7 @@ def _parts(settings: Config, name: str) -> dict[str, str]:
     # What the makers of stand-ins state is not written yet.
     if pool.kind == "sweep" or pool.errors == "evaluate" or settings.standins:
         return parts
-    stated = usable(read_published(PUBLISHED_ERRORS, name), pool.preparation)
+    stated = usable(read_published_errors(PUBLISHED_ERRORS, name), pool.preparation)
     known = set.intersection(*(set(stated.get(model, ())) for model in pool.models))
     return {part: data for part, data in parts.items() if part == "train" or part not in known}
 

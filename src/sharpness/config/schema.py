@@ -19,7 +19,7 @@ from sharpness.io.errors import UserError
 from sharpness.io.validation import Count, Distinct, Seed, Settings, checked
 
 
-class Source(Settings):
+class DataLocation(Settings):
     """Where a data set that is not downloaded lies, and which of its examples are held out."""
 
     file: PathName | None = None
@@ -62,7 +62,7 @@ class Config(Settings):
     sample: Sample = Sample()
     studies: Annotated[list[Study], Distinct] = Field(default=[])
     simple: Simple = Simple()
-    data: dict[SourceName, Source] = Field(default_factory=dict)
+    data: dict[SourceName, DataLocation] = Field(default_factory=dict)
     pools: Annotated[dict[Name, Pool], Field(min_length=1)]
 
     @model_validator(mode="after")
@@ -87,7 +87,7 @@ class Config(Settings):
     def source(self, name: str) -> dict[str, Any]:
         """All that determines where a data set comes from."""
         word = REGISTRY[name].source or name
-        place = self.data.get(word, Source())
+        place = self.data.get(word, DataLocation())
         given = {k: v and _home(v) for k, v in place.model_dump().items()}
         real = {**self.places(), **given, "standin": None}
         if not self.standins or not _made(name, real):

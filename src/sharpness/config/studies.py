@@ -12,7 +12,7 @@ from sharpness.config.fields import Name, PathName
 from sharpness.io.errors import UserError
 from sharpness.io.validation import Count, Distinct, Models, Seed, Settings
 from sharpness.studies.hammoud.procedures import PRESETS, procedure_of
-from sharpness.studies.wen.runs import Catalogue, architectures, load_catalogue
+from sharpness.studies.wen.runs import Catalogue, architectures, load_runs
 
 Seeds = Annotated[list[Seed], Field(min_length=1), Distinct]
 Study = Literal["linear", "diagonal", "small_networks", "two_layer_relu"]
@@ -110,7 +110,7 @@ class TwoLayerReLU(Settings):
     @cached_property
     def catalogue(self) -> Catalogue:
         """What is trained."""
-        return load_catalogue(self.runs)
+        return load_runs(self.runs)
 
     @cached_property
     def jobs(self) -> dict[tuple[str, int], list[int]]:

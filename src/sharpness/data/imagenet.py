@@ -149,7 +149,7 @@ def _unpack(given: Path, part: Path) -> None:
 
 
 @dataclass(frozen=True)
-class Layout:
+class FolderLayout:
     """How a shift of ImageNet is laid out.
 
     Attributes:
@@ -162,11 +162,11 @@ class Layout:
 
 
 LAYOUTS = {
-    "imagenet-v2": Layout("number", ("imagenetv2-matched-frequency-format-val",)),
-    "imagenet-r": Layout("wnid", ("imagenet-r",)),
-    "imagenet-a": Layout("wnid", ("imagenet-a",)),
-    "imagenet-sketch": Layout("wnid", ("sketch",)),
-    "objectnet": Layout("objectnet", ("images", "objectnet-1.0/images")),
+    "imagenet-v2": FolderLayout("number", ("imagenetv2-matched-frequency-format-val",)),
+    "imagenet-r": FolderLayout("wnid", ("imagenet-r",)),
+    "imagenet-a": FolderLayout("wnid", ("imagenet-a",)),
+    "imagenet-sketch": FolderLayout("wnid", ("sketch",)),
+    "objectnet": FolderLayout("objectnet", ("images", "objectnet-1.0/images")),
 }
 
 PUBLISHED = {
@@ -226,7 +226,7 @@ def _find_shift(name: str, key: str, path: Path, cache: Path) -> dict[str, Any]:
     return {**found, "holdout": None, "files": files}
 
 
-def _class_folders(given: Path, layout: Layout) -> tuple[Path, list[str]]:
+def _class_folders(given: Path, layout: FolderLayout) -> tuple[Path, list[str]]:
     """The folder in which the class folders lie, and their names; none if it cannot be told."""
     for folder in (given, *(given / step for step in layout.inside)):
         found = subfolders(folder) if folder.is_dir() else []

@@ -17,7 +17,7 @@ from sharpness.data.small import digits, digits_c
 from sharpness.io.errors import UserError
 
 
-def load(
+def load_dataset(
     name: str, split: str, record: Mapping[str, Any], inputs: Mapping[str, Any] | None = None
 ) -> Examples:
     """Open a data set: digits and CIFAR in memory, photos and sentences as they are asked for.

@@ -17,7 +17,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from sharpness.data import imagenet, nli
-from sharpness.data.registry import REGISTRY, SOURCES, TITLES, Entry, downloads, named
+from sharpness.data.registry import REGISTRY, SOURCES, TITLES, DataSet, downloads, named
 from sharpness.data.unpack import BATCHES, CORRUPTIONS, LABELS
 from sharpness.io.archive import damage
 from sharpness.io.download import Absent, Download, fetch, known, reachable
@@ -173,7 +173,9 @@ def remarks(paths: Iterable[str | Path]) -> list[str]:
     return [f"{r['title']} {r['remark']}." for r in records if r.get("remark")]
 
 
-def _found(entry: Entry, name: str, key: str | None, settings: Mapping[str, Any]) -> dict[str, Any]:
+def _found(
+    entry: DataSet, name: str, key: str | None, settings: Mapping[str, Any]
+) -> dict[str, Any]:
     """What the record says beside name, status, reason and title."""
     if entry.source is None:
         return {"files": []}

@@ -45,7 +45,7 @@ class Graph:
     test: Integers
 
 
-def read(files: Sequence[Path], pinned: Sequence[str]) -> Graph:
+def read_planetoid(files: Sequence[Path], pinned: Sequence[str]) -> Graph:
     """The graph and its split.
 
     Args:

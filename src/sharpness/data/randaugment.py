@@ -92,7 +92,7 @@ def brightness(pixels: Tensor) -> Tensor:
     return _blend(pixels.new_zeros(()), pixels)
 
 
-def sharpness(pixels: Tensor) -> Tensor:
+def sharpen(pixels: Tensor) -> Tensor:
     """Fade towards the image smoothed by a 3 × 3 kernel; the border has no neighbours and stays."""
     values = pixels.float()
     rows = values[..., :-2, :] + values[..., 1:-1, :] + values[..., 2:, :]
@@ -146,7 +146,7 @@ POINTWISE: dict[str, Callable[[Tensor], Tensor]] = {
     "Color": color,
     "Contrast": contrast,
     "Brightness": brightness,
-    "Sharpness": sharpness,
+    "Sharpness": sharpen,
 }
 WARPS = ("Rotate", "ShearX", "ShearY", "TranslateX", "TranslateY")
 

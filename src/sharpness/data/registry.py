@@ -33,7 +33,7 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Entry:
+class DataSet:
     """One data set.
 
     Attributes:
@@ -102,27 +102,27 @@ SOURCES: dict[str, Source] = {
     ),
 }
 
-REGISTRY: dict[str, Entry] = {
-    "digits": Entry("digits", "digits", None, BOTH),
-    "digits-c": Entry("digits-c", "digits", None),
-    "cifar10": Entry("CIFAR-10", "cifar", "cifar10", BOTH),
-    "cifar10-c": Entry("CIFAR-10-C", "cifar", "cifar10-c"),
-    "cifar10-c-whole": Entry("CIFAR-10-C (all severities)", "cifar", "cifar10-c"),
-    "imagenet": Entry("ImageNet", "photos", "imagenet", BOTH),
-    "imagenet-2p": Entry("ImageNet hold-out", "photos", "imagenet"),
-    "imagenet-v2": Entry("ImageNet-V2", "photos", "imagenet-v2"),
-    "imagenet-r": Entry("ImageNet-R", "photos", "imagenet-r"),
-    "imagenet-a": Entry("ImageNet-A", "photos", "imagenet-a"),
-    "imagenet-sketch": Entry("ImageNet-Sketch", "photos", "imagenet-sketch"),
-    "objectnet": Entry("ObjectNet", "photos", "objectnet"),
-    "mnli": Entry("MNLI", "text", "mnli", BOTH),
-    "hans-lexical": Entry("HANS (lexical overlap)", "text", "hans"),
-    "hans-subsequence": Entry("HANS (subsequence)", "text", "hans"),
-    "hans-constituent": Entry("HANS (constituent)", "text", "hans"),
-    "bert-vocabulary": Entry("BERT's uncased vocabulary", "text", "bert-vocabulary", ()),
-    "abalone": Entry("Abalone", "arrays", "abalone", ()),
-    "fashion-mnist": Entry("Fashion-MNIST", "arrays", "fashion-mnist", ()),
-    "cora": Entry("Cora", "arrays", "cora", ()),
+REGISTRY: dict[str, DataSet] = {
+    "digits": DataSet("digits", "digits", None, BOTH),
+    "digits-c": DataSet("digits-c", "digits", None),
+    "cifar10": DataSet("CIFAR-10", "cifar", "cifar10", BOTH),
+    "cifar10-c": DataSet("CIFAR-10-C", "cifar", "cifar10-c"),
+    "cifar10-c-whole": DataSet("CIFAR-10-C (all severities)", "cifar", "cifar10-c"),
+    "imagenet": DataSet("ImageNet", "photos", "imagenet", BOTH),
+    "imagenet-2p": DataSet("ImageNet hold-out", "photos", "imagenet"),
+    "imagenet-v2": DataSet("ImageNet-V2", "photos", "imagenet-v2"),
+    "imagenet-r": DataSet("ImageNet-R", "photos", "imagenet-r"),
+    "imagenet-a": DataSet("ImageNet-A", "photos", "imagenet-a"),
+    "imagenet-sketch": DataSet("ImageNet-Sketch", "photos", "imagenet-sketch"),
+    "objectnet": DataSet("ObjectNet", "photos", "objectnet"),
+    "mnli": DataSet("MNLI", "text", "mnli", BOTH),
+    "hans-lexical": DataSet("HANS (lexical overlap)", "text", "hans"),
+    "hans-subsequence": DataSet("HANS (subsequence)", "text", "hans"),
+    "hans-constituent": DataSet("HANS (constituent)", "text", "hans"),
+    "bert-vocabulary": DataSet("BERT's uncased vocabulary", "text", "bert-vocabulary", ()),
+    "abalone": DataSet("Abalone", "arrays", "abalone", ()),
+    "fashion-mnist": DataSet("Fashion-MNIST", "arrays", "fashion-mnist", ()),
+    "cora": DataSet("Cora", "arrays", "cora", ()),
 }
 
 

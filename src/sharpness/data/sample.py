@@ -50,7 +50,7 @@ def write_sample(
     columns, rows = (SENTENCES, mnli_lines) if name == "mnli" else (PHOTOS, _photos)
     present = record["status"] == "present"
     try:
-        chosen = drawn(rows(record) if present else (), columns[0], examples, seed)
+        chosen = draw_sample(rows(record) if present else (), columns[0], examples, seed)
     except OSError as error:
         where = error.filename or f"data set {name}"
         raise UserError(
@@ -74,7 +74,7 @@ def read_sample(path: str | Path, columns: Sequence[str]) -> list[dict[str, str]
     return rows
 
 
-def drawn(
+def draw_sample(
     rows: Iterable[Mapping[str, Any]], key: str, examples: int, seed: int
 ) -> list[Mapping[str, Any]]:
     """Some of the rows in seeded order; each row's rank depends on its key and the seed alone."""

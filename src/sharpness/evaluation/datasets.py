@@ -10,9 +10,9 @@ import torch
 
 from sharpness.data.batches import Batch, Examples, to_device
 from sharpness.data.images import Images, augment
-from sharpness.data.load import load
+from sharpness.data.load import load_dataset
 from sharpness.io.errors import UserError
-from sharpness.measures.ball import generator
+from sharpness.measures.ball import noise_generator
 
 
 class EvalDatasets(Mapping[str, Examples]):
@@ -61,7 +61,7 @@ class EvalDatasets(Mapping[str, Examples]):
         record = self._records[part]
         if part not in self._read:
             split = "train" if part == "train" else "test"
-            self._read[part] = load(record["name"], split, record, inputs=self._inputs)
+            self._read[part] = load_dataset(record["name"], split, record, inputs=self._inputs)
         return self._read[part]
 
     def __contains__(self, part: object) -> bool:
@@ -115,5 +115,5 @@ def augmented(points: Examples, seed: int, rounds: int) -> Images:
         raise UserError(
             f"{points.title}: has no augmented views; ablations must take original data"
         )
-    views = augment(points.pixels, generator(points.pixels.device, seed), points.flip, rounds)
+    views = augment(points.pixels, noise_generator(points.pixels.device, seed), points.flip, rounds)
     return replace(points, pixels=views)

@@ -21,7 +21,7 @@ from sharpness.io.files import digest, finite, sha256, write_json
 from sharpness.measures.definition import PROTOCOLS, Cell, Data, Estimate
 from sharpness.measures.error_rates import ROWS, error_and_loss
 from sharpness.measures.micro_batch import MicroBatch
-from sharpness.measures.sharpness import measured
+from sharpness.measures.sharpness import measure_cells
 from sharpness.training.checkpoint import load_model
 
 
@@ -125,7 +125,7 @@ class ResultCache:
             for name, knob in PROTOCOLS.items()
         }
         model, room = self._subject.model, self._room
-        yield from measured(model, data, cells, plan.seed, protocols=knobs, room=room)
+        yield from measure_cells(model, data, cells, plan.seed, protocols=knobs, room=room)
 
     def _say(self, what: str, start: float) -> None:
         """A line of progress for the job's log."""

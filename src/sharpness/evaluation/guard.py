@@ -19,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 from sharpness.evaluation.plan import REVISION
 from sharpness.io.errors import UserError
 from sharpness.io.files import sha256
-from sharpness.training.hyperparameters import Space, draw
+from sharpness.training.hyperparameters import Space, draw_hyperparameters
 from sharpness.training.records import KEY, read_training
 
 _FIRST = {"revision": 1}
@@ -72,7 +72,10 @@ def check_trainings(
     space = Space(**wanted["space"])
     shared = {key: value for key, value in wanted.items() if key != "space"}
     for index, (source, path) in enumerate(zip(sources, records, strict=True)):
-        drawn = {"index": index, "hyperparameters": asdict(draw(wanted["seed"], index, space))}
+        drawn = {
+            "index": index,
+            "hyperparameters": asdict(draw_hyperparameters(wanted["seed"], index, space)),
+        }
         record = _FIRST | read_training(path)
         names = ("models.csv", "trained", "training", "checkpoints")
         mend = remake(*(source.home / name for name in names))

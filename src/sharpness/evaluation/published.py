@@ -48,7 +48,7 @@ Published = Mapping[str, Mapping[str, PublishedError]]
 """By model, then by part."""
 
 
-def read_published(path: str | Path, pool: str) -> dict[str, dict[str, PublishedError]]:
+def read_published_errors(path: str | Path, pool: str) -> dict[str, dict[str, PublishedError]]:
     """The published errors of a pool's models, by model and part.
 
     Args:
@@ -90,7 +90,7 @@ def usable(published: Published, preprocessing: str) -> dict[str, dict[str, floa
     """The errors that may stand in for evaluated ones: those of the pool's own preprocessing.
 
     Args:
-        published: from ``read_published``.
+        published: from ``read_published_errors``.
         preprocessing: of the pool.
 
     Returns:
@@ -112,7 +112,7 @@ def compare(
 
     Args:
         pool: ``pool.csv``, one row per model.
-        published: from ``read_published``; models and parts that the pool has not are left out.
+        published: from ``read_published_errors``; what the pool does not have is left out.
         preprocessing: of the pool; empty agrees with any.
         taken: parts of each model that were not evaluated but taken from this very table; there
             is nothing to compare.

@@ -18,7 +18,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
 from sharpness.io.errors import UserError
-from sharpness.io.transfer import Checksum, NotThere, Published, Unavailable, copy, download
+from sharpness.io.transfer import Checksum, NotThere, PublishedFile, Unavailable, copy, download
 
 TABLE = Path(__file__).parents[3] / "resources" / "downloads.csv"
 """The project's own list, found from the source tree (an editable install)."""
@@ -31,14 +31,14 @@ class Absent(UserError):
 
 
 @dataclass(frozen=True)
-class Download(Published):
+class Download(PublishedFile):
     """What is known about a published file.
 
     Attributes:
         name: the project's word for it.
         url: where its publisher serves it.
         bytes: its size, where it is known.
-        checksum: published digests, as `Published` has them.
+        checksum: published digests, as `PublishedFile` has them.
         licence: the terms, as far as stated.
         note: what it is.
     """
@@ -82,8 +82,8 @@ def fetch(
             query is not part of the file's place.
         folder: where downloads lie, as ``HOST/PATH``.
         size: published size in bytes.
-        checksum: published digests, as `Published` has them. Without any, the file is trusted on
-            first use and its digest pinned beside it; later runs enforce the pin.
+        checksum: published digests, as `PublishedFile` has them. Without any, the file is trusted
+            on first use and its digest pinned beside it; later runs enforce the pin.
         mirror: a directory or URL laid out as ``HOST/PATH``, asked before the network.
         offline: ask nobody but the mirror.
         held: whether the caller holds the lock of the file, by `locked`.

@@ -173,7 +173,7 @@ def _cause(error: Exception) -> str:
     return " ".join(str(getattr(inner, "reason", None) or inner).split())
 
 
-class Published:
+class PublishedFile:
     """A file of which its publisher may state the size and digests.
 
     Attributes:
@@ -200,7 +200,7 @@ class Checksum:
     Attributes:
         target: the file's final name; its pin is ``<target>.sha256``, in sha256sum's format.
         size: published size in bytes.
-        checksum: published digests, as in `Published`; without any, the pin counts.
+        checksum: published digests, as in `PublishedFile`; without any, the pin counts.
     """
 
     target: Path

@@ -17,7 +17,7 @@ from torch import Tensor
 from sharpness.measures.definition import Definition, Protocol
 
 
-def generator(device: torch.device, *key: int) -> torch.Generator:
+def noise_generator(device: torch.device, *key: int) -> torch.Generator:
     """A generator whose stream is a function of ``key``, all non-negative integers.
 
     Streams of different devices differ: a CPU and a GPU draw different, equally good noise.

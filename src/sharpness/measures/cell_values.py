@@ -13,7 +13,7 @@ from torch import Tensor
 from sharpness.data.batches import Batch, rebatched
 from sharpness.io.errors import UserError
 from sharpness.measures.average import draws
-from sharpness.measures.ball import NORMS, ball, generator, scaling
+from sharpness.measures.ball import NORMS, ball, noise_generator, scaling
 from sharpness.measures.definition import Cell, Data, Norm, Protocol
 from sharpness.measures.objective import LogitScale, Loss, Network, Objective
 from sharpness.measures.worst import worst
@@ -37,7 +37,7 @@ class Effort:
 AS_THE_PROTOCOL = Effort()
 
 
-class Task:
+class CellTask:
     """A cell with its protocol and effort filled in.
 
     Attributes:
@@ -114,7 +114,7 @@ def noise_of(cell: Cell) -> tuple[Norm, bool, float]:
 
 
 def values_of(
-    objectives: list[Objective], tasks: list[Task], seed: int, antithetic: bool
+    objectives: list[Objective], tasks: list[CellTask], seed: int, antithetic: bool
 ) -> Sequence[Sequence[Tensor]]:
     """What each task found in each batch, [[(draws or 1,), ...], ...]."""
     if tasks[0].cell.definition.case == "average":
@@ -122,7 +122,7 @@ def values_of(
     return [_worst_case(objectives, task, seed) for task in tasks]
 
 
-def _worst_case(objectives: list[Objective], task: Task, seed: int) -> list[Tensor]:
+def _worst_case(objectives: list[Objective], task: CellTask, seed: int) -> list[Tensor]:
     """The maximum of each batch, [(1,), ...]."""
     definition, knobs = task.cell.definition, task.protocol
     weights = objectives[0].network.weights
@@ -146,7 +146,7 @@ def _worst_case(objectives: list[Objective], task: Task, seed: int) -> list[Tens
 
 
 def _average_case(
-    objectives: list[Objective], tasks: list[Task], seed: int, antithetic: bool
+    objectives: list[Objective], tasks: list[CellTask], seed: int, antithetic: bool
 ) -> list[list[Tensor]]:
     """The draws of each task and batch, [[(samples,), ...], ...]; all tasks share the passes."""
     cell = tasks[0].cell
@@ -169,7 +169,7 @@ def _average_case(
 
 
 def _noise(norm: Norm, like: Tensor, seed: int, batch: int, draw: int) -> Tensor:
-    return NORMS[norm].noise(like, generator(like.device, seed, batch, draw))
+    return NORMS[norm].noise(like, noise_generator(like.device, seed, batch, draw))
 
 
 def _first(*choices: int | None) -> int:

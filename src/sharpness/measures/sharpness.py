@@ -15,9 +15,9 @@ from sharpness.io.errors import UserError
 from sharpness.measures.average import combined
 from sharpness.measures.cell_values import (
     AS_THE_PROTOCOL,
+    CellTask,
     Effort,
     Points,
-    Task,
     noise_of,
     values_of,
 )
@@ -72,7 +72,7 @@ def sharpness(
     # Closed, so that the model is as it was even while a raised problem is being handled.
     room = MicroBatch(micro_batch)
     with closing(
-        measured(model, {"original": batches}, [cell], seed, loss, effort, protocols, room)
+        measure_cells(model, {"original": batches}, [cell], seed, loss, effort, protocols, room)
     ) as results:
         return _raise_problem(next(results)[1])
 
@@ -109,13 +109,13 @@ def sharpness_table(
         UserError: as in ``sharpness``, for the first cell that has no value.
     """
     data: dict[Data, Sequence[Batch]] = {"original": batches, "augmented": augmented}
-    results = measured(model, data, cells, seed, loss, effort, room=MicroBatch(micro_batch))
+    results = measure_cells(model, data, cells, seed, loss, effort, room=MicroBatch(micro_batch))
     with closing(results):
         found = {cell: _raise_problem(result) for cell, result in results}
     return {cell: found[cell] for cell in cells}
 
 
-def measured(
+def measure_cells(
     model: nn.Module,
     data: Mapping[Data, Sequence[Batch]],
     cells: Iterable[Cell],
@@ -145,10 +145,10 @@ def measured(
         OutOfMemory: if the model has not the memory for one example.
     """
     named, room = protocols or {}, room or MicroBatch()
-    groups: dict[tuple[object, ...], list[Task]] = defaultdict(list)
+    groups: dict[tuple[object, ...], list[CellTask]] = defaultdict(list)
     for cell in cells:
         try:
-            task = Task(cell, named.get(cell.protocol), effort)
+            task = CellTask(cell, named.get(cell.protocol), effort)
         except UserError as problem:
             yield cell, problem
         else:
@@ -174,7 +174,7 @@ def measured(
 
 
 def _group(
-    points: Points, tasks: list[Task], seed: int, antithetic: bool, micro_batch: int | None
+    points: Points, tasks: list[CellTask], seed: int, antithetic: bool, micro_batch: int | None
 ) -> tuple[Sequence[Sequence[Tensor]], list[int]]:
     """What each task of a group found in each batch, and the examples of each batch."""
     objectives = points.objectives(tasks[0].cell, micro_batch)

@@ -17,8 +17,8 @@ from sharpness.io.download import place
 from sharpness.io.errors import UserError
 from sharpness.io.files import digest, read_json, sha256, write_json
 from sharpness.measures.error_rates import error_and_loss
-from sharpness.mini import augreg, bert, soups
-from sharpness.mini.photos import write_photos
+from sharpness.mini import berts, clips, vits
+from sharpness.mini.photo_files import write_photos
 from sharpness.mini.sentences import write_sentences
 from sharpness.mini.small_sets import write_small_sets
 
@@ -65,7 +65,7 @@ def _digest(path: Path) -> str:
     return digest({str(p.relative_to(path)): sha256(p) for p in path.rglob("*") if p.is_file()})
 
 
-MAKERS = {"augreg": augreg.standins, "soups": soups.standins, "bert": bert.standins}
+MAKERS = {"augreg": vits.standins, "soups": clips.standins, "bert": berts.standins}
 """By the format of the publishers' files."""
 
 
@@ -93,7 +93,7 @@ def make_standins(
         network = trained(member)
         errors = {part: error_and_loss(network, parts[part])[0] for part in parts}
         weights = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
-        convert.write(format, mirror / place(member.url), weights, architecture)
+        convert.write_published_file(format, mirror / place(member.url), weights, architecture)
         found[member.model] = errors
         said = f"{member.model}: test error {errors['test']:.1%}, {perf_counter() - start:.1f} s"
         print(f"{number} of {len(members)}: {said}", file=sys.stderr, flush=True)

@@ -13,7 +13,7 @@ from torch.nn.functional import cross_entropy
 from sharpness.data.images import Images
 from sharpness.data.preprocessing import CLIP_MEAN, CLIP_STD
 from sharpness.mini.shifts import PARTS, Photos, groups, photos
-from sharpness.mini.training import generator, seed
+from sharpness.mini.trainer import seed, torch_generator
 from sharpness.training.loader import mixup
 
 LARGEST = 20
@@ -124,7 +124,7 @@ def classification(
         augmentation: what is done to the images.
         smoothing: of the labels.
     """
-    random, weights = generator(name, "views"), np.random.default_rng(seed(name, "mixup"))
+    random, weights = torch_generator(name, "views"), np.random.default_rng(seed(name, "mixup"))
 
     def loss(chosen: Tensor) -> Tensor:
         inputs, targets = images.normalized(images.pixels[chosen]), images.labels[chosen]

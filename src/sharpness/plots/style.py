@@ -59,7 +59,7 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 RAMP = LinearSegmentedColormap.from_list("ramp", ["#bcd98a", "#4fae8d", "#237a9b", "#1b2a5c"])
 
 
-def save(compose: Callable[[], Canvas], out_stem: str | Path, title: str) -> None:
+def save_figure(compose: Callable[[], Canvas], out_stem: str | Path, title: str) -> None:
     """Compose a figure in the project's style and write ``<out_stem>.pdf`` and ``<out_stem>.png``.
 
     Args:

@@ -8,15 +8,15 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from sharpness.plots.style import save
+from sharpness.plots.style import save_figure
 from sharpness.plots.text import title_lines
-from sharpness.studies.diagonal import figures as diagonal_figures
-from sharpness.studies.diagonal import summary as diagonal
+from sharpness.studies.diagonal import figure7 as diagonal
+from sharpness.studies.diagonal import figure7 as diagonal_figures
 from sharpness.studies.findings import Finding
-from sharpness.studies.hammoud import figures as small_networks_figures
 from sharpness.studies.hammoud import summary as small_networks
-from sharpness.studies.linear import figures as linear_figures
-from sharpness.studies.linear import summary as linear
+from sharpness.studies.hammoud import summary as small_networks_figures
+from sharpness.studies.linear import figure1 as linear
+from sharpness.studies.linear import figure1 as linear_figures
 from sharpness.studies.wen import figures as two_layer_relu_figures
 from sharpness.studies.wen import summary as two_layer_relu
 
@@ -29,13 +29,13 @@ _STUDIES = {
 """What sums up each study, and what draws its figures."""
 
 
-def summarise(study: str, files: Mapping[str, Any]) -> list[Finding]:
+def summarise_study(study: str, files: Mapping[str, Any]) -> list[Finding]:
     """What a study found, beside what was published, from the files that it made."""
     found: list[Finding] = _STUDIES[study][0].summarise(files)
     return found
 
 
-def draw(
+def draw_study(
     study: str, figure: str, files: Mapping[str, Any], out_stem: Path, title: str, note: str
 ) -> None:
     """Draw a figure of a study to ``<out_stem>.pdf`` and ``<out_stem>.png``.
@@ -54,4 +54,4 @@ def draw(
         canvas.suptitle("\n".join(title_lines(title, note, canvas.get_figwidth())))
         return canvas
 
-    save(composed, out_stem, title)
+    save_figure(composed, out_stem, title)

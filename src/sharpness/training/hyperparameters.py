@@ -27,7 +27,7 @@ class Purpose(IntEnum):
     AUGMENTATION = 4
 
 
-def generator(seed: int, index: int, purpose: Purpose, epoch: int = 0) -> np.random.Generator:
+def random_stream(seed: int, index: int, purpose: Purpose, epoch: int = 0) -> np.random.Generator:
     """The NumPy generator of a stream."""
     return np.random.Generator(np.random.PCG64(_sequence(seed, index, purpose, epoch)))
 
@@ -129,14 +129,14 @@ class Hyperparameters:
     augment: bool
 
 
-def draw(seed: int, index: int, space: Space) -> Hyperparameters:
+def draw_hyperparameters(seed: int, index: int, space: Space) -> Hyperparameters:
     """The hyper-parameters of one model, from the pool's seed and the model's index alone.
 
     A pool can therefore grow without any change to the models it has. The learning rate is rounded
     to six digits, so that files hold the very number that was used.
     """
     # Plain uniform numbers, each used once: a narrower space changes no other draw.
-    rate, rho, mixup, augment = generator(seed, index, Purpose.HYPERPARAMETERS).random(4)
+    rate, rho, mixup, augment = random_stream(seed, index, Purpose.HYPERPARAMETERS).random(4)
     low, high = space.learning_rate
     return Hyperparameters(
         learning_rate=float(f"{low * (high / low) ** rate:.6g}"),
@@ -153,7 +153,7 @@ def write_models(names: Sequence[str], seed: int, space: Space, path: str | Path
     """Draw every model of a sweep and write one row each."""
     rows = []
     for index, name in enumerate(names):
-        drawn = asdict(draw(seed, index, space))
+        drawn = asdict(draw_hyperparameters(seed, index, space))
         rows.append({"model": name, **drawn, **{k: int(drawn[k]) for k in ("mixup", "augment")}})
     write_csv(path, rows, COLUMNS)
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from sharpness.data.images import augment
-from sharpness.training.hyperparameters import Purpose, generator, torch_seed
+from sharpness.training.hyperparameters import Purpose, random_stream, torch_seed
 from sharpness.training.task import Task
 
 
@@ -68,7 +68,7 @@ def batches(task: Task, data: Images, epoch: int) -> Iterator[tuple[Tensor, Tens
     ).to(device)
     views = stream(Purpose.AUGMENTATION, device)
     partners = stream(Purpose.MIXUP, device)
-    weights = generator(task.seed, task.index, Purpose.MIXUP, epoch)
+    weights = random_stream(task.seed, task.index, Purpose.MIXUP, epoch)
     alpha = task.settings.mixup_alpha
     for inputs, labels in _views(task, data, order, views):
         if task.hyperparameters.mixup:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from sharpness.data.images import Images
 
 
-def train(
+def train_model(
     task: Task, data: Images, state_folder: str | Path, device: torch.device | str = "cpu"
 ) -> Trained:
     """Train a model, or finish a training that was cut off, or return a finished one.
@@ -144,7 +144,7 @@ def _diverged(curve: list[dict[str, Any]]) -> bool:
 
 
 @dataclass(frozen=True)
-class Sweep:
+class SweepJob:
     """What all models of a pool share.
 
     Attributes:
@@ -176,7 +176,7 @@ class Sweep:
 
 
 def train_models(
-    models: Mapping[str, tuple[int, Hyperparameters]], names: Sequence[str], sweep: Sweep
+    models: Mapping[str, tuple[int, Hyperparameters]], names: Sequence[str], sweep: SweepJob
 ) -> dict[str, dict[str, Any]]:
     """Train the named models; a finished one costs nothing.
 
@@ -194,11 +194,11 @@ def train_models(
     return records
 
 
-def _trained(name: str, index: int, hyperparameters: Hyperparameters, sweep: Sweep) -> Trained:
+def _trained(name: str, index: int, hyperparameters: Hyperparameters, sweep: SweepJob) -> Trained:
     """One model, trained or found."""
     try:
         task = sweep.task(index, hyperparameters)
-        return train(task, sweep.images, sweep.state / name, sweep.device)
+        return train_model(task, sweep.images, sweep.state / name, sweep.device)
     except RuntimeError as error:
         if not out_of_memory(error):
             raise

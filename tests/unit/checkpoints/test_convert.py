@@ -28,7 +28,7 @@ from sharpness.checkpoints import augreg, bert, bert_tf1, convert, soups
 from sharpness.checkpoints.convert import download_checkpoint
 from sharpness.checkpoints.table import Member, choose, read_table, write_models
 from sharpness.checkpoints.torch_file import read_tensors, write_tensors
-from sharpness.checkpoints.weight_map import Array, Entry, apply, invert
+from sharpness.checkpoints.weight_map import Array, WeightEntry, apply, invert
 from sharpness.networks import build
 from sharpness.training.checkpoint import load_model
 
@@ -102,9 +102,9 @@ def test_tables_are_the_published_layouts() -> None:
 
 def test_entries_order_join_and_stack() -> None:
     table = [
-        Entry("q", (2, 3, 1), "qk", (1, 2, 0), (3, 2)),
-        Entry("k", (2, 3, 1), "qk", (1, 2, 0), (3, 2)),
-        Entry("b", (2,), "bias"),
+        WeightEntry("q", (2, 3, 1), "qk", (1, 2, 0), (3, 2)),
+        WeightEntry("k", (2, 3, 1), "qk", (1, 2, 0), (3, 2)),
+        WeightEntry("b", (2,), "bias"),
     ]
     q = np.arange(6, dtype=np.float32).reshape(2, 3, 1)
     arrays = {"q": q, "k": q + 6, "b": np.zeros(2, np.float32)}
@@ -128,7 +128,7 @@ def test_weights_of_another_network_are_not_written(tmp_path: Path) -> None:
     ):
         wrong = {k: v for k, v in (weights | change).items() if v is not None}
         with refused(words):
-            convert.write("soups", tmp_path / "file", wrong, CLIP)
+            convert.write_published_file("soups", tmp_path / "file", wrong, CLIP)
     assert not list(tmp_path.iterdir())
 
 
@@ -140,8 +140,8 @@ def test_what_is_written_is_read_back(
     form: str, architecture: dict[str, Any], tmp_path: Path
 ) -> None:
     weights = weights_of(architecture)
-    convert.write(form, tmp_path / "file", weights, architecture)
-    found = convert.read(form, tmp_path / "file", architecture)
+    convert.write_published_file(form, tmp_path / "file", weights, architecture)
+    found = convert.read_published_file(form, tmp_path / "file", architecture)
     assert found.keys() == weights.keys()
     for name, array in weights.items():
         assert found[name].dtype == np.float32
@@ -149,7 +149,7 @@ def test_what_is_written_is_read_back(
     images = images_of(architecture)
     logits = network_of(architecture, found)(images)
     assert logits.equal(network_of(architecture, weights)(images))
-    convert.write(form, tmp_path / "again", weights, architecture)
+    convert.write_published_file(form, tmp_path / "again", weights, architecture)
     assert (tmp_path / "again").read_bytes() == (tmp_path / "file").read_bytes()
 
 
@@ -176,7 +176,7 @@ def test_timm_reads_what_augreg_writes(tmp_path: Path) -> None:
 
 def test_the_text_side_of_the_soups_may_be_there_or_not(tmp_path: Path) -> None:
     weights, path = weights_of(CLIP), tmp_path / "file.pt"
-    convert.write("soups", path, weights, CLIP)
+    convert.write_published_file("soups", path, weights, CLIP)
     arrays = read_tensors(path)
     extras = soups.text_side(7)
     assert {name: arrays[name].shape for name in extras} == extras
@@ -184,7 +184,7 @@ def test_the_text_side_of_the_soups_may_be_there_or_not(tmp_path: Path) -> None:
         del arrays[name]
     arrays["model.ln_final.bias"] = np.full(3, np.nan, np.float32)  # whatever it holds
     write_tensors(path, arrays)
-    assert convert.read("soups", path, CLIP).keys() == weights.keys()
+    assert convert.read_published_file("soups", path, CLIP).keys() == weights.keys()
 
 
 def arrays_in(form: str, path: Path) -> dict[str, Array]:
@@ -210,7 +210,7 @@ def test_what_does_not_fit_is_named(
     form: str, architecture: dict[str, Any], tmp_path: Path
 ) -> None:
     path, name = tmp_path / "file", HEAD[form]
-    convert.write(form, path, weights_of(architecture), architecture)
+    convert.write_published_file(form, path, weights_of(architecture), architecture)
     arrays = arrays_in(form, path)
     stray = {"model.stray": np.zeros(1, np.float32)}
     for change, words in (
@@ -222,10 +222,10 @@ def test_what_does_not_fit_is_named(
     ):
         put(form, path, {k: v for k, v in (arrays | change).items() if v is not None})
         with refused(path, words):
-            convert.read(form, path, architecture)
+            convert.read_published_file(form, path, architecture)
     path.unlink()
     with refused(path, "no such file"):
-        convert.read(form, path, architecture)
+        convert.read_published_file(form, path, architecture)
 
 
 def test_a_model_that_diverged_is_read_and_named_once(
@@ -233,8 +233,8 @@ def test_a_model_that_diverged_is_read_and_named_once(
 ) -> None:
     path, weights = tmp_path / "file", weights_of(CLIP)
     weights["head.weight"].flat[1], weights["head.bias"].flat[1] = np.nan, np.inf
-    convert.write("soups", path, weights, CLIP)
-    found = convert.read("soups", path, CLIP)
+    convert.write_published_file("soups", path, weights, CLIP)
+    found = convert.read_published_file("soups", path, CLIP)
     for name, array in weights.items():
         np.testing.assert_array_equal(found[name], array, err_msg=name)
     (line,) = capsys.readouterr().err.splitlines()
@@ -268,7 +268,7 @@ def test_torch_files_of_both_kinds(new: bool, tmp_path: Path) -> None:
 
 def test_an_unknown_format_is_refused(tmp_path: Path) -> None:
     with refused("format 'onnx' is unknown; it is one of augreg, soups"):
-        convert.read("onnx", tmp_path, PRETRAINED_VIT)
+        convert.read_published_file("onnx", tmp_path, PRETRAINED_VIT)
 
 
 def test_tables_and_formats_import_no_torch() -> None:

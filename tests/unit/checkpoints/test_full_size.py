@@ -102,7 +102,7 @@ def test_the_whole_chain_at_full_size(
     out = tmp_path / "model.safetensors"
     network = build(architecture).eval()
     weights = drawn(network)
-    convert.write(form, original, weights, architecture)
+    convert.write_published_file(form, original, weights, architecture)
     size = original.stat().st_size
     assert size == SIZES.get(form, size)
 

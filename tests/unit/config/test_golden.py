@@ -19,7 +19,7 @@ from sharpness.config import validated
 from sharpness.data.small import digits
 from sharpness.evaluation.plan import Plan
 from sharpness.io.files import digest
-from sharpness.mini.training import seed
+from sharpness.mini.trainer import seed
 from sharpness.studies.hammoud.procedures import procedure_of
 from sharpness.studies.wen.training import Training as WenTraining
 from sharpness.training.hyperparameters import Hyperparameters, Training

@@ -19,7 +19,7 @@ from refusal import refused
 from sharpness.data import cifar
 from sharpness.data import locate as locating
 from sharpness.data.images import Images
-from sharpness.data.load import load
+from sharpness.data.load import load_dataset
 from sharpness.data.locate import locate
 from sharpness.data.small import CORRUPTIONS, digits, digits_c
 from sharpness.data.unpack import BATCHES
@@ -252,7 +252,7 @@ def test_a_prepared_array_file_stands_in(tmp_path: Path, packed: bool) -> None:
     assert (record["status"], record["title"]) == ("present", title)
     assert record["files"][0]["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
     for split, rows in (("train", ~arrays["is_test"]), ("test", arrays["is_test"])):
-        images = load("cifar10", split, record)
+        images = load_dataset("cifar10", split, record)
         expected = arrays["images"][rows].transpose(0, 3, 1, 2)
         assert np.array_equal(images.pixels.numpy(), expected)
         assert images.labels.tolist() == arrays["label"][rows].tolist()
@@ -405,11 +405,11 @@ def test_an_archive_comes_from_the_mirror(tmp_path: Path, monkeypatch: pytest.Mo
     write_files(mirror, {url: content})
     record = locate("cifar10", given)
     assert record["files"] == [{"path": str(path), "sha256": hashlib.sha256(content).hexdigest()}]
-    assert len(load("cifar10", "train", record)) == 20
-    assert len(load("cifar10", "test", record)) == 4
+    assert len(load_dataset("cifar10", "train", record)) == 20
+    assert len(load_dataset("cifar10", "test", record)) == 4
     path.write_bytes(content[:-4000])
     with refused("cannot be read", "; fetch it again"):
-        load("cifar10", "train", record)
+        load_dataset("cifar10", "train", record)
 
 
 def test_unpacked_folders_serve_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -422,7 +422,7 @@ def test_unpacked_folders_serve_as_well(tmp_path: Path, monkeypatch: pytest.Monk
     for name, files, n in (("cifar10", 6, 4), ("cifar10-c", 16, 10), ("cifar10-c-whole", 16, 450)):
         record = locate(name, settings(tmp_path, folder=str(tmp_path)))
         assert len(record["files"]) == files
-        assert len(load(name, "test", record)) == n
+        assert len(load_dataset(name, "test", record)) == n
 
 
 def test_names_splits_and_records_are_checked(tmp_path: Path) -> None:
@@ -430,6 +430,6 @@ def test_names_splits_and_records_are_checked(tmp_path: Path) -> None:
         locate("mnist", settings(tmp_path))
     record = locate("digits-c", settings(tmp_path))
     with refused("has no split 'train', only test"):
-        load("digits-c", "train", record)
+        load_dataset("digits-c", "train", record)
     with refused("the record is that of digits-c"):
-        load("digits", "train", record)
+        load_dataset("digits", "train", record)

@@ -18,11 +18,11 @@ from refusal import refused
 from torch.nn.functional import interpolate
 
 from sharpness.data.class_folders import labelled
-from sharpness.data.load import load
+from sharpness.data.load import load_dataset
 from sharpness.data.locate import locate
 from sharpness.data.photos import Photos
 from sharpness.data.preprocessing import CLIP_MEAN, CLIP_STD, Recipe
-from sharpness.data.sample import drawn, read_sample, write_sample
+from sharpness.data.sample import draw_sample, read_sample, write_sample
 
 SIZES = [(300, 225), (31, 47), (8, 30), (5, 3), (11, 8), (13, 8)]
 """Width and height: larger and smaller than the result; margins of 1.5 and 2.5 pixels at size 8."""
@@ -239,18 +239,18 @@ def test_the_held_out_images_are_loaded_and_not_drawn(tmp_path: Path) -> None:
     np.save(path, held)
     root = imagenet(tmp_path / "in1k")
     record = present(tmp_path, "imagenet-2p", root, holdout=str(path))
-    found = load("imagenet-2p", "test", record, inputs())
+    found = load_dataset("imagenet-2p", "test", record, inputs())
     assert isinstance(found, Photos)
     everything = [f"{wnid}/{i}.JPEG" for wnid in CLASSES for i in range(3)]
     out = [name for name, chosen in zip(everything, held, strict=True) if chosen]
     assert [name for name, _ in found.files] == out
     assert found.labels.tolist() == [0, 2, 3]
     with refused("has no split 'train'"):
-        load("imagenet-2p", "train", record, inputs())
+        load_dataset("imagenet-2p", "train", record, inputs())
     record, sample = present(tmp_path, "imagenet", root, holdout=str(path)), tmp_path / "sample.csv"
     write_sample(sample, "imagenet", record, examples=100, seed=0)
-    drawn = {row["file"] for row in read_sample(sample, ("file", "label"))}
-    assert drawn == {*everything} - {*out}
+    draw_sample = {row["file"] for row in read_sample(sample, ("file", "label"))}
+    assert draw_sample == {*everything} - {*out}
 
 
 def test_objectnet_is_loaded_for_the_classes_of_the_network(tmp_path: Path) -> None:
@@ -258,14 +258,14 @@ def test_objectnet_is_loaded_for_the_classes_of_the_network(tmp_path: Path) -> N
     folders = ["alarm_clock", "baking_sheet", "banana", "tie"]
     root = write_files(tmp_path / "data", photos(folders, 2))
     record = present(tmp_path, "objectnet", root)
-    found = load("objectnet", "test", record, inputs(classes=CLASSES))
+    found = load_dataset("objectnet", "test", record, inputs(classes=CLASSES))
     assert isinstance(found, Photos)
     assert (found.labels.tolist(), found.groups) == ([0, 0, 1, 1], ((0, 2), (3,)))
     pixels, _ = next(found.batches(2))
     first = Recipe("augreg", 8, border=2)(Image.open(root / found.files[0][0]))
     assert torch.equal(pixels[0], torch.from_numpy(first))  # type: ignore[index]
     # Where nobody has ImageNet, the network is one of its 1000 classes.
-    full = load("objectnet", "test", record, inputs())
+    full = load_dataset("objectnet", "test", record, inputs())
     assert full.groups == ((409, 530), (457, 906), (954,))
 
 
@@ -273,12 +273,12 @@ def test_training_images_are_loaded_without_test_images(tmp_path: Path) -> None:
     root = imagenet(tmp_path / "in1k")
     shutil.rmtree(root / "val")
     record = present(tmp_path, "imagenet", root)
-    assert len(load("imagenet", "train", record, inputs())) == 12
+    assert len(load_dataset("imagenet", "train", record, inputs())) == 12
     write_sample(tmp_path / "sample.csv", "imagenet", record, examples=5, seed=0)
     sampled = {**record, "sample": str(tmp_path / "sample.csv")}
-    assert len(load("imagenet", "train", sampled, inputs())) == 5
+    assert len(load_dataset("imagenet", "train", sampled, inputs())) == 5
     with refused("no split 'test', only train; ", "data/imagenet.json"):
-        load("imagenet", "test", record, inputs())
+        load_dataset("imagenet", "test", record, inputs())
 
 
 def test_what_has_changed_or_is_gone_is_named_with_its_remedy(tmp_path: Path) -> None:
@@ -288,19 +288,19 @@ def test_what_has_changed_or_is_gone_is_named_with_its_remedy(tmp_path: Path) ->
     record = locate("imagenet-a", settings(tmp_path, file=str(archive), standin="data.json"))
     shutil.rmtree(record["folder"])
     with refused(record["folder"], again.format("imagenet-a")):
-        load("imagenet-a", "test", record, inputs(classes=CLASSES))
+        load_dataset("imagenet-a", "test", record, inputs(classes=CLASSES))
     root, again = imagenet(tmp_path / "in1k"), again.format("imagenet")
     record, path = present(tmp_path, "imagenet", root), tmp_path / "sample.csv"
     (root / "val" / CLASSES[0] / "1.JPEG").unlink()
     with refused("has changed since it was found", again):
-        load("imagenet", "test", record, inputs())
+        load_dataset("imagenet", "test", record, inputs())
     sampled = {**record, "sample": str(path)}
     with refused("sample.csv: is not there, though it is needed"):
-        load("imagenet", "train", sampled, inputs())
+        load_dataset("imagenet", "train", sampled, inputs())
     write_sample(path, "imagenet", record, examples=12, seed=0)
     (root / "train" / CLASSES[0] / "1.JPEG").unlink()
     with refused("1.JPEG: no such image; ", again):
-        load("imagenet", "train", sampled, inputs())
+        load_dataset("imagenet", "train", sampled, inputs())
     shutil.rmtree(root / "train" / CLASSES[0])
     with refused(f"{root / 'train' / CLASSES[0]}: ", again):
         write_sample(path, "imagenet", record, examples=12, seed=0)
@@ -310,12 +310,12 @@ def test_inputs_that_do_not_fit_are_one_line(tmp_path: Path) -> None:
     record = present(tmp_path, "imagenet", imagenet(tmp_path / "in1k"))
     for given in (None, {"name": "tokens", "length": 4}):
         with refused("needs `inputs` named 'photos'"):
-            load("imagenet", "test", record, given)
+            load_dataset("imagenet", "test", record, given)
     with refused("recipe 'jax' is unknown; one of augreg, timm, clip"):
-        load("imagenet", "test", record, inputs("jax"))
+        load_dataset("imagenet", "test", record, inputs("jax"))
     missing = locate("imagenet", settings(tmp_path))
     with refused("data set imagenet is missing: ", "data.imagenet.folder"):
-        load("imagenet", "test", missing, inputs())
+        load_dataset("imagenet", "test", missing, inputs())
 
 
 # -- samples
@@ -329,12 +329,12 @@ def test_a_sample_is_seeded_and_the_training_set_is_its_rows(tmp_path: Path) -> 
     assert len({row["file"] for row in rows}) == 30
     assert len({row["label"] for row in rows[:12]}) > 2  # mixed, not class by class
     sampled = {**record, "sample": str(path)}
-    train = load("imagenet", "train", sampled, inputs())
+    train = load_dataset("imagenet", "train", sampled, inputs())
     assert isinstance(train, Photos)
     assert [name for name, _ in train.files] == [row["file"] for row in rows]
     assert train.labels.tolist() == [int(row["label"]) for row in rows]
     assert all(CLASSES[int(row["label"])] == row["file"].split("/")[0] for row in rows)
-    assert len(load("imagenet", "test", sampled, inputs())) == 8
+    assert len(load_dataset("imagenet", "test", sampled, inputs())) == 8
     write_sample(path, "imagenet", record, examples=30, seed=1)
     assert path.read_bytes() != first
     # A larger sample begins with the smaller one; a too large one is all there is.
@@ -350,10 +350,10 @@ ORDER = ["n/3", "n/5", "n/0", "n/4", "n/1", "n/2"]
 def test_the_order_is_on_record() -> None:
     """SHA-256 of seed and name, so that no library and no platform can move it."""
     rows = [{"file": f"n/{i}"} for i in range(6)]
-    assert [row["file"] for row in drawn(rows, "file", 6, 0)] == ORDER
-    assert [row["file"] for row in drawn(rows[::-1], "file", 3, 0)] == ORDER[:3]
+    assert [row["file"] for row in draw_sample(rows, "file", 6, 0)] == ORDER
+    assert [row["file"] for row in draw_sample(rows[::-1], "file", 3, 0)] == ORDER[:3]
     fewer = [row for row in rows if row["file"] != ORDER[0]]
-    assert [row["file"] for row in drawn(fewer, "file", 6, 0)] == ORDER[1:]
+    assert [row["file"] for row in draw_sample(fewer, "file", 6, 0)] == ORDER[1:]
 
 
 def test_a_list_of_another_copy_is_one_line(tmp_path: Path) -> None:
@@ -369,4 +369,4 @@ def test_a_list_of_another_copy_is_one_line(tmp_path: Path) -> None:
     ):
         path.write_text(f"file,label\n{row}")
         with refused(message):
-            load("imagenet", "train", {**record, "sample": str(path)}, inputs())
+            load_dataset("imagenet", "train", {**record, "sample": str(path)}, inputs())

@@ -18,7 +18,7 @@ from sharpness.data.pickle_file import pinned, unpickle
 from sharpness.io.errors import UserError
 from sharpness.io.files import read_json, write_json
 from sharpness.mini.small_sets import write_small_sets
-from sharpness.studies.hammoud.pool import read
+from sharpness.studies.hammoud.pool import read_examples
 
 
 class Attack:
@@ -90,13 +90,13 @@ def test_a_stand_in_is_opened_where_the_list_of_what_was_made_states_it(tmp_path
     given = settings(tmp_path, mirror=str(mirror), standin=str(listed))
     record = locate("cora", given)
     assert record["title"] == "Cora (stand-in)"
-    assert len(read("gat", record, None).labels) == 1000
+    assert len(read_examples("gat", record, None).labels) == 1000
     # The same files by the name of the published ones, or under another list.
     with pytest.raises(UserError, match=r"ind\.cora\.x: is not the published file"):
-        read("gat", {key: v for key, v in record.items() if key != "standin"}, None)
+        read_examples("gat", {key: v for key, v in record.items() if key != "standin"}, None)
     write_json(listed, dict.fromkeys(read_json(listed), "0" * 64))
     with pytest.raises(UserError, match=r"ind\.cora\.x: is not the published file"):
-        read("gat", record, None)
+        read_examples("gat", record, None)
     write_json(listed, {})
     with pytest.raises(UserError, match=r"data\.json: states no digest of .*ind\.cora\.x"):
         pinned(record)

@@ -12,7 +12,7 @@ import pytest
 import torch
 from refusal import refused
 
-from sharpness.data.load import load
+from sharpness.data.load import load_dataset
 from sharpness.data.nli import mnli_lines, mnli_pairs
 from sharpness.data.sample import write_sample
 from sharpness.data.tokens import Texts, fit, load_hans, load_mnli, texts
@@ -231,7 +231,7 @@ def test_what_is_gone_is_named_with_its_remedy(tmp_path: Path, vocabulary: Path)
     train, dev = (Path(entry["path"]) for entry in record["files"])
     dev.unlink()
     with refused(f"{dev}: ", again):
-        load("mnli", "test", record, inputs)
+        load_dataset("mnli", "test", record, inputs)
     train.unlink()
     with refused(f"{train}: ", again):
         write_sample(tmp_path / "sample.csv", "mnli", record, 10, seed=0)

@@ -12,7 +12,7 @@ from refusal import refused
 from sharpness.evaluation.published import (
     PublishedError,
     compare,
-    read_published,
+    read_published_errors,
     usable,
     write_compared,
 )
@@ -43,7 +43,7 @@ def table(tmp_path: Path) -> Path:
 
 
 def test_each_pool_has_its_own_rows(table: Path) -> None:
-    found = read_published(table, "soups")
+    found = read_published_errors(table, "soups")
     assert found == {
         "a": {
             "test": PublishedError(0.25, "clip", "theirs"),
@@ -51,18 +51,18 @@ def test_each_pool_has_its_own_rows(table: Path) -> None:
         },
         "b": {"test": PublishedError(0.125, "", "theirs")},
     }
-    assert read_published(table, "nobody") == {}
+    assert read_published_errors(table, "nobody") == {}
 
 
 def test_only_errors_of_the_same_preprocessing_stand_in(table: Path) -> None:
-    found = read_published(table, "soups")
+    found = read_published_errors(table, "soups")
     assert usable(found, "clip") == {"a": {"test": 0.25}, "b": {"test": 0.125}}
     assert usable(found, "timm") == {"a": {"v2": 0.5}, "b": {"test": 0.125}}
     assert usable(found, "") == {"a": {"test": 0.25, "v2": 0.5}, "b": {"test": 0.125}}
 
 
 def test_a_difference_above_the_limit_is_a_warning_where_it_means_something(table: Path) -> None:
-    found = compare(POOL, read_published(table, "soups"), "clip")
+    found = compare(POOL, read_published_errors(table, "soups"), "clip")
     keys = found[["model", "part"]].to_numpy().tolist()
     assert keys == [["b", "test"], ["a", "test"], ["a", "v2"]]
     assert found["published"].tolist() == [0.125, 0.25, 0.5]
@@ -70,21 +70,21 @@ def test_a_difference_above_the_limit_is_a_warning_where_it_means_something(tabl
     assert found["difference"].tolist() == pytest.approx([0.3001, 0.3, 1.0])
     assert found["comparable"].tolist() == [True, True, False]
     assert found["warn"].tolist() == [True, False, False]  # 0.3 points exactly are allowed
-    lower = compare(POOL.assign(error_test=0.12), read_published(table, "soups"), "clip")
+    lower = compare(POOL.assign(error_test=0.12), read_published_errors(table, "soups"), "clip")
     assert lower["difference"].tolist()[:2] == pytest.approx([-0.5, -13.0])
     assert lower["warn"].tolist()[:2] == [True, True]
 
 
 def test_without_data_there_is_a_row_and_no_warning(table: Path) -> None:
     lacking = POOL.assign(error_test=math.nan).drop(columns="error_v2")
-    found = compare(lacking, read_published(table, "soups"), "clip")
+    found = compare(lacking, read_published_errors(table, "soups"), "clip")
     assert found["part"].tolist() == ["test", "test"]
     assert found[["evaluated", "difference"]].isna().all(axis=None)
     assert not found["warn"].any()
 
 
 def test_what_was_taken_is_not_compared_with_itself(table: Path) -> None:
-    stated = read_published(table, "soups")
+    stated = read_published_errors(table, "soups")
     found = compare(POOL, stated, "clip", {"a": ["test"]})
     assert found[["model", "part"]].to_numpy().tolist() == [["b", "test"], ["a", "v2"]]
     rest = compare(POOL, stated, "clip", usable(stated, "clip"))
@@ -93,7 +93,7 @@ def test_what_was_taken_is_not_compared_with_itself(table: Path) -> None:
 
 def test_the_file_reads_back(table: Path, tmp_path: Path) -> None:
     path = tmp_path / "compared.csv"
-    found = compare(POOL, read_published(table, "soups"), "clip")
+    found = compare(POOL, read_published_errors(table, "soups"), "clip")
     write_compared(path, found)
     again = pd.read_csv(path, keep_default_na=False)
     assert list(again.columns) == [
@@ -116,17 +116,17 @@ def test_the_file_reads_back(table: Path, tmp_path: Path) -> None:
 def test_a_table_that_is_wrong_is_named(table: Path, old: str, new: str, words: str) -> None:
     table.write_text(TABLE.replace(old, new), encoding="utf-8")
     with refused(table, words):
-        read_published(table, "soups")
+        read_published_errors(table, "soups")
 
 
 def test_the_published_facts_are_whole() -> None:
     facts = ROOT / "resources" / "published_errors.csv"
-    soups = read_published(facts, "clip-soups")
+    soups = read_published_errors(facts, "clip-soups")
     assert len(soups) == 72
     assert {len(parts) for parts in soups.values()} == {7}
-    berts = read_published(facts, "feather-berts")
+    berts = read_published_errors(facts, "feather-berts")
     assert {frozenset(parts) for parts in berts.values()} == {
         frozenset(("test", "lexical", "subsequence", "constituent"))
     }
     assert len(usable(berts, "bert")["bert_00"]) == 4
-    assert usable(read_published(facts, "augreg-i1k"), "augreg").popitem()[1] == {}
+    assert usable(read_published_errors(facts, "augreg-i1k"), "augreg").popitem()[1] == {}

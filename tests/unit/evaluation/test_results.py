@@ -26,7 +26,7 @@ from sharpness.evaluation.results import assemble, write_per_batch, write_pool
 from sharpness.io.errors import UserError
 from sharpness.io.files import write_json
 from sharpness.statistics.correlation import read_pool
-from sharpness.training.hyperparameters import Space, draw
+from sharpness.training.hyperparameters import Space, draw_hyperparameters
 from sharpness.training.records import KEY
 
 
@@ -253,7 +253,10 @@ def check_sweep(home: Path, change: Mapping[str, Any], **other: Any) -> None:
     sources, records = [], []
     for index, name in enumerate(("model-000", "model-001")):
         record = {"index": index, "digest": f"d{index}", **SWEEP, "status": "ok", "reason": ""}
-        record |= {"train_error": 0.0, "hyperparameters": asdict(draw(0, index, Space(**SPACE)))}
+        record |= {
+            "train_error": 0.0,
+            "hyperparameters": asdict(draw_hyperparameters(0, index, Space(**SPACE))),
+        }
         del record["revision"]  # as in records of before it was written
         records.append(home / "training" / f"{name}.json")
         write_json(records[-1], record | other)

@@ -26,7 +26,7 @@ from sharpness.checkpoints.torch_file import write_tensors
 from sharpness.io.errors import UserError, explained, number_of
 from sharpness.io.files import atomic, check_writable, read_json, write_json, write_text
 from sharpness.io.job import job
-from sharpness.plots.style import save as save_figure
+from sharpness.plots.style import save_figure as save_figure
 from sharpness.statistics.correlation import read_pool
 from sharpness.training import checkpoint
 from sharpness.training.checkpoint import State

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from toys import SHAPES, normal
 
-from sharpness.measures.ball import NORMS, TOLERANCE, Ball, ball, generator, length
+from sharpness.measures.ball import NORMS, TOLERANCE, Ball, ball, length, noise_generator
 from sharpness.measures.definition import PROTOCOLS, Definition
 
 PAPER, RELEASED = PROTOCOLS["paper"], PROTOCOLS["released"]
@@ -143,8 +143,8 @@ def test_without_a_gradient_there_is_no_step_and_no_nan(
 
 def test_noise_has_the_moments_of_app_h_4() -> None:
     like = torch.empty(200_000, dtype=torch.float64)
-    gaussian = NORMS["l2"].noise(like, generator(like.device, 0))
-    uniform = NORMS["linf"].noise(like, generator(like.device, 0))
+    gaussian = NORMS["l2"].noise(like, noise_generator(like.device, 0))
+    uniform = NORMS["linf"].noise(like, noise_generator(like.device, 0))
     for sample, variance, kurtosis in ((gaussian, 1.0, 3.0), (uniform, 1 / 3, 1.8)):
         assert sample.mean().abs() < 0.01
         assert sample.var().item() == pytest.approx(variance, rel=0.02)
@@ -156,7 +156,7 @@ def test_noise_is_a_function_of_its_key() -> None:
     like = torch.empty(8)
 
     def draw(*key: int) -> Tensor:
-        return NORMS["l2"].noise(like, generator(like.device, *key))
+        return NORMS["l2"].noise(like, noise_generator(like.device, *key))
 
     torch.manual_seed(1)
     first = draw(0, 1, 2)

@@ -9,7 +9,7 @@ from torch.nn.functional import cross_entropy, mse_loss
 from toys import Batches, Quadratic, flat, mean_output, noisy_points, one_point, smooth_network
 
 from sharpness import Definition, sharpness
-from sharpness.measures.ball import NORMS, generator, scaling
+from sharpness.measures.ball import NORMS, noise_generator, scaling
 from sharpness.measures.hessian import largest_eigenvalue, rescaled_hessian, trace
 from sharpness.measures.objective import Network, Objective
 
@@ -72,7 +72,7 @@ def test_proposition_2(adaptive: bool, logit_norm: bool) -> None:
     scale = "rms" if logit_norm else None
     with rescaled_hessian(model, [BATCH], c, scale=scale) as operator:  # type: ignore[arg-type]
         limit = trace(operator)
-        noise = [NORMS["l2"].noise(c, generator(c.device, 0, 0, i)) for i in range(500)]
+        noise = [NORMS["l2"].noise(c, noise_generator(c.device, 0, 0, i)) for i in range(500)]
         columns = torch.stack(noise, dim=1)
         on_these_draws = (columns * (operator @ columns)).sum(dim=0).mean().item()
     errors = []

@@ -27,7 +27,7 @@ from sharpness.measures.error_rates import error_and_loss
 from sharpness.measures.micro_batch import OutOfMemory
 from sharpness.training import loop
 from sharpness.training.hyperparameters import Hyperparameters, Training
-from sharpness.training.loop import Sweep, train_models
+from sharpness.training.loop import SweepJob, train_models
 from sharpness.training.optimizer import Learner
 
 CPU = torch.device("cpu")
@@ -180,9 +180,9 @@ def test_a_job_without_room_for_one_example_ends_and_keeps_no_failed_cell(
 SETTINGS = Training(epochs=1, batch_size=8)
 
 
-def sweep(folder: Path) -> Sweep:
+def sweep(folder: Path) -> SweepJob:
     architecture = {"name": "preact-resnet", "width": 8, "blocks": [1, 1]}
-    return Sweep(0, architecture, SETTINGS, images(24, 3), folder, CPU)
+    return SweepJob(0, architecture, SETTINGS, images(24, 3), folder, CPU)
 
 
 MODELS = {

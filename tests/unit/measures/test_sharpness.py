@@ -24,7 +24,7 @@ from toys import (
 from sharpness import Cell, Definition, Effort, Estimate, sharpness, sharpness_table
 from sharpness.io.errors import UserError
 from sharpness.measures.definition import ALL, PROTOCOLS
-from sharpness.measures.sharpness import measured
+from sharpness.measures.sharpness import measure_cells
 
 AVERAGE = Definition("average", "l2", adaptive=True, logit_norm=False)
 WORST = Definition("worst", "linf", adaptive=True, logit_norm=False)
@@ -40,7 +40,7 @@ def results(
     cells: Iterable[Cell], model: nn.Module | None = None, batches: Batches | None = None
 ) -> dict[Cell, Estimate | UserError]:
     data = {"original": small_points() if batches is None else batches}
-    found = list(measured(model or smooth_network(0), data, cells, effort=EFFORT))  # type: ignore[arg-type]
+    found = list(measure_cells(model or smooth_network(0), data, cells, effort=EFFORT))  # type: ignore[arg-type]
     assert len(found) == len(dict(found))  # each cell once
     return dict(found)
 
@@ -288,7 +288,7 @@ def test_one_bad_sibling_does_not_spoil_the_passes_it_shares() -> None:
     effort = Effort(samples=50)
     data = {"original": small_points()}
     for order in (cells, cells[::-1]):
-        found = list(measured(model, data, order, loss=touchy, effort=effort))  # type: ignore[arg-type]
+        found = list(measure_cells(model, data, order, loss=touchy, effort=effort))  # type: ignore[arg-type]
         assert [cell for cell, _ in found] == order
         assert isinstance(dict(found)[cells[0]], Estimate)
         assert isinstance(dict(found)[cells[1]], UserError)

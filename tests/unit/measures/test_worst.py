@@ -28,7 +28,7 @@ from toys import (
 )
 
 from sharpness import Definition, sharpness
-from sharpness.measures.ball import NORMS, generator
+from sharpness.measures.ball import NORMS, noise_generator
 from sharpness.measures.definition import PROTOCOLS
 from sharpness.measures.objective import Network, Objective
 from sharpness.measures.worst import checkpoints
@@ -136,7 +136,7 @@ def algorithm_1(
             return gamma.clamp(-radius, radius)
         return gamma * min(1.0, radius / gamma.norm().item())
 
-    noise = NORMS[norm].noise(w, generator(w.device, 0, 0, 0))
+    noise = NORMS[norm].noise(w, noise_generator(w.device, 0, 0, 0))
     start = noise * (radius / noise.norm()) if norm == "l2" else radius * noise
     eta, halvings = 2 * radius, 0
     points = [start, inside(start + eta * up(start))]

@@ -13,7 +13,7 @@ from photo_files import listed
 
 from sharpness.checkpoints import convert
 from sharpness.checkpoints.table import Member
-from sharpness.data.load import load
+from sharpness.data.load import load_dataset
 from sharpness.data.locate import locate
 from sharpness.data.nli import HEURISTICS, hans_pairs, mnli_pairs
 from sharpness.data.sample import write_sample
@@ -21,7 +21,7 @@ from sharpness.data.tokens import UNKNOWN, encode, read_vocabulary
 from sharpness.io.download import place as path_of
 from sharpness.io.files import sha256
 from sharpness.measures.error_rates import error_and_loss
-from sharpness.mini import bert
+from sharpness.mini import berts
 from sharpness.mini.make import make_standins
 from sharpness.mini.sentences import EACH, TEST, TRAIN, place, vocabulary, write_sentences
 from sharpness.mini.templates import ACTIONS, EVENTS, QUALITIES, TASK, filled
@@ -96,7 +96,7 @@ def test_every_word_is_in_the_vocabulary_and_no_pair_is_there_twice(mirror: Path
     assert len(set(pairs)) == len(pairs)
     encoded = encode(pairs, path, 64)
     assert not (encoded.ids == vocabulary().index(UNKNOWN)).any()
-    assert encoded.both.max() <= bert.LENGTH
+    assert encoded.both.max() <= berts.LENGTH
 
 
 def test_the_task_has_three_labels_and_a_shortcut(mirror: Path) -> None:
@@ -123,17 +123,17 @@ def test_hans_is_made_against_the_shortcut(mirror: Path) -> None:
 def test_the_data_sets_find_and_read_them(mirror: Path, tmp_path: Path) -> None:
     for name in PARTS.values():
         size = TEST if name == "mnli" else 5 * EACH
-        assert len(load(name, "test", record(mirror, name), inputs(mirror))) == size
+        assert len(load_dataset(name, "test", record(mirror, name), inputs(mirror))) == size
     found = record(mirror, "mnli") | {"sample": str(tmp_path / "sample.csv")}
     write_sample(found["sample"], "mnli", found, 100, seed=0)
-    assert "stand-in" in load("mnli", "train", found, inputs(mirror)).title
+    assert "stand-in" in load_dataset("mnli", "train", found, inputs(mirror)).title
 
 
 def test_a_brief_training_errs_as_an_evaluation_says_and_is_its_run(
     mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bert, "PRETRAINING", 4)
-    monkeypatch.setattr(bert, "FINE_TUNING", 40)
+    monkeypatch.setattr(berts, "PRETRAINING", 4)
+    monkeypatch.setattr(berts, "FINE_TUNING", 40)
     found = make_standins("bert", MEMBERS, ARCHITECTURE, tmp_path / "a")
     again = make_standins("bert", MEMBERS[1:], ARCHITECTURE, tmp_path / "b")
     assert again["bert_08"] == found["bert_08"]  # whatever was trained before
@@ -143,17 +143,17 @@ def test_a_brief_training_errs_as_an_evaluation_says_and_is_its_run(
     )
     assert one != two == two_again
     network = build(ARCHITECTURE)
-    arrays = convert.read("bert", tmp_path / "a" / paths[1], ARCHITECTURE)
+    arrays = convert.read_published_file("bert", tmp_path / "a" / paths[1], ARCHITECTURE)
     network.load_state_dict({name: torch.tensor(array) for name, array in arrays.items()})
     for part, name in PARTS.items():
-        examples = load(name, "test", record(mirror, name), inputs(mirror))
+        examples = load_dataset(name, "test", record(mirror, name), inputs(mirror))
         assert error_and_loss(network, examples)[0] == found["bert_08"][part]
 
 
 def test_pretraining_asks_which_words_are_shared() -> None:
     ids = torch.tensor([[2, 7, 8, 3, 8, 9, 3, 0]])
     types = torch.tensor([[0, 0, 0, 0, 1, 1, 1, 0]])
-    known, words = bert.shared(ids, torch.tensor([[1] * 7 + [0]]), types)
+    known, words = berts.shared(ids, torch.tensor([[1] * 7 + [0]]), types)
     assert words.tolist() == types.bool().tolist()
     assert known[words].tolist() == [True, False, True]
 

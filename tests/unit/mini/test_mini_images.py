@@ -17,11 +17,11 @@ from sharpness.checkpoints.table import Member, read_table
 from sharpness.io.download import place
 from sharpness.io.errors import UserError
 from sharpness.measures.error_rates import error_and_loss
-from sharpness.mini import augreg, soups
+from sharpness.mini import clips, vits
 from sharpness.mini.make import make_standins
 from sharpness.mini.pictures import AUGREG, CLIP, OPERATIONS, parts, pictures, randaugment
 from sharpness.mini.shifts import photos
-from sharpness.mini.training import descend
+from sharpness.mini.trainer import train_standin
 from sharpness.networks import build
 
 POOLS = Path(__file__).parents[3] / "resources" / "pools"
@@ -42,7 +42,7 @@ SOUPS = [TABLE[f"model_{k}"] for k in (0, 4, 5, 26)]
 def stored(member: Member, mirror: Path, format: str) -> nn.Module:
     """The network that a stand-in's file holds."""
     network = build(NETWORKS[format])
-    weights = convert.read(format, mirror / place(member.url), NETWORKS[format])
+    weights = convert.read_published_file(format, mirror / place(member.url), NETWORKS[format])
     network.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
     return network
 
@@ -85,9 +85,9 @@ def test_a_model_depends_on_its_row_alone(made: Any, tmp_path: Path) -> None:
 
 
 def test_learning_rates_share_a_pretraining(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(augreg, "PRETRAINING", {"i1k": 2})
-    monkeypatch.setattr(augreg, "FINE_TUNING", 0)
-    trained, _ = augreg.standins(NETWORKS["augreg"])
+    monkeypatch.setattr(vits, "PRETRAINING", {"i1k": 2})
+    monkeypatch.setattr(vits, "FINE_TUNING", 0)
+    trained, _ = vits.standins(NETWORKS["augreg"])
     pair = (VITS[0], TABLE["i1k-none-wd0.03-do0.0-lr0.03"])
     one, two = (nn.utils.parameters_to_vector(trained(m).parameters()) for m in pair)
     assert (one == two).all()
@@ -95,25 +95,25 @@ def test_learning_rates_share_a_pretraining(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_every_augmentation_of_the_tables_has_a_meaning() -> None:
     rows = [m.parameters for m in TABLE.values() if "augmentation_level" in m.parameters]
-    assert {row["augmentation_level"] for row in rows} == set(augreg.AUGMENTATIONS)
-    assert {row["pretraining"] for row in rows} == set(augreg.PRETRAINING)
+    assert {row["augmentation_level"] for row in rows} == set(vits.AUGMENTATIONS)
+    assert {row["pretraining"] for row in rows} == set(vits.PRETRAINING)
 
 
 def test_regularisation_acts_while_training_alone() -> None:
     network: Any = build(NETWORKS["augreg"])
     inputs = pictures(photos("test"), AUGREG).normalized()[:8]
     plain = network.eval()(inputs)
-    augreg.regularise(network, 0.5, 0.0)
+    vits.regularise(network, 0.5, 0.0)
     torch.testing.assert_close(network(inputs), plain)
     assert not torch.allclose(network.train()(inputs), plain)
-    augreg.regularise(network, 0.0, 1.0)
+    vits.regularise(network, 0.0, 1.0)
     dropped = network.train()(inputs)
     del network.blocks[-1]  # what stochastic depth leaves out for certain
     torch.testing.assert_close(dropped, network.eval()(inputs))
 
 
 def test_what_has_no_stand_in_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(soups, "PRETRAINING", 1)
+    monkeypatch.setattr(clips, "PRETRAINING", 1)
     odd = replace(SOUPS[1], parameters={**SOUPS[1].parameters, "augmentation": "auto"})
     with pytest.raises(UserError, match="'auto' is not of the form rand-m9-n2"):
         make_standins("soups", [odd], NETWORKS["soups"], tmp_path)
@@ -153,7 +153,7 @@ def test_learning_rate_grows_then_falls_and_every_example_is_seen_once_an_epoch(
         return -weight / 2
 
     optimizer = torch.optim.SGD([weight], lr=0.1)
-    descend(loss, optimizer, examples=13, batch=4, steps=20, name="x")
+    train_standin(loss, optimizer, examples=13, batch=4, steps=20, name="x")
     rates = np.diff([*moved, weight.item()]) / 0.05
     falling = 0.5 + 0.5 * np.cos(np.pi * np.arange(18) / 18)
     np.testing.assert_allclose(rates, [0.5, 1.0, *falling], atol=1e-12)

@@ -13,10 +13,10 @@ from PIL import Image
 from sklearn.neighbors import NearestCentroid
 
 from sharpness.data.class_folders import imagenet, objectnet
-from sharpness.data.load import load
+from sharpness.data.load import load_dataset
 from sharpness.data.locate import locate
 from sharpness.mini.make import digests
-from sharpness.mini.photos import objectnet_folders, write_photos
+from sharpness.mini.photo_files import objectnet_folders, write_photos
 from sharpness.mini.pictures import AUGREG, CLIP, pictures
 from sharpness.mini.shifts import (
     ADVERSARIAL,
@@ -71,7 +71,7 @@ def test_the_workflow_reads_what_the_trainings_see(work: Path, part: str) -> Non
     whole = [(digit,) for digit in range(10)]
     for recipe, preparation in (("augreg", AUGREG), ("clip", CLIP)):
         inputs = {"name": "photos", "recipe": recipe, "size": 8, "threads": 1, "classes": CLASSES}
-        examples = load(SETS[part], "train" if part == "train" else "test", found, inputs)
+        examples = load_dataset(SETS[part], "train" if part == "train" else "test", found, inputs)
         (pixels, labels) = next(iter(examples.batches(len(examples))))
         expected = pictures(images, preparation, part).normalized()
         torch.testing.assert_close(pixels, expected, rtol=0, atol=2e-6)

@@ -15,7 +15,7 @@ from sharpness.mini import make
 from sharpness.mini.make import digests
 from sharpness.mini.small_sets import LOYAL, write_small_sets
 from sharpness.studies.hammoud import gat_models as gat
-from sharpness.studies.hammoud.pool import read
+from sharpness.studies.hammoud.pool import read_examples
 from sharpness.studies.hammoud.procedures import DATA, PRESETS
 
 
@@ -29,7 +29,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def found(own: Path, network: str):
     """What a network is trained on."""
     given = settings(own, mirror=str(own / "mirror"), standin=listed(own))
-    return read(network, locate(DATA[network], given), None)
+    return read_examples(network, locate(DATA[network], given), None)
 
 
 def test_files_are_the_same_every_time(own: Path, tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_a_gat_learns_the_topics_and_not_all_of_them(own: Path) -> None:
     assert np.bincount(graph.labels[graph.train]).tolist() == [20] * 7
     same = graph.labels[graph.edges[0]] == graph.labels[graph.edges[1]]
     assert abs(same.mean() - LOYAL) < 0.03
-    rows = list(gat.measured(graph, PRESETS["gat"]["code"], 0, [0, 1]))
+    rows = list(gat.measured_gat(graph, PRESETS["gat"]["code"], 0, [0, 1]))
     for row in rows:
         assert 0.4 < float(row["test_accuracy"]) < 0.9
 

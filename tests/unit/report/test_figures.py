@@ -27,7 +27,7 @@ from sharpness.plots.axes import _decades, _power
 from sharpness.plots.style import COLOURS, RAMP, STYLE
 from sharpness.plots.text import format_tau
 from sharpness.report.figures.catalogue import Figure, load_catalogue
-from sharpness.report.figures.drawing import compose, draw
+from sharpness.report.figures.drawing import compose, draw_figure
 from sharpness.report.figures.layout import lay_out
 from sharpness.statistics.kendall import kendall
 
@@ -351,7 +351,7 @@ def test_files_carry_no_date_and_have_the_same_bytes(
 ) -> None:
     drawn = ("fig5",)
     for figure in drawn:
-        draw(catalogue[figure], pools, tmp_path / f"here-{figure}", "mini: digits", DEFAULTS)
+        draw_figure(catalogue[figure], pools, tmp_path / f"here-{figure}", "mini: digits", DEFAULTS)
     for name, pool in pools.items():
         pool.to_csv(tmp_path / f"{name}.csv", index=False, float_format="%.17g")
     program = (

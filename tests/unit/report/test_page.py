@@ -17,8 +17,8 @@ from sharpness.measures.definition import Cell, Definition
 from sharpness.report.figures.catalogue import load_catalogue
 from sharpness.report.page import Findings, write_report
 from sharpness.report.pool_summary import accuracies, agreement, copies, counts, effect_of_copies
-from sharpness.report.tables.build import build_table, read_published
-from sharpness.report.tables.parts import Column, Entry, Row, Section, Table
+from sharpness.report.tables.build import build_table, read_published_taus
+from sharpness.report.tables.parts import Column, Row, Section, Table, TableEntry
 from sharpness.report.verdict import judge, main_cells, ranks
 from sharpness.statistics.correlation import cell_columns, correlations, read_pool
 from sharpness.statistics.kendall import kendall
@@ -31,9 +31,13 @@ BY = ("augment", "mixup")
 def test_agreement_counts_signs_and_intervals() -> None:
     sources = ("paper", "released", "published")
     columns = tuple(Column("error_test", "IN", source) for source in sources)
-    nothing = Entry(np.nan, reason="not measured")
+    nothing = TableEntry(np.nan, reason="not measured")
     rows = tuple(
-        Row(ADAPTIVE, radius, (Entry(tau, tau - 0.1, tau + 0.1, 9), nothing, Entry(printed)))
+        Row(
+            ADAPTIVE,
+            radius,
+            (TableEntry(tau, tau - 0.1, tau + 0.1, 9), nothing, TableEntry(printed)),
+        )
         for radius, tau, printed in ((0.1, -0.5, -0.45), (0.2, 0.2, -0.1), (0.4, 0.3, np.nan))
     )
     table = Table(1, "error", None, columns, (Section("a", "A", rows), Section("b", "B", rows[:1])))
@@ -219,7 +223,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> str:
         found = correlations(read, by, resamples=20)
         errors = published() if name == "clip-soups" else None
         findings[name] = Findings(f"all about {name}", read, found, errors)
-    facts = read_published(ROOT / "resources" / "paper_taus.csv")
+    facts = read_published_taus(ROOT / "resources" / "paper_taus.csv")
     numbers = {1: pretrained.POOLS[:3], 2: pretrained.POOLS[3:], 3: ["cifar10-resnet18"]}
     tables = [
         build_table(number, {name: findings[name].correlations for name in names}, facts, "mini")

@@ -13,7 +13,7 @@ from markup import read_tags
 
 from sharpness.measures.definition import PAPER, Cell, Definition
 from sharpness.plots.text import format_radius, format_tau
-from sharpness.report.tables.build import LAYOUTS, build_table, read_published
+from sharpness.report.tables.build import LAYOUTS, build_table, read_published_taus
 from sharpness.report.tables.parts import Table
 from sharpness.report.tables.writers import write_table, written
 from sharpness.statistics.correlation import correlations
@@ -51,7 +51,7 @@ def measured() -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def published() -> pd.DataFrame:
-    return read_published(FACTS)
+    return read_published_taus(FACTS)
 
 
 @pytest.mark.parametrize(

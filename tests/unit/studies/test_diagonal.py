@@ -16,18 +16,22 @@ from sharpness.io.errors import UserError
 from sharpness.io.files import write_csv
 from sharpness.measures.hessian import largest_eigenvalue, rescaled_hessian, trace
 from sharpness.statistics.kendall import kendall
-from sharpness.studies.diagonal import training
-from sharpness.studies.diagonal.figures import compose
-from sharpness.studies.diagonal.summary import COLUMNS, MEASURES, converged, summarise
+from sharpness.studies.diagonal import networks
+from sharpness.studies.diagonal.figure7 import COLUMNS, MEASURES, compose, converged, summarise
+from sharpness.studies.diagonal.networks import (
+    CONVERGED,
+    TrainedNetwork,
+    network_rows,
+    train_networks,
+)
 from sharpness.studies.diagonal.task import (
     DiagonalNetwork,
-    Task,
+    SparseRegression,
     half_squares,
+    network_scaling,
     quantities,
-    scaling,
     sparse_regression,
 )
-from sharpness.studies.diagonal.training import CONVERGED, Trained, rows, train
 
 Floats = npt.NDArray[np.float64]
 
@@ -37,14 +41,14 @@ def weights(d: int, seed: int = 0) -> tuple[Floats, Floats]:
     return u, v
 
 
-def whitened(u: Floats, v: Floats, n: int) -> Task:
+def whitened(u: Floats, v: Floats, n: int) -> SparseRegression:
     """A task with XᵀX = nI, n ≥ d, that u ⊙ v solves: ‖·‖²/2n is ½‖·‖² with XᵀX = I."""
     q, _ = np.linalg.qr(np.random.default_rng(1).standard_normal((n, u.size)))
     X = np.sqrt(n) * q
-    return Task(X, X @ (u * v), u * v)
+    return SparseRegression(X, X @ (u * v), u * v)
 
 
-def limits(task: Task, u: Floats, v: Floats, c: Floats) -> tuple[float, float]:
+def limits(task: SparseRegression, u: Floats, v: Floats, c: Floats) -> tuple[float, float]:
     """Trace and largest eigenvalue of ∇²L ⊙ ccᵀ as the library computes them."""
     batches = [(torch.tensor(task.X), torch.tensor(task.y))]
     model = DiagonalNetwork(u, v)
@@ -52,7 +56,7 @@ def limits(task: Task, u: Floats, v: Floats, c: Floats) -> tuple[float, float]:
         return trace(operator), largest_eigenvalue(operator)
 
 
-def equation_7(task: Task, u: Floats, v: Floats) -> Floats:
+def equation_7(task: SparseRegression, u: Floats, v: Floats) -> Floats:
     """∇²L, (2d, 2d), of ‖·‖²/2n."""
     gram = task.X.T @ task.X / len(task.y)
     slope = np.diag(task.X.T @ (task.X @ (u * v) - task.y) / len(task.y))
@@ -100,7 +104,7 @@ def test_rescaled_limits_do_not_see_a_reparametrization(powers: list[float], see
 
 def test_a_zero_weight_has_a_zero_share() -> None:
     u, v = np.array([0.0, 2.0, 0.0, -1.0]), np.array([3.0, 0.0, 0.0, 2.0])
-    np.testing.assert_allclose(scaling(u, v) ** 2, [0, 0, 0, 0.5, 0, 0, 0, 2])
+    np.testing.assert_allclose(network_scaling(u, v) ** 2, [0, 0, 0, 0.5, 0, 0, 0, 2])
     found = quantities(whitened(u, v, 5), u, v)
     assert found["rescaled_trace"] / 2 == pytest.approx(2.0)
     assert found["rescaled_eigenvalue"] / 2 == pytest.approx(2.0)
@@ -121,15 +125,15 @@ def test_the_task_is_the_papers() -> None:
     np.testing.assert_array_equal(task.y, task.X @ task.truth)
 
 
-def small(seed: int = 0) -> Task:
+def small(seed: int = 0) -> SparseRegression:
     return sparse_regression(seed, n=8, d=20, nonzero=2)
 
 
 def test_training_is_gradient_descent_until_the_loss_is_small() -> None:
     task = small()
-    found = train(task, 3, 8000, seed=1)
+    found = train_networks(task, 3, 8000, seed=1)
     for network in [network for network in found if network.status == "converged"]:
-        scale, _, (u, v) = training._draw(task, 1, network.draw)
+        scale, _, (u, v) = networks._draw(task, 1, network.draw)
         assert network.scale == scale
         n, steps = len(task.y), 0
         while np.square(r := task.X @ (u * v) - task.y).mean() > CONVERGED:
@@ -143,27 +147,27 @@ def test_training_is_gradient_descent_until_the_loss_is_small() -> None:
         assert network.train_loss <= CONVERGED
 
 
-def state(network: Trained) -> tuple[object, ...]:
+def state(network: TrainedNetwork) -> tuple[object, ...]:
     return (*list(vars(network).values())[:-2], network.u.tobytes(), network.v.tobytes())
 
 
 def test_a_network_does_not_depend_on_which_others_are_trained_with_it() -> None:
-    expected = [state(network) for network in train(small(), 12, 4000, seed=2)]
+    expected = [state(network) for network in train_networks(small(), 12, 4000, seed=2)]
     failed = {status for _, _, _, status, *_ in expected}
     assert failed == {"converged", "too slow"}
     for together in (1, 5, 7):
-        found = train(small(), 12, 4000, seed=2, together=together)
+        found = train_networks(small(), 12, 4000, seed=2, together=together)
         assert [state(network) for network in found] == expected
-    fewer = train(small(), 5, 4000, seed=2)
+    fewer = train_networks(small(), 5, 4000, seed=2)
     assert [state(network) for network in fewer] == expected[: len(fewer)]
     assert fewer[-1].status == "converged"
 
 
 def test_training_gives_up_when_nothing_converges(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match="steps is 5, in which 0 of 20 networks converged; 2 are"):
-        train(small(), 2, 5, seed=0)
-    monkeypatch.setattr(training, "RATES", (5.0, 9.0))
-    diverged = training._trained(small(), range(4), 1000, seed=0)
+        train_networks(small(), 2, 5, seed=0)
+    monkeypatch.setattr(networks, "RATES", (5.0, 9.0))
+    diverged = networks._trained(small(), range(4), 1000, seed=0)
     assert {network.status for network in diverged} == {"diverged"}
     assert all(network.steps < 1000 for network in diverged)
 
@@ -181,7 +185,7 @@ FEW = 5
 def some(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The first networks of seed 8 that converge in a few steps."""
     path = tmp_path_factory.mktemp("diagonal") / "networks.csv"
-    write_csv(path, rows(FEW, 5000, 8), COLUMNS)
+    write_csv(path, network_rows(FEW, 5000, 8), COLUMNS)
     return path
 
 
@@ -211,7 +215,7 @@ def test_claims_of_figure_7(
 ) -> None:
     """The trend of λmax is reverse where a coordinate of β* stands out; with seed 0 none does."""
     path = tmp_path / "networks.csv"
-    write_csv(path, rows(networks, 30_000, seed), COLUMNS)
+    write_csv(path, network_rows(networks, 30_000, seed), COLUMNS)
     found, tau = converged(path), taus(converged(path))
     assert len(pd.read_csv(path)) == pytest.approx(1.15 * networks, rel=0.05)
     assert 0.75 < tau["rescaled_trace"] < 0.9

@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from sharpness.data.small import Abalone
 from sharpness.io.errors import UserError
 from sharpness.studies.hammoud.ascent import Weights
-from sharpness.studies.hammoud.fcnn import WIDTHS, Task, initial, prepare
-from sharpness.studies.hammoud.fcnn_models import sharpness, train
+from sharpness.studies.hammoud.fcnn import WIDTHS, AbaloneSplit, fcnn_initial, prepare
+from sharpness.studies.hammoud.fcnn_models import fcnn_sharpness, train_fcnn
 from sharpness.studies.hammoud.models import Purpose, generator
 from sharpness.studies.hammoud.procedures import FCNN, FcnnProcedure
 
@@ -27,10 +27,10 @@ TEXT, CODE = FCNN["text"], FCNN["code"]
 
 
 def trained(
-    task: Task, procedure: FcnnProcedure, models: int | list[int]
+    task: AbaloneSplit, procedure: FcnnProcedure, models: int | list[int]
 ) -> tuple[Weights, list[int]]:
-    weights = initial(procedure, generators(models, Purpose.WEIGHTS))
-    return train(task, procedure, weights, generators(models, Purpose.ORDER))
+    weights = fcnn_initial(procedure, generators(models, Purpose.WEIGHTS))
+    return train_fcnn(task, procedure, weights, generators(models, Purpose.ORDER))
 
 
 def sequential(weights: Weights, k: int, procedure: FcnnProcedure) -> nn.Sequential:
@@ -52,8 +52,8 @@ def mse(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
 def test_the_split_is_the_notebooks(lost: bool) -> None:
     table = shells()
     task = prepare(table, replace(TEXT, first_row_lost=lost, standardised_label=False))
-    train, test = train_test_split(table.rings[int(lost) :], test_size=0.2, random_state=42)
-    assert task.labels.tolist() == train.tolist()
+    train_fcnn, test = train_test_split(table.rings[int(lost) :], test_size=0.2, random_state=42)
+    assert task.labels.tolist() == train_fcnn.tolist()
     assert task.test_labels.tolist() == test.tolist()
 
 
@@ -75,7 +75,7 @@ def test_rows_that_are_too_few_are_a_problem() -> None:
 
 @pytest.mark.parametrize("kind", ["xavier", "torch"])
 def test_initial_weights(kind: Any) -> None:
-    weights = initial(replace(TEXT, initial_weights=kind), generators(40, Purpose.WEIGHTS))
+    weights = fcnn_initial(replace(TEXT, initial_weights=kind), generators(40, Purpose.WEIGHTS))
     assert sum(w[0].numel() for w in weights.values()) == 4929
     for layer, (i, o) in enumerate([(10, 64), (64, 64), (64, 1)], start=1):
         bound = math.sqrt(6 / (i + o)) if kind == "xavier" else 1 / math.sqrt(i)
@@ -85,7 +85,9 @@ def test_initial_weights(kind: Any) -> None:
         assert reach == 0 if kind == "xavier" else 0.9 * bound < reach <= bound
 
 
-def plain_epoch(task: Task, procedure: FcnnProcedure, rng: np.random.Generator) -> Iterator[Any]:
+def plain_epoch(
+    task: AbaloneSplit, procedure: FcnnProcedure, rng: np.random.Generator
+) -> Iterator[Any]:
     """The rows of each batch of an epoch, as plainly as can be."""
     n = len(task.labels)
     order = rng.permutation(n) if procedure.minibatches else None
@@ -97,7 +99,7 @@ def plain_epoch(task: Task, procedure: FcnnProcedure, rng: np.random.Generator) 
 def test_training_is_torchs_own_sgd(procedure: FcnnProcedure) -> None:
     task = prepare(shells(), procedure)
     weights, epochs = trained(task, procedure, 2)
-    start = initial(procedure, generators(2, Purpose.WEIGHTS))
+    start = fcnn_initial(procedure, generators(2, Purpose.WEIGHTS))
     for k in range(2):
         model = sequential(start, k, procedure)
         optimiser = torch.optim.SGD(model.parameters(), lr=procedure.learning_rate)
@@ -116,7 +118,7 @@ def test_training_is_torchs_own_sgd(procedure: FcnnProcedure) -> None:
 def test_the_single_ascent_is_the_notebooks(procedure: FcnnProcedure) -> None:
     task = prepare(shells(), procedure)
     weights, _ = trained(task, procedure, 1)
-    found = sharpness(task, procedure, weights, generators(1, Purpose.MEASURE))
+    found = fcnn_sharpness(task, procedure, weights, generators(1, Purpose.MEASURE))
     model = sequential(weights, 0, procedure)
     centre = [p.detach().clone() for p in model.parameters()]
     best, worst = -math.inf, model

@@ -19,12 +19,12 @@ from sharpness.studies.hammoud.gat import (
     Dropout,
     Field,
     cross_entropy,
-    drawn,
-    initial,
-    outputs,
+    draw_nodes,
+    gat_initial,
+    gat_outputs,
     receptive_field,
 )
-from sharpness.studies.hammoud.gat_models import sharpness, train
+from sharpness.studies.hammoud.gat_models import gat_sharpness, train_gat
 from sharpness.studies.hammoud.models import Purpose
 from sharpness.studies.hammoud.procedures import GAT, GatProcedure
 
@@ -33,7 +33,7 @@ TEXT, CODE = GAT["text"], GAT["code"]
 
 def stack(models: int) -> Weights:
     """Weights in float64, none of them zero."""
-    weights = initial(WORDS, TOPICS, generators(models, Purpose.WEIGHTS))
+    weights = gat_initial(WORDS, TOPICS, generators(models, Purpose.WEIGHTS))
     return {
         n: w.double() + 0.1 * normal(*w.shape, seed=i) for i, (n, w) in enumerate(weights.items())
     }
@@ -62,7 +62,7 @@ def test_outputs_are_those_of_dense_attention(factor: int) -> None:
     graph, weights = papers(), {name: factor * w for name, w in stack(2).items()}
     for wanted in (np.array([5, 3, 199, 17]), np.arange(NODES)):
         field = receptive_field(graph, wanted)
-        found = outputs(weights, field)
+        found = gat_outputs(weights, field)
         assert field.labels.tolist() == graph.labels[wanted].tolist()
         for k in range(2):
             torch.testing.assert_close(found[:, k], dense(weights, k, graph)[wanted])
@@ -96,7 +96,7 @@ def test_a_receptive_field_holds_what_is_needed_and_no_more() -> None:
 
 
 def test_initial_weights() -> None:
-    weights = initial(1433, 7, generators(20, Purpose.WEIGHTS))
+    weights = gat_initial(1433, 7, generators(20, Purpose.WEIGHTS))
     squares = {"W1": 6 / 1441, "source_1": 6 / 9, "target_1": 6 / 9}
     squares |= {"W2": 6 / 15, "source_2": 6 / 8, "target_2": 6 / 8}
     for name, square in squares.items():
@@ -123,14 +123,16 @@ def test_dropout_is_of_the_hidden_units_and_of_both_attentions() -> None:
 
     graph = papers()
     field = receptive_field(graph, graph.train)
-    outputs(stack(2), field, Watched(generators(2, Purpose.DROPOUT)))
+    gat_outputs(stack(2), field, Watched(generators(2, Purpose.DROPOUT)))
     first, second = field.first, field.second
     assert sizes == [(len(first.source), 2), (len(first.own), 2, 8), (len(second.source), 2)]
 
 
 def test_drawn_batches_count_duplicates_or_do_not() -> None:
     streams = (generators(2, Purpose.MEASURE) for _ in range(2))
-    twice, once = (drawn(140, s, duplicates=d) for s, d in zip(streams, (True, False), strict=True))
+    twice, once = (
+        draw_nodes(140, s, duplicates=d) for s, d in zip(streams, (True, False), strict=True)
+    )
     assert torch.equal(twice > 0, once > 0)
     torch.testing.assert_close((twice * 64).sum(dim=1), torch.full((2,), 64.0))
     assert (twice * 64).round().unique().tolist()[:3] == [0, 1, 2]
@@ -138,16 +140,16 @@ def test_drawn_batches_count_duplicates_or_do_not() -> None:
 
 
 def trained(field: Field, procedure: GatProcedure, models: int | list[int]) -> tuple[Weights, Any]:
-    weights = initial(WORDS, TOPICS, generators(models, Purpose.WEIGHTS))
+    weights = gat_initial(WORDS, TOPICS, generators(models, Purpose.WEIGHTS))
     streams = generators(models, Purpose.ORDER), generators(models, Purpose.DROPOUT)
-    return train(field, procedure, weights, *streams)
+    return train_gat(field, procedure, weights, *streams)
 
 
 def test_training_is_torchs_own_sgd() -> None:
     graph = papers()
     field = receptive_field(graph, graph.train)
     weights, (epochs,) = trained(field, TEXT, 1)
-    start = initial(WORDS, TOPICS, generators(1, Purpose.WEIGHTS))
+    start = gat_initial(WORDS, TOPICS, generators(1, Purpose.WEIGHTS))
     leaves = {name: w.requires_grad_() for name, w in start.items()}
     optimiser = torch.optim.SGD(leaves.values(), lr=0.236)
     (order,), drops = generators(1, Purpose.ORDER), Dropout(generators(1, Purpose.DROPOUT))
@@ -155,7 +157,7 @@ def test_training_is_torchs_own_sgd() -> None:
         permutation = torch.from_numpy(order.permutation(70))
         for rows in (permutation[:64], permutation[64:]):
             optimiser.zero_grad()
-            logits = outputs(leaves, field, drops)[rows, 0]
+            logits = gat_outputs(leaves, field, drops)[rows, 0]
             torch.nn.functional.cross_entropy(logits, field.labels[rows]).backward()
             optimiser.step()
     for name, w in leaves.items():
@@ -169,13 +171,13 @@ def test_the_notebooks_measure(dropout_on: bool) -> None:
     procedure = replace(CODE, dropout_in_measure=dropout_on)
     centre, _ = trained(field, procedure, 1)
     streams = generators(1, Purpose.MEASURE), generators(1, Purpose.DROPOUT)
-    found = sharpness(field, procedure, centre, *streams)
+    found = gat_sharpness(field, procedure, centre, *streams)
 
     (draws,), drops = generators(1, Purpose.MEASURE), generators(1, Purpose.DROPOUT)
     dropout = Dropout(drops) if dropout_on else None
 
     def loss(weights: Weights, rows: Tensor) -> Tensor:
-        logits = outputs(weights, field, dropout)[rows, 0]
+        logits = gat_outputs(weights, field, dropout)[rows, 0]
         return torch.nn.functional.cross_entropy(logits, field.labels[rows])
 
     def whole(weights: Weights) -> float:

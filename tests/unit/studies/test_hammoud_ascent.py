@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from toys import normal
 
-from sharpness.studies.hammoud.ascent import Weights, sharpness
+from sharpness.studies.hammoud.ascent import Weights, ascent_sharpness
 from sharpness.studies.hammoud.models import Purpose, generator, row
 from sharpness.studies.hammoud.procedures import FCNN_STOPS as FCNN
 from sharpness.studies.hammoud.procedures import GAT_STOPS as GAT
@@ -74,7 +74,7 @@ def test_a_linear_loss_rises_to_the_corner_of_the_box(
 ) -> None:
     """The maximum of c·δ over |δ| ≤ ρ|w| is ρ Σ |cᵢ wᵢ|."""
     batches = [torch.tensor(slope, dtype=torch.float64), torch.tensor([1.0, -2.0, 0.5]).double()]
-    rise = sharpness(weights_of(w), linear, batches, rho=rho, learning_rate=100.0, steps=2)
+    rise = ascent_sharpness(weights_of(w), linear, batches, rho=rho, learning_rate=100.0, steps=2)
     expected = rho * np.mean([np.abs(np.array(w) * c.numpy()).sum() for c in batches])
     assert rise.item() == pytest.approx(expected, abs=1e-12)
 
@@ -87,7 +87,9 @@ def test_inside_the_ball_the_ascent_is_plain_and_counts_its_steps() -> None:
     """On ½λw² every step multiplies w by 1 + ηλ; the ball is too wide to matter."""
     w, curvature, rate = weights_of([1.0], [-3.0]), torch.tensor(0.7), 0.1
     for steps in (1, 2, 5):
-        rise = sharpness(w, half_square, [curvature], rho=10.0, learning_rate=rate, steps=steps)
+        rise = ascent_sharpness(
+            w, half_square, [curvature], rho=10.0, learning_rate=rate, steps=steps
+        )
         grown = (1 + rate * 0.7) ** (2 * steps) - 1
         assert rise.tolist() == pytest.approx([0.35 * grown, 9 * 0.35 * grown])
 
@@ -96,7 +98,9 @@ def test_inside_the_ball_the_ascent_is_plain_and_counts_its_steps() -> None:
 def test_the_best_step_counts_but_never_the_start(factor: float, best: int) -> None:
     """On −½w² with η = 1 − factor, w is multiplied by ``factor``: overshooting lowers the loss."""
     batch, rate = torch.tensor(-1.0), 1 - factor
-    rise = sharpness(weights_of([2.0]), half_square, [batch], rho=10, learning_rate=rate, steps=3)
+    rise = ascent_sharpness(
+        weights_of([2.0]), half_square, [batch], rho=10, learning_rate=rate, steps=3
+    )
     assert rise.item() == pytest.approx(2 * (1 - factor ** (2 * best)))
 
 
@@ -110,7 +114,7 @@ def test_the_ball_is_never_left_and_zeros_stay() -> None:
     centre = {"w": normal(4, 30, seed=1)}
     centre["w"][:, :10] = 0
     batches = normal(6, 30, seed=2) * 10
-    sharpness(centre, watched, batches, rho=0.1, learning_rate=0.05, steps=5)
+    ascent_sharpness(centre, watched, batches, rho=0.1, learning_rate=0.05, steps=5)
     moved = torch.stack(seen) - centre["w"]
     assert len(seen) == 6 * 6  # the start and five steps for each batch
     assert (moved.abs() <= 0.1 * centre["w"].abs() * (1 + 1e-5)).all()
@@ -130,9 +134,9 @@ def random_stack(models: int) -> tuple[Weights, list[Tensor]]:
 
 def test_a_model_without_a_loss_has_no_sharpness_and_spoils_no_other() -> None:
     weights, batches = random_stack(3)
-    whole = sharpness(weights, two_layers, batches, rho=0.05, learning_rate=0.1, steps=4)
+    whole = ascent_sharpness(weights, two_layers, batches, rho=0.05, learning_rate=0.1, steps=4)
     weights["V"][1, 0, 0] = torch.nan
-    found = sharpness(weights, two_layers, batches, rho=0.05, learning_rate=0.1, steps=4)
+    found = ascent_sharpness(weights, two_layers, batches, rho=0.05, learning_rate=0.1, steps=4)
     assert found.isnan().tolist() == [False, True, False]
     assert found[[0, 2]].tolist() == whole[[0, 2]].tolist()
 
@@ -143,7 +147,7 @@ def test_rescaling_leaves_only_the_saturated_ascent_as_it_is(rate: float, alike:
     weights, batches = random_stack(2)
     rescaled = {"V": weights["V"] * 4, "U": weights["U"] / 4}
     found, expected = (
-        sharpness(w, two_layers, batches, rho=0.05, learning_rate=rate, steps=4).tolist()
+        ascent_sharpness(w, two_layers, batches, rho=0.05, learning_rate=rate, steps=4).tolist()
         for w in (rescaled, weights)
     )
     assert (found == pytest.approx(expected, rel=1e-9 if alike else 0.1)) == alike

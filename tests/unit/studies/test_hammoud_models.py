@@ -18,14 +18,14 @@ from sharpness.studies.hammoud import fcnn_models as fcnn
 from sharpness.studies.hammoud import gat_models as gat
 from sharpness.studies.hammoud import lenet_models as lenet
 from sharpness.studies.hammoud.models import COLUMNS
-from sharpness.studies.hammoud.pool import read
+from sharpness.studies.hammoud.pool import read_examples
 from sharpness.studies.hammoud.procedures import DATA, PRESETS
 
 MIRROR = Path(__file__).parents[4] / "shared" / "mirror"
 MEASURED = {
-    "fcnn": (fcnn.measured, shells),
-    "gat": (gat.measured, papers),
-    "lenet": (lenet.measured, clothes),
+    "fcnn": (fcnn.measured_fcnn, shells),
+    "gat": (gat.measured_gat, papers),
+    "lenet": (lenet.measured_lenet, clothes),
 }
 SHORT = {
     "fcnn": PRESETS["fcnn"]["text"],
@@ -175,6 +175,6 @@ def test_the_published_data_give_what_other_peoples_runs_gave(
 ) -> None:
     record = locate(DATA[network], settings(tmp_path, mirror=str(MIRROR)))
     measured, _ = MEASURED[network]
-    found = list(measured(read(network, record, None), procedure, 0, range(7)))
+    found = list(measured(read_examples(network, record, None), procedure, 0, range(7)))
     for name, (low, high) in ranges.items():
         assert low < np.median([float(row[name]) for row in found]) < high

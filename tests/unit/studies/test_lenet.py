@@ -13,21 +13,21 @@ from torch import nn
 from torch.nn.functional import cross_entropy, max_pool2d, relu
 
 from sharpness.studies.hammoud import lenet, lenet_models
-from sharpness.studies.hammoud.ascent import Box, sharpness
+from sharpness.studies.hammoud.ascent import Box, ascent_sharpness
 from sharpness.studies.hammoud.lenet import (
     KEEP,
     SHAPES,
-    Examples,
+    LenetExamples,
     dropout,
-    epoch,
     fresh_statistics,
-    initial,
+    lenet_epoch,
+    lenet_initial,
+    lenet_outputs,
     logits,
     loss_and_slope,
     mean_loss,
-    outputs,
 )
-from sharpness.studies.hammoud.lenet_models import train
+from sharpness.studies.hammoud.lenet_models import train_lenet
 from sharpness.studies.hammoud.procedures import LENET
 
 TEXT, CODE = LENET["text"], LENET["code"]
@@ -45,7 +45,7 @@ def examples():
 
 @pytest.fixture(scope="module")
 def trained(examples):
-    return train(examples, replace(TEXT, epochs=3), generator())
+    return train_lenet(examples, replace(TEXT, epochs=3), generator())
 
 
 class Reference(nn.Module):
@@ -131,7 +131,7 @@ def test_dropout_keeps_half_of_the_units_and_the_mean():
 )
 def test_initial_weights_fill_their_bounds(name, xavier, standard):
     for kind, bound in (("xavier", xavier), ("torch", standard)):
-        weights = initial(kind, generator())
+        weights = lenet_initial(kind, generator())
         assert 0.95 * bound <= weights[name].abs().max().item() <= bound
         assert weights["norm1.weight"].eq(1).all()
         assert weights["norm2.bias"].eq(0).all()
@@ -146,9 +146,9 @@ def test_images_are_normalized_and_keep_their_layout(examples):
 
 
 def test_an_epoch_visits_every_example_once_in_a_new_order(examples):
-    numbered = Examples(examples.images, torch.arange(IMAGES))
+    numbered = LenetExamples(examples.images, torch.arange(IMAGES))
     draws = generator()
-    first, second = (list(epoch(numbered, 64, draws)) for _ in range(2))
+    first, second = (list(lenet_epoch(numbered, 64, draws)) for _ in range(2))
     assert [len(batch) for batch in first] == [64, 8]
     orders = [torch.cat([b.labels for b in batches]).tolist() for batches in (first, second)]
     assert sorted(orders[0]) == sorted(orders[1]) == list(range(IMAGES))
@@ -165,17 +165,17 @@ def test_the_mean_of_batch_means_weighs_a_small_last_batch_more():
 
 
 def test_training_learns_and_stops_by_the_rule(examples):
-    ended = train(examples, TEXT, generator())
+    ended = train_lenet(examples, TEXT, generator())
     changes = -np.diff(ended.losses) / ended.losses[:-1]
     assert ended.losses[-1] < ended.losses[0]
     assert len(ended.losses) == 10 or abs(changes[-1]) < 0.05
     assert (np.abs(changes[:-1]) >= 0.05).all()
-    assert len(train(examples, replace(TEXT, epochs=2), generator()).losses) == 2
+    assert len(train_lenet(examples, replace(TEXT, epochs=2), generator()).losses) == 2
 
 
 def test_eval_after_the_first_epoch_freezes_the_statistics_and_ends_dropout(examples):
     one, two = (
-        train(examples, replace(TEXT, eval_after_first_epoch=True, epochs=n), generator())
+        train_lenet(examples, replace(TEXT, eval_after_first_epoch=True, epochs=n), generator())
         for n in (1, 2)
     )
     for name, statistic in one.statistics.items():
@@ -183,9 +183,9 @@ def test_eval_after_the_first_epoch_freezes_the_statistics_and_ends_dropout(exam
         assert not statistic.equal(fresh_statistics()[name])
     # Without dropout, the order is all that the generator gives to the second epoch.
     draws = generator()
-    train(examples, replace(TEXT, epochs=1), draws)
+    train_lenet(examples, replace(TEXT, epochs=1), draws)
     weights, statistics = one.weights, copies(one.statistics)
-    for batch in epoch(examples, 64, draws):
+    for batch in lenet_epoch(examples, 64, draws):
         _, slope = loss_and_slope(weights, statistics, batch, None)
         weights = {name: w - 0.05 * slope[name] for name, w in weights.items()}
     for name, w in weights.items():
@@ -195,23 +195,23 @@ def test_eval_after_the_first_epoch_freezes_the_statistics_and_ends_dropout(exam
 def test_weight_decay_shrinks_every_weight_each_step(examples):
     batch = examples[torch.arange(64)]
     plain, decayed = (
-        train(batch, replace(TEXT, weight_decay=decay, epochs=1), generator()).weights
+        train_lenet(batch, replace(TEXT, weight_decay=decay, epochs=1), generator()).weights
         for decay in (0.0, 0.4)
     )
-    start = initial("xavier", generator())
+    start = lenet_initial("xavier", generator())
     for name, w in start.items():
         torch.testing.assert_close(plain[name] - decayed[name], 0.05 * 0.4 * w, rtol=0, atol=1e-6)
 
 
 def test_a_measurement_leaves_the_model_as_it_was(trained, examples):
     weights, statistics = copies(trained.weights), copies(trained.statistics)
-    lenet_models.sharpness(trained.weights, trained.statistics, examples, CODE, generator())
+    lenet_models.lenet_sharpness(trained.weights, trained.statistics, examples, CODE, generator())
     assert all(w.equal(trained.weights[name]) for name, w in weights.items())
     assert all(s.equal(trained.statistics[name]) for name, s in statistics.items())
 
 
 def test_the_text_s_measure_is_the_ascent_of_the_other_networks(trained, examples):
-    ours = lenet_models.sharpness(
+    ours = lenet_models.lenet_sharpness(
         trained.weights, trained.statistics, examples, SHORT, generator(1)
     )
     draws = generator(1)
@@ -222,7 +222,7 @@ def test_the_text_s_measure_is_the_ascent_of_the_other_networks(trained, example
         return cross_entropy(logits(alone, trained.statistics, S.images), S.labels)[None]
 
     stacked = {name: w[None] for name, w in trained.weights.items()}
-    theirs = sharpness(stacked, loss, batches, rho=1e-4, learning_rate=0.05, steps=2)
+    theirs = ascent_sharpness(stacked, loss, batches, rho=1e-4, learning_rate=0.05, steps=2)
     assert ours > 1e-5
     assert ours == pytest.approx(theirs.item(), abs=1e-6)
 
@@ -236,7 +236,7 @@ class PointEncoding:
 
     def __call__(self, weights, statistics, examples):
         self.seen.append((weights, copies(statistics)))
-        return outputs(weights, statistics, examples)
+        return lenet_outputs(weights, statistics, examples)
 
 
 def inside(weights, centre, rho):
@@ -248,7 +248,7 @@ def inside(weights, centre, rho):
 
 def test_the_code_s_ascent_moves_statistics_and_centre(trained, examples, monkeypatch):
     looks = PointEncoding(monkeypatch)
-    lenet_models.sharpness(trained.weights, trained.statistics, examples, CODE, generator())
+    lenet_models.lenet_sharpness(trained.weights, trained.statistics, examples, CODE, generator())
     (_, before), *after = looks.seen
     assert len(after) == 5
     for weights, statistics in after:
@@ -260,7 +260,9 @@ def test_the_code_s_ascent_moves_statistics_and_centre(trained, examples, monkey
 def test_the_first_step_of_the_code_s_ascent_is_not_projected(trained, examples, monkeypatch):
     looks = PointEncoding(monkeypatch)
     procedure = replace(TEXT, restarts=1, rounds=1, centre_after_first_step=True)
-    lenet_models.sharpness(trained.weights, trained.statistics, examples, procedure, generator(4))
+    lenet_models.lenet_sharpness(
+        trained.weights, trained.statistics, examples, procedure, generator(4)
+    )
     S = examples[torch.randint(IMAGES, (64,), generator=generator(4))]
     _, slope = loss_and_slope(trained.weights, copies(trained.statistics), S, None)
     _, (weights, _) = looks.seen

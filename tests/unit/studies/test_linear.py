@@ -30,8 +30,7 @@ from sharpness.studies.linear.curves import (
     published_curves,
     two_gaussians,
 )
-from sharpness.studies.linear.figures import compose
-from sharpness.studies.linear.summary import summarise
+from sharpness.studies.linear.figure1 import compose, summarise
 
 RAW = [definition for definition in DEFINITIONS if not definition.logit_norm]
 WORST = [definition for definition in RAW if definition.case == "worst"]

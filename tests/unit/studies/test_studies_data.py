@@ -14,7 +14,7 @@ from sharpness.io.errors import UserError
 from sharpness.studies import showing
 from sharpness.studies.findings import Finding, load_studies, read_findings, write_findings
 from sharpness.studies.hammoud.procedures import PRESETS, procedure_of
-from sharpness.studies.wen.runs import load_catalogue
+from sharpness.studies.wen.runs import load_runs
 
 ROOT = Path(__file__).parents[3]
 
@@ -27,7 +27,7 @@ def test_every_study_has_its_package_and_its_figures() -> None:
         assert {"summary.py", "figures.py"} <= {path.name for path in folder.iterdir()}
     figures = [figure for study in studies.values() for figure in study.figures]
     assert figures == ["fig1", "fig7", "hammoud1"]
-    wen = load_catalogue(ROOT / "resources" / "two_layer_relu.yaml").figures
+    wen = load_runs(ROOT / "resources" / "two_layer_relu.yaml").figures
     assert {"wen1", "wen2", *(f"wen{k}" for k in range(4, 12))} <= set(wen)
 
 
@@ -51,8 +51,10 @@ def test_title_and_note_stand_above_a_drawing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     canvas = Figure(figsize=(3, 2), layout="constrained")
-    monkeypatch.setattr("sharpness.studies.linear.figures.compose", lambda figure, files: canvas)
-    showing.draw("linear", "fig1", {}, tmp_path / "fig1", "Figure 1. A title of ℓ2", "mini: few")
+    monkeypatch.setattr("sharpness.studies.linear.figure1.compose", lambda figure, files: canvas)
+    showing.draw_study(
+        "linear", "fig1", {}, tmp_path / "fig1", "Figure 1. A title of ℓ2", "mini: few"
+    )
     assert canvas.get_suptitle() == "Figure 1. A title of $\\ell_2$\n[mini: few]"
     assert {path.name for path in tmp_path.iterdir()} == {"fig1.pdf", "fig1.png"}
 

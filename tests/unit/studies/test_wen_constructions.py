@@ -19,7 +19,7 @@ from sharpness.studies.wen.constructions import (
     generalising,
     memorising,
 )
-from sharpness.studies.wen.networks import Task, TwoLayer, Weights, ball, parity
+from sharpness.studies.wen.networks import LearningTask, TwoLayer, Weights, ball, parity
 
 D, N = 30, 100
 TASK = parity(1, d=D, n=N)
@@ -33,12 +33,12 @@ NETWORKS = {
 AT_THE_BOUND = [pair for pairs in NETWORKS.values() for pair in pairs][:-1]
 
 
-def outputs(architecture: str, weights: Weights, task: Task, x: np.ndarray) -> np.ndarray:
+def outputs(architecture: str, weights: Weights, task: LearningTask, x: np.ndarray) -> np.ndarray:
     with torch.no_grad():
         return TwoLayer(architecture, weights, task.inputs)(torch.tensor(x)).numpy()
 
 
-def trace_at_interpolation(architecture: str, weights: Weights, task: Task) -> float:
+def trace_at_interpolation(architecture: str, weights: Weights, task: LearningTask) -> float:
     """(2/n) Σ ‖∇f(xᵢ)‖², by autograd (Lemma 4.1)."""
     module = TwoLayer(architecture, weights, task.inputs)
     values = module(torch.tensor(task.inputs))

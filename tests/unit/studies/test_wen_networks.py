@@ -34,12 +34,12 @@ from sharpness.studies.wen.networks import (
     EPSILON,
     NAMES,
     TASKS,
+    LearningTask,
     Loss,
-    Task,
     TwoLayer,
     Weights,
     ball,
-    initial,
+    initial_weights,
     parity,
 )
 from sharpness.studies.wen.training import advance
@@ -105,7 +105,7 @@ def test_slope_and_curvature_are_derivatives(loss: Loss) -> None:
 def test_test_error_is_the_share_of_wrong_signs_or_the_squared_error() -> None:
     targets = np.array([1.0, -1.0, 1.0, -1.0])
     x = np.zeros((4, 2))
-    signs = Task("parity", x, targets, x, targets)
+    signs = LearningTask("parity", x, targets, x, targets)
     assert networks.test_error(signs, [0.1, 0.1, 0.0, -5.0]) == 0.5
     assert networks.test_error(signs, [0.1, np.nan, 0.1, np.nan]) == 0.5
     assert networks.test_error(replace(signs, name="ball"), [1.0, -1.0, 1.0, 1.0]) == 1.0
@@ -116,7 +116,7 @@ def test_test_error_is_the_share_of_wrong_signs_or_the_squared_error() -> None:
 
 @pytest.mark.parametrize("architecture", NAMES)
 def test_initial_weights_fill_torchs_bounds(architecture: str) -> None:
-    weights = initial(architecture, 25, 100, 1, first_layer_scale=0.5, gain=0.3)
+    weights = initial_weights(architecture, 25, 100, 1, first_layer_scale=0.5, gain=0.3)
     assert tuple(weights) == NAMES[architecture]
     bounds = {"W1": 0.5 / 5, "b1": 0.5 / 5, "W2": 0.1, "W3": 0.1}
     for name, w in weights.items():
@@ -307,7 +307,7 @@ def test_sam_at_batch_size_one_minimises_sharpness(
 ) -> None:
     task, found = parity(1, d=8, n=24, test=200), {}
     for sam in (False, True):
-        weights = initial(architecture, 8, width, 1, **factors)
+        weights = initial_weights(architecture, 8, width, 1, **factors)
         for number, phase in enumerate(phases if sam else phases[-1:]):
             rng = np.random.default_rng(number)
             orders = rng.permuted(np.tile(np.arange(24), (phase.epochs, 1)), axis=1)

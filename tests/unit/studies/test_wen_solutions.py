@@ -23,9 +23,9 @@ from sharpness.studies.findings import Finding
 from sharpness.studies.wen import training
 from sharpness.studies.wen.constructions import memorising
 from sharpness.studies.wen.figures import compose
-from sharpness.studies.wen.measures import CELLS, COLUMNS, gauss_newton, measured
-from sharpness.studies.wen.networks import Loss, TwoLayer, initial, parity
-from sharpness.studies.wen.runs import Catalogue, Run, architectures, load_catalogue
+from sharpness.studies.wen.measures import CELLS, COLUMNS, gauss_newton, measure_solution
+from sharpness.studies.wen.networks import Loss, TwoLayer, initial_weights, parity
+from sharpness.studies.wen.runs import Catalogue, Run, architectures, load_runs
 from sharpness.studies.wen.solutions import COLUMNS as ROW
 from sharpness.studies.wen.solutions import POINTS, Solution, solutions, write_solutions
 from sharpness.studies.wen.summary import summarise
@@ -42,7 +42,7 @@ BOUNDS = {"no-bias": 21.909, "bias": 22.271, "layernorm": 2.0, "batchnorm": 6.92
 
 @pytest.fixture(scope="module")
 def catalogue() -> Catalogue:
-    return load_catalogue(CATALOGUE)
+    return load_runs(CATALOGUE)
 
 
 def test_the_catalogue_has_every_figure_and_a_pool_for_each_architecture(
@@ -96,7 +96,7 @@ def test_an_error_names_file_run_and_key(tmp_path: Path, changes: Any, said: str
     file = tmp_path / "runs.yaml"
     file.write_text(yaml.safe_dump(entries), encoding="utf-8")
     with pytest.raises(UserError, match=rf"^{file}: {said}"):
-        load_catalogue(file)
+        load_runs(file)
 
 
 # ---- the driver ----
@@ -227,7 +227,7 @@ def test_the_files_hold_every_solution(tmp_path: Path) -> None:
 @pytest.mark.parametrize("loss", [Loss("mse"), Loss("logistic", 0.2)])
 def test_the_gauss_newton_part_is_that_of_autograd(architecture: str, loss: Loss) -> None:
     task = parity(3, d=5, n=8)
-    weights = initial(architecture, 5, 6, 3, gain=0.7)
+    weights = initial_weights(architecture, 5, 6, 3, gain=0.7)
     doubles = {name: w.astype(np.float64) for name, w in weights.items()}
     network = TwoLayer(architecture, doubles, task.inputs)
     f = network(torch.tensor(task.inputs))
@@ -241,12 +241,12 @@ def test_the_gauss_newton_part_is_that_of_autograd(architecture: str, loss: Loss
 def test_the_measures_of_a_flattest_solution() -> None:
     task = parity(1, d=12, n=10)
     weights = memorising("bias", task)
-    found = measured("bias", weights, task, Loss("mse"))
+    found = measure_solution("bias", weights, task, Loss("mse"))
     assert tuple(found) == COLUMNS
     assert found["trace"] == pytest.approx(4 * 13**0.5)
     assert found["gauss_newton"] == pytest.approx(found["trace"])
     assert all(found[cell.id] > 0 for cell in CELLS)
-    assert found == measured("bias", weights, task, Loss("mse"))
+    assert found == measure_solution("bias", weights, task, Loss("mse"))
 
 
 # ---- what is made of the files ----

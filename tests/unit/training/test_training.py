@@ -23,9 +23,15 @@ from sharpness.networks import build
 from sharpness.training import checkpoint, loop, optimizer
 from sharpness.training import loader as batches_module
 from sharpness.training.checkpoint import State
-from sharpness.training.hyperparameters import Hyperparameters, Space, Training, draw, learning_rate
+from sharpness.training.hyperparameters import (
+    Hyperparameters,
+    Space,
+    Training,
+    draw_hyperparameters,
+    learning_rate,
+)
 from sharpness.training.loader import batches, mixup
-from sharpness.training.loop import train
+from sharpness.training.loop import train_model
 from sharpness.training.optimizer import Learner, ascended
 from sharpness.training.task import Task
 
@@ -57,22 +63,29 @@ def task(hyperparameters: Hyperparameters = PLAIN, **settings: Any) -> Task:
 
 def test_a_draw_depends_on_seed_and_index_alone() -> None:
     space = Space(learning_rate=(0.05, 5.0))
-    assert [draw(0, i, space) for i in (3, 1)] == [draw(0, 3, space), draw(0, 1, space)]
-    assert draw(0, 1, space) != draw(1, 1, space) != draw(1, 0, space)
+    assert [draw_hyperparameters(0, i, space) for i in (3, 1)] == [
+        draw_hyperparameters(0, 3, space),
+        draw_hyperparameters(0, 1, space),
+    ]
+    assert (
+        draw_hyperparameters(0, 1, space)
+        != draw_hyperparameters(1, 1, space)
+        != draw_hyperparameters(1, 0, space)
+    )
     # Pinned: published pools would change with these numbers.
-    assert draw(0, 0, space) == Hyperparameters(0.80259, 0.05, True, False)
-    assert draw(0, 5, space) == Hyperparameters(0.093403, 0.0, False, True)
+    assert draw_hyperparameters(0, 0, space) == Hyperparameters(0.80259, 0.05, True, False)
+    assert draw_hyperparameters(0, 5, space) == Hyperparameters(0.093403, 0.0, False, True)
     # A narrower space changes no other draw.
     fixed = Space(learning_rate=(1.0, 1.0), sam_rho=[0.3], mixup=1.0)
     for index in range(20):
-        assert draw(0, index, fixed) == Hyperparameters(
-            1.0, 0.3, mixup=True, augment=draw(0, index, space).augment
+        assert draw_hyperparameters(0, index, fixed) == Hyperparameters(
+            1.0, 0.3, mixup=True, augment=draw_hyperparameters(0, index, space).augment
         )
 
 
 def test_draws_have_the_papers_distribution() -> None:
     space, n = Space(learning_rate=(0.005, 0.5)), 3000
-    drawn = [draw(7, index, space) for index in range(n)]
+    drawn = [draw_hyperparameters(7, index, space) for index in range(n)]
     decades = np.log10([h.learning_rate for h in drawn])
     assert math.log10(0.005) <= decades.min() < -2.29
     assert -0.31 < decades.max() <= math.log10(0.5)
@@ -233,7 +246,7 @@ def test_sams_second_pass_leaves_batchnorm_statistics_alone(
 
 def test_a_network_learns_and_its_record_says_so(tmp_path: Path) -> None:
     data = digits("train").subset(slice(0, 300))
-    trained = train(task(replace(PLAIN, learning_rate=0.2), epochs=15), data, tmp_path)
+    trained = train_model(task(replace(PLAIN, learning_rate=0.2), epochs=15), data, tmp_path)
     record = trained.record
     assert (record["status"], record["reason"], record["epochs"]) == ("ok", "", 15)
     assert record["train_error"] <= 0.02
@@ -294,16 +307,16 @@ def test_a_resumed_training_ends_in_the_same_bits(
     first: bool,
     epochs: int,
 ) -> None:
-    whole = train(task(EVERYTHING), images, tmp_path / "whole")
+    whole = train_model(task(EVERYTHING), images, tmp_path / "whole")
     with monkeypatch.context() as patch:
         interrupted(patch, where, name, after, first=first)
         with pytest.raises(Killed):
-            train(task(EVERYTHING), images, tmp_path / "cut")
+            train_model(task(EVERYTHING), images, tmp_path / "cut")
     (file,) = (tmp_path / "cut").iterdir()
     state = State.load(file)
     assert state is not None
     assert len(state.curve) == epochs
-    resumed = train(task(EVERYTHING), images, tmp_path / "cut")
+    resumed = train_model(task(EVERYTHING), images, tmp_path / "cut")
     assert resumed.record == whole.record
     assert file.read_bytes() == (tmp_path / "whole" / file.name).read_bytes()
     assert all(torch.equal(resumed.weights[k], w) for k, w in whole.weights.items())
@@ -312,17 +325,17 @@ def test_a_resumed_training_ends_in_the_same_bits(
 def test_a_finished_training_is_not_repeated_and_a_damaged_state_is_made_again(
     images: Images, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = train(task(epochs=1), images, tmp_path)
+    first = train_model(task(epochs=1), images, tmp_path)
     (file,) = tmp_path.iterdir()
     whole = file.read_bytes()
     with monkeypatch.context() as patch:
         patch.delattr(loop, "Learner")
-        again = train(task(epochs=1), images, tmp_path)
+        again = train_model(task(epochs=1), images, tmp_path)
     assert again.record == first.record
     assert again.weights.keys() == first.weights.keys()
     assert all(torch.equal(again.weights[name], w) for name, w in first.weights.items())
     file.write_bytes(whole[:100])
-    assert train(task(epochs=1), images, tmp_path).record == first.record
+    assert train_model(task(epochs=1), images, tmp_path).record == first.record
     assert file.read_bytes() == whole
 
 
@@ -343,7 +356,7 @@ def test_another_task_has_another_state(images: Images) -> None:
 
 def test_a_diverged_training_is_recorded(images: Images, tmp_path: Path) -> None:
     wild = replace(EVERYTHING, learning_rate=1e30)
-    trained = train(task(wild, epochs=5), images, tmp_path)
+    trained = train_model(task(wild, epochs=5), images, tmp_path)
     record = trained.record
     assert record["status"] == "diverged"
     assert "not finite in epoch 1" in record["reason"]
@@ -352,12 +365,12 @@ def test_a_diverged_training_is_recorded(images: Images, tmp_path: Path) -> None
     assert record["train_loss"] is None
     assert record["curve"][-1]["loss"] is None
     json.dumps(record, allow_nan=False)
-    assert train(task(wild, epochs=5), images, tmp_path).record == record
+    assert train_model(task(wild, epochs=5), images, tmp_path).record == record
 
 
 def test_mixed_precision_trains(images: Images, tmp_path: Path) -> None:
-    coarse = train(task(precision="bfloat16"), images, tmp_path).record
-    fine = train(task(), images, tmp_path).record
+    coarse = train_model(task(precision="bfloat16"), images, tmp_path).record
+    fine = train_model(task(), images, tmp_path).record
     assert coarse["status"] == "ok"
     assert coarse["train_loss"] != fine["train_loss"]
     assert coarse["train_loss"] == pytest.approx(fine["train_loss"], rel=0.1)

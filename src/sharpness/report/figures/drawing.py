@@ -18,7 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
 from sharpness.plots.axes import TICKS, draw_diagonal, scale_axis
-from sharpness.plots.style import save
+from sharpness.plots.style import save_figure
 from sharpness.plots.text import format_tau, title_lines
 from sharpness.report.figures.catalogue import COMPARED, Figure
 from sharpness.report.figures.codings import Legend, PointEncoding
@@ -152,7 +152,7 @@ PAGE = 7.0
 _WIDTHS = {1: 3.4, 2: 5.0, 3: 6.0}  # inches; a text column is 3.25 wide and a page 6.75
 
 
-def draw(
+def draw_figure(
     figure: Figure,
     pools: Mapping[str, pd.DataFrame],
     out_stem: str | Path,
@@ -171,7 +171,7 @@ def draw(
     Raises:
         UserError: if a pool of the figure, or a column that it codes, is missing.
     """
-    save(lambda: compose(figure, pools, note, defaults), out_stem, figure.title)
+    save_figure(lambda: compose(figure, pools, note, defaults), out_stem, figure.title)
 
 
 def compose(
@@ -180,7 +180,7 @@ def compose(
     note: str | None = None,
     defaults: Defaults | None = None,
 ) -> Canvas:
-    """The figure as matplotlib's object, in whatever style is set; the arguments are ``draw``'s."""
+    """The figure as matplotlib's object, in whatever style is set; arguments as ``draw_figure``."""
     grid = lay_out(figure, pools, defaults or {})
     looks = PointEncoding(figure, _models(pools, figure.pools))
     rows, columns = len(grid.spots), len(grid.spots[0])

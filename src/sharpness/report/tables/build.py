@@ -18,11 +18,11 @@ import pandas as pd
 from sharpness.io.csv_files import check_columns
 from sharpness.io.errors import readable
 from sharpness.measures.definition import ALL, PROTOCOLS, Case, Cell, Definition
-from sharpness.report.tables.parts import PUBLISHED, Column, Entry, Row, Section, Table
+from sharpness.report.tables.parts import PUBLISHED, Column, Row, Section, Table, TableEntry
 
 
 @dataclass(frozen=True)
-class Layout:
+class TableLayout:
     """One table of the paper.
 
     Attributes:
@@ -48,7 +48,7 @@ _PRETRAINED = tuple(
     for logit_norm in (True, False)
 )
 
-_CIFAR = Layout(
+_CIFAR = TableLayout(
     "error",
     {
         "error_test": ("Test error", "cifar10"),
@@ -57,7 +57,7 @@ _CIFAR = Layout(
 )
 
 LAYOUTS = {
-    1: Layout(
+    1: TableLayout(
         "error on ImageNet (IN), ImageNet-V2 (IN-v2), ImageNet-R (IN-R) and ImageNet-Sketch "
         "(IN-Sketch)",
         {
@@ -80,7 +80,7 @@ LAYOUTS = {
             )
         },
     ),
-    2: Layout(
+    2: TableLayout(
         "error on MNLI and on the parts of HANS that contradict the heuristic: lexical overlap "
         "(HANS-L), subsequence (HANS-S) and constituent (HANS-C)",
         {
@@ -103,11 +103,11 @@ _FACTS = ("table", "family", "case", "norm", "adaptive", "logit_norm", "radius",
 Place = tuple[Definition, float, str, str]
 """Where a coefficient belongs: definition, radius, target, source."""
 
-_ABSENT = dict.fromkeys(PROTOCOLS, Entry(math.nan, reason="not measured"))
-_ABSENT |= {PUBLISHED: Entry(math.nan, reason="not printed in the paper")}
+_ABSENT = dict.fromkeys(PROTOCOLS, TableEntry(math.nan, reason="not measured"))
+_ABSENT |= {PUBLISHED: TableEntry(math.nan, reason="not printed in the paper")}
 
 
-def read_published(path: str | Path) -> pd.DataFrame:
+def read_published_taus(path: str | Path) -> pd.DataFrame:
     """The printed coefficients: columns table, family, definition, radius, dataset and tau."""
     with readable(path):
         facts = pd.read_csv(path)
@@ -129,7 +129,7 @@ def build_table(
     Args:
         number: the paper's number of the table.
         pools: the contents of ``correlations.csv`` by the pool's name.
-        published: as ``read_published`` gives it.
+        published: as ``read_published_taus`` gives it.
         scale_note: what to say when the scale is not the paper's.
     """
     layout = LAYOUTS[number]
@@ -150,7 +150,7 @@ def build_table(
     return Table(number, layout.errors, scale_note, columns, tuple(sections))
 
 
-def _computed(correlations: pd.DataFrame, layout: Layout) -> dict[Place, Entry]:
+def _computed(correlations: pd.DataFrame, layout: TableLayout) -> dict[Place, TableEntry]:
     """The coefficients of the main measurement over all models; the ablations have figures."""
     entries = {}
     for row in correlations[correlations["subgroup"] == "all"].to_dict("records"):
@@ -159,25 +159,27 @@ def _computed(correlations: pd.DataFrame, layout: Layout) -> dict[Place, Entry]:
         if row["target"] not in layout.columns or not is_base:
             continue
         reason = "" if row["status"] == "ok" else row["reason"]
-        entry = Entry(row["tau"], row["low"], row["high"], row["models"], reason)
+        entry = TableEntry(row["tau"], row["low"], row["high"], row["models"], reason)
         entries[cell.definition, cell.radius, row["target"], cell.protocol] = entry
     return entries
 
 
-def _printed(number: int, pool: str, published: pd.DataFrame, layout: Layout) -> dict[Place, Entry]:
+def _printed(
+    number: int, pool: str, published: pd.DataFrame, layout: TableLayout
+) -> dict[Place, TableEntry]:
     """The coefficients that the paper prints for a pool, or for the only pool of the table."""
     facts = published[published["table"] == number]
     if facts["family"].nunique() > 1:
         facts = facts[facts["family"] == pool]
     target = {dataset: name for name, (_, dataset) in layout.columns.items()}
     return {
-        (Definition.parse(id), radius, target[dataset], PUBLISHED): Entry(tau)
+        (Definition.parse(id), radius, target[dataset], PUBLISHED): TableEntry(tau)
         for id, radius, dataset, tau in facts[["definition", "radius", "dataset", "tau"]].values
     }
 
 
 def _rows(
-    entries: Mapping[Place, Entry], layout: Layout, columns: Iterable[Column]
+    entries: Mapping[Place, TableEntry], layout: TableLayout, columns: Iterable[Column]
 ) -> tuple[Row, ...]:
     """One row per definition and radius, in the paper's order."""
     order = [*dict.fromkeys((*layout.definitions, *ALL))]

@@ -32,7 +32,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Entry:
+class TableEntry:
     """One coefficient, or the reason why there is none (then ``tau`` is NaN)."""
 
     tau: float
@@ -64,7 +64,7 @@ class Row:
 
     definition: Definition
     radius: float
-    entries: tuple[Entry, ...]
+    entries: tuple[TableEntry, ...]
 
     @property
     def models(self) -> str:

@@ -23,7 +23,7 @@ STREAM = 0
 
 
 @dataclass(frozen=True)
-class Task:
+class SparseRegression:
     """Examples of y = ⟨x, β*⟩ without noise, x standard Gaussian.
 
     Attributes:
@@ -41,7 +41,7 @@ class Task:
         return float(np.square(beta - self.truth).sum())
 
 
-def sparse_regression(seed: int, n: int = 80, d: int = 200, nonzero: int = 20) -> Task:
+def sparse_regression(seed: int, n: int = 80, d: int = 200, nonzero: int = 20) -> SparseRegression:
     """The task of a seed.
 
     The paper states d and that 90 % of β* is zero; n, the Gaussian inputs and the standard normal
@@ -58,7 +58,7 @@ def sparse_regression(seed: int, n: int = 80, d: int = 200, nonzero: int = 20) -
     X = generator.standard_normal((n, d))
     truth = np.zeros(d)
     truth[:nonzero] = generator.standard_normal(nonzero)
-    return Task(X, X @ truth, truth)
+    return SparseRegression(X, X @ truth, truth)
 
 
 class DiagonalNetwork(nn.Module):
@@ -79,7 +79,7 @@ def half_squares(outputs: Tensor, targets: Tensor) -> Tensor:
     return (outputs - targets).square().mean() / 2
 
 
-def scaling(u: Floats, v: Floats) -> Floats:
+def network_scaling(u: Floats, v: Floats) -> Floats:
     """The elementwise scaling c of Sec. 5.2, (2d,): √|u/v| for u and √|v/u| for v.
 
     The paper prints it the other way round, which does not give the norms of β that it states. The
@@ -91,7 +91,7 @@ def scaling(u: Floats, v: Floats) -> Floats:
         return np.where(np.tile(a * b > 0, 2), np.sqrt(np.concatenate([a / b, b / a])), 0.0)
 
 
-def quantities(task: Task, u: Floats, v: Floats) -> dict[str, float]:
+def quantities(task: SparseRegression, u: Floats, v: Floats) -> dict[str, float]:
     """Test loss, norms and curvature of the network (u, v), (d,) each.
 
     Returns:
@@ -100,7 +100,7 @@ def quantities(task: Task, u: Floats, v: Floats) -> dict[str, float]:
     """
     network, beta = DiagonalNetwork(u, v), u * v
     batches = [(torch.tensor(task.X), torch.tensor(task.y))]
-    plain, rescaled = torch.ones(2 * u.size), torch.tensor(scaling(u, v))
+    plain, rescaled = torch.ones(2 * u.size), torch.tensor(network_scaling(u, v))
     with rescaled_hessian(network, batches, plain, loss=half_squares) as hessian:
         plain_trace = trace(hessian)
     with rescaled_hessian(network, batches, rescaled, loss=half_squares) as hessian:

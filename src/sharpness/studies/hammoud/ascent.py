@@ -63,7 +63,7 @@ def descended(weights: Weights, gradient: Weights, learning_rate: float) -> Weig
     return {name: w - learning_rate * gradient[name] for name, w in weights.items()}
 
 
-def sharpness(
+def ascent_sharpness(
     weights: Weights,
     loss: Callable[[Weights, Batch], Tensor],
     batches: Iterable[Batch],

@@ -24,7 +24,7 @@ Batch = tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True)
-class Task:
+class AbaloneSplit:
     """Training and test rows, float32.
 
     Attributes:
@@ -78,7 +78,7 @@ class Task:
         return self.inputs[chosen], self.labels[chosen]
 
 
-def prepare(data: Abalone, procedure: FcnnProcedure) -> Task:
+def prepare(data: Abalone, procedure: FcnnProcedure) -> AbaloneSplit:
     """Split and standardise; the standard deviations are the unbiased ones.
 
     Args:
@@ -99,7 +99,9 @@ def prepare(data: Abalone, procedure: FcnnProcedure) -> Task:
     if not procedure.standardised_label:
         mean[-1], deviation[-1] = 0, 1
     standard = torch.from_numpy((columns - mean) / deviation).float()
-    return Task(standard[train, :-1], standard[train, -1], standard[test, :-1], standard[test, -1])
+    return AbaloneSplit(
+        standard[train, :-1], standard[train, -1], standard[test, :-1], standard[test, -1]
+    )
 
 
 def _repeated(rows: Tensor, models: int) -> Tensor:
@@ -110,7 +112,7 @@ WIDTHS = (10, 64, 64, 1)
 LAYERS = len(WIDTHS) - 1
 
 
-def initial(procedure: FcnnProcedure, generators: Sequence[np.random.Generator]) -> Weights:
+def fcnn_initial(procedure: FcnnProcedure, generators: Sequence[np.random.Generator]) -> Weights:
     """The weights of a stack before training: W1 (M, 10, 64), b1 (M, 1, 64), W2, b2, W3, b3.
 
     Args:
@@ -126,7 +128,7 @@ def initial(procedure: FcnnProcedure, generators: Sequence[np.random.Generator])
     return weights
 
 
-def outputs(weights: Weights, inputs: Tensor, procedure: FcnnProcedure) -> Tensor:
+def fcnn_outputs(weights: Weights, inputs: Tensor, procedure: FcnnProcedure) -> Tensor:
     """What each model says of its inputs.
 
     Args:
@@ -149,7 +151,7 @@ def outputs(weights: Weights, inputs: Tensor, procedure: FcnnProcedure) -> Tenso
 def mean_squared_error(weights: Weights, batch: Batch, procedure: FcnnProcedure) -> Tensor:
     """The loss of each model on its examples, (M,)."""
     inputs, labels = batch
-    return (outputs(weights, inputs, procedure) - labels).square().mean(dim=1)
+    return (fcnn_outputs(weights, inputs, procedure) - labels).square().mean(dim=1)
 
 
 def _uniform(

@@ -14,13 +14,13 @@ from torch import Tensor
 from sharpness.data.small import Abalone
 from sharpness.studies.hammoud import ascent
 from sharpness.studies.hammoud.ascent import Box, Weights, descended, loss_and_gradient, train_stack
-from sharpness.studies.hammoud.fcnn import Task, initial, mean_squared_error, prepare
+from sharpness.studies.hammoud.fcnn import AbaloneSplit, fcnn_initial, mean_squared_error, prepare
 from sharpness.studies.hammoud.models import Purpose, generator, row
 from sharpness.studies.hammoud.procedures import FCNN_STOPS, FcnnProcedure
 
 
-def train(
-    task: Task,
+def train_fcnn(
+    task: AbaloneSplit,
     procedure: FcnnProcedure,
     weights: Weights,
     generators: Sequence[np.random.Generator],
@@ -44,7 +44,7 @@ def train(
 
 
 def _epoch(
-    task: Task,
+    task: AbaloneSplit,
     procedure: FcnnProcedure,
     weights: Weights,
     generators: Sequence[np.random.Generator],
@@ -64,8 +64,8 @@ STEPS = 5
 EPOCHS = 6  # of a single run
 
 
-def sharpness(
-    task: Task,
+def fcnn_sharpness(
+    task: AbaloneSplit,
     procedure: FcnnProcedure,
     weights: Weights,
     generators: Sequence[np.random.Generator],
@@ -80,7 +80,7 @@ def sharpness(
     """
     if procedure.ascent == "single":
         return _single(task, procedure, weights, generators)
-    return ascent.sharpness(
+    return ascent.ascent_sharpness(
         weights,
         partial(mean_squared_error, procedure=procedure),
         (task.drawn(generators) for _ in range(RESTARTS)),
@@ -92,7 +92,7 @@ def sharpness(
 
 
 def _single(
-    task: Task,
+    task: AbaloneSplit,
     procedure: FcnnProcedure,
     weights: Weights,
     generators: Sequence[np.random.Generator],
@@ -122,7 +122,7 @@ STACK_OF_WHOLE = 1
 """Models trained together on all rows: more would not fit into the cache, and take longer."""
 
 
-def measured(
+def measured_fcnn(
     data: Abalone,
     procedure: FcnnProcedure,
     base: int,
@@ -154,7 +154,7 @@ def measured(
 
 
 def _stack(
-    task: Task, procedure: FcnnProcedure, base: int, models: list[int]
+    task: AbaloneSplit, procedure: FcnnProcedure, base: int, models: list[int]
 ) -> Iterator[dict[str, Any]]:
     """The rows of models that are trained and measured together."""
 
@@ -162,10 +162,10 @@ def _stack(
         return [generator(base, model, purpose) for model in models]
 
     def measure(purpose: Purpose) -> Tensor:
-        return sharpness(task, procedure, weights, streams(purpose))
+        return fcnn_sharpness(task, procedure, weights, streams(purpose))
 
-    weights = initial(procedure, streams(Purpose.WEIGHTS))
-    weights, epochs = train(task, procedure, weights, streams(Purpose.ORDER))
+    weights = fcnn_initial(procedure, streams(Purpose.WEIGHTS))
+    weights, epochs = train_fcnn(task, procedure, weights, streams(Purpose.ORDER))
     train_loss = mean_squared_error(weights, task.whole(len(models)), procedure)
     test_loss = mean_squared_error(weights, task.test(len(models)), procedure)
     first = measure(Purpose.MEASURE)

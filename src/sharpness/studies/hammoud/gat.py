@@ -87,7 +87,7 @@ def _messages(graph: Graph, targets: Nodes) -> tuple[Messages, Nodes]:
 BATCH = 64
 
 
-def epoch(nodes: int, generators: Sequence[np.random.Generator]) -> Iterator[Tensor]:
+def gat_epoch(nodes: int, generators: Sequence[np.random.Generator]) -> Iterator[Tensor]:
     """All nodes once, in each model's own order, 64 at a time; the shares (M, nodes) of each batch.
 
     Args:
@@ -100,7 +100,7 @@ def epoch(nodes: int, generators: Sequence[np.random.Generator]) -> Iterator[Ten
         yield torch.zeros(orders.shape).scatter(1, chosen, 1 / chosen.shape[1])
 
 
-def drawn(
+def draw_nodes(
     nodes: int, generators: Sequence[np.random.Generator], *, duplicates: bool = True
 ) -> Tensor:
     """64 nodes for each model, with replacement; their shares, (M, nodes).
@@ -139,7 +139,7 @@ HIDDEN = 8
 SLOPE = 0.2  # of the leaky ReLU
 
 
-def initial(words: int, classes: int, generators: Sequence[np.random.Generator]) -> Weights:
+def gat_initial(words: int, classes: int, generators: Sequence[np.random.Generator]) -> Weights:
     """The weights of a stack before training: Xavier-uniform, biases zero.
 
     For each layer i: Wi (M, in, out); the two halves of the attention vector, source_i and target_i
@@ -159,7 +159,7 @@ def initial(words: int, classes: int, generators: Sequence[np.random.Generator])
     return weights
 
 
-def outputs(weights: Weights, field: Field, dropout: Dropout | None = None) -> Tensor:
+def gat_outputs(weights: Weights, field: Field, dropout: Dropout | None = None) -> Tensor:
     """The logits of a field's nodes, (nodes, M, classes).
 
     Args:
@@ -188,7 +188,7 @@ def cross_entropy(
         shares: what each node counts in each model's loss, (M, nodes).
         dropout: None in eval mode.
     """
-    logits = outputs(weights, field, dropout)
+    logits = gat_outputs(weights, field, dropout)
     labels = field.labels[:, None, None].expand(-1, logits.shape[1], 1)
     likelihood = log_softmax(logits, dim=2).gather(2, labels).squeeze(2)  # (nodes, M)
     return -(shares.T * likelihood).sum(dim=0)
@@ -245,5 +245,5 @@ class _SparseProduct(torch.autograd.Function):
 def _xavier(shape: tuple[int, int], generators: Sequence[np.random.Generator]) -> Tensor:
     """U(−b, b) with b = √(6 / (rows + columns)) for each model, (M, *shape), float32."""
     bound = math.sqrt(6 / sum(shape))
-    drawn = np.stack([generator.uniform(-bound, bound, shape) for generator in generators])
-    return torch.from_numpy(drawn).float()
+    draw_nodes = np.stack([generator.uniform(-bound, bound, shape) for generator in generators])
+    return torch.from_numpy(draw_nodes).float()

@@ -18,10 +18,10 @@ from sharpness.studies.hammoud.gat import (
     Dropout,
     Field,
     cross_entropy,
-    drawn,
-    epoch,
-    initial,
-    outputs,
+    draw_nodes,
+    gat_epoch,
+    gat_initial,
+    gat_outputs,
     receptive_field,
 )
 from sharpness.studies.hammoud.models import Purpose, generator, row
@@ -30,7 +30,7 @@ from sharpness.studies.hammoud.procedures import GAT_STOPS, GatProcedure
 Streams = Sequence[np.random.Generator]
 
 
-def train(
+def train_gat(
     field: Field, procedure: GatProcedure, weights: Weights, orders: Streams, drops: Streams
 ) -> tuple[Weights, list[int]]:
     """Train until each model's stop rule fires; a model that has stopped stays as it is.
@@ -59,7 +59,7 @@ def _epoch(
     """The weights after an epoch, and each model's sum of batch losses, taken before each step."""
     dropout = Dropout(drops)
     sums = torch.zeros(len(orders), dtype=torch.float64)
-    for shares in epoch(len(field.labels), orders):
+    for shares in gat_epoch(len(field.labels), orders):
         values, gradient = loss_and_gradient(
             lambda w, S: cross_entropy(w, field, S, dropout), weights, shares
         )
@@ -73,7 +73,7 @@ STEPS = 5
 Loss = Callable[[Weights, Tensor], Tensor]
 
 
-def sharpness(
+def gat_sharpness(
     field: Field, procedure: GatProcedure, weights: Weights, batches: Streams, drops: Streams
 ) -> Tensor:
     """The sharpness of each model, (M,), float64; not finite where the loss is not.
@@ -92,10 +92,11 @@ def sharpness(
 
     nodes = len(field.labels)
     draws = (
-        drawn(nodes, batches, duplicates=procedure.duplicates) for _ in range(procedure.restarts)
+        draw_nodes(nodes, batches, duplicates=procedure.duplicates)
+        for _ in range(procedure.restarts)
     )
     if procedure.objective == "batch":
-        return ascent.sharpness(
+        return ascent.ascent_sharpness(
             weights,
             loss,
             draws,
@@ -106,7 +107,7 @@ def sharpness(
 
     def summed(w: Weights) -> Tensor:
         with torch.no_grad():
-            sums = [loss(w, shares) for shares in epoch(nodes, batches)]
+            sums = [loss(w, shares) for shares in gat_epoch(nodes, batches)]
         return torch.stack(sums).double().sum(dim=0)
 
     start = summed(weights)
@@ -144,7 +145,7 @@ class _Fields:
     test: Field
 
 
-def measured(
+def measured_gat(
     data: Graph,
     procedure: GatProcedure,
     base: int,
@@ -188,14 +189,14 @@ def _stack(
         return [generator(base, model, purpose) for model in models]
 
     def measure(purpose: Purpose) -> Tensor:
-        drawn = streams(purpose)
-        return sharpness(fields.train, procedure, weights, drawn, drawn)
+        draw_nodes = streams(purpose)
+        return gat_sharpness(fields.train, procedure, weights, draw_nodes, draw_nodes)
 
-    weights = initial(fields.train.features.shape[1], classes, streams(Purpose.WEIGHTS))
+    weights = gat_initial(fields.train.features.shape[1], classes, streams(Purpose.WEIGHTS))
     orders, drops = streams(Purpose.ORDER), streams(Purpose.DROPOUT)
-    weights, epochs = train(fields.train, procedure, weights, orders, drops)
+    weights, epochs = train_gat(fields.train, procedure, weights, orders, drops)
     train_loss, test_loss = _loss(weights, fields.train), _loss(weights, fields.test)
-    right = outputs(weights, fields.test).argmax(dim=2) == fields.test.labels[:, None]
+    right = gat_outputs(weights, fields.test).argmax(dim=2) == fields.test.labels[:, None]
     accuracy = right.double().mean(dim=0)
     first = measure(Purpose.MEASURE)
     again = measure(Purpose.AGAIN)

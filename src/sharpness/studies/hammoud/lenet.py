@@ -20,7 +20,7 @@ MEAN, DEVIATION = 0.2860, 0.3530
 
 
 @dataclass(frozen=True)
-class Examples:
+class LenetExamples:
     """Normalized images and their classes.
 
     Attributes:
@@ -35,24 +35,26 @@ class Examples:
         """How many they are, n."""
         return len(self.labels)
 
-    def __getitem__(self, index: Tensor) -> Examples:
+    def __getitem__(self, index: Tensor) -> LenetExamples:
         """Those of some indices."""
         # With one channel, an index into (n, 1, 28, 28) would forget where the channels lie.
         rows = self.images.permute(0, 2, 3, 1).index_select(0, index)
-        return Examples(rows.permute(0, 3, 1, 2), self.labels.index_select(0, index))
+        return LenetExamples(rows.permute(0, 3, 1, 2), self.labels.index_select(0, index))
 
 
-def training(data: FashionMnist) -> Examples:
+def training(data: FashionMnist) -> LenetExamples:
     """The training examples, normalized."""
     return _examples(data.train_images, data.train_labels)
 
 
-def test(data: FashionMnist) -> Examples:
+def test(data: FashionMnist) -> LenetExamples:
     """The test examples, normalized as the training examples are."""
     return _examples(data.test_images, data.test_labels)
 
 
-def epoch(examples: Examples, size: int, generator: torch.Generator) -> Iterator[Examples]:
+def lenet_epoch(
+    examples: LenetExamples, size: int, generator: torch.Generator
+) -> Iterator[LenetExamples]:
     """All examples once, in a new order; the last batch is what is left.
 
     Args:
@@ -64,10 +66,10 @@ def epoch(examples: Examples, size: int, generator: torch.Generator) -> Iterator
         yield examples[index]
 
 
-def _examples(pixels: NDArray[np.uint8], labels: NDArray[np.uint8]) -> Examples:
+def _examples(pixels: NDArray[np.uint8], labels: NDArray[np.uint8]) -> LenetExamples:
     values = torch.from_numpy(pixels).to(torch.float32)[..., None]  # (n, 28, 28, 1)
     values.div_(255).sub_(MEAN).div_(DEVIATION)
-    return Examples(values.permute(0, 3, 1, 2), torch.from_numpy(labels).to(torch.int64))
+    return LenetExamples(values.permute(0, 3, 1, 2), torch.from_numpy(labels).to(torch.int64))
 
 
 Statistics = dict[str, Tensor]
@@ -94,7 +96,7 @@ KEEP = 0.5
 """The probability with which dropout keeps a unit."""
 
 
-def initial(kind: str, generator: torch.Generator) -> Weights:
+def lenet_initial(kind: str, generator: torch.Generator) -> Weights:
     """Weights to start from; those of BatchNorm are 1, its biases 0.
 
     Args:
@@ -164,8 +166,8 @@ def _initial(name: str, kind: str, generator: torch.Generator) -> Tensor:
     layer, role = name.split(".")
     if layer.startswith("norm"):
         return torch.ones(shape) if role == "weight" else torch.zeros(shape)
-    outputs, *inputs = SHAPES[f"{layer}.weight"]
-    fan_in, fan_out = math.prod(inputs), outputs * math.prod(inputs[1:])
+    lenet_outputs, *inputs = SHAPES[f"{layer}.weight"]
+    fan_in, fan_out = math.prod(inputs), lenet_outputs * math.prod(inputs[1:])
     if kind == "torch":
         bound = 1 / math.sqrt(fan_in)
     else:
@@ -178,7 +180,7 @@ _AT_ONCE = 128  # examples whose activations still fit the cache
 
 
 def loss_and_slope(
-    weights: Weights, statistics: Statistics, batch: Examples, dropped: torch.Generator | None
+    weights: Weights, statistics: Statistics, batch: LenetExamples, dropped: torch.Generator | None
 ) -> tuple[float, Weights]:
     """The mean cross-entropy of a batch and its gradient by the weights.
 
@@ -190,14 +192,14 @@ def loss_and_slope(
     """
     kept = None if dropped is None else dropout(len(batch), dropped)
 
-    def loss(w: Weights, S: Examples) -> Tensor:
+    def loss(w: Weights, S: LenetExamples) -> Tensor:
         return cross_entropy(logits(w, statistics, S.images, kept), S.labels)
 
     value, slope = loss_and_gradient(loss, weights, batch)
     return float(value), slope
 
 
-def outputs(weights: Weights, statistics: Statistics, examples: Examples) -> Tensor:
+def lenet_outputs(weights: Weights, statistics: Statistics, examples: LenetExamples) -> Tensor:
     """The logits of examples in eval mode, (n, 10)."""
     with torch.no_grad():
         parts = [logits(weights, statistics, part) for part in examples.images.split(_AT_ONCE)]

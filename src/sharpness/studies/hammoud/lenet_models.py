@@ -21,21 +21,21 @@ from sharpness.data.small import FashionMnist
 from sharpness.studies.hammoud import lenet
 from sharpness.studies.hammoud.ascent import Box, Weights, descended
 from sharpness.studies.hammoud.lenet import (
-    Examples,
+    LenetExamples,
     Statistics,
-    epoch,
     fresh_statistics,
-    initial,
+    lenet_epoch,
+    lenet_initial,
+    lenet_outputs,
     loss_and_slope,
     mean_loss,
-    outputs,
 )
 from sharpness.studies.hammoud.models import row
 from sharpness.studies.hammoud.procedures import LenetProcedure, StopRule
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainedLenet:
     """A trained network.
 
     Attributes:
@@ -49,7 +49,9 @@ class Trained:
     losses: list[float]
 
 
-def train(examples: Examples, procedure: LenetProcedure, generator: torch.Generator) -> Trained:
+def train_lenet(
+    examples: LenetExamples, procedure: LenetProcedure, generator: torch.Generator
+) -> TrainedLenet:
     """Train a network.
 
     Args:
@@ -57,14 +59,14 @@ def train(examples: Examples, procedure: LenetProcedure, generator: torch.Genera
         procedure: how.
         generator: of the initial weights, the orders and dropout.
     """
-    weights = initial(procedure.initialisation, generator)
+    weights = lenet_initial(procedure.initialisation, generator)
     statistics = fresh_statistics()
     rule = StopRule(threshold=procedure.threshold, most=procedure.epochs)
     rate, losses = procedure.learning_rate, list[float]()
     while not losses or not rule.stops(losses):
         train_mode = not (losses and procedure.eval_after_first_epoch)
         met = []
-        for batch in epoch(examples, procedure.batch, generator):
+        for batch in lenet_epoch(examples, procedure.batch, generator):
             loss, slope = loss_and_slope(
                 weights, statistics, batch, dropped=generator if train_mode else None
             )
@@ -72,13 +74,13 @@ def train(examples: Examples, procedure: LenetProcedure, generator: torch.Genera
             weights = descended(decayed, slope, rate)
             met.append(loss)
         losses.append(sum(met) / len(met))
-    return Trained(weights, statistics, losses)
+    return TrainedLenet(weights, statistics, losses)
 
 
-def sharpness(
+def lenet_sharpness(
     weights: Weights,
     statistics: Statistics,
-    examples: Examples,
+    examples: LenetExamples,
     procedure: LenetProcedure,
     generator: torch.Generator,
 ) -> float:
@@ -94,7 +96,9 @@ def sharpness(
     rises = []
     for _ in range(procedure.restarts):
         if procedure.whole_epochs:
-            rounds = (epoch(examples, procedure.batch, generator) for _ in range(procedure.rounds))
+            rounds = (
+                lenet_epoch(examples, procedure.batch, generator) for _ in range(procedure.rounds)
+            )
             rises.append(_rise(weights, statistics, rounds, examples, procedure, generator))
         else:
             S = examples[torch.randint(len(examples), (procedure.batch,), generator=generator)]
@@ -106,8 +110,8 @@ def sharpness(
 def _rise(
     weights: Weights,
     statistics: Statistics,
-    rounds: Iterable[Iterable[Examples]],
-    looked_at: Examples,
+    rounds: Iterable[Iterable[LenetExamples]],
+    looked_at: LenetExamples,
     procedure: LenetProcedure,
     generator: torch.Generator,
 ) -> float:
@@ -127,7 +131,7 @@ def _rise(
     box = None if procedure.centre_after_first_step else Box.around(weights, procedure.rho)
 
     def loss(w: Weights) -> float:
-        return mean_loss(outputs(w, moved, looked_at), looked_at.labels, by_batch)
+        return mean_loss(lenet_outputs(w, moved, looked_at), looked_at.labels, by_batch)
 
     start, at, found = loss(weights), weights, []
     for steps in rounds:
@@ -148,7 +152,7 @@ class _Purpose(IntEnum):
     REPETITION = 2
 
 
-def measured(
+def measured_lenet(
     data: FashionMnist,
     procedure: LenetProcedure,
     base: int,
@@ -170,7 +174,7 @@ def measured(
     """
     training, test = lenet.training(data), lenet.test(data)
     for done, model in enumerate(models, 1):
-        trained = train(training, procedure, _generator(base, model, _Purpose.TRAINING))
+        trained = train_lenet(training, procedure, _generator(base, model, _Purpose.TRAINING))
         curve = ", ".join(f"{loss:.4f}" for loss in trained.losses)
         print(
             f"LeNet-5, base {base}, model {model} ({done} of {len(models)}): loss {curve}",
@@ -178,7 +182,7 @@ def measured(
             flush=True,
         )
         first, again = (
-            sharpness(
+            lenet_sharpness(
                 trained.weights,
                 trained.statistics,
                 training,
@@ -198,9 +202,9 @@ def _generator(base: int, model: int, purpose: _Purpose) -> torch.Generator:
 
 
 def _loss_and_accuracy(
-    trained: Trained, examples: Examples, procedure: LenetProcedure
+    trained: TrainedLenet, examples: LenetExamples, procedure: LenetProcedure
 ) -> tuple[float, float]:
-    found = outputs(trained.weights, trained.statistics, examples)
+    found = lenet_outputs(trained.weights, trained.statistics, examples)
     by_batch = procedure.batch if procedure.mean_of_batch_means else None
     right = (found.argmax(dim=1) == examples.labels).double().mean()
     return mean_loss(found, examples.labels, by_batch), float(right)

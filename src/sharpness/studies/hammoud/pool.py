@@ -13,13 +13,13 @@ from sharpness.data import planetoid, small
 from sharpness.data.pickle_file import pinned
 from sharpness.io.files import digest, read_json, write_json
 from sharpness.io.gpu import compute_device
-from sharpness.studies.hammoud.fcnn_models import measured as measured_fcnn
-from sharpness.studies.hammoud.gat_models import measured as measured_gat
-from sharpness.studies.hammoud.lenet_models import measured as measured_lenet
+from sharpness.studies.hammoud.fcnn_models import measured_fcnn as measured_fcnn
+from sharpness.studies.hammoud.gat_models import measured_gat as measured_gat
+from sharpness.studies.hammoud.lenet_models import measured_lenet as measured_lenet
 from sharpness.studies.hammoud.procedures import REVISION, procedure_of
 
 
-def read(network: str, record: Mapping[str, Any], examples: int | None) -> Any:
+def read_examples(network: str, record: Mapping[str, Any], examples: int | None) -> Any:
     """What a network is trained and tested on.
 
     Args:
@@ -30,7 +30,7 @@ def read(network: str, record: Mapping[str, Any], examples: int | None) -> Any:
     """
     files = [Path(entry["path"]) for entry in record["files"]]
     if network == "gat":
-        return planetoid.read(files, pinned(record))
+        return planetoid.read_planetoid(files, pinned(record))
     if network == "fcnn":
         table = small.read_abalone(files)
         return replace(table, features=table.features[:examples], rings=table.rings[:examples])
@@ -54,7 +54,7 @@ ALONE = ("lenet",)
 """Networks of which each model is trained by itself; those of others share their steps."""
 
 
-def rows(
+def model_rows(
     network: str,
     procedure: str,
     switches: Mapping[str, Any],
@@ -80,7 +80,7 @@ def rows(
         print(f"{record['title']} is missing, no model is trained", file=sys.stderr)
         return
     compute_device("cpu")
-    data = cache(lambda: read(network, record, examples))
+    data = cache(lambda: read_examples(network, record, examples))
     chosen = procedure_of(network, "text", switches)
     for together in [[model] for model in models] if network in ALONE else [list(models)]:
         identity = {

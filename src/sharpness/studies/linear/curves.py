@@ -160,7 +160,7 @@ def adaptive_curves(seed: int, classes: int = CLASSES) -> list[dict[str, Any]]:
     """
     model = gaussians(seed, classes)
     cells = {d: Cell(d, share_of_margin(d) * margin_radius(model, d)) for d in DEFINITIONS}
-    found = [measured(model, cells, scale, seed) for scale in SCALES]
+    found = [measure_at(model, cells, scale, seed) for scale in SCALES]
     return [
         {
             "part": "ours",
@@ -201,7 +201,7 @@ def margin_radius(model: Classifier, definition: Definition) -> float:
     return float((margins / reach)[others].min())
 
 
-def measured(
+def measure_at(
     model: Classifier, cells: Mapping[Definition, Cell], scale: float, seed: int
 ) -> dict[Cell, Estimate]:
     """The project's own estimates at the weights ``scale`` · W, in float64."""

@@ -22,7 +22,7 @@ import numpy.typing as npt
 from numba import njit
 
 from sharpness.studies.wen.descent import EpochSchedule, descend
-from sharpness.studies.wen.networks import Loss, Task, Weights
+from sharpness.studies.wen.networks import LearningTask, Loss, Weights
 
 Array = npt.NDArray[np.floating]
 Floats = npt.NDArray[np.float64]
@@ -95,7 +95,7 @@ def outputs(weights: Weights, X: npt.ArrayLike, train: npt.ArrayLike) -> Floats:
     return np.asarray(phi @ (w["g"] * w["W2"]), dtype=np.float64)
 
 
-def trace(weights: Weights, task: Task, loss: Loss, *, adaptive: bool = False) -> float:
+def trace(weights: Weights, task: LearningTask, loss: Loss, *, adaptive: bool = False) -> float:
     """Tr ∇²L over all parameters, L the mean loss of the training examples.
 
     It is mean(ℓ'' ‖∇f‖² + ℓ' Tr ∇²f), and f is linear in W2 and in g. By an entry of W1 or b1,

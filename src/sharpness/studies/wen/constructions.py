@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sharpness.io.errors import UserError
-from sharpness.studies.wen.networks import Task, Weights
+from sharpness.studies.wen.networks import LearningTask, Weights
 
 CORNERS = np.array([[1.0, 1.0], [-1.0, -1.0], [1.0, -1.0], [-1.0, 1.0]])
 """The four pairs of the first two signs; their products are y."""
@@ -55,7 +55,7 @@ def bound(architecture: str, d: int) -> float:
     return bounds[architecture]
 
 
-def memorising(architecture: str, task: Task) -> Weights:
+def memorising(architecture: str, task: LearningTask) -> Weights:
     """A flattest interpolator with one neuron for each x it has seen, wrong (f = 0) on every other.
 
     Neuron i is active on xᵢ alone (Thm 4.1 and Prop. 4.1; Prop. 5.1 for simplified LayerNorm):
@@ -84,7 +84,7 @@ def memorising(architecture: str, task: Task) -> Weights:
     return {"W1": W1, "b1": b1, "W2": y / math.sqrt(r) if architecture == "bias" else y.copy()}
 
 
-def generalising(architecture: str, task: Task) -> Weights:
+def generalising(architecture: str, task: LearningTask) -> Weights:
     """A flattest interpolator that equals x[0] x[1] on the whole cube.
 
     Without normalisation by batch it is ``exclusive_or``. With simplified BatchNorm a third neuron
@@ -106,7 +106,7 @@ def generalising(architecture: str, task: Task) -> Weights:
     return _batch_normalised(W1[:3], b1[:3], np.array([2.0, 2.0, -1.0]), X)
 
 
-def exclusive_or(architecture: str, task: Task) -> Weights:
+def exclusive_or(architecture: str, task: LearningTask) -> Weights:
     """The XOR network: four neurons, each active on one pair of the first two signs.
 
     W1 = c (±1, ±1, 0, ...), W2 = ±1/c. Eq. (5) has c = −b1 = (d² + 1)^¼, a slip for (d + 1)^¼.
@@ -154,7 +154,7 @@ def _batch_normalised(
     return {"W1": _SCALE * W1, "b1": _SCALE * b1, "W2": values * rms / g, "g": g}
 
 
-def _signs(task: Task) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+def _signs(task: LearningTask) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """The training examples of a parity task.
 
     Raises:

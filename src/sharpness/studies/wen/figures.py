@@ -20,8 +20,8 @@ from sharpness.plots.axes import LOG_RANGE, scale_axis
 from sharpness.plots.style import COLOURS, MARKERS
 from sharpness.plots.text import format_tau
 from sharpness.statistics.kendall import kendall
-from sharpness.studies.wen.runs import POOL, TITLES, Catalogue, Run, architectures, load_catalogue
-from sharpness.studies.wen.summary import Files, in_pool, length, of_run, read, several
+from sharpness.studies.wen.runs import POOL, TITLES, Catalogue, Run, architectures, load_runs
+from sharpness.studies.wen.summary import Files, in_pool, length, of_run, read_tables, several
 
 Look = dict[str, Any]
 """Keywords of matplotlib's lines."""
@@ -228,7 +228,7 @@ def compose(figure: str, files: Files) -> Figure:
     Raises:
         UserError: the catalogue has no such figure, or a file is missing.
     """
-    catalogue = load_catalogue(files["catalogue"])
+    catalogue = load_runs(files["catalogue"])
     if figure not in catalogue.drawn:
         raise UserError(f"figure {figure!r} is unknown; one of {', '.join(catalogue.drawn)}")
     if figure == POOL:
@@ -238,7 +238,7 @@ def compose(figure: str, files: Files) -> Figure:
 
 def _curves(figure: str, catalogue: Catalogue, files: Files) -> Figure:
     """Every run of a figure in a column: the error above, the trace below."""
-    solutions, curves = read(files, "solutions"), read(files, "curves")
+    solutions, curves = read_tables(files, "solutions"), read_tables(files, "curves")
     runs = catalogue.shown(figure)
     shown = curves[curves["run"].isin([run.id for run in runs])]
     colours = dict(zip(sorted(set(shown["seed"])), cycle(COLOURS), strict=False))
@@ -269,7 +269,7 @@ def _curves(figure: str, catalogue: Catalogue, files: Files) -> Figure:
 
 def _pools(catalogue: Catalogue, files: Files) -> Figure:
     """Every architecture in a panel: test error against the trace."""
-    solutions = read(files, "solutions")
+    solutions = read_tables(files, "solutions")
     canvas = Figure(figsize=(7.0, 4.6), layout="constrained")
     groups = architectures(run for run in catalogue.runs if run.pool)
     panels = canvas.subplots(-(-len(groups) // 3), 3, squeeze=False).ravel()

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from numba import njit
 
 from sharpness.studies.wen.descent import EpochSchedule, descend
-from sharpness.studies.wen.networks import EPSILON, Loss, Task, Weights
+from sharpness.studies.wen.networks import EPSILON, LearningTask, Loss, Weights
 
 Array = npt.NDArray[np.floating]
 Floats = npt.NDArray[np.float64]
@@ -78,7 +78,7 @@ def outputs(weights: Weights, X: npt.ArrayLike) -> Floats:
     return (a @ w["W2"]) / np.maximum(np.linalg.norm(a, axis=1), EPSILON)
 
 
-def trace(weights: Weights, task: Task, loss: Loss, *, adaptive: bool = False) -> float:
+def trace(weights: Weights, task: LearningTask, loss: Loss, *, adaptive: bool = False) -> float:
     """Tr ∇²L over all parameters, L the mean loss of the training examples.
 
     It is mean(ℓ'' ‖∇f‖² + ℓ' Tr ∇²f), and f is linear in W2.

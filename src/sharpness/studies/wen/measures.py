@@ -22,7 +22,7 @@ from sharpness.measures.definition import Cell, Definition
 from sharpness.measures.objective import Loss as TorchLoss
 from sharpness.measures.sharpness import sharpness_table
 from sharpness.studies.wen import batchnorm, layernorm
-from sharpness.studies.wen.networks import Loss, Task, TwoLayer, Weights
+from sharpness.studies.wen.networks import LearningTask, Loss, TwoLayer, Weights
 
 Floats = npt.NDArray[np.float64]
 
@@ -49,7 +49,7 @@ def outputs(architecture: str, weights: Weights, X: npt.ArrayLike, train: npt.Ar
 
 
 def trace(
-    architecture: str, weights: Weights, task: Task, loss: Loss, *, adaptive: bool = False
+    architecture: str, weights: Weights, task: LearningTask, loss: Loss, *, adaptive: bool = False
 ) -> float:
     """Tr ∇²L over all parameters, L the mean loss of the training examples.
 
@@ -117,12 +117,14 @@ CELLS = tuple(
 EFFORT = Effort(steps=10, samples=20, antithetic=True)
 
 COLUMNS = ("trace", "gauss_newton", "adaptive_trace", *(cell.id for cell in CELLS))
-"""What ``measured`` returns."""
+"""What ``measure_solution`` returns."""
 
 _LOSSES: dict[str, TorchLoss] = {"mse": mse_loss, "logistic": binary_cross_entropy_with_logits}
 
 
-def measured(architecture: str, weights: Weights, task: Task, loss: Loss) -> dict[str, float]:
+def measure_solution(
+    architecture: str, weights: Weights, task: LearningTask, loss: Loss
+) -> dict[str, float]:
     """Every measure of a network, in float64, on all training examples as one batch.
 
     Args:
@@ -147,7 +149,7 @@ def measured(architecture: str, weights: Weights, task: Task, loss: Loss) -> dic
     }
 
 
-def gauss_newton(architecture: str, weights: Weights, task: Task, loss: Loss) -> float:
+def gauss_newton(architecture: str, weights: Weights, task: LearningTask, loss: Loss) -> float:
     """Mean ℓ'' ‖∇f‖²: Tr ∇²L as if every example were fitted, so that its ℓ' is 0 (Lemma 4.1).
 
     For ReLU without normalization it is Tr ∇²L itself.

@@ -20,7 +20,7 @@ Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Task:
+class LearningTask:
     """Examples to learn from and fresh ones of the same distribution.
 
     Attributes:
@@ -38,7 +38,7 @@ class Task:
     test_targets: Floats
 
 
-def parity(seed: int, d: int = 30, n: int = 100, test: int = 4000) -> Task:
+def parity(seed: int, d: int = 30, n: int = 100, test: int = 4000) -> LearningTask:
     """P_xor: x uniform on {−1, 1}^d and y = x[0] x[1].
 
     Args:
@@ -54,7 +54,7 @@ def parity(seed: int, d: int = 30, n: int = 100, test: int = 4000) -> Task:
     return _task("parity", draw, lambda x: x[:, 0] * x[:, 1], seed, n, test)
 
 
-def ball(seed: int, d: int = 10, n: int = 100, test: int = 4000) -> Task:
+def ball(seed: int, d: int = 10, n: int = 100, test: int = 4000) -> LearningTask:
     """Inputs x uniform in the ball of radius √d, and y = |x[0]| − |x[1]| (Fig. 7).
 
     Args:
@@ -83,13 +83,13 @@ def _task(
     seed: int,
     n: int,
     test: int,
-) -> Task:
+) -> LearningTask:
     """Training examples from one stream and test examples from another."""
     x, fresh = (
         draw(np.random.default_rng([seed, part]), examples)
         for part, examples in enumerate((n, test))
     )
-    return Task(name, x, answer(x), fresh, answer(fresh))
+    return LearningTask(name, x, answer(x), fresh, answer(fresh))
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ class Loss:
         return np.full_like(f, 2.0) if self.kind == "mse" else _sigmoid(f) * _sigmoid(-f)
 
 
-def test_error(task: Task, outputs: npt.ArrayLike) -> float:
+def test_error(task: LearningTask, outputs: npt.ArrayLike) -> float:
     """The share of wrong signs on the parity task, the mean squared error on the ball.
 
     An output that is 0 or NaN has the wrong sign.
@@ -225,7 +225,7 @@ TAG = 1000
 """Tells the draws of the weights from those of the data, which the same seed may determine."""
 
 
-def initial(
+def initial_weights(
     architecture: str,
     d: int,
     width: int,

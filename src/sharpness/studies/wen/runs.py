@@ -187,7 +187,7 @@ class Catalogue(Closed):
         return tuple(sorted((r for r in self.runs if r.figure == figure), key=lambda r: r.panel))
 
 
-def load_catalogue(path: str | Path) -> Catalogue:
+def load_runs(path: str | Path) -> Catalogue:
     """The experiments of a file.
 
     Raises:

@@ -17,8 +17,8 @@ from sharpness.io.files import write_csv
 from sharpness.studies.wen.batchnorm import active_neurons
 from sharpness.studies.wen.constructions import bound, exclusive_or, generalising, memorising
 from sharpness.studies.wen.measures import COLUMNS as MEASURES
-from sharpness.studies.wen.measures import measured
-from sharpness.studies.wen.networks import Task, Weights
+from sharpness.studies.wen.measures import measure_solution
+from sharpness.studies.wen.networks import LearningTask, Weights
 from sharpness.studies.wen.runs import Run
 from sharpness.studies.wen.training import Training
 from sharpness.training import checkpoint
@@ -56,7 +56,7 @@ class Solution:
     weights: Weights
 
 
-def bounds(run: Run, weights: Weights, task: Task) -> dict[str, float]:
+def bounds(run: Run, weights: Weights, task: LearningTask) -> dict[str, float]:
     """``bound`` and ``active_bound`` where they are known: for parity by squared error.
 
     The latter is 4√k with simplified BatchNorm, whose k active neurons each add to the trace.
@@ -99,7 +99,7 @@ def constructed(training: Training) -> Iterator[Solution]:
             **{"seed": training.seed, "task": task.name, "loss": loss.kind, "status": "ok"},
             **training.errors(weights),
             **bounds(run, weights, task),
-            **measured(run.architecture, weights, task, loss),
+            **measure_solution(run.architecture, weights, task, loss),
         }
         yield Solution(row, [], weights)
 

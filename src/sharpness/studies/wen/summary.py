@@ -14,13 +14,13 @@ from sharpness.measures.definition import Cell
 from sharpness.plots.text import format_tau
 from sharpness.statistics.kendall import kendall
 from sharpness.studies.findings import Finding
-from sharpness.studies.wen.runs import TITLES, Catalogue, Run, architectures, load_catalogue
+from sharpness.studies.wen.runs import TITLES, Catalogue, Run, architectures, load_runs
 
 Files = Mapping[str, Any]
 """Paths by what they hold: ``catalogue``, and lists of ``solutions``, ``curves``, ``weights``."""
 
 
-def read(files: Files, kind: str) -> pd.DataFrame:
+def read_tables(files: Files, kind: str) -> pd.DataFrame:
     """The rows of all CSV files of a kind.
 
     Raises:
@@ -178,8 +178,8 @@ def summarise(files: Files) -> list[Finding]:
     Raises:
         UserError: the catalogue is none, or there is no file of solutions.
     """
-    catalogue = load_catalogue(files["catalogue"])
-    solutions = read(files, "solutions")
+    catalogue = load_runs(files["catalogue"])
+    solutions = read_tables(files, "solutions")
     return [
         *table1(catalogue, solutions),
         *_correlations(catalogue, solutions),

@@ -16,8 +16,16 @@ from sharpness.io.errors import UserError
 from sharpness.io.files import digest
 from sharpness.studies.wen import batchnorm, layernorm, plain, three_layer
 from sharpness.studies.wen.descent import EpochSchedule, Phase
-from sharpness.studies.wen.measures import gauss_newton, measured, outputs, trace
-from sharpness.studies.wen.networks import NAMES, TASKS, Loss, Task, Weights, initial, test_error
+from sharpness.studies.wen.measures import gauss_newton, measure_solution, outputs, trace
+from sharpness.studies.wen.networks import (
+    NAMES,
+    TASKS,
+    LearningTask,
+    Loss,
+    Weights,
+    initial_weights,
+    test_error,
+)
 from sharpness.studies.wen.runs import REVISION, Run
 from sharpness.training import checkpoint
 
@@ -102,7 +110,7 @@ TRAINERS = {
 def advance(
     architecture: str,
     weights: Weights,
-    task: Task,
+    task: LearningTask,
     loss: Loss,
     phase: Phase,
     epochs: int,
@@ -161,7 +169,7 @@ class Training:
         return f"{self.run.id}-{self.seed}-{digest(identity)}"
 
     @cached_property
-    def task(self) -> Task:
+    def task(self) -> LearningTask:
         """Its examples."""
         return TASKS[self.run.task.name](self.seed, d=self.run.task.d, n=self.run.task.n)
 
@@ -197,7 +205,7 @@ class Training:
     def initial(self) -> Weights:
         """The weights that it begins with."""
         run, factors = self.run, self.run.init.model_dump()
-        return initial(run.architecture, run.task.d, run.width, self.seed, **factors)
+        return initial_weights(run.architecture, run.task.d, run.width, self.seed, **factors)
 
     def errors(self, weights: Weights) -> dict[str, float]:
         """The loss and the error on the training examples, and the error on fresh ones."""
@@ -240,7 +248,7 @@ class Training:
         """What the solution is and measures."""
         last = dict(progress.curve[-1])
         self._say(f"test error {last['test_error']:.3f}, trace {last['trace']:.4g}")
-        more = measured(self.run.architecture, progress.weights, self.task, self.loss)
+        more = measure_solution(self.run.architecture, progress.weights, self.task, self.loss)
         return {"status": "ok", "reason": "", "epochs": last.pop("epoch"), **last, **more}
 
     def _say(self, text: str) -> None:

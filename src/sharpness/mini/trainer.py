@@ -30,12 +30,12 @@ def seed(*words: object) -> int:
     return int(digest([str(word) for word in words]), 16) % 2**63
 
 
-def generator(*words: object) -> torch.Generator:
+def torch_generator(*words: object) -> torch.Generator:
     """A source of random numbers for whatever the words name."""
     return torch.Generator().manual_seed(seed(*words))
 
 
-def descend(
+def train_standin(
     loss: Callable[[Tensor], Tensor],
     optimizer: torch.optim.Optimizer,
     *,
@@ -58,7 +58,7 @@ def descend(
     """
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     rate = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, steps))
-    random, order = generator(name, "order"), torch.empty(0, dtype=torch.int64)
+    random, order = torch_generator(name, "order"), torch.empty(0, dtype=torch.int64)
     for _ in range(steps):
         if len(order) < batch:
             order = torch.randperm(examples, generator=random)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from numba import njit
 
 from sharpness.io.errors import UserError
-from sharpness.studies.diagonal.task import STREAM, Task, quantities, sparse_regression
+from sharpness.studies.diagonal.task import STREAM, SparseRegression, quantities, sparse_regression
 
 Floats = npt.NDArray[np.float64]
 
@@ -110,7 +110,7 @@ _REPORT = 5000  # steps between lines of progress
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainedNetwork:
     """A network after gradient descent.
 
     Attributes:
@@ -134,9 +134,9 @@ class Trained:
     v: Floats
 
 
-def train(
-    task: Task, networks: int, steps: int, seed: int, *, together: int = 256
-) -> list[Trained]:
+def train_networks(
+    task: SparseRegression, networks: int, steps: int, seed: int, *, together: int = 256
+) -> list[TrainedNetwork]:
     """Train the draws of a seed in their order until enough have converged.
 
     Args:
@@ -152,7 +152,7 @@ def train(
     Raises:
         UserError: if fewer than one draw in ten converges.
     """
-    trained: list[Trained] = []
+    trained: list[TrainedNetwork] = []
     found = 0
     while found < networks:
         if len(trained) == FUTILE * networks:
@@ -169,7 +169,7 @@ def train(
     return trained[: last + 1]
 
 
-def _trained(task: Task, draws: range, steps: int, seed: int) -> list[Trained]:
+def _trained(task: SparseRegression, draws: range, steps: int, seed: int) -> list[TrainedNetwork]:
     """Train a batch of draws, leaving out of it those that are done."""
     scales, rates, starts = zip(*(_draw(task, seed, draw) for draw in draws), strict=True)
     weights = np.stack(starts, axis=-1)  # (2, d, networks)
@@ -194,7 +194,7 @@ def _trained(task: Task, draws: range, steps: int, seed: int) -> list[Trained]:
         if not live.size:
             break
     return [
-        Trained(
+        TrainedNetwork(
             draw, scales[k], rates[k], _status(loss[k]), int(taken[k]), float(loss[k]),
             *np.ascontiguousarray(weights[:, :, k]),
         )
@@ -202,7 +202,7 @@ def _trained(task: Task, draws: range, steps: int, seed: int) -> list[Trained]:
     ]  # fmt: skip
 
 
-def _draw(task: Task, seed: int, draw: int) -> tuple[float, float, Floats]:
+def _draw(task: SparseRegression, seed: int, draw: int) -> tuple[float, float, Floats]:
     """Scale, learning rate and initial (u, v), (2, d), of one draw."""
     generator = np.random.default_rng([seed, STREAM + 1 + draw])
     scale, rate = np.exp(generator.uniform(*np.log(np.transpose([SCALES, RATES]))))
@@ -218,7 +218,7 @@ def _status(loss: float) -> str:
 _MEASURED_AT = 50  # networks between lines of progress
 
 
-def rows(networks: int, steps: int, seed: int) -> Iterator[dict[str, Any]]:
+def network_rows(networks: int, steps: int, seed: int) -> Iterator[dict[str, Any]]:
     """Train networks on the task of a seed and measure those that converge.
 
     Args:
@@ -234,7 +234,7 @@ def rows(networks: int, steps: int, seed: int) -> Iterator[dict[str, Any]]:
     """
     task = sparse_regression(seed)
     measured = 0
-    for network in train(task, networks, steps, seed):
+    for network in train_networks(task, networks, steps, seed):
         row = {
             "seed": seed,
             "draw": network.draw,

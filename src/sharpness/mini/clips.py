@@ -29,7 +29,7 @@ from sharpness.io.errors import UserError
 from sharpness.io.files import digest
 from sharpness.mini.pictures import CLIP, Augmentation, classification, parts, pictures
 from sharpness.mini.shifts import SHIFTS, Photos, held_out, photos, shifted
-from sharpness.mini.training import Standins, descend, seed
+from sharpness.mini.trainer import Standins, seed, train_standin
 from sharpness.networks import build
 
 PRETRAINING = 80
@@ -74,7 +74,9 @@ def _pretrained(architecture: Mapping[str, Any], digits: Photos) -> nn.Module:
         network.head.weight.mul_(SCALE)
     optimizer = torch.optim.AdamW(network.parameters(), PEAK, fused=True)
     loss = classification(network, images, "clip")
-    descend(loss, optimizer, examples=len(images), batch=BATCH, steps=PRETRAINING, name="clip")
+    train_standin(
+        loss, optimizer, examples=len(images), batch=BATCH, steps=PRETRAINING, name="clip"
+    )
     return network
 
 
@@ -88,7 +90,7 @@ def _fine_tune(network: nn.Module, member: Member, digits: Images) -> None:
     kind, name = Augmentation(*_randaugment(str(row["augmentation"])), mixing), digest(row)
     loss = classification(network, digits, name, kind, smoothing)
     steps = int(epochs) * (len(digits) // BATCH)
-    descend(loss, optimizer, examples=len(digits), batch=BATCH, steps=steps, name=name)
+    train_standin(loss, optimizer, examples=len(digits), batch=BATCH, steps=steps, name=name)
 
 
 def _randaugment(words: str) -> tuple[int, int]:

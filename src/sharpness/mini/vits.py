@@ -27,7 +27,7 @@ from sharpness.data.images import Images
 from sharpness.io.files import digest
 from sharpness.mini.pictures import AUGREG, Augmentation, classification, parts, pictures
 from sharpness.mini.shifts import photos
-from sharpness.mini.training import Standins, descend, generator, seed
+from sharpness.mini.trainer import Standins, seed, torch_generator, train_standin
 from sharpness.networks import build, initialise
 
 AUGMENTATIONS = {
@@ -82,7 +82,7 @@ def _pretrained(
     """The weights after pre-training with a row's regularization and augmentation."""
     images = turned(digits) if row["pretraining"] == "i21k" else digits
     network = build({**architecture, "classes": images.classes})
-    start(network, generator(name, "weights"))
+    start(network, torch_generator(name, "weights"))
     regularise(network, float(row["dropout"]), float(row["stochastic_depth"]))
     decay = DECAY * float(row["weight_decay"])
     optimizer = torch.optim.AdamW(network.parameters(), PEAK, weight_decay=decay, fused=True)
@@ -90,7 +90,7 @@ def _pretrained(
     steps = PRETRAINING[row["pretraining"]]
     with torch.random.fork_rng(devices=[]):  # dropout knows no other generator
         torch.manual_seed(seed(name, "dropout"))
-        descend(loss, optimizer, examples=len(images), batch=BATCH, steps=steps, name=name)
+        train_standin(loss, optimizer, examples=len(images), batch=BATCH, steps=steps, name=name)
     return network.state_dict()
 
 
@@ -105,7 +105,7 @@ def _fine_tuned(
     rate = float(member.parameters["learning_rate"])
     optimizer = torch.optim.SGD(network.parameters(), rate, momentum=MOMENTUM)
     loss = classification(network, digits, name)
-    descend(loss, optimizer, examples=len(digits), batch=BATCH, steps=FINE_TUNING, name=name)
+    train_standin(loss, optimizer, examples=len(digits), batch=BATCH, steps=FINE_TUNING, name=name)
     return network
 
 

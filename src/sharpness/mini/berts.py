@@ -23,7 +23,7 @@ from sharpness.data.nli import HEURISTICS, LABELS, NOT_ENTAILED
 from sharpness.data.tokens import TWO, Texts, texts
 from sharpness.mini.sentences import Drawn, draw, mixed, truth, write_vocabulary
 from sharpness.mini.templates import HANS
-from sharpness.mini.training import Standins, descend, generator
+from sharpness.mini.trainer import Standins, torch_generator, train_standin
 from sharpness.networks import build
 
 LENGTH = 24
@@ -69,7 +69,7 @@ def _pretrained(architecture: Mapping[str, Any]) -> dict[str, Tensor]:
     network = build(architecture).eval()  # no dropout: it would take longer
     encoder = network.get_submodule("bert")
     heads = nn.ModuleList(nn.Linear(architecture["dim"], 1) for _ in range(2))
-    refresh(nn.ModuleList([network, heads]), generator("bert", "weights"))
+    refresh(nn.ModuleList([network, heads]), torch_generator("bert", "weights"))
     inputs = examples.inputs()
 
     def loss(chosen: Tensor) -> Tensor:
@@ -84,7 +84,9 @@ def _pretrained(architecture: Mapping[str, Any]) -> dict[str, Tensor]:
 
     parameters = [*network.parameters(), *heads.parameters()]
     optimizer = torch.optim.AdamW(parameters, PRETRAINING_RATE, fused=True)
-    descend(loss, optimizer, examples=len(examples), batch=BATCH, steps=PRETRAINING, name="bert")
+    train_standin(
+        loss, optimizer, examples=len(examples), batch=BATCH, steps=PRETRAINING, name="bert"
+    )
     return network.state_dict()
 
 
@@ -104,7 +106,7 @@ def _fine_tuned(
     """The pre-trained network with the head of a run, trained in the order of that run."""
     network, name = build(architecture).eval(), f"bert {run}"
     network.load_state_dict(pretrained)
-    refresh(network.get_submodule("classifier"), generator(name, "head"))
+    refresh(network.get_submodule("classifier"), torch_generator(name, "head"))
     inputs = train.inputs()
 
     def loss(chosen: Tensor) -> Tensor:
@@ -112,7 +114,7 @@ def _fine_tuned(
         return cross_entropy(network(**batch).logits, train.labels[chosen])
 
     optimizer = torch.optim.AdamW(network.parameters(), FINE_TUNING_RATE, fused=True)
-    descend(loss, optimizer, examples=len(train), batch=BATCH, steps=FINE_TUNING, name=name)
+    train_standin(loss, optimizer, examples=len(train), batch=BATCH, steps=FINE_TUNING, name=name)
     return network
 
 
