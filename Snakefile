@@ -10,9 +10,9 @@ import logging
 import sys
 
 from sharpness.config import validated
-from sharpness.report.figures.catalogue import load_catalogue
-from sharpness.io.files import check_writable
 from sharpness.io.errors import UserError
+from sharpness.io.files import check_writable
+from sharpness.report.figures.catalogue import load_catalogue
 from sharpness.studies.findings import load_studies
 
 

@@ -10,23 +10,23 @@ from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 
-from sharpness.data.locate import within_reach
-from sharpness.data.locate import REVISION as RECORDS_REVISION
-from sharpness.data.sample import REVISION as SAMPLE_REVISION
-from sharpness.io.files import json_text, write_json
-from sharpness.config.required import PUBLISHED_ERRORS, VOCABULARY, needed_data, needed_parts
-from sharpness.evaluation.plan import REVISION
 from sharpness.checkpoints.convert import REVISION as FORMATS_REVISION
+from sharpness.config.required import PUBLISHED_ERRORS, VOCABULARY, needed_data, needed_parts
+from sharpness.data.locate import REVISION as RECORDS_REVISION
+from sharpness.data.locate import within_reach
+from sharpness.data.sample import REVISION as SAMPLE_REVISION
+from sharpness.evaluation.plan import REVISION
+from sharpness.io.files import json_text, write_json
+from sharpness.io.source_digest import source_digest
+from sharpness.mini import DATA_REVISION as STANDIN_DATA_REVISION
+from sharpness.mini import REVISION as STANDINS_REVISION
 from sharpness.studies.diagonal import REVISION as DIAGONAL_REVISION
 from sharpness.studies.hammoud.procedures import DATA as DATA_OF
 from sharpness.studies.hammoud.procedures import REVISION as SMALL_NETWORKS_REVISION
 from sharpness.studies.hammoud.procedures import procedure_of
 from sharpness.studies.wen.runs import REVISION as TWO_LAYER_REVISION
-from sharpness.io.source_digest import source_digest
-from sharpness.mini import DATA_REVISION as STANDIN_DATA_REVISION
-from sharpness.mini import REVISION as STANDINS_REVISION
-from sharpness.training.records import REVISION as CHECKPOINT_REVISION
 from sharpness.training.hyperparameters import REVISION as TRAINING_REVISION
+from sharpness.training.records import REVISION as CHECKPOINT_REVISION
 
 FIGURES = [name for name in CATALOGUE if set(CATALOGUE[name].pools) <= set(settings.pools)]
 DRAWN_FROM = {

@@ -1,4 +1,4 @@
-"""Figure 7: measures of generalization against the test loss; claims of Sec. 5.2, and what we find."""
+"""Figure 7: measures of generalization and the test loss; claims of Sec. 5.2 beside our findings."""
 
 from __future__ import annotations
 
