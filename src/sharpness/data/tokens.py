@@ -7,10 +7,9 @@ stripped, WordPiece of one vocabulary; ``[CLS] first [SEP] second [SEP]``.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -22,9 +21,6 @@ from tokenizers.pre_tokenizers import BertPreTokenizer
 from torch import Tensor
 
 from sharpness.data.batches import Batch, Groups
-from sharpness.data.nli import HEURISTICS, LABELS, NOT_ENTAILED, Pair, hans_pairs, mnli_pairs
-from sharpness.data.registry import TITLES
-from sharpness.data.sample import REDRAWN, SENTENCES, read_sample
 from sharpness.data.unpack import contents
 from sharpness.io.errors import UserError
 
@@ -213,97 +209,3 @@ def texts(
     encoded = encode(pairs, vocabulary, length)
     ids, first, both = map(torch.from_numpy, (encoded.ids, encoded.first, encoded.both))
     return Texts(ids, first, both, torch.tensor(labels, dtype=torch.int64), title, groups)
-
-
-TWO: Groups = (
-    (LABELS.index("contradiction"), LABELS.index("neutral")),
-    (LABELS.index("entailment"),),
-)
-"""HANS's classes, non-entailment and entailment, among MNLI's three logits."""
-
-
-def load_mnli(split: str, record: Mapping[str, Any], inputs: Mapping[str, Any]) -> Texts:
-    """MNLI: contradiction 0, entailment 1, neutral 2.
-
-    Args:
-        split: ``test`` is the matched development set (9,815 pairs), ``train`` the training pairs
-            of the list in ``record["sample"]``, in its order.
-        record: of ``locate.locate``.
-        inputs: ``length``, tokens a pair, and ``vocabulary``, the record of BERT's vocabulary;
-            ``tokens``, how many of it the models know, where that is to be checked.
-
-    Raises:
-        UserError: if a file is damaged, the list is another file's, or there is no vocabulary, or
-            another one than that of the models.
-    """
-    pairs = _sampled(record) if split == "train" else list(mnli_pairs(record, split))
-    return _texts(pairs, [LABELS.index(p.label) for p in pairs], record, inputs)
-
-
-def load_hans(name: str, record: Mapping[str, Any], inputs: Mapping[str, Any]) -> Texts:
-    """The pairs of HANS that a heuristic gets wrong: those not entailed, 5,000 for each.
-
-    Contradiction and neutral both mean non-entailment: the larger of their logits counts.
-
-    Args:
-        name: a key of ``HEURISTICS``.
-        record: of ``locate.locate``.
-        inputs: as for `load_mnli`.
-
-    Raises:
-        UserError: if the file is damaged or has no such pairs, or there is no vocabulary, or
-            another one than that of the models.
-    """
-    pairs = [p for p in hans_pairs(record, HEURISTICS[name]) if p.label == NOT_ENTAILED]
-    return _texts(pairs, [0] * len(pairs), record, inputs, TWO)
-
-
-def _texts(
-    pairs: Sequence[Pair],
-    labels: Sequence[int],
-    record: Mapping[str, Any],
-    inputs: Mapping[str, Any],
-    groups: Groups | None = None,
-) -> Texts:
-    title = record.get("title", TITLES[record["name"]])
-    if not pairs:
-        raise UserError(f"data set {title}: its file holds no such pairs; fetch it again")
-    vocabulary = _vocabulary(inputs)
-    sentences = [(pair.first, pair.second) for pair in pairs]
-    found = texts(sentences, labels, vocabulary, inputs["length"], title, groups)
-    known, most = inputs.get("tokens"), int(found.ids.max())
-    if known is not None and most >= known:
-        raise UserError(
-            f"{vocabulary}: has a token of number {most}, the models know {known} (network."
-            "vocabulary); name the vocabulary that they were trained with"
-        )
-    return found
-
-
-def _vocabulary(inputs: Mapping[str, Any]) -> str:
-    """The path of BERT's vocabulary."""
-    record = inputs.get("vocabulary")
-    if record is None:
-        raise UserError("inputs: no vocabulary; give the record of the data set bert-vocabulary")
-    if record["status"] != "present":
-        raise UserError(f"data set bert-vocabulary is missing: {record['reason']}")
-    return str(record["files"][0]["path"])
-
-
-def _sampled(record: Mapping[str, Any]) -> list[Pair]:
-    """The training pairs of the sample list, in its order."""
-    path = record.get("sample")
-    if not path:
-        raise UserError("data set mnli: the record names no sample of training pairs; write one")
-    wanted = [(_line(row["line"], path), row["label"]) for row in read_sample(path, SENTENCES)]
-    found = {pair.line: pair for pair in mnli_pairs(record, "train", {line for line, _ in wanted})}
-    for line, label in wanted:
-        if line not in found or found[line].label != label:
-            raise UserError(f"{path}: line {line} of the training file is no {label}; {REDRAWN}")
-    return [found[line] for line, _ in wanted]
-
-
-def _line(text: str, path: object) -> int:
-    if not text.isdecimal():
-        raise UserError(f"{path}: line {text!r} is no line number; {REDRAWN}")
-    return int(text)

@@ -1,4 +1,4 @@
-"""Figure 7: measures of generalization and the test loss; claims of Sec. 5.2 beside our findings."""
+"""Figure 7: measures of generalization against test loss; claims of Sec. 5.2 beside findings."""
 
 from __future__ import annotations
 
