@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
+import struct
 from functools import cache
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,3 +62,31 @@ def clothes() -> FashionMnist:
 def generators(models: int | list[int], purpose: Purpose) -> list[np.random.Generator]:
     """A stream for each of so many models, or of these."""
     return [generator(0, k, purpose) for k in (range(models) if type(models) is int else models)]
+
+
+def idx(array: Any) -> bytes:
+    array = np.asarray(array, np.uint8)
+    sizes = struct.pack(f">{array.ndim}I", *array.shape)
+    return bytes((0, 0, 8, array.ndim)) + sizes + array.tobytes()
+
+
+def packed(content: bytes) -> bytes:
+    """Without the time, so that every process collects tests of the same names."""
+    return gzip.compress(content, mtime=0)
+
+
+def fashion_files(tmp_path: Path, **changed: bytes) -> list[Path]:
+    """Seven training and three test images; ``labels=b"..."`` changes the training labels' file."""
+    rng = np.random.default_rng(0)
+    arrays = {
+        "images": rng.integers(0, 256, (7, 28, 28)),
+        "labels": range(7),
+        "test_images": rng.integers(0, 256, (3, 28, 28)),
+        "test_labels": [9] * 3,
+    }
+    files = []
+    for name, array in arrays.items():
+        path = tmp_path / f"{name}.gz"
+        path.write_bytes(changed.get(name, packed(idx(array))))
+        files.append(path)
+    return files

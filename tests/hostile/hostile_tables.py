@@ -11,7 +11,7 @@ from typing import Any
 from hostile_archives import zeros, zip_of_zeros
 from hostile_readers import loaded
 from hostile_world import Case, Maker
-from test_simple_data import clothes
+from small_data import fashion_files
 
 from sharpness.checkpoints.table import read_table
 from sharpness.data.load import load_dataset
@@ -85,7 +85,7 @@ HANS = b"gold_label\tsentence1\tsentence2\theuristic\n"
 
 
 def fashion(content: bytes) -> Maker:
-    return lambda given: clothes(given, images=content)[0]
+    return lambda given: fashion_files(given, images=content)[0]
 
 
 def read_fashion(path: Path, work: Path) -> None:

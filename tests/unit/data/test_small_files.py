@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
 import pickle
-import struct
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +12,7 @@ import numpy as np
 import pytest
 from photo_files import settings as places
 from scipy.sparse import csr_matrix
+from small_data import fashion_files, idx, packed
 
 from sharpness.data import planetoid, small
 from sharpness.data.locate import locate
@@ -106,36 +105,8 @@ def test_the_real_shells(tmp_path: Path) -> None:
 # -- Fashion-MNIST
 
 
-def idx(array: Any) -> bytes:
-    array = np.asarray(array, np.uint8)
-    sizes = struct.pack(f">{array.ndim}I", *array.shape)
-    return bytes((0, 0, 8, array.ndim)) + sizes + array.tobytes()
-
-
-def packed(content: bytes) -> bytes:
-    """Without the time, so that every process collects tests of the same names."""
-    return gzip.compress(content, mtime=0)
-
-
-def clothes(tmp_path: Path, **changed: bytes) -> list[Path]:
-    """Seven training and three test images; ``labels=b"..."`` changes the training labels' file."""
-    rng = np.random.default_rng(0)
-    arrays = {
-        "images": rng.integers(0, 256, (7, 28, 28)),
-        "labels": range(7),
-        "test_images": rng.integers(0, 256, (3, 28, 28)),
-        "test_labels": [9] * 3,
-    }
-    files = []
-    for name, array in arrays.items():
-        path = tmp_path / f"{name}.gz"
-        path.write_bytes(changed.get(name, packed(idx(array))))
-        files.append(path)
-    return files
-
-
 def test_fashion_mnist_is_read_as_it_was_written(tmp_path: Path) -> None:
-    found = small.read_fashion_mnist(clothes(tmp_path))
+    found = small.read_fashion_mnist(fashion_files(tmp_path))
     rng = np.random.default_rng(0)
     assert np.array_equal(found.train_images, rng.integers(0, 256, (7, 28, 28)))
     assert np.array_equal(found.test_images, rng.integers(0, 256, (3, 28, 28)))
@@ -159,12 +130,12 @@ IMAGES = np.zeros((7, 28, 28), np.uint8)
 def test_a_damaged_fashion_mnist_is_one_line(
     tmp_path: Path, name: str, content: bytes, words: str
 ) -> None:
-    files = clothes(tmp_path, **{name: content})
+    files = fashion_files(tmp_path, **{name: content})
     refused(lambda: small.read_fashion_mnist(files), tmp_path / f"{name}.gz", words)
 
 
 @real
-def test_the_real_clothes(tmp_path: Path) -> None:
+def test_the_real_fashion_files(tmp_path: Path) -> None:
     found = small.read_fashion_mnist(located("fashion-mnist", tmp_path))
     assert (found.train_images.shape, found.test_images.shape) == ((60000, 28, 28), (10000, 28, 28))
     for labels, each in ((found.train_labels, 6000), (found.test_labels, 1000)):
