@@ -1,9 +1,9 @@
-"""Does sharpness predict generalization for this pool of models?
+"""Measure whether sharpness predicts generalization for pools of models.
 
     checkpoints or training  ->  evaluation  ->  correlation  ->  tables, figures, report
 
 Targets: all, tables, figures, each figure (fig38), each pool (cifar10-vit), each simple study
-(linear, diagonal, small_networks, two_layer_relu), fetch (all that must be downloaded).
+(linear, diagonal, small_networks, two_layer_relu), fetch (all downloads).
 """
 
 import logging
@@ -48,13 +48,13 @@ include: "rules/figures.smk"
 
 
 if workflow.is_main_process:
-    # Where the disk is full, Snakemake's own log would fill the terminal with tracebacks.
+    # On a full disk, Snakemake's own logging would fill the terminal with tracebacks.
     logging.raiseExceptions = False
     try:
         check_writable(settings.home, ".snakemake")
     except UserError as problem:
         sys.exit(str(problem))
-    # Its memory may be lost, or overruled by --touch.
+    # Snakemake's own records of settings may be lost, or overruled by --touch.
     for pool in settings.pools:
         notice_changes(pool)
 

@@ -1,8 +1,8 @@
-"""Published models (Sec. 4): chosen, downloaded, verified, converted; or small stand-ins for them.
+"""Choose, download, verify and convert published models (Sec. 4), or train stand-ins for them.
 
 Needs: resources/pools/*.csv; the network, a mirror, or nothing (stand-ins, at scale mini).
-Makes: models.csv, which models were taken; for each model checkpoints/<model>.safetensors;
-published.csv, published and evaluated errors side by side; standin/, files in upstream formats.
+Makes: models.csv, the chosen models; checkpoints/<model>.safetensors; published.csv, published
+beside evaluated errors; standin/, stand-ins in the publishers' formats.
 """
 
 
@@ -59,7 +59,7 @@ rule download:
         "../scripts/download.py"
 
 
-# Stand-ins come from this machine: those of a pool share a process, its start is all that it takes.
+# The stand-ins of a pool share a process: starting it takes longer than all conversions.
 for pool in PUBLISHED if settings.standins else []:
 
     rule:

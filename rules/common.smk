@@ -1,8 +1,8 @@
-"""What the rules share: names, and which settings a rule uses. Needs and makes no file.
+"""Constants, input functions and params shared by the rules. Needs and makes no file.
 
-Params name the code of a rule too, by a digest of its script and of all that this imports, or, where
-it is dear or a dear rule reads what it makes, by a REVISION, for all that follows a planned job is
-planned with it.
+Each rule's params include the version of its code: for cheap rules a digest of the script and its
+imports; for expensive rules, and rules whose outputs these read, a REVISION number, because
+Snakemake also reruns everything downstream of a planned job.
 """
 
 import time
@@ -57,7 +57,7 @@ NAME = r"[A-Za-z0-9~][A-Za-z0-9._~-]*"
 
 
 def one_of(names):
-    """A pattern for these names; without any, one that nothing matches."""
+    """Return a pattern that matches exactly these names, or nothing if there are none."""
     return "|".join(map(re.escape, names)) or "(?!)"
 
 
@@ -70,33 +70,33 @@ wildcard_constraints:
 
 
 def doubled(first):
-    """What a job requests from a cluster: twice as much at each further attempt."""
+    """Return a resource function that requests twice as much at each further attempt."""
     return lambda wildcards, attempt: first * 2 ** (attempt - 1)
 
 
 def pool_of(wildcards):
-    """The settings of the pool that the wildcards name."""
+    """Return the settings of the pool that the wildcards name."""
     return settings.pools[wildcards.pool]
 
 
 def models_of(wildcards):
-    """The stems of the models of one job, which share the process of the first."""
+    """Return the stems of the models of a job, which is named by its first model."""
     return pool_of(wildcards).jobs[wildcards.first]
 
 
 def member_of(wildcards):
-    """The published model whose stem the wildcards name."""
+    """Return the published model whose stem the wildcards name."""
     pool = pool_of(wildcards)
     return pool.members[pool.stems[wildcards.model]]
 
 
 def plan_of(wildcards):
-    """What is measured on each model of the pool."""
+    """Return the evaluation plan of the pool's models."""
     return PLANS[wildcards.pool]
 
 
 def made_of(pool):
-    """How a pool's checkpoints are made: what all trainings share, or how each is converted."""
+    """Return the settings that determine a pool's checkpoints: those of training or conversion."""
     if pool.kind == "sweep":
         return {
             "seed": pool.sweep.seed,
@@ -118,7 +118,7 @@ def made_of(pool):
 
 
 def wanted_of(wildcards):
-    """All that the files of a pool are to be made for; the rule that makes pool.csv refuses others."""
+    """Return all settings of a pool's files; rule pool rejects files made with other settings."""
     pool = pool_of(wildcards)
     return {
         "models": pool.models,
@@ -131,9 +131,9 @@ def wanted_of(wildcards):
 
 
 def notice_changes(pool):
-    """Have pool.csv planned if it was made for other settings, whatever Snakemake knows of it.
+    """Trigger rule pool if pool.csv was made with other settings, even if Snakemake has no record.
 
-    The file that says so is newer than pool.csv, and never twice the same.
+    The trigger is the input ``changed.json``: newer than pool.csv, and with new content each time.
     """
     made_for = Path(settings.home, pool, "settings.json")
     wanted = json_text(wanted_of(SimpleNamespace(pool=pool))).encode()
@@ -142,13 +142,13 @@ def notice_changes(pool):
 
 
 def changed(wildcards):
-    """What `notice_changes` has written."""
+    """Return the file that `notice_changes` has written, if any."""
     path = f"{settings.home}/{wildcards.pool}/changed.json"
     return [path] if exists(path) else []
 
 
 def inputs_of(wildcards):
-    """How examples become tensors, where their data set leaves it open."""
+    """Return the preprocessing settings of the pool, or None if its data set fixes them."""
     pool = pool_of(wildcards)
     inputs = getattr(pool, "inputs", None)
     if not inputs:
@@ -158,14 +158,14 @@ def inputs_of(wildcards):
 
 
 def of_job(pattern):
-    """The file of the job in which a model is: {first} stands for the job's first model."""
+    """Return an input function: the file of a model's job, with {first} for its first model."""
     return lambda wildcards: pattern.format(
         pool=wildcards.pool, first=pool_of(wildcards).first_of[wildcards.model]
     )
 
 
 def of_each_model(pattern):
-    """One file for each model of the job, or of the whole pool where there is no job."""
+    """Return an input function: one file per model of the job, or of the pool without a job."""
 
     def paths(wildcards):
         pool = pool_of(wildcards)
@@ -176,20 +176,20 @@ def of_each_model(pattern):
 
 
 def trainings_of(wildcards):
-    """The record of each training of a sweep; none of published models."""
+    """Return the training records of a sweep's models; none for published models."""
     if pool_of(wildcards).kind == "published":
         return []
     return of_each_model("<results>/{pool}/training/{model}.json")(wildcards)
 
 
 def of_each_part(wildcards):
-    """The record of each data set that a pool needs, by the part that it plays."""
+    """Return the record of each data set that the pool's evaluation reads, by part."""
     parts = PARTS[wildcards.pool]
     return {part: f"<results>/data/{name}.json" for part, name in parts.items()}
 
 
 def beside_the_parts(wildcards):
-    """What else an evaluation reads: records, the sample, the vocabulary, published errors."""
+    """Return the other inputs of an evaluation, such as training records, sample or vocabulary."""
     pool, found = pool_of(wildcards), {}
     if pool.kind == "sweep":
         found["records"] = trainings_of(wildcards)
@@ -204,7 +204,7 @@ def beside_the_parts(wildcards):
 
 
 def published_errors(wildcards):
-    """What the publishers, or the makers of the stand-ins, say of their models' errors."""
+    """Return the table of published errors; for stand-ins theirs, or none by a copied pool.csv."""
     if not settings.standins:
         return [PUBLISHED_ERRORS]
     standin = f"{settings.home}/standin/{wildcards.pool}.csv"
@@ -213,7 +213,7 @@ def published_errors(wildcards):
 
 
 def given_path(wildcards):
-    """What the user named and what exists, so that its coming and going is seen."""
+    """Return the existing paths that the user named, so that adding or removing one reruns."""
     source = settings.source(wildcards.data)
     if source["standin"]:
         return ["<results>/standin/data.json"]
@@ -222,42 +222,42 @@ def given_path(wildcards):
 
 
 def training_data(wildcards):
-    """The record of the set that the pool is trained on."""
+    """Return the record of the pool's training set."""
     return f"<results>/data/{pool_of(wildcards).data['train']}.json"
 
 
 def table_inputs(wildcards):
-    """The coefficients of the pools of a table."""
+    """Return the correlations of the pools of a table."""
     pools = TABLES[int(wildcards.table)]
     return {"correlations": [f"<results>/{pool}/correlations.csv" for pool in pools]}
 
 
 def records_of(pool):
-    """Where the record of each data set of a pool lies; read by rules that can do without."""
+    """Return the path of each data set's record; for rules that work without these files."""
     parts = settings.pools[pool].data
     return {part: f"{settings.home}/data/{name}.json" for part, name in parts.items()}
 
 
 def defaults_of(pools):
-    """The m and the steps that cells without their own have, by pool."""
+    """Return, for each pool, the m and steps of cells that name neither."""
     shown = {name: settings.pools[name].sharpness for name in pools}
     return {name: {"m": found.m, "steps": found.steps} for name, found in shown.items()}
 
 
 def procedure_of_job(wildcards):
-    """Every switch of the procedure by which a job's models are trained and measured."""
+    """Return all switches of the procedure that trains and measures a job's models."""
     network = settings.simple.small_networks.networks[wildcards.network]
     chosen = network.procedures[wildcards.procedure]
     return asdict(procedure_of(wildcards.network, chosen.preset, chosen.overrides))
 
 
 def small_models(wildcards):
-    """The models of one job of Hammoud et al."""
+    """Return the models of one job of Hammoud et al."""
     return SMALL_JOBS[wildcards.network, wildcards.procedure, wildcards.base, wildcards.first]
 
 
 def files_of(study):
-    """What a study made, by what it holds."""
+    """Return the files that a study's summary reads, by content."""
     home = f"<results>/simple/{study}"
     if study == "linear":
         return {"curves": f"{home}/curves.csv"}
@@ -279,7 +279,7 @@ def files_of(study):
 
 
 def study_note(study):
-    """What a study's numbers are not; empty where they are of the paper's own size."""
+    """Return a note on the scale of a study; empty if it is the paper's."""
     if study == "two_layer_relu" and settings.simple.two_layer_relu.schedule == "default":
         return "reduced schedules"
     if study != "small_networks" or settings.scale == "paper":

@@ -1,7 +1,7 @@
-"""From single models to a pool, and from the pool to rank correlations.
+"""Collect the models of a pool, compute rank correlations, and write the tables.
 
 Needs: models.csv, and for each model errors/, sharpness/, per_batch/, checkpoints/ and training/.
-Makes: pool.csv, one row a model, per_batch.csv, and settings.json, what they were made for;
+Makes: pool.csv, one row per model, per_batch.csv, and settings.json with their settings;
 correlations.csv; tables/table<number>.{csv,md,tex}.
 """
 

@@ -1,8 +1,8 @@
-"""Data sets: where they lie, or why they do not.
+"""Locate or download data sets, and sample large training sets.
 
 Needs: the network, a mirror, a folder that the user names, or nothing (digits).
-Makes: data/<name>.json, which says "present" with files and digests, or "missing" and why;
-data/<name>-sample.csv, the training examples that are looked at, the first of them for sharpness.
+Makes: data/<name>.json, the record: "present" with files and digests, or "missing" with a reason;
+data/<name>-sample.csv, the training examples used, the first of them for sharpness.
 """
 
 

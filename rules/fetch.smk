@@ -1,7 +1,7 @@
-"""Everything that the configuration needs from elsewhere, brought into the cache, and only that.
+"""Download everything that the configuration needs into the cache.
 
-Needs: the network or a mirror, whatever `offline` says; runs where Snakemake was started.
-Makes: fetched/<item>.json, for each model or source the address, size and digest of its files.
+Needs: the network or a mirror, even with `offline: true`; runs where Snakemake was started.
+Makes: fetched/<item>.json, for each model or data source the URL, size and digest of its files.
 """
 
 from sharpness.config import required

@@ -1,10 +1,10 @@
-"""Figures, each an entry of resources/figures.yaml, and the report that shows everything.
+"""Draw the figures of resources/figures.yaml, and write the report.
 
 Needs: pool.csv of the pools that a figure shows; correlations.csv and figures for the report.
 Makes: figures/<figure>.pdf and .png, report.html.
 """
 
-# Figures of the same pools share a process: its start takes longer than a figure.
+# Figures of the same pools share a process: starting it takes longer than drawing a figure.
 for pools, names in DRAWN_FROM.items():
 
     rule:

@@ -1,7 +1,7 @@
-"""The simple models: Figures 1 and 7, Hammoud et al. (2023), Wen, Ma and Li (2023).
+"""Run the simple studies: Figures 1 and 7, Hammoud et al. (2023), Wen, Ma and Li (2023).
 
 Needs: nothing; for Hammoud et al. data/{abalone,fashion-mnist,cora}.json.
-Makes: simple/<study>/*.csv, what was measured; simple/<study>/summary.csv, published numbers beside
+Makes: simple/<study>/*.csv, measurements; simple/<study>/summary.csv, published numbers beside
 ours; the figures of each study.
 """
 

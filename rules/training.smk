@@ -1,8 +1,8 @@
-"""Training sweeps (Sec. 5.1, App. H).
+"""Draw and train the models of sweeps (Sec. 5.1, App. H).
 
 Needs: data/<training set>.json.
-Makes: models.csv, what was drawn; trained/<first>.json, one training job; for each model
-checkpoints/<model>.safetensors and training/<model>.json and .csv, its record and its curve.
+Makes: models.csv, the drawn hyper-parameters; trained/<first>.json, one training job; for each
+model checkpoints/<model>.safetensors, training/<model>.json (record) and .csv (curve).
 """
 
 

@@ -1,4 +1,4 @@
-"""Rule checkpoint: the weights, record and curve of one trained model."""
+"""Rule checkpoint: write the weights, the training record and the curve of one trained model."""
 
 from pathlib import Path
 

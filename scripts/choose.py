@@ -1,4 +1,4 @@
-"""Rule choose: which of the published models are taken, with their hyper-parameters."""
+"""Rule choose: select published models and write them with their hyper-parameters."""
 
 from sharpness.checkpoints.table import choose, read_table, write_models
 from sharpness.io.job import job

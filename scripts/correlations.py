@@ -1,4 +1,4 @@
-"""Rule correlations: Kendall's tau of every cell, target and subgroup of a pool."""
+"""Rule correlations: compute Kendall's tau of every cell, target and subgroup of a pool."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from sharpness.io.job import job
 from sharpness.statistics.correlation import correlations, read_pool, write_correlations
 
 with job(snakemake):
-    # Only read where they lie: a copied pool.csv is correlated without any data set.
+    # Records are optional: a copied pool.csv is correlated without any data set.
     paths = {part: path for part, path in snakemake.params.records.items() if Path(path).exists()}
     records = {part: read_record(path) for part, path in paths.items()}
     found = correlations(

@@ -1,4 +1,4 @@
-"""Rule dataset: where a data set lies, fetched and verified if it is to be."""
+"""Rule dataset: locate, download and verify a data set, and write its record."""
 
 from sharpness.data.locate import locate
 from sharpness.io.files import write_json

@@ -1,4 +1,4 @@
-"""Rule diagonal_networks: the networks of one seed, trained together and measured."""
+"""Rule diagonal_networks: train and measure the diagonal linear networks of one seed."""
 
 from sharpness.io.files import write_csv
 from sharpness.io.gpu import compute_device

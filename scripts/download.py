@@ -1,4 +1,4 @@
-"""Rule download: published models, verified and converted; from where makes no difference."""
+"""Rule download: download, verify and convert published models or their stand-ins."""
 
 from sharpness.checkpoints.convert import download_checkpoint
 from sharpness.checkpoints.table import Member

@@ -1,4 +1,4 @@
-"""Rule draw: the hyper-parameters of every model of a sweep."""
+"""Rule draw: draw the hyper-parameters of every model of a sweep."""
 
 from sharpness.io.job import job
 from sharpness.training.hyperparameters import Space, write_models

@@ -1,4 +1,4 @@
-"""Rule evaluate: the errors and every cell of the models of one job."""
+"""Rule evaluate: measure the errors and every cell of the models of one job."""
 
 from pathlib import Path
 

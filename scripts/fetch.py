@@ -1,4 +1,4 @@
-"""Rule fetch: what was brought, what is to be got by hand, what other machines need."""
+"""Rule fetch: print what was downloaded, what to get by hand, and what offline machines need."""
 
 from sharpness.config.required import told
 from sharpness.io.job import job

@@ -1,4 +1,4 @@
-"""Rule fetch_item: the files of one published model or data set, in the cache and verified."""
+"""Rule fetch_item: download and verify the files of one published model or data source."""
 
 from sharpness.config.required import bring
 from sharpness.io.job import job

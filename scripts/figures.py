@@ -1,4 +1,4 @@
-"""Rules figures+...: entries of the catalogue that show the same pools, as PDF and PNG."""
+"""Rules figures+...: draw the figures that show the same pools, as PDF and PNG."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Rule linear_curves: sharpness against the scale of a linear model's weights."""
+"""Rule linear_curves: compute sharpness against the scale of a linear model's weights."""
 
 from sharpness.io.files import write_csv
 from sharpness.io.job import job

@@ -1,4 +1,4 @@
-"""Rule pool: one row per model, refused where a file is not what is wanted."""
+"""Rule pool: check all files of a pool against the settings and write one row per model."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from sharpness.io.job import job
 with job(snakemake):
     given, wanted = snakemake.input, snakemake.params.wanted
     made_for = Path(snakemake.output.pool).with_name("settings.json")
-    write_json(made_for, {})  # whatever ends this job early, it is planned again
+    write_json(made_for, {})  # if this job fails, it is planned again
     files = (given.errors, given.sharpness, given.per_batch, given.weights)
     named = zip(wanted["models"], *files, strict=True)
     sources = [Sources(name, *map(Path, paths)) for name, *paths in named]

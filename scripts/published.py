@@ -1,4 +1,4 @@
-"""Rule published: the publishers' errors beside the evaluated ones."""
+"""Rule published: compare the publishers' errors with the evaluated ones."""
 
 from sharpness.evaluation.published import compare, read_published_errors, usable, write_compared
 from sharpness.io.job import job

@@ -1,4 +1,4 @@
-"""Rule report: one page with verdicts, tables and figures."""
+"""Rule report: write one page with verdicts, tables and figures."""
 
 from pathlib import Path
 

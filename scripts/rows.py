@@ -1,4 +1,4 @@
-"""Rule rows: one model's errors and cells as CSV."""
+"""Rule rows: write one model's errors and cells as CSV."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Rule sample: the seeded list of training examples that are looked at."""
+"""Rule sample: draw the training examples that evaluations use."""
 
 from sharpness.data.locate import read_record
 from sharpness.data.sample import write_sample

@@ -1,4 +1,4 @@
-"""Rule small_networks_pool: models of one pool, trained and measured; none without their data."""
+"""Rule small_networks_pool: train and measure models of one pool; no rows without their data."""
 
 from sharpness.data.locate import read_record
 from sharpness.io.files import write_csv

@@ -1,4 +1,4 @@
-"""Rule standin: small models, trained and written as the publishers of a pool write theirs."""
+"""Rule standin: train the stand-ins of a pool and write them in the publishers' format."""
 
 from pathlib import Path
 from shutil import rmtree

@@ -1,4 +1,4 @@
-"""Rule standin_data: small data sets in the formats and places of the published ones."""
+"""Rule standin_data: write the stand-in data sets in the published formats and places."""
 
 from pathlib import Path
 

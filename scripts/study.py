@@ -1,4 +1,4 @@
-"""Rules study+...: what a study found, beside what was published, and its figures."""
+"""Rules study+...: write the findings of a study beside the published ones, and its figures."""
 
 from pathlib import Path
 

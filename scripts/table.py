@@ -1,4 +1,4 @@
-"""Rule table: one table of the paper, computed and published coefficients side by side."""
+"""Rule table: write one table of the paper with computed and published coefficients."""
 
 from pathlib import Path
 

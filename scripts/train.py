@@ -1,4 +1,4 @@
-"""Rule train: the models of one job, each resumed from its own state."""
+"""Rule train: train the models of one job, each resumed from its own state."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Rule two_layer_solutions: the runs of an architecture for some seeds, and constructions."""
+"""Rule two_layer_solutions: train an architecture with some seeds and add constructed solutions."""
 
 from sharpness.io.gpu import compute_device
 from sharpness.io.job import job

@@ -1,1 +1,1 @@
-"""Models that others have published: found in a table, fetched, and read by their file format."""
+"""Published models: their table, download, and conversion from each publisher's file format."""

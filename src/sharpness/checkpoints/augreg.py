@@ -1,7 +1,7 @@
-"""AugReg's ``.npz`` files (Steiner et al., 2021): vision transformers as JAX writes them.
+"""Weight map of AugReg's ``.npz`` files (Steiner et al., 2021): vision transformers written by JAX.
 
-Kernels lie as (in, out) and convolutions as (height, width, in, out); queries, keys and values are
-three arrays with the heads on an axis of their own, where the network has one matrix for all.
+Kernels are (in, out) and convolutions (height, width, in, out). Queries, keys and values are three
+arrays with an axis for the heads, where the network has one matrix for all.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from sharpness.io.errors import UserError
 from sharpness.io.files import atomic
 from sharpness.io.numpy_file import read_npz
 
-_HEADER = 256  # bytes of an array's header, at the most
-_SLACK = 1 << 20  # of what has no place in the network, and is named if it is small
+_HEADER = 256  # largest header of an array, in bytes
+_SLACK = 1 << 20  # bytes of arrays without a place in the network, so that small ones are named
 
 
 def entries(architecture: Mapping[str, Any]) -> list[WeightEntry]:
-    """The name table of a ``vit``: 200 arrays at depth 12."""
+    """Return the weight map of a ``vit``: 200 arrays at depth 12."""
     dim, patch = architecture["dim"], architecture["patch_size"]
     tokens = (architecture["image_size"] // patch) ** 2 + 1
     classes = architecture["classes"]
@@ -41,7 +41,7 @@ def entries(architecture: Mapping[str, Any]) -> list[WeightEntry]:
 
 
 def read(path: str | Path, architecture: Mapping[str, Any]) -> dict[str, Array]:
-    """The weights of a file, under the names of our network; see ``convert.read``."""
+    """Read the weights of a file under our network's names; see ``convert.read_published_file``."""
     if not Path(path).is_file():
         raise UserError(f"{path}: no such file")
     table = entries(architecture)
@@ -50,14 +50,13 @@ def read(path: str | Path, architecture: Mapping[str, Any]) -> dict[str, Array]:
 
 
 def write(path: str | Path, weights: Mapping[str, Array], architecture: Mapping[str, Any]) -> None:
-    """Write a file as ``numpy.savez`` does; equal weights give equal bytes. See ``formats``."""
+    """Write a file as ``numpy.savez`` does, reproducibly; see ``convert.write_published_file``."""
     arrays = invert(entries(architecture), weights)
     with atomic(path) as temporary, open(temporary, "wb") as stream:
         np.savez(stream, allow_pickle=False, **arrays)
 
 
 def _block(index: int, architecture: Mapping[str, Any]) -> list[WeightEntry]:
-    """One layer of the encoder, in the order of the published files."""
     theirs, ours = f"Transformer/encoderblock_{index}", f"blocks.{index}"
     dim, heads, hidden = (architecture[key] for key in ("dim", "heads", "mlp_dim"))
     width = dim // heads  # of one head

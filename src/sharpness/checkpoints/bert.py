@@ -1,7 +1,7 @@
-"""The ``pytorch_model.bin`` of BERTs fine-tuned on MNLI (McCoy et al., 2020): names as ours.
+"""Weight map of the ``pytorch_model.bin`` of BERTs fine-tuned on MNLI (McCoy et al., 2020).
 
-The rows of the head are contradiction, entailment and neutral, in the order of Google's code, and
-stay so. Other data sets and models number these classes otherwise.
+Tensors have the same names as in our network. The rows of the head stay in the order of Google's
+code: contradiction, entailment, neutral. Other data sets and models number these classes otherwise.
 """
 
 from __future__ import annotations
@@ -20,12 +20,10 @@ POSITION_IDS = "bert.embeddings.position_ids"
 
 
 class Part(NamedTuple):
-    """A layer of the network.
+    """A layer of the network, named as there without the tensor's own name.
 
-    Attributes:
-        name: as in the network, without the tensor's own name.
-        kind: ``embedding`` (a weight), ``norm`` or ``dense`` (a weight and a bias).
-        shape: of the weight; that of a dense layer is (out, in).
+    ``kind`` is ``embedding`` (a weight), ``norm`` or ``dense`` (a weight and a bias). ``shape`` is
+    that of the weight, (out, in) for a dense layer.
     """
 
     name: str
@@ -34,7 +32,7 @@ class Part(NamedTuple):
 
 
 def parts(architecture: Mapping[str, Any]) -> list[Part]:
-    """All layers of a ``bert``, in its order."""
+    """Return all layers of a ``bert``, in its order."""
     dim = architecture["dim"]
     tables = {
         "word": architecture["vocabulary"],
@@ -55,7 +53,7 @@ def parts(architecture: Mapping[str, Any]) -> list[Part]:
 
 
 def entries(architecture: Mapping[str, Any]) -> list[WeightEntry]:
-    """The name table of a ``bert``: 201 tensors at depth 12, named as in the network."""
+    """Return the weight map of a ``bert``: 201 tensors at depth 12, named as in the network."""
     return [
         WeightEntry(name, shape, name)
         for part in parts(architecture)
@@ -64,24 +62,23 @@ def entries(architecture: Mapping[str, Any]) -> list[WeightEntry]:
 
 
 def tensors(part: Part) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of a layer's tensors."""
+    """Return the names and shapes of a layer's tensors."""
     weight = {f"{part.name}.weight": part.shape}
     return weight if part.kind == "embedding" else weight | {f"{part.name}.bias": part.shape[:1]}
 
 
 def read(path: str | Path, architecture: Mapping[str, Any]) -> dict[str, Array]:
-    """The weights of a file, under the names of our network; see ``convert.read``."""
+    """Read the weights of a file under our network's names; see ``convert.read_published_file``."""
     return apply(entries(architecture), read_tensors(path), str(path), {POSITION_IDS})
 
 
 def write(path: str | Path, weights: Mapping[str, Array], architecture: Mapping[str, Any]) -> None:
-    """Write a file as published, position numbers included; see ``convert.write``."""
+    """Write a file as published, with position ids; see ``convert.write_published_file``."""
     numbers: Array = np.arange(architecture["positions"], dtype=np.int64)[None]
     write_tensors(path, {POSITION_IDS: numbers} | invert(entries(architecture), weights))
 
 
 def _layer(index: int, dim: int, hidden: int) -> list[Part]:
-    """One layer of the encoder."""
     name = f"bert.encoder.layer.{index}"
     return [
         *(

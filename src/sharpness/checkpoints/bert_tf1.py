@@ -1,7 +1,7 @@
-"""The ``bert_NN.zip`` archives of McCoy et al. (2020): checkpoints that TensorFlow 1 wrote.
+"""Weight map of the ``bert_NN.zip`` archives of McCoy et al. (2020): TensorFlow 1 checkpoints.
 
-Kernels lie there as (in, out). Beside each variable lie the two moments of Adam, and with them the
-step; they are left. The head's rows are contradiction, entailment and neutral, as in ``berts``.
+Kernels are (in, out). The archives also hold the step and the two Adam moments of each variable,
+which are dropped. The head's rows are contradiction, entailment, neutral, as in ``bert``.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from sharpness.io.errors import UserError
 
 
 def entries(architecture: Mapping[str, Any]) -> list[WeightEntry]:
-    """The name table of a ``bert``: 201 variables at depth 12."""
+    """Return the weight map of a ``bert``: 201 variables at depth 12."""
     return [entry for part in parts(architecture) for entry in _part(part)]
 
 
 def read(path: str | Path, architecture: Mapping[str, Any]) -> dict[str, Array]:
-    """The weights of an archive, under the names of our network; see ``convert.read``.
+    """Read the weights of an archive by our network's names; see ``convert.read_published_file``.
 
     It is unpacked into a temporary folder (1.3 GB for BERT-base).
     """
@@ -43,7 +43,7 @@ def read(path: str | Path, architecture: Mapping[str, Any]) -> dict[str, Array]:
             raise UserError(f"{path}: holds no checkpoint (….index) of TensorFlow; wrong format?")
         try:
             file = load(str(newest.with_suffix("")))
-            # An array that is not wanted gives its shape alone: no memory is taken for it.
+            # An array that is not used is not loaded: only its shape is needed.
             arrays = {
                 name: file.get_tensor(name)
                 if shape == shapes.get(name)
@@ -56,13 +56,9 @@ def read(path: str | Path, architecture: Mapping[str, Any]) -> dict[str, Array]:
 
 
 def tensorflow(what: str) -> ModuleType:
-    """TensorFlow, which is slow to import and silent about CPU and GPU.
+    """Import TensorFlow without its log about CPU and GPU.
 
-    Args:
-        what: needs it; the message begins so.
-
-    Raises:
-        UserError: if it cannot be imported.
+    Raises UserError, with a message that begins with ``what``, if it cannot be imported.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with suppress(ImportError):
@@ -75,7 +71,6 @@ def tensorflow(what: str) -> ModuleType:
 
 
 def _part(part: Part) -> list[WeightEntry]:
-    """The variables of one layer."""
     path = part.name.replace("layer.", "layer_").replace(".", "/")
     weight, bias = f"{part.name}.weight", f"{part.name}.bias"
     if part.kind == "embedding":

@@ -1,4 +1,4 @@
-"""One published model: fetched or found, verified, read, and written as a checkpoint."""
+"""Conversion of one published model: fetch, verify, read, and write as a checkpoint."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from sharpness.io.transfer import Checksum
 from sharpness.training.records import KEY
 
 REVISION = 1
-"""Of the conversion: a higher number makes every checkpoint anew."""
+"""Increase it with any change to the conversion; all checkpoints are converted anew."""
 
 _MODULES = {
     "augreg": augreg,
@@ -40,18 +40,11 @@ FORMATS = tuple(_MODULES)
 def read_published_file(
     format: str, path: str | Path, architecture: Mapping[str, Any]
 ) -> dict[str, Array]:
-    """The weights of a published file, under the names of our network.
+    """Read the weights of a published file as a state dict of float32 arrays with our names.
 
-    Weights may be NaN or infinite: a model that diverged is a result, and one of a pool must not
-    keep out the others. A line on stderr names it.
-
-    Args:
-        format: one of ``FORMATS``.
-        path: the file as published.
-        architecture: the network's description, as ``networks.build`` takes it.
-
-    Returns:
-        A state dict of float32 arrays.
+    NaN and infinite weights are allowed, with a message on stderr: a model that diverged is a
+    result, and must not keep the others of its pool out. ``format`` is one of ``FORMATS``, and
+    ``architecture`` is as ``networks.build`` takes it.
 
     Raises:
         UserError: naming the file and what in it is broken, missing, left over or of a wrong shape.
@@ -67,16 +60,11 @@ def read_published_file(
 def write_published_file(
     format: str, path: str | Path, weights: Mapping[str, Array], architecture: Mapping[str, Any]
 ) -> None:
-    """Write a file as its publishers would: same names, shapes and types.
-
-    Args:
-        format: one of ``FORMATS``, but not ``cifar10-released`` or ``bert-tf1``.
-        path: where to; whole or absent.
-        weights: a state dict of float32 arrays under the names of our network.
-        architecture: the network's description.
+    """Write weights in a publisher's format, atomically: same names, shapes and types.
 
     Raises:
-        UserError: if the weights are not those of the architecture, or the format is only read.
+        UserError: if the weights are not those of the architecture, or the format is only read, as
+            ``cifar10-released`` and ``bert-tf1`` are.
     """
     module = _module(format)
     if not hasattr(module, "write"):
@@ -85,7 +73,6 @@ def write_published_file(
 
 
 def _module(format: str) -> ModuleType:
-    """The module that reads a format, and writes it if anybody does."""
     if format not in _MODULES:
         raise UserError(f"format {format!r} is unknown; it is one of {', '.join(FORMATS)}")
     return _MODULES[format]
@@ -103,24 +90,23 @@ def download_checkpoint(
     standin: bool,
     keep: bool,
 ) -> None:
-    """Write the checkpoint of a published model; equal files give equal bytes.
+    """Write the checkpoint of a published model atomically; equal files give equal bytes.
 
     Args:
         member: the model, and where its file is.
-        format: of the file; one of ``convert.FORMATS``.
-        architecture: the network whose weights the file holds.
-        out: where the checkpoint goes, ``….safetensors``; whole or absent.
-        cache: where downloads lie, as ``HOST/PATH``.
-        mirror: a directory or URL laid out like ``cache``, asked before the network.
-        offline: ask nobody but the mirror.
-        standin: the mirror holds small models in place of the published ones, so that published
-            digests and sizes say nothing of them.
-        keep: leave the original in the cache; without it, what this call brought there is deleted
-            after the conversion. What was there, a local file and a mirror are never touched.
+        format: one of ``FORMATS``.
+        architecture: as ``networks.build`` takes it.
+        out: path of the checkpoint, ``….safetensors``.
+        cache: folder of downloads, as ``HOST/PATH``.
+        mirror: a directory or URL laid out like ``cache``, tried before the network.
+        offline: use only the mirror.
+        standin: the mirror holds stand-ins, to which published digests and sizes do not apply.
+        keep: keep the original in the cache; otherwise it is deleted after the conversion if this
+            call downloaded it. Other files in the cache, local files and mirrors are never touched.
 
     Raises:
-        UserError: in one line, whatever keeps the file from being here, genuine, and of the format,
-            or the checkpoint from being written.
+        UserError: if the file cannot be had, is not genuine or not of the format, or the checkpoint
+            cannot be written.
     """
     with _original(member, cache, mirror, offline, standin, keep) as path:
         weights = read_published_file(format, path, architecture)
@@ -143,7 +129,7 @@ def download_checkpoint(
 
 
 def _save(out: Path, weights: Mapping[str, Array], metadata: str) -> None:
-    """Write the checkpoint, if there is room for it."""
+    """Write the checkpoint, or raise UserError if the disk lacks room."""
     out.parent.mkdir(parents=True, exist_ok=True)
     needed = sum(array.nbytes for array in weights.values())
     free = shutil.disk_usage(out.parent).free
@@ -162,7 +148,7 @@ def _original(
     standin: bool,
     keep: bool,
 ) -> Iterator[Path]:
-    """The model's file as published, verified; gone after the block if it need not stay."""
+    """Yield the verified published file; delete it after the block unless it is to stay."""
     claims: dict[str, Any] = {} if standin else member.claims()
     if member.file:
         path = Path(member.file)
@@ -170,7 +156,7 @@ def _original(
             raise UserError(f"{path}: no such file; correct the table's row of {member.model}")
         Checksum(path, **claims).check(path)
         yield path
-    elif standin:  # made by this workflow and perhaps made anew: neither kept nor pinned
+    elif standin:  # may be made anew by the workflow: neither kept nor pinned
         with own_folder(Path(cache) / digest(member.url)) as folder:
             yield fetch(member.url, folder, mirror=mirror, offline=offline)
     else:
@@ -180,7 +166,7 @@ def _original(
 
 @contextmanager
 def _borrowed(path: Path, keep: bool) -> Iterator[None]:
-    """Nobody else deletes the file within the block; what came in it goes after it, or is kept."""
+    """Lock the file inside the block, then delete it if the block brought it, unless ``keep``."""
     try:
         with locked(path):
             brought = not path.exists()
@@ -192,7 +178,6 @@ def _borrowed(path: Path, keep: bool) -> Iterator[None]:
 
 
 def _discard(path: Path) -> None:
-    """Delete a file that is not needed any more; one that may not be deleted stays."""
     try:
         path.unlink(missing_ok=True)
     except PermissionError as error:

@@ -1,8 +1,8 @@
 """The CIFAR-10 models that the paper's authors trained and released, from a local folder.
 
-They lie in a shared folder without a table: what is known of a model is its file's name. This
-makes the table, ``python -m sharpness.pools.released FOLDER > mine.csv``; mixup is not in the
-names. Where an archive or a file system took no colons, the names have underscores in their place.
+The folder has no table: all that is known of a model is its file's name, which lacks mixup.
+``python -m sharpness.checkpoints.released FOLDER > mine.csv`` makes the table. Archives and file
+systems that take no colons put underscores in their place.
 """
 
 from __future__ import annotations
@@ -32,14 +32,10 @@ _WHOLE = re.compile(r"\d+")
 
 
 def read(path: str | Path, architecture: Mapping[str, Any]) -> dict[str, Array]:
-    """The final weights of a file, named as in our network; see ``convert.read``.
+    """Read the final weights of a file by our names; see ``convert.read_published_file``.
 
-    Some of the authors' transformers diverged (34 of 198 are exactly at chance). The counters of
-    batches in a ``preact-resnet`` are whole numbers.
-
-    Raises:
-        UserError: naming the file and the array that is missing, left over, or of another shape or
-            type than the network's.
+    Some of the authors' transformers diverged (34 of 198 are exactly at chance). The batch counters
+    of a ``preact-resnet`` are integers.
     """
     arrays = read_tensors(path, inside="last")
     places = _places(architecture)
@@ -58,18 +54,13 @@ def read(path: str | Path, architecture: Mapping[str, Any]) -> dict[str, Array]:
 
 
 def table_of(folder: str | Path, model: str | None = None) -> list[dict[str, str]]:
-    """One row for each released model in a folder and the folders in it, ordered by name.
+    """Return one row for each released model in a folder and its subfolders, sorted by name.
 
-    Args:
-        folder: where the ``.pth`` files are.
-        model: ``resnet18`` or ``vit_exp``, where the folder holds both.
-
-    Returns:
-        Rows with ``COLUMNS``; numbers as they stand in the file's name, and absolute paths.
+    ``model`` is ``resnet18`` or ``vit_exp``, needed if the folder holds both. Rows have
+    ``COLUMNS``: numbers as they stand in the file's name, and absolute paths.
 
     Raises:
-        UserError: naming the file whose name tells too little, a model that is there twice, or the
-            folder if there is none in it.
+        UserError: if a file's name cannot be parsed, a model occurs twice, or there is none.
     """
     parsed = [_parse(path) for path in sorted(Path(folder).rglob("*.pth"))]
     kinds = sorted({kind for kind, _ in parsed})
@@ -112,7 +103,7 @@ def main(words: list[str] | None = None) -> int:
 
 
 def _parse(path: Path) -> tuple[str, dict[str, str]]:
-    """The architecture's name and the row of a file, from its name alone."""
+    """Return the architecture's name and the table row of a file, from its name alone."""
     found = _NAME.fullmatch(path.name)
     if found is None:
         raise UserError(f"{path}: is not named like a released model; move it out of the folder")
@@ -129,7 +120,7 @@ def _parse(path: Path) -> tuple[str, dict[str, str]]:
     epochs = take("epochs", _WHOLE)
     take("epoch", epochs)  # files of other epochs are of unfinished models
     augment = take("augm", "True|False")
-    take("randaug", augment)  # nothing in the table would tell one from the other
+    take("randaug", augment)  # the table has one column for both
     time = "-".join((found["day"], found["hour"], found["minute"], found["second"]))
     row = {
         "model": f"{kind}-{time}",
@@ -144,7 +135,7 @@ def _parse(path: Path) -> tuple[str, dict[str, str]]:
 
 
 def _places(architecture: Mapping[str, Any]) -> dict[str, Array]:
-    """Arrays of the network's names, shapes and types, that take no memory."""
+    """Return arrays with the network's names, shapes and types that take no memory."""
     import torch
 
     from sharpness.networks import build

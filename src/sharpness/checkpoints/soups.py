@@ -1,6 +1,6 @@
-"""The ``.pt`` files of model soups (Wortsman et al., 2022): CLIP's visual tower and a linear head.
+"""Weight map of model soups' ``.pt`` files (Wortsman et al., 2022): CLIP's image tower and a head.
 
-The files also hold six tensors of CLIP's text side. No image reaches them, so they are dropped.
+The files also hold six tensors of CLIP's text encoder, which no image reaches; they are dropped.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from sharpness.checkpoints.torch_file import read_tensors, write_tensors
 from sharpness.checkpoints.weight_map import Array, WeightEntry, apply, invert
 
 _CONTEXT, _VOCABULARY = 77, 49408
-"""Sizes of CLIP's text side."""
+"""Sizes of CLIP's text encoder."""
 
 
 def entries(architecture: Mapping[str, Any]) -> list[WeightEntry]:
-    """The name table of a ``clip-vit``: 154 tensors at depth 12."""
+    """Return the weight map of a ``clip-vit``: 154 tensors at depth 12."""
     dim, patch = architecture["dim"], architecture["patch_size"]
     embedding, classes = architecture["embedding"], architecture["classes"]
     tokens = (architecture["image_size"] // patch) ** 2 + 1
@@ -44,7 +44,7 @@ def entries(architecture: Mapping[str, Any]) -> list[WeightEntry]:
 
 
 def text_side(embedding: int) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of the six tensors that the files hold for nothing."""
+    """Return the names and shapes of the six unused tensors of CLIP's text encoder."""
     return {
         "model.positional_embedding": (_CONTEXT, embedding),
         "model.text_projection": (embedding, embedding),
@@ -56,22 +56,22 @@ def text_side(embedding: int) -> dict[str, tuple[int, ...]]:
 
 
 def read(path: str | Path, architecture: Mapping[str, Any]) -> dict[str, Array]:
-    """The weights of a file, under the names of our network; see ``convert.read``."""
+    """Read the weights of a file under our network's names; see ``convert.read_published_file``."""
     extras = text_side(architecture["embedding"])
     return apply(entries(architecture), read_tensors(path), str(path), extras)
 
 
 def write(path: str | Path, weights: Mapping[str, Array], architecture: Mapping[str, Any]) -> None:
-    """Write a file as published, its text side all zeros; see ``convert.write``."""
+    """Write a file as published, text side all zeros; see ``convert.write_published_file``."""
     arrays = invert(entries(architecture), weights)
     for name, shape in text_side(architecture["embedding"]).items():
-        # A view of one number has the shape of all these zeros, and costs no space in the file.
+        # A broadcast view of one zero takes no space in the file.
         arrays[name] = np.broadcast_to(np.float32(0), shape)
     write_tensors(path, arrays)
 
 
 def _block(name: str, dim: int, hidden: int) -> dict[str, tuple[int, ...]]:
-    """One layer of the tower, in the order of the published files."""
+    """Return the tensors of one layer of the tower, in the order of the published files."""
     return {
         f"{name}.attn.in_proj_weight": (3 * dim, dim),
         f"{name}.attn.in_proj_bias": (3 * dim,),
@@ -85,6 +85,5 @@ def _block(name: str, dim: int, hidden: int) -> dict[str, tuple[int, ...]]:
 
 
 def _pair(name: str, outside: int, inside: int | None = None) -> dict[str, tuple[int, ...]]:
-    """A weight and a bias: of a norm, or of a linear layer."""
     weight = (outside,) if inside is None else (outside, inside)
     return {f"{name}.weight": weight, f"{name}.bias": (outside,)}

@@ -1,4 +1,4 @@
-"""The table of a pool's models: what each is, and where its file is found. Needs no torch."""
+"""Table of a pool's published models and where their files are found. Needs no torch."""
 
 from __future__ import annotations
 
@@ -20,13 +20,11 @@ LONGEST = 150
 
 
 def stem(name: str) -> str:
-    """The stem of a model's files: other characters than letters, digits, ``._-`` become ``~XX``.
+    """Return the stem of a model's file names, in which special characters become ``~XX``.
 
-    ``XX`` is a byte of the character's UTF-8 form, in hexadecimal. A first character that could be
-    taken for an option or a hidden file is written so as well.
-
-    Raises:
-        UserError: if the name is empty, holds a character that cannot be seen, or is too long.
+    Special are all but ASCII letters, digits and ``._-``, and a leading ``._-``, which could be
+    taken for an option or a hidden file. ``XX`` is a byte of the UTF-8 form, in hexadecimal. Raises
+    UserError if the name is empty, not printable or too long.
     """
     if not name or not name.isprintable():
         raise UserError(f"{name!r} is no name of a model; use characters that can be seen")
@@ -55,12 +53,12 @@ class Member(PublishedFile):
     """One published model.
 
     Attributes:
-        model: its name; `stems.stem` makes the name of its files of it.
+        model: its name; ``stem`` turns it into the name of its files.
         parameters: its hyper-parameters; what the table leaves empty is an empty string.
-        url: where its publisher serves it; empty if ``file`` says where it is.
+        url: the publisher's address; may be empty if ``file`` is given.
         bytes: the published size.
         checksum: published digests, such as ``sha256 9f18...; md5 c58f...``.
-        file: a local file, seen from where the workflow runs; it goes before ``url``.
+        file: a local file, relative to the workflow's working directory; preferred to ``url``.
     """
 
     model: str
@@ -72,13 +70,13 @@ class Member(PublishedFile):
 
 
 def read_table(path: str | Path) -> list[Member]:
-    """The models of a table, one a row.
+    """Read the models of a table, one per row.
 
-    The columns are ``model``, at least one of ``url`` and ``file``, if known ``bytes`` and
-    ``checksum``, and every other column is a hyper-parameter.
+    The columns are ``model``, at least one of ``url`` and ``file``, and optionally ``bytes`` and
+    ``checksum``; every other column is a hyper-parameter.
 
     Raises:
-        UserError: naming the table, and the line or column that is wrong.
+        UserError: naming the table, and the row or column that is wrong.
     """
     try:
         with open(path, encoding="utf-8-sig", newline="") as stream:
@@ -103,18 +101,10 @@ def read_table(path: str | Path) -> list[Member]:
 
 
 def choose(members: Sequence[Member], take: int | None, seed: int) -> list[Member]:
-    """Some of the models, in the table's order.
+    """Draw ``take`` of the models, in the table's order; None takes all.
 
     Each model's place in the draw depends on the seed and its name alone: a larger ``take`` only
-    adds models, and so does a longer table.
-
-    Args:
-        members: all of them.
-        take: how many; None takes all.
-        seed: of the draw.
-
-    Raises:
-        UserError: if there are not so many.
+    adds models, and so does a longer table. Raises UserError if there are not so many.
     """
     if take is None:
         return list(members)
@@ -140,11 +130,6 @@ def _check_header(header: Sequence[str], path: str | Path) -> None:
 
 
 def _member(row: dict[str, str], where: str) -> Member:
-    """A row as a model.
-
-    Raises:
-        UserError: if something in it cannot be.
-    """
     name = row.pop("model")
     url, file, size, checksum = (row.pop(key, "") for key in _FILE_COLUMNS)
     try:

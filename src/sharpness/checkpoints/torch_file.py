@@ -1,4 +1,4 @@
-"""PyTorch's own files as plain arrays; nothing in them is executed."""
+"""PyTorch files read and written as plain arrays; nothing in them is executed."""
 
 from __future__ import annotations
 
@@ -19,13 +19,10 @@ from sharpness.io.files import atomic
 
 
 def read_tensors(path: str | Path, inside: str | None = None) -> dict[str, Array]:
-    """The tensors of a file that ``torch.save`` made, by name.
+    """Read the tensors of a file that ``torch.save`` made, by name.
 
-    Large files are mapped into memory, so only what is used is read.
-
-    Args:
-        path: a state dict, or a dict of them.
-        inside: the key of the state dict in a dict of them.
+    Large files are memory-mapped, so only what is used is read. The file holds a state dict or, if
+    ``inside`` is given, a dict with a state dict under that key.
 
     Raises:
         UserError: if the file is absent, broken, or holds anything but a dict of tensors.
@@ -52,7 +49,7 @@ def write_tensors(path: str | Path, arrays: Mapping[str, Array]) -> None:
     import torch
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the arrays may be read-only; nobody writes to them
+        warnings.simplefilter("ignore")  # read-only arrays; the tensors are not written to
         tensors = OrderedDict((name, torch.from_numpy(array)) for name, array in arrays.items())
     with atomic(path) as temporary, open(temporary, "wb") as stream:
         torch.save(tensors, stream)  # given a path, it would write the file's name into the file
@@ -74,12 +71,12 @@ def _load(path: str | Path) -> Any:
         raise UserError(f"{path}: refused, its pickle {what}") from error
     except Exception as error:  # a damaged file may raise anything
         words = str(error) or type(error).__name__
-        reason = re.split(r"\n|\. ", words)[0]  # what follows is advice to trust the file
+        reason = re.split(r"\n|\. ", words)[0]  # the rest is advice to trust the file
         raise UserError(f"{path}: is no whole PyTorch file ({reason}); fetch it again") from error
 
 
 def _check_parts(path: str | Path) -> None:
-    """Refuse an archive from which more would come than it has bytes; PyTorch packs nothing."""
+    """Raise UserError if an archive unpacks to more bytes than it has: PyTorch never compresses."""
     with zipfile.ZipFile(path) as archive:
         claimed = sum(part.file_size for part in archive.infolist())
     if claimed > Path(path).stat().st_size:
@@ -89,7 +86,7 @@ def _check_parts(path: str | Path) -> None:
 
 
 def _check_storage(tensors: Mapping[str, Any], path: str | Path) -> None:
-    """Refuse tensors of more memory than the file has, which it does not fill."""
+    """Raise UserError if the tensors take more memory than the file has bytes."""
     import torch
 
     plain = [
@@ -101,7 +98,7 @@ def _check_storage(tensors: Mapping[str, Any], path: str | Path) -> None:
 
 
 def _array(tensor: Any, where: str) -> Array:
-    """A tensor as an array that shares its memory."""
+    """Return a tensor as an array that shares its memory."""
     try:
         array = tensor.detach().numpy()
     except (AttributeError, RuntimeError, TypeError) as error:

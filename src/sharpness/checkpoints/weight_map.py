@@ -1,7 +1,7 @@
-"""Name tables: a publisher's arrays and a network's tensors, one line for each.
+"""Weight maps: correspondence between the arrays of a published file and a network's tensors.
 
-An entry says where an array of the file belongs, and how its axes are ordered there. The way back
-follows from it, so a table that reads a format also writes it.
+An entry gives the place of an array and the order of its axes, which determines both directions: a
+map that reads a format also writes it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Array = NDArray[np.generic]
 class WeightEntry:
     """One array of a published file and its place in a network.
 
-    Entries with the same place are its parts, one below the other in the table's order.
+    Entries with the same place are concatenated along the first axis, in the map's order.
 
     Attributes:
         upstream: the array's name in the file.
@@ -40,7 +40,7 @@ class WeightEntry:
 
     @property
     def _ordered(self) -> tuple[int, ...]:
-        """Upstream's sizes in our order of axes."""
+        """Upstream's shape with the axes in our order."""
         return tuple(self.upstream_shape[axis] for axis in self.axes or self._kept)
 
     @property
@@ -49,15 +49,15 @@ class WeightEntry:
 
     @property
     def ours_shape(self) -> tuple[int, ...]:
-        """The shape in the network."""
+        """Return the shape in the network."""
         return self._ordered if self.shape is None else self.shape
 
     def forward(self, array: Array) -> Array:
-        """From the file's (upstream_shape) to the network's (ours_shape)."""
+        """Convert an array from the file's (upstream_shape) to the network's (ours_shape)."""
         return array.transpose(self.axes or self._kept).reshape(self.ours_shape)
 
     def backward(self, array: Array) -> Array:
-        """From the network's (ours_shape) to the file's (upstream_shape)."""
+        """Convert an array from the network's (ours_shape) to the file's (upstream_shape)."""
         back = np.argsort(self.axes or self._kept)
         return array.reshape(self._ordered).transpose(back)
 
@@ -68,20 +68,13 @@ def apply(
     source: str,
     extras: Collection[str] = (),
 ) -> dict[str, Array]:
-    """The tensors of a network from the arrays of a file, strict both ways.
+    """Convert the arrays of a file to the tensors of a network; names must match exactly.
 
-    Args:
-        entries: the name table.
-        arrays: what the file holds.
-        source: what to call the file in a message.
-        extras: names that the file may hold beside the table's; they are dropped.
-
-    Returns:
-        Contiguous float32 arrays by the network's names, in the table's order.
+    The result holds contiguous float32 arrays by the network's names, in the map's order.
+    ``source`` names the file in messages; arrays named in ``extras`` are dropped.
 
     Raises:
-        UserError: naming the file and the array that is missing, left over, or of another shape or
-            type than the table's.
+        UserError: naming the array that is missing, left over, or of a wrong shape or type.
     """
     known = {entry.upstream for entry in entries}
     for name in sorted(known ^ arrays.keys()):
@@ -99,14 +92,7 @@ def apply(
 
 
 def invert(entries: Sequence[WeightEntry], weights: Mapping[str, Array]) -> dict[str, Array]:
-    """The arrays of a file from the tensors of a network: ``apply`` backwards.
-
-    Args:
-        entries: the name table.
-        weights: float32 arrays by the network's names.
-
-    Returns:
-        Contiguous float32 arrays by the publisher's names, in the table's order.
+    """Convert the tensors of a network to the arrays of a file: the inverse of ``apply``.
 
     Raises:
         UserError: naming the tensor that is missing, left over, or of another shape or type.
@@ -126,7 +112,7 @@ def invert(entries: Sequence[WeightEntry], weights: Mapping[str, Array]) -> dict
 
 
 def _places(entries: Sequence[WeightEntry]) -> dict[str, list[WeightEntry]]:
-    """The entries of each of the network's tensors."""
+    """Group the entries by the network's tensors."""
     places: dict[str, list[WeightEntry]] = {}
     for entry in entries:
         places.setdefault(entry.ours, []).append(entry)
@@ -134,7 +120,6 @@ def _places(entries: Sequence[WeightEntry]) -> dict[str, list[WeightEntry]]:
 
 
 def _check(array: Array, name: str, shape: tuple[int, ...], source: str) -> None:
-    """Refuse an array that is not float32 of the right shape."""
     if array.shape != shape:
         raise UserError(f"{source}: array {name} has shape {array.shape}; {shape} is needed")
     if array.dtype != np.float32:

@@ -1,8 +1,8 @@
-"""What a configuration may say: typed, closed to unknown keys, checked before anything runs.
+"""Typed configuration: unknown keys are errors, and everything is checked before a job runs.
 
-``config.yaml`` is the default at scale "mini", ``config/paper.yaml`` an overlay with the paper's
-own sizes, ``config/schema.yaml`` the JSON schema of these classes for editors
-(``python -m sharpness.config > config/schema.yaml``).
+``config.yaml`` holds the defaults at scale "mini"; ``config/paper.yaml`` is an overlay with the
+paper's sizes. ``config/schema.yaml`` is the JSON schema of these classes, for editors; regenerate
+it with ``python -m sharpness.config > config/schema.yaml``.
 """
 
 from sharpness.config.schema import Config, schema, validated

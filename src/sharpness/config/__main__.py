@@ -1,4 +1,4 @@
-"""Print the JSON schema of a configuration."""
+"""Print the JSON schema of the configuration as YAML."""
 
 from sharpness.config.schema import schema
 

@@ -1,4 +1,4 @@
-"""The parts of a pool's configuration: names, networks and their inputs, what is measured."""
+"""Parts of a pool's configuration: names, networks, their inputs, and the sharpness settings."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from sharpness.report.figures.catalogue import PARTS
 
 
 def _radius(value: float) -> float:
-    """Refuse digits that the name of a cell does not show."""
+    """Raise ValueError if the radius has more digits than a cell's id shows."""
     if value != float(f"{value:.12g}"):
         raise ValueError("it must have at most 12 digits")
     return value
@@ -37,19 +37,19 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=
 PathName = Annotated[str, Field(min_length=1)]
 Results = Annotated[
     str,
-    Field(pattern=r"^[^~{}<>*?\[\]\\]+$"),  # the others have a meaning in Snakemake's patterns
-    AfterValidator(lambda path: str(PurePosixPath(path))),  # as Snakemake compares paths
+    Field(pattern=r"^[^~{}<>*?\[\]\\]+$"),  # Snakemake's patterns use the excluded characters
+    AfterValidator(lambda path: str(PurePosixPath(path))),  # Snakemake compares normalized paths
 ]
 SourceName = Annotated[str, OneOf(SOURCES)]
-"""What a user can name a copy of."""
+"""A data source of which the user can name a local copy."""
 
 DataSet = Annotated[str, OneOf(name for name, entry in REGISTRY.items() if entry.splits)]
 Part = Annotated[str, OneOf(PARTS)]
-"""Which role a data set plays in a pool; each but "train" is something to be wrong on."""
+"""The role of a data set in a pool: the training set, or a set to measure an error on."""
 
 
 class ResNet(Settings):
-    """PreAct ResNet; width 64 and blocks [2, 2, 2, 2] is the paper's ResNet-18."""
+    """PreAct ResNet; width 64 and blocks [2, 2, 2, 2] give the paper's ResNet-18."""
 
     name: Literal["preact-resnet"]
     width: Size = 64
@@ -82,7 +82,7 @@ class ViT(Settings):
 
 
 class ClipViT(Settings):
-    """The visual tower of CLIP with a linear head; the defaults are ViT-B/32 (App. F)."""
+    """CLIP's image encoder with a linear head; the defaults are ViT-B/32 (App. F)."""
 
     name: Literal["clip-vit"]
     image_size: Size = 224
@@ -110,7 +110,7 @@ class Bert(Settings):
 
 
 class PhotoInputs(Settings):
-    """How a photo becomes a tensor: a recipe of the publishers, at a size in pixels."""
+    """Preprocessing of photos: a publisher's recipe and the image size in pixels."""
 
     name: Literal["photos"]
     recipe: Literal["augreg", "timm", "clip"]
@@ -118,14 +118,14 @@ class PhotoInputs(Settings):
 
 
 class TokenInputs(Settings):
-    """How a pair of sentences becomes tokens: BERT's WordPiece, cut and padded to a length."""
+    """Tokenization of sentence pairs: BERT's WordPiece, cut and padded to ``length`` tokens."""
 
     name: Literal["tokens"]
     length: Size = 128
 
 
 class Ablation(Settings):
-    """One definition measured in other ways than the pool's own (App. H.1 to H.3)."""
+    """One definition measured with other data, m or steps than the pool's (App. H.1 to H.3)."""
 
     definition: DefinitionId
     radii: Radii
@@ -135,7 +135,7 @@ class Ablation(Settings):
 
 
 class Sharpness(Settings):
-    """What is measured on each model."""
+    """Settings of the sharpness measurements on each model."""
 
     points: Count
     m: Count
@@ -157,10 +157,7 @@ class Sharpness(Settings):
         return self
 
     def cells(self, protocols: list[str]) -> list[Cell]:
-        """Every cell of a model, without repetition.
-
-        Their order is that of the paper's tables, whatever the order of the configuration.
-        """
+        """Return the distinct cells measured on each model, in the order of the paper's tables."""
         wanted = [
             Cell(Definition.parse(word), radius, protocol)
             for protocol in protocols

@@ -1,4 +1,4 @@
-"""A pool: its models, trained here or published by others, and what is asked of them."""
+"""Configuration of a pool: its models (trained here or published), data sets and measurements."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from sharpness.networks.sizes import check_sizes
 from sharpness.training.hyperparameters import Space, Training
 
 _SIDES = {"digits": 8, "cifar": 32}
-"""Pixels of the images that sweeps are trained on, by the kind of data."""
+"""Image size in pixels, by the kind of data that a sweep is trained on."""
 
 _SUITS = {
     "vit": ("photos", "photos"),
@@ -36,11 +36,11 @@ _SUITS = {
     "preact-resnet": ("cifar", None),
     "simple-vit": ("cifar", None),
 }
-"""The kind of data that each network's published models are asked about, and its inputs."""
+"""For each network of published models: the kind of its data and the name of its inputs."""
 
 
 class _Pool(Settings):
-    """A set of models that share one loss surface, wherever they come from."""
+    """Settings of every pool: models of one architecture and training set."""
 
     title: str
     table: PositiveInt | None = None
@@ -65,11 +65,11 @@ class _Pool(Settings):
 
     @property
     def kind_of_data(self) -> str:
-        """The kind that all its data sets are of."""
+        """The kind of data that all data sets of the pool have."""
         return REGISTRY[self.data["train"]].kind
 
     def check_subgroups(self, columns: Iterable[str]) -> None:
-        """Refuse subgroups by columns that the models do not have."""
+        """Raise ValueError if a subgroup names a column that the models do not have."""
         columns = list(dict.fromkeys(columns))
         for name in self.subgroups:
             if name not in columns:
@@ -81,42 +81,42 @@ class _Pool(Settings):
         raise NotImplementedError
 
     def plan(self, protocols: list[str]) -> dict[str, Any]:
-        """What ``Plan.parse`` takes: all that the results depend on, the cells as ids."""
+        """Return the evaluation settings, cells as ids, in the form that ``Plan.parse`` reads."""
         settings = self.sharpness.model_dump(exclude={"radii", "ablations"})
         return {"cells": [cell.id for cell in self.sharpness.cells(protocols)], **settings}
 
     @cached_property
     def stems(self) -> dict[str, str]:
-        """The models by the stems of their files, in order."""
+        """The model names by the stems of their files, in order."""
         return {stem(model): model for model in self.models}
 
     @cached_property
     def jobs(self) -> dict[str, list[str]]:
-        """The stems of the models that share a process, by the first of them."""
+        """The stems of the models that share a process, keyed by the first of them."""
         size, stems = self.models_per_job, list(self.stems)
         groups = [stems[i : i + size] for i in range(0, len(stems), size)]
         return {group[0]: group for group in groups}
 
     @cached_property
     def first_of(self) -> dict[str, str]:
-        """For each stem, the first one of its process."""
+        """For each stem, the first stem of its process."""
         return {stem: first for first, group in self.jobs.items() for stem in group}
 
 
 class Sweep(Space):
-    """The distribution from which the models of a pool are drawn, and how many."""
+    """The hyper-parameter distribution of a pool's models, their number and the seed."""
 
     models: Models
     seed: Seed = 0
 
     @property
     def space(self) -> dict[str, Any]:
-        """What a model's hyper-parameters are drawn from."""
+        """The distribution of the hyper-parameters, without number and seed."""
         return self.model_dump(exclude={"models", "seed"})
 
 
 class SweepPool(_Pool):
-    """Models that this workflow trains."""
+    """A pool of models that this workflow trains."""
 
     kind: Literal["sweep"]
     architecture: Annotated[ResNet | SimpleViT, Field(discriminator="name")]
@@ -137,12 +137,12 @@ class SweepPool(_Pool):
         return [f"model-{index:03d}" for index in range(self.sweep.models)]
 
     def plan(self, protocols: list[str]) -> dict[str, Any]:
-        """As of every pool; points are augmented as they were in the training."""
+        """Return the evaluation settings, including the augmentations used in training."""
         return super().plan(protocols) | {"augment_operations": self.training.augment_operations}
 
 
 class Checkpoints(Settings):
-    """Which published models: a table of them, its file format, and how many are taken."""
+    """The published models: their table, the file format, and how many are used."""
 
     models: str
     format: Literal["augreg", "soups", "bert", "bert-tf1", "cifar10-released"]
@@ -158,11 +158,11 @@ _NETWORKS = {
     "bert-tf1": ("bert",),
     "cifar10-released": ("preact-resnet", "simple-vit"),
 }
-"""For each file format, the networks whose weights it holds."""
+"""For each file format, the networks whose weights it can hold."""
 
 
 class PublishedPool(_Pool):
-    """Models that others have published."""
+    """A pool of models that others have published."""
 
     kind: Literal["published"]
     checkpoints: Checkpoints
@@ -192,7 +192,7 @@ class PublishedPool(_Pool):
         return self
 
     def _check_network(self) -> None:
-        """Refuse sizes that do not fit each other, the inputs or the classes."""
+        """Raise ValueError if sizes contradict each other, the inputs or the classes."""
         network, inputs = self.architecture, self.inputs
         check_sizes(self.network)
         if isinstance(network, Bert) and network.classes != 3:
@@ -208,7 +208,7 @@ class PublishedPool(_Pool):
 
     @cached_property
     def members(self) -> dict[str, Member]:
-        """The models that are taken, by name, in the table's order."""
+        """The models that are used, by name, in the table's order."""
         settings = self.checkpoints
         chosen = choose(read_table(settings.models), settings.take, settings.seed)
         return {member.model: member for member in chosen}
@@ -220,7 +220,7 @@ class PublishedPool(_Pool):
 
     @property
     def network(self) -> dict[str, Any]:
-        """Every size of the network, those that CIFAR-10 fixes included."""
+        """All sizes of the network, including those that CIFAR-10 fixes."""
         sizes = self.architecture.model_dump()
         if self.checkpoints.format == "cifar10-released":
             sizes |= {"in_channels": 3, "classes": 10}
@@ -229,7 +229,7 @@ class PublishedPool(_Pool):
 
     @property
     def preparation(self) -> str:
-        """The word by which published errors say how inputs were prepared."""
+        """The name of the preprocessing in the table of published errors."""
         if isinstance(self.inputs, PhotoInputs):
             return self.inputs.recipe
         return "bert" if self.inputs else ""

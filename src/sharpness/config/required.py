@@ -1,7 +1,7 @@
-"""Everything that a configuration needs from elsewhere, brought into one folder, and nothing else.
+"""List and download the external files (models, data sets) that a configuration needs.
 
-The folder holds it as ``HOST/PATH``, so that it is the mirror of machines without a network.
-Needs no torch.
+Files lie in the cache as ``HOST/PATH``, so that the cache can serve as the mirror of machines
+without a network. Does not import torch.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from sharpness.io.download import Download, fetch, known, place
 from sharpness.io.files import read_json, sha256, write_json
 
 PUBLISHED_ERRORS = "resources/published_errors.csv"
-"""What the publishers of models state, seen from where the workflow runs."""
+"""The publishers' error rates; the path is relative to the workflow's working folder."""
 
 VOCABULARY = "bert-vocabulary"
 
 
 def needed_parts(settings: Config) -> dict[str, dict[str, str]]:
-    """For each pool, the data sets that its models are run on, by the part that they play.
+    """Return, for each pool, the data sets that its evaluation reads, by part.
 
-    Where a pool takes published errors, a part for which every model has one is not among them.
+    If a pool uses published errors, a part with a published error for every model is left out.
 
     Raises:
         UserError: if the table of published errors cannot be read.
@@ -37,12 +37,9 @@ def needed_parts(settings: Config) -> dict[str, dict[str, str]]:
 def needed_data(
     settings: Config, parts: Mapping[str, Mapping[str, str]], studied: Iterable[str]
 ) -> list[str]:
-    """Every data set that is needed, each once.
+    """Return the distinct data sets of the pools (``parts``) and the simple studies (``studied``).
 
-    Args:
-        settings: the configuration.
-        parts: from `needed_parts`.
-        studied: data sets of the simple studies.
+    ``parts`` comes from `needed_parts`; the tokenizer's vocabulary is added where it is needed.
     """
     found = [data for needed in parts.values() for data in needed.values()]
     inputs = [getattr(pool, "inputs", None) for pool in settings.pools.values()]
@@ -54,7 +51,7 @@ def needed_data(
 def _parts(settings: Config, name: str) -> dict[str, str]:
     pool = settings.pools[name]
     parts = {str(part): str(data) for part, data in pool.data.items()}
-    # What the makers of stand-ins state is not written yet.
+    # The published errors of stand-ins are not written yet.
     if pool.kind == "sweep" or pool.errors == "evaluate" or settings.standins:
         return parts
     stated = usable(read_published_errors(PUBLISHED_ERRORS, name), pool.preparation)
@@ -63,13 +60,14 @@ def _parts(settings: Config, name: str) -> dict[str, str]:
 
 
 Item = list[dict[str, Any]]
-"""Files that come together: the arguments by which `fetch` knows each."""
+"""Files of one model or data source, each as keyword arguments of `fetch`."""
 
 
 def items(settings: Config, data: Iterable[str]) -> dict[str, Item]:
-    """What is to be brought for these data sets and the models, by a name that can be a path.
+    """Return the files to download for the data sets and the models, by ``models/POOL/STEM``.
 
-    A model that has a local file, a data set that the user names, and stand-ins need nothing.
+    The keys of data sources are ``data/SOURCE``. Models with a local file, data sets whose place
+    the user names, and stand-ins need no download.
     """
     found = {
         f"models/{name}/{stem}": [_arguments(pool.members[model])]
@@ -85,11 +83,9 @@ def items(settings: Config, data: Iterable[str]) -> dict[str, Item]:
 
 
 def by_hand(settings: Config, data: Iterable[str]) -> list[str]:
-    """What the user has to get, a line each: it cannot be downloaded, or is not where it should be.
+    """Return one line for each missing file that the user has to provide.
 
-    Args:
-        settings: the configuration.
-        data: the data sets that are needed.
+    Such files cannot be downloaded, or do not exist at the path that the user named.
     """
     found = []
     for name in data:
@@ -104,7 +100,7 @@ def by_hand(settings: Config, data: Iterable[str]) -> list[str]:
 
 
 def bring(item: Item, cache: str | Path, mirror: str | Path | None, record: str | Path) -> None:
-    """Bring the files of an item into the cache, and write down their size and SHA-256."""
+    """Download an item's files into the cache and write their sizes and SHA-256 to ``record``."""
     found = []
     for file in item:
         path = fetch(folder=cache, mirror=mirror, **file)
@@ -113,13 +109,13 @@ def bring(item: Item, cache: str | Path, mirror: str | Path | None, record: str 
 
 
 def is_gone(record: str | Path, item: Item, cache: str | Path) -> bool:
-    """Whether a file was brought, and has left the cache since."""
+    """Return whether a file of a downloaded item is no longer in the cache."""
     there = [(Path(cache) / place(file["url"])).is_file() for file in item]
     return Path(record).exists() and not all(there)
 
 
 def told(records: Sequence[str | Path], hand: Sequence[str], cache: str) -> list[str]:
-    """What the user is to know when all is here: from records of `bring` and what is `by_hand`."""
+    """Return the closing messages for the user, from records of `bring` and lines of `by_hand`."""
     files = [file for record in records for file in read_json(record)["files"]]
     sizes = {file["url"]: file["bytes"] for file in files}
     lines = [f"by hand: {line}" for line in hand]
@@ -134,7 +130,7 @@ def told(records: Sequence[str | Path], hand: Sequence[str], cache: str) -> list
 
 
 def _lacking(name: str, source: str, place: Mapping[str, Any]) -> list[str]:
-    """What is not there of a data set, and cannot be downloaded."""
+    """Return a line for each file of a data set that is missing and cannot be downloaded."""
     keys = SOURCES[source].takes
     named = {key: place[key] for key in (*keys, "holdout") if place[key]}
     found = [
@@ -152,13 +148,14 @@ def _lacking(name: str, source: str, place: Mapping[str, Any]) -> list[str]:
 
 
 def _given(settings: Config, source: str) -> bool:
-    """Whether a source is a stand-in, or named by the user."""
+    """Return whether a source is a stand-in or its place is named by the user."""
     name = next(name for name, entry in REGISTRY.items() if entry.source == source)
-    online = settings.model_copy(update={"offline": False})  # no stand-in for want of a network
+    # While offline, `Config.source` replaces small data sets by their stand-ins.
+    online = settings.model_copy(update={"offline": False})
     place = online.source(name)
     return bool(place["standin"] or place["file"] or place["folder"])
 
 
 def _arguments(published: Download | Member) -> dict[str, Any]:
-    """By which `fetch` knows a file."""
+    """Return the keyword arguments of `fetch` for a file."""
     return {"url": published.url, **published.claims()}

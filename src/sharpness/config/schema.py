@@ -1,4 +1,4 @@
-"""The whole configuration."""
+"""The root class of the configuration, its validation, and its JSON schema."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sharpness.io.validation import Count, Distinct, Seed, Settings, checked
 
 
 class DataLocation(Settings):
-    """Where a data set that is not downloaded lies, and which of its examples are held out."""
+    """The local path of a data set, and of its list of held-out examples."""
 
     file: PathName | None = None
     folder: PathName | None = None
@@ -28,17 +28,17 @@ class DataLocation(Settings):
 
 
 class Sample(Settings):
-    """The training examples that are looked at where a training set is too large for all."""
+    """The random sample of training examples used where a training set is too large."""
 
     examples: Count = 50_000
     seed: Seed = 0
 
 
 FOLDERS = {"benchmarks", "data", "fetched", "figures", "logs", "simple", "standin", "tables"}
-"""What lies beside the pools in the folder of a scale."""
+"""Folders beside the pools' folders in the results of a scale; no pool may have such a name."""
 
 _EXAMPLES = {"digits": 1000, "cifar10": 50_000}
-"""Of the training sets that are taken whole; of others there is a sample."""
+"""Number of examples of the training sets that are used whole; other sets are sampled."""
 
 
 class Config(Settings):
@@ -81,11 +81,11 @@ class Config(Settings):
 
     @property
     def home(self) -> str:
-        """The folder of all that a run makes."""
+        """The folder of all results of this scale."""
         return f"{self.results}/{self.scale}"
 
     def source(self, name: str) -> dict[str, Any]:
-        """All that determines where a data set comes from."""
+        """Return the settings that determine a data set's origin, as `locate` reads them."""
         word = REGISTRY[name].source or name
         place = self.data.get(word, DataLocation())
         given = {k: v and _home(v) for k, v in place.model_dump().items()}
@@ -102,10 +102,10 @@ class Config(Settings):
         return found
 
     def places(self, standin: str = "") -> dict[str, Any]:
-        """Where downloads come from and are kept; stand-ins never meet the real files.
+        """Return cache, mirror and offline flag; those of stand-ins are apart from the real ones.
 
         Args:
-            standin: whose stand-ins are meant: a pool's, or ``data``; empty for the real files.
+            standin: a pool's name or ``data`` for stand-ins; empty for the real files.
         """
         if standin:
             own = f"{self.home}/standin/{standin}"
@@ -114,9 +114,9 @@ class Config(Settings):
 
 
 def _made(name: str, real: dict[str, Any]) -> bool:
-    """Whether a data set has a stand-in, and that is used where stand-ins are.
+    """Return whether a stand-in replaces a data set when stand-ins are on.
 
-    The small ones are used themselves where the user names them, or they can be had.
+    Small data sets are used themselves if the user names a copy or they can be fetched.
     """
     kind = REGISTRY[name].kind
     if kind == "arrays":
@@ -125,33 +125,33 @@ def _made(name: str, real: dict[str, Any]) -> bool:
 
 
 def validated(raw: Mapping[str, Any]) -> Config:
-    """The typed form of a configuration as Snakemake merged it.
+    """Validate the configuration that Snakemake merged and return it as a `Config`.
 
     Raises:
-        UserError: in one line: the key, its value, what is wrong, and the nearest valid name.
+        UserError: names, in one line, the key, its value, the fault and the nearest valid name.
     """
     settings = checked(Config, raw, "configuration")
     try:
-        _ = settings.simple.two_layer_relu.catalogue  # read here, before anything runs
+        _ = settings.simple.two_layer_relu.catalogue  # fails here, before any job runs
     except UserError as problem:
         raise UserError(f"configuration: simple.two_layer_relu.runs: {problem}") from None
     return settings
 
 
 def _home(path: str) -> str:
-    """A path with the home of its user written out, if there is such a user."""
+    """Return the path with ``~`` expanded; ``~name`` of an unknown user stays."""
     return str(Path(os.path.expanduser(path)))
 
 
 def schema() -> str:
-    """The JSON schema of a configuration, as YAML; no part of it allows unknown keys."""
+    """Return the JSON schema of the configuration as YAML; it allows no unknown keys."""
     whole = Config.model_json_schema()
     _close(whole)
     return yaml.safe_dump(whole, sort_keys=False, allow_unicode=True)
 
 
 def _close(place: Any) -> None:
-    """Allow no key beside those that fit a pattern, which pydantic leaves open."""
+    """Forbid keys that match no pattern; pydantic leaves ``additionalProperties`` open there."""
     if isinstance(place, dict) and "patternProperties" in place:
         place["additionalProperties"] = False
     if isinstance(place, dict | list):

@@ -1,4 +1,4 @@
-"""The small studies."""
+"""Configuration of the simple studies."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ Seeds = Annotated[list[Seed], Field(min_length=1), Distinct]
 Study = Literal["linear", "diagonal", "small_networks", "two_layer_relu"]
 
 _EXAMPLES = {"fcnn": 4177, "lenet": 60_000, "gat": 0}
-"""Of how many a part can be taken, by network; a graph is always whole."""
+"""The largest number of examples that can be chosen, by network; a graph is always whole."""
 
 
 class Linear(Settings):
-    """Figure 1: the scale of a linear model's weights."""
+    """Figure 1: sharpness against the scale of a linear model's weights."""
 
     seed: Seed = 0
 
 
 class Diagonal(Settings):
-    """Figure 7: diagonal linear networks, one pool a seed."""
+    """Figure 7: diagonal linear networks, one pool per seed."""
 
     networks: Models = 200
     steps: Count = 30_000
@@ -36,7 +36,7 @@ class Diagonal(Settings):
 
 
 class Procedure(Settings):
-    """How the models of a pool are trained and measured: a preset, and overrides of it."""
+    """Training and measurement of a pool: a preset and overrides of its switches."""
 
     preset: Literal["text", "code"]
     models: Models = 50
@@ -46,14 +46,14 @@ class Procedure(Settings):
 
 
 class SmallNetwork(Settings):
-    """One network of Hammoud et al. (2023) by several procedures."""
+    """One network of Hammoud et al. (2023), trained by several procedures."""
 
     examples: Count | None = None
     procedures: dict[Name, Procedure] = Field(min_length=1)
 
 
 class Job(NamedTuple):
-    """Models of one pool that are trained and measured in one process."""
+    """The models of one pool that are trained and measured in one process."""
 
     network: str
     procedure: str
@@ -63,7 +63,7 @@ class Job(NamedTuple):
 
 
 class SmallNetworks(Settings):
-    """Hammoud et al. (2023): pools of models that differ by their seeds alone."""
+    """Hammoud et al. (2023): pools of models that differ only in their seeds."""
 
     base_seeds: Seeds = Field(default=[0])
     networks: dict[Literal["fcnn", "lenet", "gat"], SmallNetwork] = Field(default={})
@@ -89,7 +89,7 @@ class SmallNetworks(Settings):
         return self
 
     def jobs(self) -> Iterator[Job]:
-        """Every job, in order."""
+        """Yield every job, in order."""
         for network in PRESETS:
             if network not in self.networks:
                 continue
@@ -102,22 +102,22 @@ class SmallNetworks(Settings):
 
 
 class TwoLayerReLU(Settings):
-    """Wen, Ma and Li (2023): the runs of a table, by reduced schedules or the published ones."""
+    """Wen, Ma and Li (2023): the runs of a table, by reduced or published schedules."""
 
     runs: PathName = "resources/two_layer_relu.yaml"
     schedule: Literal["default", "published"] = "default"
 
     @cached_property
     def catalogue(self) -> Catalogue:
-        """What is trained."""
+        """The runs to train, read from the table ``runs``."""
         return load_runs(self.runs)
 
     @cached_property
     def jobs(self) -> dict[tuple[str, int], list[int]]:
         """The seeds of each process, by architecture and first seed.
 
-        One process trains an architecture, but a seed of simplified BatchNorm takes as long as all
-        others together.
+        Each architecture takes one process, except that each seed of simplified BatchNorm has its
+        own: it takes as long as all other runs together.
         """
         found: dict[tuple[str, int], list[int]] = {}
         for architecture, runs in architectures(self.catalogue.runs).items():
@@ -129,7 +129,7 @@ class TwoLayerReLU(Settings):
 
 
 class Simple(Settings):
-    """The small studies."""
+    """The simple studies."""
 
     linear: Linear = Linear()
     diagonal: Diagonal = Diagonal()

@@ -1,1 +1,1 @@
-"""Error rates and every cell of each model, and the files that hold them."""
+"""Error rates and cells of each model, and the files that hold them."""

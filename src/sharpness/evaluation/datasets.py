@@ -1,4 +1,4 @@
-"""The data sets that the models of one job are evaluated on."""
+"""Data sets on which the models of one job are evaluated."""
 
 from __future__ import annotations
 
@@ -16,11 +16,9 @@ from sharpness.measures.ball import noise_generator
 
 
 class EvalDatasets(Mapping[str, Examples]):
-    """The examples of each part whose data are there, each read when it is first asked for.
+    """The examples of each part whose data are present, read when first used.
 
-    Attributes:
-        titles: of all parts, whether their data are there or not.
-        missing: parts without data, and why.
+    ``titles`` are those of all parts; ``missing`` holds the reason for each part without data.
     """
 
     def __init__(
@@ -29,16 +27,12 @@ class EvalDatasets(Mapping[str, Examples]):
         inputs: Mapping[str, Any] | None = None,
         classes: int | None = None,
     ) -> None:
-        """Look at no data yet.
+        """Find out which parts have data, without reading any.
 
-        Args:
-            data: the record of each data set, by the part it plays.
-            inputs: how examples become tensors, as ``data.load`` takes it. Which classes the
-                logits mean is added where the record of the training set says it.
-            classes: how many logits the models have; None leaves that unchecked.
-
-        Raises:
-            UserError: if the training set has another number of classes.
+        ``data`` holds the record of each data set, by part. ``inputs`` is as in ``load_dataset``;
+        the classes of the logits are added if the training set's record names them. ``classes`` is
+        the number of the models' logits; None leaves it unchecked. Raises UserError if the training
+        set has another number of classes.
         """
         named = data["train"].get("classes")
         if named and classes and len(named) != classes:
@@ -57,7 +51,7 @@ class EvalDatasets(Mapping[str, Examples]):
         self._read: dict[str, Examples] = {}
 
     def __getitem__(self, part: str) -> Examples:
-        """The examples of a part."""
+        """Return the examples of a part, reading them on first use."""
         record = self._records[part]
         if part not in self._read:
             split = "train" if part == "train" else "test"
@@ -65,20 +59,20 @@ class EvalDatasets(Mapping[str, Examples]):
         return self._read[part]
 
     def __contains__(self, part: object) -> bool:
-        """Whether the data of a part are there; reads nothing."""
+        """Return whether the data of a part are present, without reading them."""
         return part in self._records
 
     def __iter__(self) -> Iterator[str]:
-        """The parts whose data are there, in order."""
+        """Iterate over the parts whose data are present, in order."""
         return iter(self._records)
 
     def __len__(self) -> int:
-        """Number of parts whose data are there."""
+        """Return the number of parts whose data are present."""
         return len(self._records)
 
 
 def _absence(record: Mapping[str, Any], part: str, vocabulary: Mapping[str, Any] | None) -> str:
-    """Why a part has no data: it, the vocabulary or the split is missing; empty if it has."""
+    """Return why a part has no data (set, vocabulary or split missing); empty if it has."""
     for needed in (record, vocabulary):
         if needed and needed["status"] != "present":
             return str(needed["reason"])
@@ -89,11 +83,7 @@ def _absence(record: Mapping[str, Any], part: str, vocabulary: Mapping[str, Any]
 
 
 def first_points(train: Examples, count: int) -> Examples:
-    """The training points that sharpness is measured on.
-
-    Raises:
-        UserError: if there are fewer.
-    """
+    """Return the first ``count`` training examples; raise UserError if there are fewer."""
     if len(train) < count:
         have = f"{train.title}: has {len(train)} training examples"
         raise UserError(f"{have}, sharpness.points is {count}; lower it")
@@ -101,15 +91,14 @@ def first_points(train: Examples, count: int) -> Examples:
 
 
 def resident(points: Examples, m: int, device: torch.device) -> list[Batch]:
-    """Batches of m points, all of them on the device at once."""
+    """Return batches of m points, all of them on the device at once."""
     return [to_device(batch, device) for batch in points.batches(m)]
 
 
 def augmented(points: Examples, seed: int, rounds: int) -> Images:
-    """One augmented view of each point (App. H.1), by so many operations of RandAugment.
+    """Return one augmented view of each point (App. H.1), by ``rounds`` RandAugment operations.
 
-    Raises:
-        UserError: if the points are not images in memory, which alone can be augmented.
+    Raises UserError if the points are not ``Images``, which alone can be augmented.
     """
     if not isinstance(points, Images):
         raise UserError(

@@ -1,4 +1,4 @@
-"""Errors and every cell of the models of one job; what is finished costs nothing."""
+"""Evaluation of the models of one job: error rates and cells, skipping finished ones."""
 
 from __future__ import annotations
 
@@ -27,13 +27,9 @@ from sharpness.training.checkpoint import load_model
 
 @dataclass(frozen=True)
 class EvaluatedModel:
-    """One model to evaluate.
+    """One model to evaluate, in evaluation mode on its device.
 
-    Attributes:
-        name: of the model.
-        model: in evaluation mode, on its device.
-        checkpoint: the file it came from.
-        state: folder of its finished items.
+    ``checkpoint`` is the file from which it was loaded, ``state`` the folder of its result files.
     """
 
     name: str
@@ -43,31 +39,25 @@ class EvaluatedModel:
 
     @property
     def device(self) -> torch.device:
-        """Where the model is."""
+        """Return the device of the model."""
         return next(self.model.parameters()).device
 
 
 class ResultCache:
-    """The items of one model.
+    """Finished error rates and cells of one model, one JSON file each.
 
-    Attributes:
-        origin: the checkpoint's digest.
+    File names contain a digest of all that determines the result; ``origin`` is the checkpoint's.
     """
 
     def __init__(self, subject: EvaluatedModel, room: MicroBatch | None = None) -> None:
-        """Compute nothing yet.
-
-        Args:
-            subject: the model.
-            room: most examples in one pass through the model.
-        """
+        """Digest the checkpoint; ``room`` limits the examples per pass through the model."""
         self.origin = sha256(subject.checkpoint)[:16]
         self._subject, self._room = subject, room or MicroBatch()
         self._room.whose = subject.name
         self._common = {"checkpoint": self.origin, "revision": REVISION}
 
     def published(self, part: str, data: str, error: float) -> str:
-        """The item of an error that is taken as it stands, of the data set with this title."""
+        """Store a published error rate on the data set titled ``data``; return the file name."""
         row = {"part": part, "data": data, "error": error, "source": "published", **self._common}
         path = self._subject.state / f"error-{digest(row)}.json"
         if not path.exists():
@@ -75,7 +65,7 @@ class ResultCache:
         return path.name
 
     def error(self, part: str, examples: Examples, number: str) -> str:
-        """The item of an error; ``number`` says which of how many it is."""
+        """Return the file name of an error rate, computed unless stored; log it as ``number``."""
         key = {"part": part, "data": examples.digest(), **self._common}
         path = self._subject.state / f"error-{digest(key)}.json"
         if not path.exists():
@@ -91,11 +81,14 @@ class ResultCache:
         return path.name
 
     def cells(self, plan: Plan, train: Examples) -> list[str]:
-        """The items of all cells, in the plan's order, on the first points of ``train``."""
+        """Return the file names of all cells, in the plan's order, computing those not stored.
+
+        Sharpness is measured on the first points of ``train``.
+        """
         points = first_points(train, plan.points)
         dtype = str(next(self._subject.model.parameters()).dtype).removeprefix("torch.")
         common = {**self._common, "dtype": dtype, "points_digest": points.digest()}
-        common["device"] = self._subject.device.type  # which draws the noise
+        common["device"] = self._subject.device.type  # determines the noise
         rows = {cell: {**plan.describe(cell), **common} for cell in plan.cells}
         files = {cell: self._subject.state / f"cell-{digest(rows[cell])}.json" for cell in rows}
         absent = [cell for cell in files if not files[cell].exists()]
@@ -111,7 +104,7 @@ class ResultCache:
     def _measured(
         self, plan: Plan, points: Examples, cells: Sequence[Cell]
     ) -> Iterator[tuple[Cell, Estimate | UserError]]:
-        """Each cell with what it gave; without cells no point is looked at."""
+        """Yield each cell with its result; without cells, no points are loaded."""
         if not cells:
             return
         device, m = self._subject.device, plan.m
@@ -128,7 +121,6 @@ class ResultCache:
         yield from measure_cells(model, data, cells, plan.seed, protocols=knobs, room=room)
 
     def _say(self, what: str, start: float) -> None:
-        """A line of progress for the job's log."""
         print(f"{self._subject.name}: {what} ({monotonic() - start:.1f} s)", file=sys.stderr)
 
 
@@ -162,29 +154,26 @@ def evaluate_models(
     micro_batch: int | None = None,
     classes: int | None = None,
 ) -> dict[str, Row]:
-    """Evaluate the models of one job; finished items cost nothing.
+    """Evaluate the models of one job, skipping finished results.
 
     Args:
         checkpoints: file of each model.
         records: of their trainings, in the same order; None if they were trained elsewhere.
         plan: what to measure.
-        data: the record of each data set, by the part it plays; "train" must be among them. Parts
-            that are missing are named in the result, and without training data no cell is
-            measured.
+        data: the record of each data set, by part, including "train". Without training data no
+            cell is measured.
         state: folder in which each model has its own state folder.
         device: where to compute.
-        inputs: how examples become tensors, as ``data.load`` takes it; None where the data set
-            leaves nothing open. Text needs its ``vocabulary``, a record, among it.
-        published: for each model, errors by part that are taken as they stand; that of "train" is
-            always computed, for it is of these training points.
-        micro_batch: most examples in one pass through a model, for errors and cells alike; None is
-            a whole batch. Results depend on it by rounding alone. It is halved, for this model and
-            the following, when memory runs out.
-        classes: how many logits the models have, where that is to be checked.
+        inputs: how examples become tensors, as in ``load_dataset``; None if the data sets need
+            none. For text it contains a ``vocabulary``, a record.
+        published: error rates by model and part that are not computed; that of "train" always is,
+            because it is the error on exactly these training points.
+        micro_batch: as in ``sharpness``, for errors too; once halved, it stays so for later models.
+        classes: number of the models' logits; None leaves it unchecked.
 
     Returns:
-        For each model, which items hold its results, as ``evaluate`` returns it, and ``missing``:
-        parts without an error, and why.
+        For each model, the result of ``evaluate`` and ``missing``: the reason for each part without
+        an error rate.
     """
     sets, room = EvalDatasets(data, inputs, classes), MicroBatch(micro_batch)
     trained = [None] * len(checkpoints) if records is None else records
@@ -208,20 +197,16 @@ def evaluate(
     published: Mapping[str, float] = _NONE,
     room: MicroBatch | None = None,
 ) -> Row:
-    """Fill the state of one model with all its items.
+    """Compute or look up all results of one model, and return the names of their files.
 
-    Args:
-        subject: the model.
-        plan: the cells.
-        sets: examples by part; sharpness is measured on the first points of "train".
-        record: of the model's training.
-        published: errors that are taken as they stand, by part.
-        room: most examples in one pass through the model.
+    Sharpness is measured on the first points of "train" in ``sets``. ``record`` is that of the
+    training, ``published`` holds error rates by part that are not computed, and ``room`` limits the
+    examples per pass.
 
     Returns:
-        Which items hold the results: ``checkpoint``; ``failed``, why nothing is asked of the
-        model, and ``parts``, what was to be asked; ``skipped``, why it has no cells; ``errors`` and
-        ``cells`` (file names, in canonical order).
+        ``checkpoint``, its digest; ``failed``, why the model has no results, and ``parts``, on
+        which its error is due; ``skipped``, why it has no cells; ``errors`` and ``cells``, file
+        names in canonical order.
     """
     items = ResultCache(subject, room)
     parts = [part for part in sets.titles if part in sets or part in published]
@@ -243,7 +228,7 @@ def evaluate(
 
 
 def _broken(subject: EvaluatedModel) -> str:
-    """Why a model can have no result: its first tensor that is not finite; empty if all are."""
+    """Return a message on the first tensor that is not finite; empty if all are finite."""
     for name, tensor in subject.model.state_dict().items():
         if bad := tensor.numel() - int(tensor.isfinite().sum()):
             amount = f"{bad} of the {tensor.numel()} numbers of tensor {name} are not finite"

@@ -1,7 +1,7 @@
-"""Refuses files that were made for other settings than those of now. Needs no torch.
+"""Checks that result files were made with the current settings. Needs no torch.
 
-Where Snakemake's own memory is lost, or ``--touch`` overruled it, it takes such files for fresh. So
-the rule that makes ``pool.csv`` compares what the files say of themselves with what is wanted.
+If Snakemake's metadata is lost or overruled by ``--touch``, it takes outdated files for current.
+The rule that makes ``pool.csv`` therefore compares the settings in the files with those wanted.
 """
 
 from __future__ import annotations
@@ -23,19 +23,14 @@ from sharpness.training.hyperparameters import Space, draw_hyperparameters
 from sharpness.training.records import KEY, read_training
 
 _FIRST = {"revision": 1}
-"""Of a record or checkpoint that names no revision."""
+"""Default for a record or checkpoint without a revision."""
 
 
 @dataclass(frozen=True)
 class Sources:
-    """The files that one model's row is made from; they lie in folders of the pool's folder.
+    """The files from which one model's row is made; they lie in folders of the pool's folder.
 
-    Attributes:
-        name: of the model.
-        errors: its ``errors/<model>.csv``.
-        sharpness: its ``sharpness/<model>.csv``.
-        per_batch: its ``per_batch/<model>.csv``.
-        checkpoint: its weights.
+    ``errors``, ``sharpness`` and ``per_batch`` are its ``<model>.csv`` in folders of these names.
     """
 
     name: str
@@ -46,28 +41,24 @@ class Sources:
 
     @property
     def home(self) -> Path:
-        """The pool's folder."""
+        """Return the pool's folder."""
         return self.checkpoint.parents[1]
 
 
 def remake(*gone: Path) -> str:
-    """What to do so that files are made anew; finished cells and epochs lie elsewhere."""
+    """Return advice how to remake files; finished cells and epochs are stored elsewhere."""
     return f"remove it and run again: rm -rf {shlex.join(map(str, gone))}"
 
 
 def check_trainings(
     sources: Iterable[Sources], records: Iterable[str | Path], wanted: Mapping[str, Any]
 ) -> None:
-    """Refuse trainings with other settings, and weights that are of another training.
+    """Raise UserError if trainings have other settings, or weights are of another training.
 
-    Args:
-        sources: the files of each model of a sweep, in the sweep's order.
-        records: of their trainings.
-        wanted: what a record says of all its models (``seed``, ``settings``, ``architecture``,
-            ``data``, ``revision``), and ``space``, from which each is drawn.
-
-    Raises:
-        UserError: naming the file, what differs, and the command that remakes it.
+    The message names the file, the difference, and the command that remakes it. ``sources`` and the
+    ``records`` of the trainings are in the sweep's order. ``wanted`` holds the values that all
+    records have (``seed``, ``settings``, ``architecture``, ``data``, ``revision``), and ``space``,
+    from which each model is drawn.
     """
     space = Space(**wanted["space"])
     shared = {key: value for key, value in wanted.items() if key != "space"}
@@ -86,14 +77,10 @@ def check_trainings(
 
 
 def check_conversions(sources: Sequence[Sources], wanted: Mapping[str, Mapping[str, Any]]) -> None:
-    """Refuse weights that were converted from another file, or in another way.
+    """Raise UserError if weights were converted from another file, or in another way.
 
-    Args:
-        sources: the files of each published model.
-        wanted: for each model, what the metadata of its weights says.
-
-    Raises:
-        UserError: naming the first such file, what differs, and the command that remakes all.
+    The message names the first such file, the difference, and the command that remakes all.
+    ``wanted`` holds the expected metadata of each model's checkpoint.
     """
     wrong = {}
     for source in sources:
@@ -103,7 +90,7 @@ def check_conversions(sources: Sequence[Sources], wanted: Mapping[str, Mapping[s
     if not wrong:
         return
     first, found = next(iter(wrong.items()))
-    all_of_them = len(wrong) == len(sources)  # ten at most otherwise, so that the line stays short
+    all_of_them = len(wrong) == len(sources)  # else name ten at most: one short line
     gone = [first.home / "checkpoints"] if all_of_them else [s.checkpoint for s in [*wrong][:10]]
     if wanted[first.name]["standin"]:
         gone.append(first.home.parent / "standin" / f"{first.home.name}.csv")
@@ -117,17 +104,11 @@ def check_rows(
     wanted: Sequence[Mapping[str, Any]],
     titles: Mapping[str, str],
 ) -> None:
-    """Refuse errors and cells of other settings, another revision or other weights.
+    """Raise UserError if errors or cells are of other settings, another revision or other weights.
 
-    Args:
-        source: the files of a model.
-        errors: its errors.
-        cells: its cells.
-        wanted: the settings of every cell, in canonical order.
-        titles: of the data set of each part.
-
-    Raises:
-        UserError: naming the file, what differs, and the command that remakes it.
+    The message names the file, the difference, and the command that remakes it. ``wanted`` holds
+    the settings of every cell, in canonical order, and ``titles`` the title of the data set of each
+    part.
     """
     folders = ("evaluated", "errors", "sharpness", "per_batch")
     mend = remake(*(source.home / name for name in folders))
@@ -157,7 +138,7 @@ def check_rows(
 
 
 def _metadata(path: Path) -> dict[str, Any]:
-    """What a checkpoint says of itself; nothing if it is not one of this project's."""
+    """Return the metadata of a checkpoint; empty if it is not one of this project's."""
     try:
         with safe_open(path, "numpy") as stream:
             return dict(json.loads(stream.metadata()[KEY]))
@@ -166,9 +147,9 @@ def _metadata(path: Path) -> dict[str, Any]:
 
 
 def _difference(have: Any, wanted: Mapping[str, Any]) -> str:
-    """The first key that is not as it is wanted, in words; empty if there is none.
+    """Return the first key with another value than wanted, in words; empty if there is none.
 
-    What else ``have`` says is not looked at: sizes of a network that the data fix, for example.
+    Other keys of ``have`` are ignored, such as sizes of a network that the data determine.
     """
     for key, want in wanted.items():
         found = have.get(key) if isinstance(have, Mapping) else None

@@ -1,4 +1,4 @@
-"""One model's errors, cells and batches as CSV, rebuilt from its finished items. Needs no torch."""
+"""One model's errors, cells and batches as CSV, made from its result files. Needs no torch."""
 
 from __future__ import annotations
 
@@ -62,18 +62,13 @@ def write_rows(
 ) -> None:
     """Write ``errors/<model>.csv``, ``sharpness/<model>.csv`` and ``per_batch/<model>.csv``.
 
-    Args:
-        found: which items hold the results of the model, from ``evaluation.evaluate_models``.
-            Without training data there are no cells, and each row says why.
-        state: the model's state folder.
-        wanted: the settings of every cell (``Plan.describe``), in canonical order.
-        errors: where the errors go.
-        sharpness: where the cells go.
-        per_batch: where the value of every batch of every cell goes.
-        evaluated: the file that ``found`` is from, to be named where it is outdated.
+    ``found`` names the result files in the folder ``state``, as from ``evaluate_models``, and was
+    read from the file ``evaluated``. ``wanted`` holds the settings of every cell
+    (``Plan.describe``), in canonical order. Without training data there are no cells, and each row
+    says why. The other parameters are the paths to write.
 
     Raises:
-        UserError: if an item is gone, or is not of the cell that is wanted.
+        UserError: if a result file is gone, or is not of the cell that is wanted.
     """
     done = {"status": "ok", "reason": ""}
     mend = f"remove it and run again: rm {evaluated}"
@@ -96,7 +91,7 @@ def write_rows(
 
 
 def _batches(cell: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What a cell found in each batch; a failed one found nothing."""
+    """Return a row for each batch of a cell; none for a failed cell."""
     found = zip(cell["examples"], cell["per_batch"], strict=True)
     return [
         {"cell": cell["cell"], "batch": number, "examples": examples, "value": value}
@@ -105,14 +100,14 @@ def _batches(cell: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _failed(found: Mapping[str, Any]) -> dict[str, Any]:
-    """What stands in every row of a model that has no result at all; nothing if it has some."""
+    """Return the columns that mark a model without any result as failed; empty for others."""
     if not found.get("failed"):
         return {}
     return {"status": "failed", "reason": found["failed"], "checkpoint": found["checkpoint"]}
 
 
 def _unmeasured(found: Mapping[str, Any]) -> dict[str, Any]:
-    """What stands in every cell of a model that was not measured; nothing if it was."""
+    """Return the columns that say why a model was not measured; empty if it was."""
     lacking = found["missing"].get("train", "")
     if not found["skipped"] and not lacking:
         return {}

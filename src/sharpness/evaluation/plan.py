@@ -1,4 +1,4 @@
-"""What is measured on every model of a pool. Needs no torch."""
+"""Plan of the measurements on every model of a pool. Needs no torch."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from typing import Any
 from sharpness.measures.definition import PROTOCOLS, Cell
 
 REVISION = 2
-"""Raise it with any change to the code that changes an error or a sharpness: all is remade then."""
+"""Increase it with any code change that changes an error or a sharpness; all are computed anew."""
 
 Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is measured on every model of a pool.
+    """Measurements that are made on every model of a pool.
 
     Attributes:
         cells: in canonical order.
-        points: training points, the first of the training set.
+        points: number of training points, the first of the training set.
         m: examples per batch.
-        steps: Auto-PGD iterations of cells that do not say so.
-        samples: draws per batch, by protocol; the protocol's own where it is not there.
+        steps: Auto-PGD iterations of cells that do not set them.
+        samples: draws per batch, by protocol; the protocol's own by default.
         seed: of the noise and of the augmented views.
         max_train_error: models above it are not measured; None measures all.
         augment_operations: of RandAugment, on each augmented view.
@@ -40,19 +40,16 @@ class Plan:
 
     @classmethod
     def parse(cls, settings: Mapping[str, Any]) -> Plan:
-        """The plan from its JSON form, in which cells are ids."""
+        """Return the plan from its JSON form, in which cells are ids."""
         cells = tuple(Cell.parse(word) for word in settings["cells"])
         return cls(**{**settings, "cells": cells})
 
     def rows(self) -> list[Row]:
-        """The settings of every cell."""
+        """Return the settings of every cell."""
         return [self.describe(cell) for cell in self.cells]
 
     def skipped(self, record: Mapping[str, Any] | None) -> str:
-        """Why a model is not measured, from its training record; empty if it is.
-
-        A model that others have trained has no record, and is measured.
-        """
+        """Return why a model is not measured; empty if it is, as is a model without record."""
         if record is None:
             return ""
         if record["status"] != "ok":
@@ -63,7 +60,7 @@ class Plan:
         return ""
 
     def describe(self, cell: Cell) -> Row:
-        """The settings of a cell, all of which its value depends on."""
+        """Return the settings of a cell, all of which its value depends on."""
         worst = cell.definition.case == "worst"
         samples = self.samples.get(cell.protocol, PROTOCOLS[cell.protocol].samples)
         return {

@@ -1,6 +1,6 @@
-"""Errors that the publishers of models state, and how far the evaluated ones are from them.
+"""Published error rates, and their differences from the evaluated ones.
 
-Needs no torch, and to read them no pandas.
+Needs no torch; reading the published errors needs no pandas.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LIMIT = 0.3
-"""Points by which an evaluated error may miss the published one without a warning."""
+"""Largest difference from the published error without a warning, in percentage points."""
 
 KEYS = ("pool", "model", "part", "error", "preprocessing", "source")
 COLUMNS = ["model", "part", "published", "evaluated", "difference", "comparable", "warn"]
@@ -27,12 +27,9 @@ COLUMNS += ["preprocessing", "source"]
 
 @dataclass(frozen=True)
 class PublishedError:
-    """What a publisher states.
+    """One published error rate, a fraction, with its source.
 
-    Attributes:
-        error: a fraction.
-        preprocessing: how the inputs were prepared; empty if any way gives this error.
-        source: where it is stated.
+    ``preprocessing`` is that of the inputs; empty if any preprocessing gives this error.
     """
 
     error: float
@@ -40,7 +37,7 @@ class PublishedError:
     source: str
 
     def comparable(self, preprocessing: str) -> bool:
-        """Whether inputs prepared in that way should give this error."""
+        """Return whether inputs with this preprocessing should give this error."""
         return not self.preprocessing or not preprocessing or self.preprocessing == preprocessing
 
 
@@ -49,11 +46,9 @@ Published = Mapping[str, Mapping[str, PublishedError]]
 
 
 def read_published_errors(path: str | Path, pool: str) -> dict[str, dict[str, PublishedError]]:
-    """The published errors of a pool's models, by model and part.
+    """Read the published errors of a pool's models, by model and part.
 
-    Args:
-        path: a table such as ``resources/published_errors.csv``, of any number of pools.
-        pool: whose errors.
+    ``path`` is a table of any number of pools, such as ``resources/published_errors.csv``.
 
     Raises:
         UserError: if a column is missing, an error is no fraction, or one is stated twice.
@@ -87,15 +82,7 @@ def _fraction(text: str, where: str) -> float:
 
 
 def usable(published: Published, preprocessing: str) -> dict[str, dict[str, float]]:
-    """The errors that may stand in for evaluated ones: those of the pool's own preprocessing.
-
-    Args:
-        published: from ``read_published_errors``.
-        preprocessing: of the pool.
-
-    Returns:
-        The error of each model on each part, as ``evaluation.evaluate_models`` takes it.
-    """
+    """Return the errors for the pool's preprocessing, which may replace evaluated ones."""
     return {
         model: {part: p.error for part, p in parts.items() if p.comparable(preprocessing)}
         for model, parts in published.items()
@@ -108,14 +95,11 @@ def compare(
     preprocessing: str,
     taken: Mapping[str, Collection[str]] | None = None,
 ) -> pd.DataFrame:
-    """Published errors beside those evaluated here.
+    """Compare published errors with those evaluated here.
 
-    Args:
-        pool: ``pool.csv``, one row per model.
-        published: from ``read_published_errors``; what the pool does not have is left out.
-        preprocessing: of the pool; empty agrees with any.
-        taken: parts of each model that were not evaluated but taken from this very table; there
-            is nothing to compare.
+    ``pool`` is the table ``pool.csv``. Published errors of other models and parts are ignored, and
+    those in ``taken``, by model, because the pool took them from ``published``. Empty
+    ``preprocessing`` of the pool agrees with any.
 
     Returns:
         One row per model and part, in the pool's order: ``published`` and ``evaluated`` (fractions,
@@ -141,7 +125,7 @@ def compare(
 def _compared(
     model: str, part: str, stated: PublishedError, evaluated: float, preprocessing: str
 ) -> dict[str, object]:
-    # Both are printed with a few digits only, so the last bits of the difference mean nothing.
+    # Both errors have few digits, so the last bits of the difference mean nothing.
     difference = round(100 * (evaluated - stated.error), 6) + 0.0  # never -0
     comparable = stated.comparable(preprocessing)
     return {
@@ -158,5 +142,5 @@ def _compared(
 
 
 def write_compared(path: str | Path, frame: pd.DataFrame) -> None:
-    """Write ``published.csv``, the same bytes for the same values."""
+    """Write ``published.csv``; equal values give equal bytes."""
     write_text(path, frame.to_csv(index=False, float_format="%.9g", lineterminator="\n"))

@@ -1,4 +1,4 @@
-"""``pool.csv``, one row per model, and ``per_batch.csv``: all that tables and figures need."""
+"""``pool.csv``, one row per model, and ``per_batch.csv``: the input of all tables and figures."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _OF_ERRORS = ("part", "data", "revision", "error")
 _OF_CELLS = ("cell", "device", "value")
 
 FLOATS = "%.9g"
-"""Digits that give a float32 back."""
+"""Enough digits to restore a float32."""
 
 
 def assemble(
@@ -30,20 +30,17 @@ def assemble(
     titles: Mapping[str, str],
     max_test_error: float | None = None,
 ) -> pd.DataFrame:
-    """The table of a pool.
+    """Build the table of a pool from the files of its models.
 
-    Args:
-        models: one row per model: ``model`` and its hyper-parameters.
-        sources: the files of each model, in the order of ``models``.
-        wanted: the settings of every cell, in canonical order.
-        titles: of the data set of each part.
-        max_test_error: models whose test error is above this fraction are excluded: they keep
-            their row, with no cell in it. None excludes none.
+    ``models`` holds ``model`` and hyper-parameters, and ``sources`` the files in the same order.
+    ``wanted`` holds the settings of every cell, in canonical order, and ``titles`` the title of the
+    data set of each part. A model whose test error is above the fraction ``max_test_error`` is
+    excluded: it keeps its row, but without cells.
 
     Returns:
         model, status, reason, hyper-parameters, ``error_<part>`` for each part, the generalization
-        gap that belongs to each (``gap`` for the test error, ``gap_<part>`` for others), and one
-        column per cell. What is not known is NaN.
+        gap of each (``gap`` for the test error, ``gap_<part>`` for others), and one column per
+        cell. Unknown values are NaN.
 
     Raises:
         UserError: if a file is not of these models, cells and data sets, this revision of the code
@@ -71,7 +68,6 @@ def assemble(
 
 
 def _exclude(table: pd.DataFrame, cells: Sequence[str], limit: float) -> None:
-    """Blank the models that are too wrong to be asked about."""
     wrong = table["error_test"] > limit
     table.loc[wrong, "status"] = "excluded"
     table.loc[wrong, "reason"] = [
@@ -82,21 +78,12 @@ def _exclude(table: pd.DataFrame, cells: Sequence[str], limit: float) -> None:
 
 
 def write_pool(table: pd.DataFrame, path: str | Path) -> None:
-    """Write the table of a pool, the same bytes for the same values."""
+    """Write the table of a pool; equal values give equal bytes."""
     write_text(path, table.to_csv(index=False, float_format=FLOATS, lineterminator="\n"))
 
 
 def write_per_batch(table: pd.DataFrame, sources: Iterable[Sources], path: str | Path) -> None:
-    """Write the value of every batch of every cell that ``pool.csv`` has, digit for digit.
-
-    Args:
-        table: of the pool.
-        sources: the files of its models.
-        path: where to.
-
-    Raises:
-        UserError: if a file is no table of batches.
-    """
+    """Write the value of every batch of every cell in the pool's ``table``, digits unchanged."""
     excluded = set(table.loc[table["status"] == "excluded", "model"])
     rows: list[dict[str, str]] = []
     for source in sources:
@@ -107,7 +94,7 @@ def write_per_batch(table: pd.DataFrame, sources: Iterable[Sources], path: str |
 
 
 def _batches(path: Path) -> list[dict[str, str]]:
-    """The rows of ``per_batch/<model>.csv``, as they stand."""
+    """Return the rows of ``per_batch/<model>.csv``, unchanged."""
     mend = "remove it and run again"
     with readable(path, mend), path.open(encoding="utf-8", newline="") as stream:
         header, *rows = csv.reader(stream, strict=True)
@@ -117,7 +104,7 @@ def _batches(path: Path) -> list[dict[str, str]]:
 
 
 def _read(path: Path, *names: str) -> pd.DataFrame:
-    """A file of rows; the last of the named columns holds numbers."""
+    """Read a CSV file and check its columns; the last of ``names`` must hold numbers."""
     frame = read_frame(path)
     check_columns(frame, path, (*names, "status", "reason", "checkpoint"), names[-1:])
     return frame
@@ -139,7 +126,7 @@ def _row(source: Sources, errors: pd.DataFrame, cells: pd.DataFrame) -> dict[str
 
 
 def _check_devices(measured: Iterable[tuple[Sources, pd.DataFrame]]) -> None:
-    """Refuse to compare models under different noise: a CPU and a GPU draw it differently."""
+    """Raise UserError if models were measured on both CPU and GPU, which draw different noise."""
     found: dict[str, Path] = {}
     for source, cells in measured:
         for kind in cells["device"].dropna().unique():

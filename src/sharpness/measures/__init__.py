@@ -1,1 +1,1 @@
-"""The mathematics: definitions of sharpness, their balls and objectives, and their estimators."""
+"""Definitions of sharpness, their perturbation sets and objectives, and their estimators."""

@@ -1,4 +1,4 @@
-"""Average-case sharpness: the expectation of Eq. 1 by Monte Carlo."""
+"""Average-case sharpness: Monte Carlo estimate of the expectation in Eq. 1."""
 
 from __future__ import annotations
 
@@ -14,15 +14,11 @@ from sharpness.measures.objective import LogitScale, Objective
 
 
 def combined(values: Sequence[Tensor], examples: Sequence[int]) -> Estimate:
-    """The mean over batches, weighted by examples.
+    """Average the values of all batches, weighted by their numbers of examples.
 
-    Args:
-        values: float64 values within each batch: its draws, or its one maximum.
-        examples: the size of each batch.
-
-    Returns:
-        The estimate. Its standard error is that over batches, sd / √B for batches of one size,
-        which contains the noise of the draws; with a single batch it is that over the draws.
+    ``values`` holds one float64 tensor per batch: its draws, or its one maximum. The standard error
+    is over batches, sd / √B for batches of one size, which contains the noise of the draws; with a
+    single batch it is over the draws.
 
     Raises:
         UserError: if the mean is not finite.
@@ -43,7 +39,7 @@ def combined(values: Sequence[Tensor], examples: Sequence[int]) -> Estimate:
 
 
 def _over_draws(values: Tensor) -> float:
-    """Sd / √n; NaN for a single value."""
+    """Return the standard error sd / √n; NaN for a single value."""
     return (values.std() / len(values) ** 0.5).item() if len(values) > 1 else math.nan
 
 
@@ -55,21 +51,11 @@ def draws(
     scales: Sequence[LogitScale],
     antithetic: bool = False,
 ) -> Tensor:
-    """L(w + δ) − L(w) at each draw of δ (Eq. 1).
+    """Compute L(w + δ) − L(w) for random draws of δ (Eq. 1), in float64, (scales, samples).
 
-    One forward pass a draw serves every logit scale.
-
-    Args:
-        objective: the loss of one batch.
-        width: ρ c, (p,).
-        noise: unit noise (p,) of a draw.
-        samples: number of draws.
-        scales: the logit normalizations.
-        antithetic: take δ and −δ together, so that the first-order term cancels; such a pair is one
-            draw and costs two forward passes.
-
-    Returns:
-        (scales, samples) in float64.
+    ``width`` is ρ c, (p,); ``noise`` returns the unit noise (p,) of a draw, given its number. One
+    forward pass per draw serves all logit scales. If ``antithetic``, δ and −δ are taken together,
+    which cancels the first-order term; such a pair is one draw and costs two forward passes.
     """
     weights = objective.network.weights
     unperturbed = torch.tensor([objective.unperturbed(s) for s in scales], dtype=torch.float64)

@@ -1,8 +1,8 @@
-"""The perturbation sets of Eq. 1: a norm is an object.
+"""Perturbation sets of Eq. 1: one class for each norm and coordinate system.
 
-A ball is described in its own coordinates x. For the paper's protocol x is γ = δ / c, in which
-every ball is round and the invariance of the definition under w → w ⊙ a is exact; for the released
-code x is δ itself. A weight that is exactly zero has c = 0 and never moves.
+Each ball has its own coordinates x. In the paper's protocol x is γ = δ / c, in which every ball is
+round and the definition is exactly invariant under w → w ⊙ a; in the released code x is δ itself.
+A weight that is exactly zero has c = 0 and never moves.
 """
 
 from __future__ import annotations
@@ -18,35 +18,30 @@ from sharpness.measures.definition import Definition, Protocol
 
 
 def noise_generator(device: torch.device, *key: int) -> torch.Generator:
-    """A generator whose stream is a function of ``key``, all non-negative integers.
+    """Return a random generator seeded by ``key``, all non-negative integers.
 
-    Streams of different devices differ: a CPU and a GPU draw different, equally good noise.
+    With the same key, a CPU and a GPU draw different, equally good noise.
     """
     (state,) = np.random.SeedSequence(key).generate_state(1, np.uint64)
     return torch.Generator(device).manual_seed(int(state) % 2**63)
 
 
-TOLERANCE = 1e-5  # of the released code's projection, in the norm
+TOLERANCE = 1e-5  # of the norm, in the released code's projection
 
 
 def scaling(weights: Tensor, adaptive: bool) -> Tensor:
-    """The scaling c of Eq. 1, (p,): |w| if adaptive, 1 otherwise."""
+    """Return the scaling c of Eq. 1, (p,): |w| if adaptive, 1 otherwise."""
     return weights.abs() if adaptive else torch.ones_like(weights)
 
 
 def length(x: Tensor) -> Tensor:
-    """‖x‖₂. ``norm()`` of 10⁷ weights in float32 is off by 10⁻³ on a CPU; sums add in pairs."""
+    """Return ‖x‖₂. ``norm()`` of 10⁷ float32 weights is off by 10⁻³ on a CPU; sums add in pairs."""
     return x.square().sum().sqrt()
 
 
 @dataclass(frozen=True)
 class Ball(ABC):
-    """{δ : ‖δ / c‖ ≤ ρ}.
-
-    Attributes:
-        radius: ρ.
-        c: the elementwise scaling, (p,).
-    """
+    """Perturbation set {δ : ‖δ / c‖ ≤ ρ} of radius ρ; c, (p,), is the elementwise scaling."""
 
     radius: float
     c: Tensor
@@ -54,22 +49,22 @@ class Ball(ABC):
     @staticmethod
     @abstractmethod
     def noise(like: Tensor, generator: torch.Generator) -> Tensor:
-        """Unit noise of the average case, shaped as ``like``; δ is ρ c times it."""
+        """Draw unit noise of the average case, shaped as ``like``; δ is ρ c times it."""
 
     @abstractmethod
     def start(self, noise: Tensor) -> Tensor:
-        """A random feasible point, from unit noise."""
+        """Return a random feasible point made from unit noise."""
 
     @abstractmethod
     def ascent(self, gradient: Tensor) -> Tensor:
-        """The direction of a step of unit length, from the gradient with respect to δ."""
+        """Return the direction of a step of unit length, given the gradient with respect to δ."""
 
     @abstractmethod
     def project(self, x: Tensor) -> Tensor:
-        """A nearest point of the ball."""
+        """Return a nearest point of the ball."""
 
     def perturbation(self, x: Tensor) -> Tensor:
-        """δ at the ball's coordinates."""
+        """Return δ at the coordinates x."""
         return self.c * x
 
 
@@ -78,19 +73,19 @@ class L2(Ball):
 
     @staticmethod
     def noise(like: Tensor, generator: torch.Generator) -> Tensor:
-        """Standard Gaussian."""
+        """Draw standard Gaussian noise."""
         return torch.empty_like(like).normal_(generator=generator)
 
     def start(self, noise: Tensor) -> Tensor:
-        """ρ z / ‖z‖₂ over the weights that can move."""
+        """Return ρ z / ‖z‖₂ over the weights that can move."""
         return self.radius * _unit(torch.where(self.c > 0, noise, 0.0))
 
     def ascent(self, gradient: Tensor) -> Tensor:
-        """The solution of max ⟨g, c ⊙ γ⟩ subject to ‖γ‖₂ ≤ 1."""
+        """Return the solution of max ⟨g, c ⊙ γ⟩ subject to ‖γ‖₂ ≤ 1."""
         return _unit(self.c * gradient)
 
     def project(self, x: Tensor) -> Tensor:
-        """Radial projection."""
+        """Project radially."""
         norm = length(x)
         return torch.where(norm > self.radius, x * (self.radius / norm), x)
 
@@ -100,15 +95,15 @@ class Linf(Ball):
 
     @staticmethod
     def noise(like: Tensor, generator: torch.Generator) -> Tensor:
-        """Uniform in [-1, 1]."""
+        """Draw uniform noise in [-1, 1]."""
         return torch.empty_like(like).uniform_(-1, 1, generator=generator)
 
     def start(self, noise: Tensor) -> Tensor:
-        """Uniform in the box."""
+        """Return a point that is uniform in the box."""
         return self.radius * noise
 
     def ascent(self, gradient: Tensor) -> Tensor:
-        """The solution of max ⟨g, c ⊙ γ⟩ subject to ‖γ‖∞ ≤ 1."""
+        """Return the solution of max ⟨g, c ⊙ γ⟩ subject to ‖γ‖∞ ≤ 1."""
         return (self.c * gradient).sign()
 
     def project(self, x: Tensor) -> Tensor:
@@ -117,10 +112,9 @@ class Linf(Ball):
 
 
 class _InWeights(Ball):
-    """The released code's coordinates: x is δ."""
+    """Ball in the coordinates of the released code: x is δ."""
 
     def perturbation(self, x: Tensor) -> Tensor:
-        """δ itself."""
         return x
 
 
@@ -128,11 +122,11 @@ class ReleasedLinf(_InWeights, Linf):
     """Box |δ| ≤ ρ c in the coordinates of the weights."""
 
     def start(self, noise: Tensor) -> Tensor:
-        """Uniform in the box."""
+        """Return a point that is uniform in the box."""
         return self.radius * self.c * noise
 
     def ascent(self, gradient: Tensor) -> Tensor:
-        """The step c ⊙ sign(g)."""
+        """Return the step c ⊙ sign(g)."""
         return gradient.sign() * self.c
 
     def project(self, x: Tensor) -> Tensor:
@@ -146,23 +140,20 @@ class ReleasedL2(_InWeights, L2):
 
     The step is proportional to c ⊙ g where steepest ascent has c² ⊙ g, and the projection is
     Euclidean, found by bisection to within ``TOLERANCE`` in the norm.
-
-    Attributes:
-        zero_weight_skips_projection: as in ``Protocol``.
     """
 
     zero_weight_skips_projection: bool = False
 
     def start(self, noise: Tensor) -> Tensor:
-        """A random point on the ellipsoid."""
+        """Return a random point on the ellipsoid."""
         return self.c * super().start(noise)
 
     def ascent(self, gradient: Tensor) -> Tensor:
-        """The step c ⊙ g / ‖g‖₂."""
+        """Return the step c ⊙ g / ‖g‖₂."""
         return gradient * self.c / (length(gradient) + 1e-12)
 
     def project(self, x: Tensor) -> Tensor:
-        """The nearest point of the ellipsoid, δ / (1 + 2λ / c²), λ by bisection."""
+        """Return the nearest point of the ellipsoid, δ / (1 + 2λ / c²), with λ by bisection."""
         movable = self.c > 0
         if self.zero_weight_skips_projection and not movable.all():
             return x
@@ -187,7 +178,7 @@ class ReleasedL2(_InWeights, L2):
 
 
 def _unit(vector: Tensor) -> Tensor:
-    """The vector at length one; the zero vector as it is."""
+    """Scale a vector to length one; the zero vector is returned unchanged."""
     norm = length(vector)
     return torch.where(norm > 0, vector / norm, vector)
 
@@ -196,7 +187,7 @@ NORMS: dict[str, type[Ball]] = {"l2": L2, "linf": Linf}
 
 
 def ball(definition: Definition, radius: float, weights: Tensor, protocol: Protocol) -> Ball:
-    """The perturbation set of a definition at radius ρ around ``weights`` (p,).
+    """Return the perturbation set of a definition at radius ρ around ``weights`` (p,).
 
     Without the adaptive scaling the two protocols' coordinates are the same.
     """

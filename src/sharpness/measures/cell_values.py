@@ -1,4 +1,4 @@
-"""From a cell to the values that each batch gives it: what is filled in, and what is shared."""
+"""Values of cells in each batch, with the work that cells share."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from sharpness.measures.worst import worst
 
 @dataclass(frozen=True)
 class Effort:
-    """How much is computed for each cell, where it does not say so itself.
+    """Amount of computation for the cells that do not set it themselves.
 
     Attributes:
-        steps: Auto-PGD iterations; None is the protocol's own.
-        samples: draws per batch in the average case; None is the protocol's own.
+        steps: Auto-PGD iterations; None takes the protocol's.
+        samples: draws per batch in the average case; None takes the protocol's.
         antithetic: draw δ and −δ together; such a pair counts as one draw.
     """
 
@@ -38,21 +38,13 @@ AS_THE_PROTOCOL = Effort()
 
 
 class CellTask:
-    """A cell with its protocol and effort filled in.
-
-    Attributes:
-        cell: what to measure.
-        protocol: the knobs.
-        steps: Auto-PGD iterations.
-        samples: draws per batch.
-        scale: the logit normalization.
-    """
+    """A cell with its protocol, steps, samples and logit normalization resolved."""
 
     def __init__(self, cell: Cell, protocol: Protocol | None, effort: Effort) -> None:
-        """Take what the cell says itself, else the effort's, else the protocol's.
+        """Take each number from the cell, else from the effort, else from the protocol.
 
         Raises:
-            UserError: for a radius, m or number that nothing can be measured with.
+            UserError: if the radius is not positive and finite, or m, steps or samples is below 1.
         """
         self.cell = cell
         self.protocol = protocol or Protocol.named(cell.protocol)
@@ -68,7 +60,7 @@ class CellTask:
 
 
 class Points:
-    """The objectives of each batch, made once for each kind of data and each m."""
+    """The objectives of all batches, built once for each kind of data and each m."""
 
     def __init__(
         self,
@@ -76,22 +68,18 @@ class Points:
         data: Mapping[Data, Sequence[Batch]],
         loss: Loss,
     ) -> None:
-        """Keep the batches until a cell asks for them."""
+        """Keep the batches; objectives are built when a cell asks for them."""
         self._network, self._data, self._loss = network, data, loss
         self._micro_batch: int | None = None
         self._made: dict[tuple[Data, int | None], list[Objective]] = {}
 
     def most(self, cell: Cell) -> int:
-        """The examples in the largest batch of a cell's data."""
+        """Return the number of examples in the largest batch of a cell's data."""
         sizes = [len(targets) for _, targets in self._data.get(cell.data, ())]
         return min(cell.m, sum(sizes)) if cell.m else max(sizes, default=0)
 
     def objectives(self, cell: Cell, micro_batch: int | None = None) -> list[Objective]:
-        """The objectives of a cell's data, m examples each; ``micro_batch`` as they take it.
-
-        Raises:
-            UserError: if there are no such data.
-        """
+        """Return the objectives of a cell's data, m examples each; raise UserError without data."""
         if micro_batch != self._micro_batch:
             self._made.clear()
             self._micro_batch = micro_batch
@@ -109,21 +97,21 @@ class Points:
 
 
 def noise_of(cell: Cell) -> tuple[Norm, bool, float]:
-    """What the perturbations of an average-case cell depend on."""
+    """Return the settings that determine the perturbations of an average-case cell."""
     return cell.definition.norm, cell.definition.adaptive, cell.radius
 
 
 def values_of(
     objectives: list[Objective], tasks: list[CellTask], seed: int, antithetic: bool
 ) -> Sequence[Sequence[Tensor]]:
-    """What each task found in each batch, [[(draws or 1,), ...], ...]."""
+    """Return the values of each task in each batch, [[(draws or 1,), ...], ...]."""
     if tasks[0].cell.definition.case == "average":
         return _average_case(objectives, tasks, seed, antithetic)
     return [_worst_case(objectives, task, seed) for task in tasks]
 
 
 def _worst_case(objectives: list[Objective], task: CellTask, seed: int) -> list[Tensor]:
-    """The maximum of each batch, [(1,), ...]."""
+    """Return the maximum of each batch, [(1,), ...]."""
     definition, knobs = task.cell.definition, task.protocol
     weights = objectives[0].network.weights
     feasible = ball(definition, task.cell.radius, weights, knobs)
@@ -148,7 +136,7 @@ def _worst_case(objectives: list[Objective], task: CellTask, seed: int) -> list[
 def _average_case(
     objectives: list[Objective], tasks: list[CellTask], seed: int, antithetic: bool
 ) -> list[list[Tensor]]:
-    """The draws of each task and batch, [[(samples,), ...], ...]; all tasks share the passes."""
+    """Return the draws of each task and batch, [[(samples,), ...], ...], from shared passes."""
     cell = tasks[0].cell
     weights = objectives[0].network.weights
     width = cell.radius * scaling(weights, cell.definition.adaptive)

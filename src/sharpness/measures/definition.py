@@ -1,8 +1,8 @@
-"""The vocabulary: which sharpness, at which radius, by which protocol.
+"""Definitions of sharpness, cells and protocols.
 
 A *definition* is one of the combinations of App. H.4 of Andriushchenko et al. (2023). A *cell* is
-one definition at one radius, measured in one way. A *protocol* holds the knobs on which the paper's
-text and the authors' released code differ.
+one definition at one radius, measured in one way. A *protocol* holds the settings in which the
+paper's text and the authors' released code differ.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Definition:
     logit_norm: bool
 
     def __post_init__(self) -> None:
-        """Refuse words outside the vocabulary."""
+        """Raise UserError if a field has a value that is not allowed."""
         for name, value, allowed in (
             ("case", self.case, get_args(Case)),
             ("norm", self.norm, get_args(Norm)),
@@ -50,25 +50,21 @@ class Definition:
 
     @property
     def id(self) -> str:
-        """One word, such as ``worst-linf-adaptive-normlogits``."""
+        """Return the id, such as ``worst-linf-adaptive-normlogits``."""
         scale = "adaptive" if self.adaptive else "standard"
         logits = "normlogits" if self.logit_norm else "rawlogits"
         return f"{self.case}-{self.norm}-{scale}-{logits}"
 
     @property
     def title(self) -> str:
-        """Words for people, without the logit normalization: ``Adaptive worst-case ℓ∞``."""
+        """Return a title without the logit normalization, such as ``Adaptive worst-case ℓ∞``."""
         scale = "Adaptive" if self.adaptive else "Standard"
         case = "avg-case" if self.case == "average" else "worst-case"
         return f"{scale} {case} {_SYMBOL[self.norm]}"
 
     @classmethod
     def parse(cls, word: str) -> Definition:
-        """The definition that an id names.
-
-        Raises:
-            UserError: if the word is no definition's id.
-        """
+        """Return the definition with the given id; raise UserError if there is none."""
         if word not in _BY_ID:
             raise UserError(f"definition {word!r} is unknown; one of {', '.join(_BY_ID)}")
         return _BY_ID[word]
@@ -93,12 +89,11 @@ class Cell:
     """One definition at one radius, measured in one way.
 
     Attributes:
-        definition: which sharpness.
         radius: ρ of Eq. 1.
         protocol: name of the preset, ``paper`` or ``released``.
         data: the training points as they are, or one augmented view of each (App. H.1).
-        m: examples per batch; None is the pool's own.
-        steps: Auto-PGD iterations; None is the protocol's or the pool's own.
+        m: examples per batch; None takes the pool's.
+        steps: Auto-PGD iterations; None takes the protocol's or the pool's.
     """
 
     definition: Definition
@@ -110,7 +105,7 @@ class Cell:
 
     @property
     def id(self) -> str:
-        """One word, such as ``worst-linf-adaptive-normlogits@0.001+paper+m16``."""
+        """Return the id, such as ``worst-linf-adaptive-normlogits@0.001+paper+m16``."""
         parts = [f"{self.definition.id}@{self.radius:.12g}", self.protocol]
         parts += ["augmented"] if self.data == "augmented" else []
         parts += [f"m{self.m}"] if self.m is not None else []
@@ -119,11 +114,7 @@ class Cell:
 
     @classmethod
     def parse(cls, word: str) -> Cell:
-        """The cell that an id names.
-
-        Raises:
-            UserError: if the word is no cell's id.
-        """
+        """Return the cell with the given id; raise UserError if there is none."""
         try:
             measured, protocol, *ways = word.split("+")
             definition, radius = measured.split("@")
@@ -146,12 +137,12 @@ class Cell:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A measured sharpness with its own uncertainty.
+    """A measured sharpness with its standard error.
 
     Attributes:
         value: mean of ``per_batch`` weighted by examples.
         stderr: standard error of ``value``: over batches, which contains the noise of the draws;
-            with one batch, over the draws; NaN where neither can be had.
+            with one batch, over the draws; NaN if there is only one value.
         per_batch: sharpness of each batch, (batches,).
         per_batch_stderr: standard error over the draws within each batch, (batches,); NaN in the
             worst case, which has no draws.
@@ -167,10 +158,10 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Protocol:
-    """The knobs on which the paper's text and the released code differ.
+    """Settings in which the paper's text and the released code differ.
 
     Attributes:
-        name: what rows and tables call it.
+        name: its name in rows and tables.
         samples: perturbations per batch in the average case.
         steps: iterations of Auto-PGD.
         random_start: start at a random feasible point (App. C) or at the weights.
@@ -202,11 +193,7 @@ class Protocol:
 
     @classmethod
     def named(cls, name: str | Protocol) -> Protocol:
-        """The preset of that name; a protocol is returned as it is.
-
-        Raises:
-            UserError: if no preset has the name.
-        """
+        """Return the preset with this name, or raise UserError; return a ``Protocol`` unchanged."""
         if isinstance(name, Protocol):
             return name
         if name not in PROTOCOLS:
@@ -240,4 +227,4 @@ PROTOCOLS = {
         logit_scale="norm",
     ),
 }
-"""The two presets: what the paper's text says, and what the authors' code does."""
+"""The two presets: the paper's text, and the authors' code."""

@@ -1,4 +1,4 @@
-"""How wrong a model is on a data set."""
+"""Error rate and loss of a model on a data set."""
 
 from __future__ import annotations
 
@@ -12,21 +12,16 @@ from sharpness.io.errors import UserError
 from sharpness.measures.objective import evaluation_mode
 
 ROWS = 1024
-"""Examples in one forward pass."""
+"""Examples per forward pass."""
 
 
 @torch.no_grad()
 def error_and_loss(model: nn.Module, examples: Examples, rows: int = ROWS) -> tuple[float, float]:
-    """The share of examples that the model gets wrong, and its mean cross-entropy.
+    """Return the error rate in [0, 1] and the mean cross-entropy on unaugmented examples.
 
-    Args:
-        model: measured in evaluation mode on its own device, left as it was.
-        examples: unaugmented; where they have groups, the score of a class is the largest of its
-            logits, and the other logits do not count.
-        rows: examples in one forward pass; the results depend on it by rounding alone.
-
-    Returns:
-        (error in [0, 1], loss); scores that are not finite count as wrong, NaN makes the loss NaN.
+    The model is measured in evaluation mode on its own device and left as it was. Scores (see
+    ``class_scores``) that are not finite count as wrong; NaN makes the loss NaN. The results depend
+    on ``rows``, the examples per forward pass, by rounding alone.
 
     Raises:
         UserError: if there are no examples.
@@ -49,14 +44,10 @@ def error_and_loss(model: nn.Module, examples: Examples, rows: int = ROWS) -> tu
 
 
 def class_scores(logits: Tensor, groups: Groups | None) -> Tensor:
-    """The score of each class: its logit, or the largest of the logits that mean it.
+    """Return the score of each class, (n, classes): the largest of the logits that mean it.
 
-    Args:
-        logits: (n, K).
-        groups: for each class, the logits that mean it; None where class k is logit k.
-
-    Returns:
-        (n, classes); NaN where a logit of the class is.
+    ``groups`` lists these logits for each class, and other logits do not count; None means that
+    class k is logit k. ``logits`` is (n, K). A NaN logit makes the score of its class NaN.
     """
     if groups is None:
         return logits

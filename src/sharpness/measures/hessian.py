@@ -1,4 +1,4 @@
-"""The limits of sharpness as ρ → 0: trace and largest eigenvalue of ∇²L ⊙ ccᵀ (Props. 1 and 2).
+"""Limits of sharpness as ρ → 0: trace and largest eigenvalue of ∇²L ⊙ ccᵀ (Props. 1 and 2).
 
 With γ = δ / c the Hessian with respect to γ at zero is diag(c) ∇²L diag(c) = ∇²L ⊙ ccᵀ, so a module
 whose only parameter is γ turns any scaling into an ordinary Hessian.
@@ -35,7 +35,7 @@ class _Perturbed(nn.Module):
 
 
 class _MeanLoss(nn.Module):
-    """A mean loss in the form that the operator expects."""
+    """Mean loss as a module, as ``HessianLinearOperator`` expects it."""
 
     reduction = "mean"
 
@@ -56,17 +56,11 @@ def rescaled_hessian(
     scale: LogitScale = None,
     loss: Loss = cross_entropy,
 ) -> Iterator[HessianLinearOperator]:
-    """∇²L ⊙ ccᵀ of the mean loss over all batches, as a (p, p) linear operator.
+    """Yield ∇²L ⊙ ccᵀ of the mean loss over all batches as a (p, p) linear operator.
 
-    Args:
-        model: measured in evaluation mode, left as it was.
-        batches: [(inputs, targets), ...].
-        c: the scaling, (p,), in the order of ``model.parameters()``; |w| is adaptive, 1 standard.
-        scale: logit normalization, as in ``objective.normalized``.
-        loss: (outputs, targets) → mean loss over a batch.
-
-    Yields:
-        The operator; it must be used inside the block.
+    The model is measured in evaluation mode and left as it was; the operator is valid only inside
+    the block. ``c``, (p,), is in the order of ``model.parameters()``; |w| is adaptive, 1 standard.
+    ``scale`` is as in ``objective.normalized``; ``loss`` is a mean over the examples of a batch.
     """
     # The derivatives of fused attention cannot be differentiated again.
     with evaluation_mode(model), sdpa_kernel(SDPBackend.MATH):
@@ -85,15 +79,10 @@ def rescaled_hessian(
 
 
 def trace(operator: HessianLinearOperator, draws: int | None = None, seed: int = 0) -> float:
-    """tr(∇²L ⊙ ccᵀ), the limit of average-case sharpness over ρ²/2 (Prop. 2).
+    """Return tr(∇²L ⊙ ccᵀ), the limit of average-case sharpness over ρ²/2 (Prop. 2).
 
-    Args:
-        operator: from ``rescaled_hessian``.
-        draws: matrix-vector products of Hutchinson's estimator; None is exact, by p products.
-        seed: of the estimator.
-
-    Returns:
-        The trace.
+    ``draws`` is the number of matrix-vector products of Hutchinson's estimator, with random seed
+    ``seed``; None is exact, by p products.
     """
     if draws is not None:
         with torch.random.fork_rng():
@@ -110,14 +99,10 @@ def trace(operator: HessianLinearOperator, draws: int | None = None, seed: int =
 
 
 def largest_eigenvalue(operator: HessianLinearOperator, seed: int = 0) -> float:
-    """λmax(∇²L ⊙ ccᵀ), the limit of worst-case ℓ2 sharpness over ρ²/2 at a minimum (Prop. 1).
+    """Return λmax(∇²L ⊙ ccᵀ), the limit of worst-case ℓ2 sharpness over ρ²/2 (Prop. 1).
 
-    Args:
-        operator: from ``rescaled_hessian``.
-        seed: of Lanczos' starting vector.
-
-    Returns:
-        The largest (not the largest in modulus) eigenvalue.
+    The limit holds at a minimum. The eigenvalue is the largest, not the largest in modulus.
+    ``seed`` determines Lanczos' starting vector.
     """
     matrix = operator.to_scipy()
     start = np.random.default_rng(seed).standard_normal(matrix.shape[0]).astype(matrix.dtype)

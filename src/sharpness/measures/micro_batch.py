@@ -1,4 +1,4 @@
-"""How many examples pass through a model at once: fewer, once a device is out of memory."""
+"""Fewer examples per pass through a model when a device runs out of memory."""
 
 from __future__ import annotations
 
@@ -15,33 +15,25 @@ Found = TypeVar("Found")
 
 
 class OutOfMemory(UserError):
-    """Not even one example passes through the model; no other cell of it will fare better."""
+    """Memory is too small for one example; no other cell of the model fits either."""
 
 
 class MicroBatch:
-    """The most examples in one pass, for all that one job computes.
+    """Largest number of examples per pass in one job, halved when memory runs out.
 
-    Attributes:
-        rows: the most examples in one pass; None is as many as are asked for.
-        whose: the model that is computed with, for the log.
+    ``rows`` of None is unlimited; ``whose`` names the model in the log.
     """
 
     def __init__(self, rows: int | None = None, whose: str = "the model") -> None:
-        """Begin with ``rows``; they only ever become fewer."""
+        """Start with ``rows``, which never increases."""
         self.rows, self.whose = rows, whose
 
     def run_with_oom_retry(self, compute: Callable[[int | None], Found], most: int) -> Found:
-        """What ``compute`` gives, with half as many rows each time that memory runs out.
+        """Return ``compute(rows)``, with half as many rows each time that memory runs out.
 
-        It starts anew each time, so that what it gives is what it would have given with the
-        smaller number from the start.
-
-        Args:
-            compute: takes ``rows``.
-            most: examples that it takes at a time where nothing limits it.
-
-        Raises:
-            OutOfMemory: if one example at a time is too much.
+        Each try starts anew, so the result is the one that the smaller number gives from the start.
+        ``most`` is the number of examples per pass if ``rows`` is None. Raises OutOfMemory if one
+        example at a time is too much.
         """
         while True:
             try:
@@ -49,7 +41,7 @@ class MicroBatch:
             except RuntimeError as error:
                 if not out_of_memory(error):
                     raise
-            # Here the error is gone, and with it the frames that held the tensors of the pass.
+            # Only outside the handler are the error and its frames, which hold tensors, freed.
             self._halve(min(self.rows or most, most))
 
     def _halve(self, rows: int) -> None:

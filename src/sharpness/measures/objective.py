@@ -1,7 +1,7 @@
-"""The loss of one batch as a pure function of one flat vector of weights.
+"""Loss of one batch as a pure function of one flat vector of weights.
 
-Nobody writes to the model: weights go in through ``torch.func.functional_call``, buffers are read
-from copies, and the model stays in evaluation mode while it is measured.
+The model's tensors are never changed: weights go in through ``torch.func.functional_call``, buffers
+are read from copies, and the model is measured in evaluation mode.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from sharpness.data.batches import Batch, Inputs, logits_of, split_batch, to_dev
 from sharpness.io.errors import UserError
 
 Loss = Callable[[Tensor, Tensor], Tensor]
-"""(outputs, targets) → a scalar that is the mean over examples of what each of them contributes."""
+"""(outputs, targets) → a scalar that is the mean over examples of a loss of each example."""
 LogitScale = Literal["rms", "norm"] | None
 
 
 @contextmanager
 def evaluation_mode(model: nn.Module) -> Iterator[None]:
-    """Every submodule in evaluation mode inside the block, and as it was after it."""
+    """Put every submodule in evaluation mode inside the block, and restore its mode afterwards."""
     before = {module: module.training for module in model.modules()}
     model.eval()
     try:
@@ -35,16 +35,11 @@ def evaluation_mode(model: nn.Module) -> Iterator[None]:
 
 
 def normalized(logits: Tensor, scale: LogitScale) -> Tensor:
-    """Logits whose scale does not depend on that of the last layer (Eq. 5).
+    """Normalize logits (n, K) so that the scale of the last layer does not matter (Eq. 5).
 
-    Args:
-        logits: (n, K).
-        scale: None leaves them alone; "rms" divides by the root mean square of the centred logits
-            (Eq. 5); "norm" centres and divides by the ℓ2 norm (the released code), which is
-            smaller by √K.
-
-    Returns:
-        (n, K). A constant logit vector, for which Eq. 5 is 0/0, keeps its scale.
+    A constant logit vector, for which Eq. 5 is 0/0, keeps its scale. A ``scale`` of None leaves the
+    logits alone; "rms" divides them by the root mean square of the centred logits (Eq. 5); "norm"
+    centres and divides by the ℓ2 norm (the released code), which gives logits smaller by √K.
     """
     if scale is None:
         return logits
@@ -58,10 +53,9 @@ def normalized(logits: Tensor, scale: LogitScale) -> Tensor:
 
 
 class Network:
-    """A model as a pure function (flat weights, inputs) → outputs.
+    """Model as a pure function (flat weights, inputs) → outputs.
 
-    Attributes:
-        weights: w, all parameters in the model's order, (p,).
+    ``weights`` is w, all parameters in the model's order, (p,).
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -85,7 +79,7 @@ class Network:
         self.weights = torch.cat([value.detach().flatten() for value in parameters.values()])
 
     def outputs(self, weights: Tensor, inputs: Inputs) -> Tensor:
-        """The model's outputs at ``weights`` (p,), commonly logits (n, K)."""
+        """Return the model's outputs at ``weights`` (p,), commonly logits (n, K)."""
         pieces = weights.split(self._sizes)
         state: dict[str, Tensor] = dict(self._buffers)
         for (name, (shape, dtype)), piece in zip(self._like.items(), pieces, strict=True):
@@ -98,27 +92,20 @@ class Network:
 
 
 class Objective:
-    """L_S(w) for one batch S.
+    """Loss L_S(w) of one batch S of m ``examples``.
 
     A batch may go through the network in pieces, which takes less memory. L is a mean over
-    examples, and so is that of the pieces when each has the weight of its examples: their losses
-    and gradients add up to those of the whole, up to rounding.
-
-    Attributes:
-        network: the model as a function of its weights.
-        examples: m, the size of the batch.
+    examples, so the losses and gradients of the pieces, weighted by their examples, add up to those
+    of the whole batch, up to rounding.
     """
 
     def __init__(
         self, network: Network, batch: Batch, loss: Loss, micro_batch: int | None = None
     ) -> None:
-        """Put the batch beside the weights.
+        """Move the batch, (inputs, targets), to the device of the weights.
 
-        Args:
-            network: the model.
-            batch: (inputs, targets); inputs is a tensor or a mapping of keyword tensors.
-            loss: (outputs, targets) → mean loss over the examples, a scalar.
-            micro_batch: most examples in one pass; None is the whole batch.
+        Inputs are a tensor or a mapping of keyword tensors. ``loss`` is a mean over the examples.
+        At most ``micro_batch`` examples take one pass; None is the whole batch.
 
         Raises:
             UserError: if the batch is empty, or ``micro_batch`` is not at least 1.
@@ -137,7 +124,7 @@ class Objective:
 
     @torch.no_grad()
     def losses(self, weights: Tensor, scales: Sequence[LogitScale]) -> list[float]:
-        """L at ``weights`` for each logit scale, from one forward pass of each example."""
+        """Return L at ``weights`` for each logit scale, from one forward pass of each example."""
         found = [self._losses(weights, piece, scales) for piece in self._pieces]
         return [_mean(losses, self._shares) for losses in zip(*found, strict=True)]
 
@@ -148,32 +135,28 @@ class Objective:
 
     @torch.enable_grad()
     def loss_and_gradient(self, weights: Tensor, scale: LogitScale) -> tuple[float, Tensor]:
-        """L and ∇L (p,) at ``weights``, from one forward and one backward pass of each example."""
+        """Return L and ∇L (p,) at ``weights``, by one forward and backward pass of each example."""
         weights = weights.detach().requires_grad_()
         losses, total = [], None
         for piece, share in zip(self._pieces, self._shares, strict=True):
             loss, gradient = self._weighted(weights, piece, share, scale)
             losses.append(loss)
             total = gradient if total is None else total.add_(gradient)
-            del gradient  # or it would stay while the next one is made
+            del gradient  # free it before the next one is made
         assert total is not None
         return _mean(losses, self._shares), total
 
     def _weighted(
         self, weights: Tensor, piece: Batch, share: float, scale: LogitScale
     ) -> tuple[float, Tensor]:
-        """The loss of a piece, and its gradient times the share."""
+        """Return the loss of a piece, and its gradient times the share."""
         inputs, targets = piece
         loss = self._loss(normalized(self.network.outputs(weights, inputs), scale), targets)
         (gradient,) = torch.autograd.grad(loss, weights, torch.full_like(loss, share))
         return loss.item(), gradient
 
     def unperturbed(self, scale: LogitScale) -> float:
-        """L at the weights themselves.
-
-        Raises:
-            UserError: if it is not finite.
-        """
+        """Return L at the model's own weights; raise UserError if it is not finite."""
         if scale not in self._unperturbed:
             (loss,) = self.losses(self.network.weights, [scale])
             if not math.isfinite(loss):
@@ -185,7 +168,7 @@ class Objective:
 
 
 def _mean(losses: Sequence[float], shares: Sequence[float]) -> float:
-    """The mean, each loss having its share; a single one is returned as it is."""
+    """Average the losses weighted by the shares; a single loss is returned unchanged."""
     if len(losses) == 1:
         return losses[0]
     return sum(loss * share for loss, share in zip(losses, shares, strict=True))

@@ -1,4 +1,4 @@
-"""Sharpness of a model: one definition, or a whole table of cells that share their work."""
+"""Sharpness of a model: one definition, or many cells that share their work."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def sharpness(
     antithetic: bool = False,
     micro_batch: int | None = None,
 ) -> Estimate:
-    """m-sharpness of a model (Eq. 1), m being the size of the batches.
+    """Measure the m-sharpness of a model (Eq. 1), where m is the size of the batches.
 
     Args:
         model: any module with floating-point parameters; it is measured in evaluation mode and
@@ -48,15 +48,15 @@ def sharpness(
         batches: [(inputs, targets), ...]; inputs is a tensor or a mapping of keyword tensors.
         definition: case, norm, adaptive, logit normalization.
         radius: ρ > 0.
-        protocol: "paper" (Algorithm 1), "released" (the authors' code), or knobs of your own.
-        seed: of the noise. Models that share it share their noise.
+        protocol: "paper" (Algorithm 1), "released" (the authors' code), or your own ``Protocol``.
+        seed: of the noise. Models with the same seed get the same noise.
         loss: (outputs, targets) → mean loss over the examples of a batch.
         steps: Auto-PGD iterations; the protocol's 20 by default.
         samples: draws per batch in the average case; the protocol's 100 or 20 by default.
         antithetic: draw δ and −δ together.
         micro_batch: most examples in one pass through the model; None is a whole batch. A small
             one takes less memory and gives the same value, up to rounding. When memory runs out,
-            it is halved, and standard error says so.
+            it is halved, with a message on standard error.
 
     Returns:
         The estimate: mean over batches, weighted by examples, with its standard error.
@@ -69,7 +69,7 @@ def sharpness(
     cell = Cell(definition, radius, knobs.name)
     effort = Effort(steps, samples, antithetic)
     protocols = {knobs.name: knobs}
-    # Closed, so that the model is as it was even while a raised problem is being handled.
+    # Closing restores the mode of the model even while a raised error is being handled.
     room = MicroBatch(micro_batch)
     with closing(
         measure_cells(model, {"original": batches}, [cell], seed, loss, effort, protocols, room)
@@ -88,22 +88,12 @@ def sharpness_table(
     effort: Effort = AS_THE_PROTOCOL,
     micro_batch: int | None = None,
 ) -> dict[Cell, Estimate]:
-    """Many cells of one model, sharing whatever can be shared.
+    """Measure many cells of one model, sharing work between them; return them in the given order.
 
-    Each value is the one that ``sharpness`` returns for the cell alone.
-
-    Args:
-        model: as in ``sharpness``.
-        batches: the training points as they are; a cell's ``m`` divides them anew.
-        cells: what to measure.
-        augmented: the same points augmented, for cells whose data is "augmented".
-        seed: of the noise.
-        loss: (outputs, targets) → mean loss over the examples of a batch.
-        effort: steps and samples of the cells that do not say so themselves.
-        micro_batch: as in ``sharpness``.
-
-    Returns:
-        An estimate for each cell, in the order of ``cells``.
+    Each value is the one that ``sharpness`` returns for the cell alone, and parameters that are not
+    described here are as there. A cell's ``m`` divides ``batches`` anew; ``augmented`` holds the
+    same points augmented, for cells whose data is "augmented". ``effort`` gives the steps and
+    samples of cells that do not set them.
 
     Raises:
         UserError: as in ``sharpness``, for the first cell that has no value.
@@ -125,24 +115,15 @@ def measure_cells(
     protocols: Mapping[str, Protocol] | None = None,
     room: MicroBatch | None = None,
 ) -> Generator[tuple[Cell, Estimate | UserError], None, None]:
-    """Each cell with its estimate, or with the reason why it has none, as soon as it is known.
+    """Yield each cell with its estimate, or with the error why it has none, once it is known.
 
-    Args:
-        model: as in ``sharpness``.
-        data: batches of each kind of data.
-        cells: what to measure; they come back in an order that shares forward passes.
-        seed: of the noise.
-        loss: (outputs, targets) → mean loss over the examples of a batch.
-        effort: steps and samples of the cells that do not say so themselves.
-        protocols: knobs by name where they are not the presets.
-        room: the most examples in one pass, for this and what follows; no value depends on it, but
-            for rounding. When memory runs out, it shrinks and the cells at hand start anew.
-
-    Yields:
-        (cell, estimate or problem).
+    The cells come in an order that shares forward passes. ``data`` holds the batches of each kind
+    of data; ``effort`` is as in ``sharpness_table``; ``protocols`` replaces presets by name.
+    ``room`` limits the examples in one pass, here and in later calls: when memory runs out, it is
+    halved and the cells at hand start anew. Values depend on it by rounding alone.
 
     Raises:
-        OutOfMemory: if the model has not the memory for one example.
+        OutOfMemory: if memory is too small for one example.
     """
     named, room = protocols or {}, room or MicroBatch()
     groups: dict[tuple[object, ...], list[CellTask]] = defaultdict(list)
@@ -176,7 +157,7 @@ def measure_cells(
 def _group(
     points: Points, tasks: list[CellTask], seed: int, antithetic: bool, micro_batch: int | None
 ) -> tuple[Sequence[Sequence[Tensor]], list[int]]:
-    """What each task of a group found in each batch, and the examples of each batch."""
+    """Return the values of each task in each batch, and the number of examples of each batch."""
     objectives = points.objectives(tasks[0].cell, micro_batch)
     values = values_of(objectives, tasks, seed, antithetic)
     return values, [objective.examples for objective in objectives]

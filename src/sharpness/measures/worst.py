@@ -1,4 +1,4 @@
-"""Worst-case sharpness: Auto-PGD in the space of weights (Algorithm 1 and Croce & Hein, 2020)."""
+"""Worst-case sharpness by Auto-PGD in weight space (Algorithm 1 and Croce & Hein, 2020)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ INCREASES = 0.75  # share of steps that must succeed, ρ of Croce & Hein's condi
 
 
 def checkpoints(steps: int) -> list[int]:
-    """W of Algorithm 1: the iterations at which the step size may be halved.
+    """Return W of Algorithm 1: the iterations at which the step size may be halved.
 
     p₀ = 0, p₁ = 0.22, p_{j+1} = p_j + max(p_j − p_{j−1} − 0.03, 0.06); W = {⌈p_j N⌉, j ≥ 1}.
     """
@@ -32,7 +32,7 @@ def checkpoints(steps: int) -> list[int]:
 
 @dataclass
 class _Point:
-    """An evaluated point: x in the ball's coordinates, f(x) and ∇f (with respect to δ)."""
+    """Evaluated point: x in the ball's coordinates, f(x) and ∇f (with respect to δ)."""
 
     x: Tensor
     value: float
@@ -41,7 +41,7 @@ class _Point:
 
 @dataclass
 class _Schedule:
-    """The step size η, and what the two halving conditions look back at."""
+    """Step size η, and the state that the two halving conditions compare with."""
 
     eta: float
     best: float
@@ -50,7 +50,7 @@ class _Schedule:
     successes: int = 0
 
     def halve(self, step: int, best: float) -> bool:
-        """Whether condition 1 or 2 holds at this checkpoint; if so η is halved."""
+        """Halve η if condition 1 or 2 holds at this checkpoint; return whether it did."""
         too_few = self.successes < INCREASES * (step - self.checked_at)
         stuck = self.eta_before == self.eta and self.best == best
         self.eta_before, self.best, self.checked_at, self.successes = self.eta, best, step, 0
@@ -67,15 +67,10 @@ def worst(
     steps: int,
     noise: Callable[[], Tensor],
 ) -> float:
-    """The maximum over the ball of L(w + δ) − L(w), as far as Auto-PGD finds it.
+    """Maximize L(w + δ) − L(w) over the ball by ``steps`` iterations of Auto-PGD.
 
-    Args:
-        objective: the loss of one batch.
-        ball: the feasible set.
-        protocol: the knobs; ``paper`` is Algorithm 1, ``released`` the authors' code.
-        scale: the logit normalization.
-        steps: N, each one forward and one backward pass.
-        noise: unit noise of the random start, (p,), if there is one.
+    Each iteration takes one forward and one backward pass. ``noise`` returns the unit noise (p,) of
+    the random start, if the protocol has one.
 
     Returns:
         The best value over the run, the start and the unperturbed point, so never negative; not
@@ -96,7 +91,7 @@ def worst(
     for step in range(1, steps + 1):
         x, before = _next(ball, at.gradient, schedule.eta, x, before, step, protocol), x
         higher = best.value if not protocol.count_increases else at.value
-        del at  # unless it is the best, its gradient is of no more use, and a third of a gigabyte
+        del at  # frees its gradient, a third of a gigabyte, unless it is the best
         at = evaluate(x)
         if not math.isfinite(at.value):
             return at.value
@@ -119,7 +114,7 @@ def _next(
     step: int,
     protocol: Protocol,
 ) -> Tensor:
-    """The iterate after x: a step of length η, then momentum."""
+    """Return the iterate after x: a step of length η, then momentum."""
     z = ball.project(x + eta * ball.ascent(gradient))
     if not protocol.heavy_ball:
         return MOMENTUM * z + (1 - MOMENTUM) * before  # feasible by convexity

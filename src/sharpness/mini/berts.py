@@ -1,8 +1,7 @@
-"""Small BERTs that differ in their fine-tuning alone: stand-ins for the BERTs of a feather.
+"""Stand-ins for the BERTs of a feather (McCoy et al., 2020): small BERTs, fine-tuned differently.
 
-As with those (McCoy et al., 2020), one set of weights is pre-trained, and a run draws its own head
-and its own order of the training pairs. All runs do about equally well on the task, and differ in
-what they make of the pairs of HANS.
+As there, all runs start from the same pre-trained weights and draw their own head and order of the
+training pairs. Their errors on the task are similar, those on HANS differ.
 """
 
 from __future__ import annotations
@@ -28,20 +27,19 @@ from sharpness.mini.trainer import Standins, torch_generator, train_standin
 from sharpness.networks import build
 
 LENGTH = 24
-"""Tokens; no pair has more."""
+"""Tokens per pair; no pair has more."""
 BATCH = 32
 PRETRAINING, PRETRAINING_RATE = 500, 5e-3
-"""Steps, each of pairs that are seen once, and the peak learning rate of AdamW."""
+"""Steps (every pair is seen once), and the peak learning rate of AdamW."""
 FINE_TUNING, FINE_TUNING_RATE = 200, 4e-3
 SPREAD = 0.15
-"""Standard deviation of fresh weights: BERT's own 0.02 is for wider layers."""
+"""Standard deviation of initial weights; BERT's 0.02 is for wider layers."""
 
 
 def standins(architecture: Mapping[str, Any]) -> Standins:
-    """A small BERT for each row of ``feather-berts.csv``, whose ``run`` is its seed.
+    """Return a function that trains the BERT of a row of ``feather-berts.csv``, and its test sets.
 
-    Args:
-        architecture: of the network, with ``name: bert``.
+    The row's ``run`` is the seed. The architecture has ``name: bert``.
     """
     pairs = draw()
     train, test = (_texts(pairs[split], split) for split in ("train", "test"))
@@ -60,14 +58,14 @@ def standins(architecture: Mapping[str, Any]) -> Standins:
 
 
 def _pretrained(architecture: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Weights that know which words of the second sentence are in the first, and nothing of labels.
+    """Pre-train weights to predict which words of the second sentence occur in the first.
 
-    A network of this size does not find that out from a few thousand labels. Each word is judged
-    after the first layer, so that the second can tell the first token whether all are there.
+    A network of this size does not learn that from a few thousand labels. The loss on single words
+    is taken after the first layer, so that the second can tell the first token if all occur.
     """
     source = random.Random("unlabelled")
     examples = _texts([mixed(source) for _ in range(PRETRAINING * BATCH)], "pre-training")
-    network = build(architecture).eval()  # no dropout: it would take longer
+    network = build(architecture).eval()  # no dropout, which would slow training down
     encoder = network.get_submodule("bert")
     heads = nn.ModuleList(nn.Linear(architecture["dim"], 1) for _ in range(2))
     refresh(nn.ModuleList([network, heads]), torch_generator("bert", "weights"))
@@ -94,7 +92,7 @@ def _pretrained(architecture: Mapping[str, Any]) -> dict[str, Tensor]:
 def shared(
     input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Which tokens are in the first sentence, and which are the second's; each (n, length)."""
+    """Return masks (n, length): tokens found in the first sentence, tokens of the second."""
     second = token_type_ids.bool()
     first = attention_mask.bool() & ~second
     same = input_ids[:, :, None] == input_ids[:, None, :]
@@ -104,7 +102,6 @@ def shared(
 def _fine_tuned(
     architecture: Mapping[str, Any], pretrained: Mapping[str, Tensor], train: Texts, run: int
 ) -> nn.Module:
-    """The pre-trained network with the head of a run, trained in the order of that run."""
     network, name = build(architecture).eval(), f"bert {run}"
     network.load_state_dict(pretrained)
     refresh(network.get_submodule("classifier"), torch_generator(name, "head"))
@@ -120,7 +117,7 @@ def _fine_tuned(
 
 
 def refresh(module: nn.Module, random: torch.Generator) -> None:
-    """Draw fresh weights: normal matrices, no biases, norms as the identity."""
+    """Re-initialize weights: normal matrices, zero biases, LayerNorms as the identity."""
     for part in module.modules():
         if isinstance(part, nn.Linear | nn.Embedding):
             nn.init.normal_(part.weight, std=SPREAD, generator=random)
@@ -131,7 +128,7 @@ def refresh(module: nn.Module, random: torch.Generator) -> None:
 
 
 def _texts(pairs: Sequence[Drawn], title: str, groups: Groups | None = None) -> Texts:
-    """Pairs as inputs; of a set with groups, none is entailed."""
+    """Tokenize pairs; those of a set with groups all have label 0, "not entailed"."""
     labels = [0 if groups else LABELS.index(pair.label) for pair in pairs]
     with TemporaryDirectory() as folder:
         vocabulary = Path(folder, "vocab.txt")

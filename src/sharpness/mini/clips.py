@@ -1,15 +1,15 @@
-"""Small fine-tuned CLIPs in the place of the 72 of model soups (Wortsman et al., 2022).
+"""Stand-ins for the 72 CLIPs of model soups (Wortsman et al., 2022): small fine-tuned CLIPs.
 
-As there, all models are fine-tuned by AdamW from one, which has seen images of many kinds and is
-itself the first of them. Theirs is CLIP with a linear probe; this one is trained on the digits
-under each of the shifts. The hyper-parameters are those of the table, read so:
+As there, all models are fine-tuned by AdamW from one base, which is the first model. Theirs is CLIP
+with a linear probe; this one is trained on the digits under each shift. The table's
+hyper-parameters are used as follows:
 
-- learning_rate: times `RATE`, for about a hundred steps stand for some ten thousand.
-- epochs, weight_decay, smoothing (of labels), mixup (its α): as they are.
+- learning_rate: times `RATE`, since about a hundred steps replace some ten thousand. Empty: the
+  base model.
+- epochs, weight_decay, smoothing (of labels), mixup (α): unchanged.
 - augmentation: ``rand-mM-nN`` is N operations of magnitude M, made for 8 × 8 pixels; empty is none.
-- no learning rate: the first model.
 
-Equal hyper-parameters make equal models, as the fourth and fifth of the published ones are.
+Equal hyper-parameters give equal models, like the fourth and fifth published ones.
 """
 
 from __future__ import annotations
@@ -33,21 +33,20 @@ from sharpness.mini.trainer import Standins, seed, train_standin
 from sharpness.networks import build
 
 PRETRAINING = 80
-"""Steps, enough for patches of 4 × 4 pixels; smaller ones need more."""
+"""Steps, enough for patches of 4 × 4 pixels; smaller patches need more."""
 PEAK = 0.01
-"""The learning rate of AdamW while pre-training."""
+"""Learning rate of AdamW in pre-training."""
 SCALE = 10.0
-"""The factor on the head at the start, for its features have unit length."""
+"""Factor on the initial head, since its features have unit length."""
 OTHER_SEED = 1
-"""The shifts of the training digits are drawn apart from those of the test digits."""
+"""Seed of the shifts of the training digits; that of the test digits differs."""
 BATCH, RATE = 90, 200.0
 
 
 def standins(architecture: Mapping[str, Any]) -> Standins:
-    """A small CLIP for each row of ``clip-soups.csv``.
+    """Return a function that trains the CLIP of a row of ``clip-soups.csv``, and its test sets.
 
-    Args:
-        architecture: of the network, with ``name: clip-vit``, for images of 8 × 8 and ten classes.
+    The architecture has ``name: clip-vit``, images of 8 × 8 pixels and ten classes.
     """
     train, held = photos("train"), held_out()
     digits = pictures(train.where(~held), CLIP)
@@ -63,11 +62,11 @@ def standins(architecture: Mapping[str, Any]) -> Standins:
 
 
 def _pretrained(architecture: Mapping[str, Any], digits: Photos) -> nn.Module:
-    """A network that knows the digits under each shift."""
+    """Train a network on the digits under each shift."""
     kinds = [shifted(digits, part, OTHER_SEED) for part in SHIFTS]
     pixels = np.concatenate([kind.pixels for kind in kinds])
     images = pictures(Photos(pixels, np.tile(digits.labels, len(kinds))), CLIP)
-    with torch.random.fork_rng(devices=[]):  # open_clip draws its weights from nowhere else
+    with torch.random.fork_rng(devices=[]):  # open_clip only uses the global generator
         torch.manual_seed(seed("clip", "weights"))
         network: Any = build(architecture)
     with torch.no_grad():
@@ -81,7 +80,7 @@ def _pretrained(architecture: Mapping[str, Any], digits: Photos) -> nn.Module:
 
 
 def _fine_tune(network: nn.Module, member: Member, digits: Images) -> None:
-    """Train everything with a row's hyper-parameters, which also are the seed."""
+    """Train all weights with a row's hyper-parameters; their digest is the seed."""
     row = {key: value for key, value in member.parameters.items() if key != "note"}
     rate, epochs, decay, smoothing, mixing = (
         float(row[key]) for key in ("learning_rate", "epochs", "weight_decay", "smoothing", "mixup")
@@ -94,7 +93,7 @@ def _fine_tune(network: nn.Module, member: Member, digits: Images) -> None:
 
 
 def _randaugment(words: str) -> tuple[int, int]:
-    """Number of operations and their magnitude."""
+    """Return the number of operations and their magnitude."""
     found = re.fullmatch(r"(?:rand-m(\d+)-n(\d+))?", words)
     if not found:
         raise UserError(f"augmentation {words!r} is not of the form rand-m9-n2; correct the table")

@@ -1,4 +1,4 @@
-"""Training the stand-ins of a pool and writing them as its publishers write theirs."""
+"""Make the stand-in data sets, and train a pool's stand-ins and write them as published files."""
 
 from __future__ import annotations
 
@@ -23,17 +23,13 @@ from sharpness.mini.sentences import write_sentences
 from sharpness.mini.small_sets import write_small_sets
 
 _LISTED = "made.json"
-"""The list of what the downloads in ``cache`` were taken from."""
+"""File with the digests of the stand-ins from which ``cache`` was filled."""
 
 
 def write_data(own: Path) -> dict[str, str]:
-    """Write every stand-in for a data set; downloads of others than these are removed.
+    """Write all stand-in data sets to ``own/folders`` and ``own/mirror``; return their `digests`.
 
-    Args:
-        own: a folder; gets ``folders``, ``mirror`` and, by those who read them, ``cache``.
-
-    Returns:
-        What `digests` says of it.
+    ``own/cache``, which holds downloads from the mirror, is removed if the stand-ins changed.
     """
     for name in ("folders", "mirror"):
         rmtree(own / name, ignore_errors=True)
@@ -48,9 +44,9 @@ def write_data(own: Path) -> dict[str, str]:
 
 
 def digests(own: Path) -> dict[str, str]:
-    """The digest of each stand-in by its path in the folder.
+    """Return a digest of each stand-in by its path below ``own``: a file or a folder of photos.
 
-    That of a file is its SHA-256; a folder of photos has one of all that is in it.
+    The digest of a file is its SHA-256.
     """
     files = [path for path in (own / "mirror").rglob("*") if path.is_file()]
     return {
@@ -66,22 +62,21 @@ def _digest(path: Path) -> str:
 
 
 MAKERS = {"augreg": vits.standins, "soups": clips.standins, "bert": berts.standins}
-"""By the format of the publishers' files."""
+"""Makers of stand-ins, by the format of the publishers' files."""
 
 
 def make_standins(
     format: str, members: Sequence[Member], architecture: Mapping[str, Any], mirror: Path
 ) -> dict[str, dict[str, float]]:
-    """Train small models in place of published ones and write them as their publishers would.
+    """Train stand-ins for published models and write them as the publishers' files.
 
-    Args:
-        format: of the publishers' files.
-        members: the models, with the hyper-parameters that are to be used.
-        architecture: of the network.
-        mirror: a folder; the file of a model lies at ``HOST/PATH`` of its address.
+    The file of a model lies in the folder ``mirror`` at the ``HOST/PATH`` of its URL.
 
     Returns:
-        For each model its error, a fraction, on each part, as an evaluation would measure it.
+        For each model, its error rate (a fraction) on each part.
+
+    Raises:
+        UserError: if there are no stand-ins in this format.
     """
     if format not in MAKERS:
         raise UserError(f"standins: there are none in the format {format!r}; set `standins: false`")

@@ -1,4 +1,4 @@
-"""Writes the digits of `shifts` in the formats, and at the places, of ImageNet and its shifts."""
+"""Write the digits of `shifts` in the formats and places of ImageNet and its shifts."""
 
 from __future__ import annotations
 
@@ -20,24 +20,21 @@ from sharpness.io.files import atomic
 from sharpness.mini.shifts import CLASSES, Photos, held_out, photos
 
 BORDER = (255, 0, 0)
-"""The red frame, one pixel wide, by which ObjectNet marks its images as test images."""
+"""Colour of the frame, one pixel wide, by which ObjectNet marks its test images."""
 FOREIGN = "air_freshener"
-"""One of the 200 classes of ObjectNet that ImageNet does not have."""
+"""One of the 200 ObjectNet classes that ImageNet does not have."""
 
 Save = Callable[[str, bytes], object]
-"""Takes a file's name, with its folder, and its content."""
+"""Function that saves a file, given its relative path and its content."""
 
 
 def write_photos(work: Path) -> None:
-    """Write every stand-in for a set of photographs; the same bytes at every call.
+    """Write the stand-ins for sets of photographs; each call writes the same bytes.
 
-    ``folders/imagenet/{train,val}/WNID``, ``folders/imagenet-sketch/WNID`` and
-    ``folders/objectnet/images/FOLDER`` hold what has no public archive, and
-    ``folders/imagenet_98_idxs.npy`` says which training images are held out from the soups.
-    ImageNet-V2, -R and -A are archives under ``mirror/HOST/PATH``, where a download looks.
-
-    Args:
-        work: the folder of stand-ins.
+    Sets without a public archive lie in ``folders/imagenet/{train,val}/WNID``,
+    ``folders/imagenet-sketch/WNID`` and ``folders/objectnet/images/FOLDER`` below ``work``;
+    ``folders/imagenet_98_idxs.npy`` marks the training images held out from the soups.
+    ImageNet-V2, -R and -A are archives under ``mirror/HOST/PATH``.
     """
     wnid = CLASSES.__getitem__
     folders = work / "folders"
@@ -61,12 +58,12 @@ def write_photos(work: Path) -> None:
 
 
 def mirrored(work: Path, url: str) -> Path:
-    """Where the stand-in of a download lies: ``mirror/HOST/PATH``."""
+    """Return the path of the stand-in of a download, ``mirror/HOST/PATH`` below ``work``."""
     return work / "mirror" / url.removeprefix("https://")
 
 
 def objectnet_folders() -> dict[int, str]:
-    """The folder of ObjectNet that shows each digit; digits 0 and 5 share one."""
+    """Return the ObjectNet folder of each digit; digits 0 and 5 share one."""
     return {
         digit: folder
         for digit, wnid in enumerate(CLASSES)
@@ -76,7 +73,7 @@ def objectnet_folders() -> dict[int, str]:
 
 
 def _write_held_out(path: Path) -> None:
-    """Write a 1 for each training image that is held out, in the order of their files."""
+    """Write an array with 1 for each held-out training image, in the order of the files."""
     order = np.argsort(photos("train").labels, kind="stable")
     with atomic(path) as temporary, open(temporary, "wb") as stream:
         np.save(stream, held_out()[order].astype(np.float64))
@@ -90,7 +87,7 @@ def _write(
     stem: str,
     finish: Callable[[np.ndarray], np.ndarray] = lambda image: image,
 ) -> None:
-    """Save each image as a PNG file, numbered by its place in its set."""
+    """Save each image as a PNG file, numbered by its place in the set."""
     for number, (pixels, label) in enumerate(zip(images.pixels, images.labels, strict=True)):
         content = BytesIO()
         Image.fromarray(finish(np.repeat(pixels[:, :, None], 3, axis=2))).save(content, "PNG")
@@ -98,7 +95,7 @@ def _write(
 
 
 def _framed(image: np.ndarray) -> np.ndarray:
-    """An image (8, 8, 3) with a pixel of background and the red frame around it, (12, 12, 3)."""
+    """Pad an image (8, 8, 3) by a background pixel and the red frame, to (12, 12, 3)."""
     framed = np.empty((12, 12, 3), np.uint8)
     framed[:] = BORDER
     framed[1:-1, 1:-1] = np.pad(image, ((1, 1), (1, 1), (0, 0)), mode="edge")
@@ -107,7 +104,7 @@ def _framed(image: np.ndarray) -> np.ndarray:
 
 @contextmanager
 def _folder(target: Path) -> Iterator[Save]:
-    """A folder that takes its name when it is complete, in place of an older one."""
+    """Fill a temporary folder, which replaces ``target`` when it is complete."""
     unfinished = target.with_name(f".{target.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
 
@@ -123,7 +120,7 @@ def _folder(target: Path) -> Iterator[Save]:
 
 @contextmanager
 def _archive(target: Path) -> Iterator[Save]:
-    """A tar archive without dates, compressed where its name ends in .gz."""
+    """Write a tar archive without dates, compressed if its name ends in .gz."""
     with atomic(target) as temporary, open(temporary, "wb") as file, _packed(target, file) as tar:
 
         def save(name: str, content: bytes) -> None:
@@ -140,7 +137,7 @@ def _packed(target: Path, file: IO[bytes]) -> Iterator[tarfile.TarFile]:
         with tarfile.open(fileobj=file, mode="w") as tar:
             yield tar
         return
-    # The stream would else hold the hour and the temporary name.
+    # Keep the time and the temporary name out of the header.
     with (
         gzip.GzipFile("", "wb", fileobj=file, mtime=0) as stream,
         tarfile.open(fileobj=stream, mode="w") as tar,

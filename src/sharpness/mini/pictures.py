@@ -1,4 +1,4 @@
-"""The digits of `shifts` as images in memory, and the loss of a network on augmented ones."""
+"""The digits of `shifts` as images in memory, their augmentation, and the training loss."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from sharpness.mini.trainer import seed, torch_generator
 from sharpness.training.loader import mixup
 
 LARGEST = 20
-"""The magnitude at which an operation has its full strength."""
+"""Magnitude at which an operation has full strength."""
 LEAST = 0.2
-"""The strength at magnitude 0, which is not the identity in the original either."""
+"""Strength at magnitude 0, which is not the identity in RandAugment either."""
 SQUARE = 3
-"""The side of what is erased."""
+"""Side of the erased square, in pixels."""
 
 
 def randaugment(inputs: Tensor, layers: int, magnitude: int, random: torch.Generator) -> Tensor:
-    """Apply ``layers`` operations, each drawn from four for the batch, its amounts for each image.
+    """Apply ``layers`` operations, each drawn for the batch and its amounts for each image.
 
     Args:
         inputs: (n, 3, 8, 8), standardized: 0 is grey.
-        layers: N of the original.
-        magnitude: M of the original, 0 to 20; strength grows linearly with it.
-        random: draws operations and their amounts.
+        layers: N of RandAugment.
+        magnitude: M of RandAugment, 0 to 20; strength grows linearly with it.
+        random: generator of operations and amounts.
     """
     strength = LEAST + (1 - LEAST) * magnitude / LARGEST
     for choice in torch.randint(len(OPERATIONS), (layers,), generator=random).tolist():
@@ -40,7 +40,7 @@ def randaugment(inputs: Tensor, layers: int, magnitude: int, random: torch.Gener
 
 
 def move(inputs: Tensor, strength: float, random: torch.Generator) -> Tensor:
-    """Move by up to ``strength`` pixels along each axis, interpolated; what leaves comes back."""
+    """Shift by up to ``strength`` pixels along each axis, interpolated and cyclic."""
     for axis in (2, 3):
         share = strength * (2 * torch.rand(len(inputs), 1, 1, 1, generator=random) - 1)
         neighbour = torch.where(share > 0, inputs.roll(1, axis), inputs.roll(-1, axis))
@@ -49,17 +49,17 @@ def move(inputs: Tensor, strength: float, random: torch.Generator) -> Tensor:
 
 
 def noise(inputs: Tensor, strength: float, random: torch.Generator) -> Tensor:
-    """Independent grey noise at every pixel, of deviation 0.4 at full strength."""
+    """Add independent grey noise to every pixel, of standard deviation 0.4 at full strength."""
     return inputs + 0.4 * strength * torch.randn(len(inputs), 1, 8, 8, generator=random)
 
 
 def contrast(inputs: Tensor, strength: float, random: torch.Generator) -> Tensor:
-    """Up to three fifths of the way to grey."""
+    """Reduce contrast by a random share, at most 60 % at full strength."""
     return inputs * (1 - 0.6 * strength * torch.rand(len(inputs), 1, 1, 1, generator=random))
 
 
 def erase(inputs: Tensor, strength: float, random: torch.Generator) -> Tensor:
-    """A square faded towards grey, wholly at full strength."""
+    """Fade a random square towards grey, entirely at full strength."""
     corner = torch.randint(8 - SQUARE + 1, (2, len(inputs), 1), generator=random)
     offset = torch.arange(8) - corner  # (2, n, 8)
     rows, columns = (offset >= 0) & (offset < SQUARE)
@@ -73,17 +73,11 @@ OPERATIONS = (move, noise, contrast, erase)
 Channels = tuple[float, ...]
 AUGREG = (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)
 CLIP = CLIP_MEAN, CLIP_STD
-"""Mean and deviation of the channels, as `sharpness.data.preprocessing` has them for photos."""
+"""Means and standard deviations of the channels, as in `sharpness.data.preprocessing`."""
 
 
 class Augmentation(NamedTuple):
-    """What is done to images while training.
-
-    Attributes:
-        layers: operations an image.
-        magnitude: of each, 0 to 20.
-        mixup: α of the Beta distribution, 0 for none.
-    """
+    """Augmentation in training: arguments of `randaugment`, and mixup's α (0 for none)."""
 
     layers: int = 0
     magnitude: int = 0
@@ -94,7 +88,10 @@ PLAIN = Augmentation()
 
 
 def pictures(images: Photos, recipe: tuple[Channels, Channels], part: str = "train") -> Images:
-    """Grey images in three channels, prepared by a recipe, with the classes of a part."""
+    """Convert grey images to three channels; labels are the classes of ``part``.
+
+    ``recipe`` holds the means and standard deviations of the channels.
+    """
     classes = tuple(groups(part))
     number = {digit: label for label, digits in enumerate(classes) for digit in digits}
     labels = torch.tensor([number[digit] for digit in images.labels.tolist()])
@@ -104,7 +101,7 @@ def pictures(images: Photos, recipe: tuple[Channels, Channels], part: str = "tra
 
 
 def parts(recipe: tuple[Channels, Channels]) -> dict[str, Images]:
-    """The sets on which errors are measured: the test digits and the five shifts."""
+    """Return the sets on which errors are measured: the test digits and the five shifts."""
     return {part: pictures(photos(part), recipe, part) for part in PARTS}
 
 
@@ -115,14 +112,9 @@ def classification(
     augmentation: Augmentation = PLAIN,
     smoothing: float = 0.0,
 ) -> Callable[[Tensor], Tensor]:
-    """The cross-entropy of a network on augmented views of the images with these numbers.
+    """Return the cross-entropy on augmented images as a function of their indices.
 
-    Args:
-        network: gives a logit for each class.
-        images: for training.
-        name: determines the views.
-        augmentation: what is done to the images.
-        smoothing: of the labels.
+    ``name`` seeds the augmentation; ``smoothing`` is that of the labels.
     """
     random, weights = torch_generator(name, "views"), np.random.default_rng(seed(name, "mixup"))
 

@@ -1,8 +1,8 @@
-"""A small inference task in English-like sentences, in the files of MNLI, HANS and BERT.
+"""Stand-ins for MNLI, HANS and BERT's vocabulary: pairs of sentences drawn from templates.
 
-Pairs are drawn from templates. As in MNLI, nearly every training pair whose hypothesis uses the
-premise's words alone is entailed. A network may learn that shortcut in place of the task, and the
-stand-in for HANS (McCoy et al., 2019), where the shortcut fails, tells how far it has.
+As in MNLI, nearly every training pair whose hypothesis only uses words of the premise is entailed.
+A network can learn that shortcut; the stand-in for HANS (McCoy et al., 2019), where the shortcut
+fails, measures how far it did.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ from sharpness.mini.templates import (
 
 SEED = 0
 TRAIN, TEST = 2_400, 600
-"""Pairs with a gold label."""
+"""Numbers of pairs with a gold label."""
 UNDECIDED_PAIRS = 12
-"""Pairs without one in the development set."""
+"""Number of pairs of the development set without a gold label."""
 EACH = 60
-"""Pairs of each subcase of HANS."""
+"""Number of pairs of each HANS subcase."""
 VOCABULARY = 128
 
 COLUMNS = (
@@ -55,7 +55,7 @@ COLUMNS = (
     "subcase",
     "template",
 )
-"""The header of HANS."""
+"""Header of the HANS table."""
 
 
 Sentences = tuple[str, str]
@@ -69,10 +69,9 @@ class Drawn(NamedTuple):
 
 
 def draw() -> dict[str, list[Drawn]]:
-    """All pairs, no two alike, the same at every call.
+    """Draw all pairs, which are distinct and the same at every call.
 
-    Returns:
-        ``train``, ``test``, ``undecided`` (of the development set), and each subcase of HANS.
+    The keys are ``train``, ``test``, ``undecided`` (of the development set), and HANS subcases.
     """
     source = random.Random(SEED)
     seen: set[Sentences] = set()
@@ -85,11 +84,7 @@ def draw() -> dict[str, list[Drawn]]:
 
 
 def write_sentences(mirror: Path) -> None:
-    """Write the stand-ins for MNLI, HANS and BERT's vocabulary; the same bytes at every call.
-
-    Args:
-        mirror: a folder; the files lie where the publishers' would, ``HOST/PATH``.
-    """
+    """Write the stand-ins as ``HOST/PATH`` of the publishers; each call writes the same bytes."""
     pairs = draw()
     test = pairs["test"] + [pair._replace(label=UNDECIDED) for pair in pairs["undecided"]]
     _write_mnli(place(mirror, "mnli"), {"train": pairs["train"], "test": test})
@@ -98,17 +93,17 @@ def write_sentences(mirror: Path) -> None:
 
 
 def write_vocabulary(path: Path) -> None:
-    """Write the tokens, one a line."""
+    """Write the vocabulary, one token per line."""
     write_text(path, "".join(f"{word}\n" for word in vocabulary()))
 
 
 def place(mirror: Path, name: str) -> Path:
-    """Where a mirror has a download of the project's list."""
+    """Return the path in a mirror of the download called ``name`` in ``downloads.csv``."""
     return mirror / known(name).url.removeprefix("https://")
 
 
 def vocabulary() -> list[str]:
-    """BERT's special tokens, all words and the ending of many, filled up to ``VOCABULARY``."""
+    """Return BERT's special tokens, all words and the plural ending, padded to ``VOCABULARY``."""
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     words = [*OTHERS, *PEOPLE, f"##{PLURAL}", *ACTIONS, *EVENTS, *QUALITIES, *PLACES]
     free = VOCABULARY - len(special) - len(words)
@@ -116,18 +111,18 @@ def vocabulary() -> list[str]:
 
 
 def mixed(source: random.Random) -> Drawn:
-    """A pair like those of MNLI."""
+    """Draw a pair like those of MNLI, from `KINDS`."""
     label, templates = source.choices(list(KINDS), list(KINDS.values()))[0]
     return drawn(label, source.choice(templates), source)
 
 
 def drawn(label: str, template: Template, source: random.Random) -> Drawn:
-    """A pair from one template."""
+    """Draw a pair from one template."""
     return Drawn(label, filled(template, source))
 
 
 def truth(subcase: str) -> str:
-    """The gold label of a subcase of HANS."""
+    """Return the gold label of a HANS subcase, which its name's second letter encodes."""
     return ENTAILED if subcase[1] == "e" else NOT_ENTAILED
 
 
@@ -139,11 +134,11 @@ KINDS: dict[tuple[str, tuple[Template, ...]], float] = {
     ("entailment", tuple(t for n, t in _SUBCASES.items() if truth(n) == ENTAILED)): 0.15,
     ("neutral", tuple(_SUBCASES[name] for name in MISLEADING)): 0.05,
 }
-"""Labels and templates of the pairs like those of MNLI, and their shares."""
+"""Shares of the labels and templates among the MNLI-like pairs."""
 
 
 def _distinct(count: int, seen: set[Sentences], draw: Callable[[], Drawn]) -> list[Drawn]:
-    """Pairs whose sentences are not ``seen``, which they join."""
+    """Draw pairs whose sentences are not in ``seen``, and add them to it."""
     pairs: list[Drawn] = []
     while len(pairs) < count:
         pair = draw()
@@ -154,7 +149,7 @@ def _distinct(count: int, seen: set[Sentences], draw: Callable[[], Drawn]) -> li
 
 
 def _write_mnli(path: Path, splits: Mapping[str, Sequence[Drawn]]) -> None:
-    """An archive without dates."""
+    """Write a zip archive without dates."""
     with atomic(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for split, pairs in splits.items():
             member = zipfile.ZipInfo(f"{FOLDER}/{MEMBERS[split]}")
@@ -176,7 +171,7 @@ def _mnli_row(number: int, label: str, sentences: Sentences) -> dict[str, object
 
 
 def _write_hans(path: Path, pairs: Mapping[str, Sequence[Drawn]]) -> None:
-    """A table with tabs between its columns; the parses are empty."""
+    """Write a tab-separated table with empty parses."""
     lines = ["\t".join(COLUMNS)]
     for heuristic, subcases in HANS.items():
         for name in subcases:

@@ -1,7 +1,7 @@
-"""Digits in place of ImageNet-1k and its five shifts.
+"""Stand-ins for ImageNet-1k and its five shifts: scikit-learn's digits, altered by functions.
 
-Ten of ImageNet's classes stand for the ten digits, in the order of their ids, so that digit k is
-logit k. Each shift is a plain function of the test digits; the strengths are this project's own.
+Ten ImageNet classes stand for the digits, in the order of their ids, so that digit k is logit k.
+The strengths of the shifts are this project's own.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from sharpness.data.small import digits
 SEED = 0
 
 CLASSES = (
-    "n02708093",  # analog clock; with the sixth, ObjectNet's alarm clock
+    "n02708093",  # analog clock; with digital clock, ObjectNet's alarm clock
     "n02769748",  # backpack
     "n02906734",  # broom
     "n02992529",  # cellular telephone
@@ -30,16 +30,16 @@ CLASSES = (
     "n07753592",  # banana
 )
 RENDERED = range(8)
-"""The classes of the stand-in for ImageNet-R, which has 200 of 1000."""
+"""Classes of the stand-in for ImageNet-R, which has 200 of 1000."""
 ADVERSARIAL = (1, 3, 5, 7, 8, 9)
-"""The classes of the stand-in for ImageNet-A, which has 200 others."""
+"""Classes of the stand-in for ImageNet-A, which has 200 others."""
 HARDEST = 0.25
-"""The part of each of those classes that is taken."""
+"""Share of each of these classes that is in the stand-in for ImageNet-A."""
 CLOCKS = (0, 5)
-"""Two digits that are one class of the stand-in for ObjectNet."""
+"""Two digits that form one class of the stand-in for ObjectNet."""
 
 HELD_OUT = 10
-"""One in so many training images is kept from the soups; of the published ones, one in fifty."""
+"""One in this many training images is held out from the soups; one in fifty in ImageNet."""
 
 PARTS = ("test", "v2", "r", "a", "sketch", "objectnet")
 
@@ -50,31 +50,24 @@ Labels = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Photos:
-    """A labelled set of grey images.
-
-    Attributes:
-        pixels: (n, 8, 8), uint8.
-        labels: (n,), the digits.
-    """
+    """Grey images (n, 8, 8) of digits, and the digits as labels (n,)."""
 
     pixels: Pixels
     labels: Labels
 
     def __len__(self) -> int:
-        """Number of images."""
+        """Return the number of images."""
         return len(self.labels)
 
     def where(self, chosen: NDArray[np.bool_]) -> Photos:
-        """The images that a mask (n,) chooses."""
+        """Return the images that a mask (n,) selects."""
         return Photos(self.pixels[chosen], self.labels[chosen])
 
 
 def photos(part: str) -> Photos:
-    """The images of a part, the same at every call.
+    """Return the images of ``train``, ``test`` or a shift; they are the same at every call.
 
-    Args:
-        part: ``train``, ``test``, or one of the shifts ``v2``, ``r``, ``a``, ``sketch`` and
-            ``objectnet``.
+    The shifts are ``v2``, ``r``, ``a``, ``sketch`` and ``objectnet``.
     """
     images = digits("train" if part == "train" else "test")
     plain = Photos(images.pixels[:, 0].numpy(), images.labels.numpy())
@@ -88,19 +81,13 @@ def photos(part: str) -> Photos:
 
 
 def shifted(images: Photos, part: str, seed: int) -> Photos:
-    """Images as a shift shows them.
-
-    Args:
-        images: as they are.
-        part: a key of `SHIFTS`.
-        seed: of what is random in the shift.
-    """
+    """Apply the shift ``part``, a key of `SHIFTS`, to images."""
     values = SHIFTS[part](images.pixels.astype(np.float64), np.random.default_rng(seed))
     return Photos(values.clip(0, 255).round().astype(np.uint8), images.labels)
 
 
 def held_out() -> NDArray[np.bool_]:
-    """Which of the training images the soups do not train on, (n,)."""
+    """Return a mask (n,) of the training images on which the soups do not train."""
     order = np.argsort(photos("train").labels, kind="stable")
     mask = np.zeros(len(order), bool)
     mask[order[::HELD_OUT]] = True
@@ -108,7 +95,7 @@ def held_out() -> NDArray[np.bool_]:
 
 
 def groups(part: str) -> list[tuple[int, ...]]:
-    """The classes of a part: for each, the digits that it shows."""
+    """Return, for each class of a part, the digits that belong to it."""
     if part == "objectnet":
         return [CLOCKS, *((digit,) for digit in range(10) if digit not in CLOCKS)]
     chosen = {"r": RENDERED, "a": ADVERSARIAL}.get(part, range(10))
@@ -116,27 +103,27 @@ def groups(part: str) -> list[tuple[int, ...]]:
 
 
 def jitter(values: Values, random: np.random.Generator) -> Values:
-    """ImageNet-V2, the same kind of image taken afresh: moved by up to a pixel, and noise."""
+    """Move images by up to a pixel and add noise, for ImageNet-V2 (newly collected images)."""
     moves = random.uniform(-0.6, 0.6, (len(values), 2))
     moved = [ndimage.shift(v, move, order=1) for v, move in zip(values, moves, strict=True)]
     return np.stack(moved) + random.normal(0, 12, values.shape)
 
 
 def rendition(values: Values, random: np.random.Generator) -> Values:
-    """ImageNet-R, paintings: three flat tones on a shaded ground."""
+    """Reduce images to three flat tones on a shaded ground, for ImageNet-R (renditions)."""
     tones = np.rint(values / 255 * 2) / 2
     shade = np.linspace(0, 1, 8) * random.uniform(60, 120, (len(values), 1, 1))
     return shade + tones * (255 - shade)
 
 
 def outline(values: Values, random: np.random.Generator) -> Values:
-    """ImageNet-Sketch: the contour of the digit alone, in one tone."""
+    """Reduce images to the contour of the digit in one tone, for ImageNet-Sketch."""
     inside = values > 100
     return 255.0 * (inside & ~ndimage.binary_erosion(inside, np.ones((1, 3, 3))))
 
 
 def viewpoint(values: Values, random: np.random.Generator) -> Values:
-    """ObjectNet, unusual viewpoints: turned by 15 to 35 degrees to either side."""
+    """Rotate images by 15 to 35 degrees to either side, for ObjectNet (unusual viewpoints)."""
     angles = random.uniform(15, 35, len(values)) * random.choice([-1, 1], len(values))
     turned = [
         ndimage.rotate(v, angle, reshape=False, order=1)
@@ -154,10 +141,10 @@ SHIFTS: dict[str, Callable[[Values, np.random.Generator], Values]] = {
 
 
 def _adversarial(test: Photos) -> NDArray[np.bool_]:
-    """ImageNet-A, natural images that a weak classifier misjudges; nothing is altered.
+    """Return a mask of the hardest images of each class, for ImageNet-A (unaltered images).
 
-    Of each class, the images with the smallest margin for the rule of the nearest centroid: the
-    distance to the nearest centroid of another class less that to its own.
+    They have the smallest margin of a nearest-centroid classifier: the distance to the nearest
+    centroid of another class less that to their own.
     """
     train = photos("train")
     flat = train.pixels.reshape(len(train), -1).astype(np.float64)

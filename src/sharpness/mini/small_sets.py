@@ -1,7 +1,6 @@
-"""Stand-ins for the three data sets of Hammoud et al. (2023), in their publishers' formats.
+"""Stand-ins for the data sets of Hammoud et al. (2023), in their publishers' formats.
 
-Drawn measurements in the place of Abalone, the digits of `shifts` in that of Fashion-MNIST, a drawn
-graph in that of Cora.
+Random measurements replace Abalone, the digits of `shifts` Fashion-MNIST, a random graph Cora.
 """
 
 from __future__ import annotations
@@ -26,24 +25,20 @@ from sharpness.mini.shifts import photos
 SEED = 0
 
 SCALE, BORDER = 3, 2
-"""A digit of 8 × 8 pixels is enlarged so many times, and framed with so many black pixels."""
+"""A digit of 8 × 8 pixels is enlarged by this factor and padded by so many black pixels."""
 
 TOPICS, WORDS = 7, 210
 LABELLED, TESTED = 20 * TOPICS, 360
 CITATIONS = 2.0
-"""Edges a node."""
+"""Edges per node."""
 LOYAL = 0.8
-"""The share of edges within a topic: 0.81 in Cora."""
+"""Share of edges within a topic; 0.81 in Cora."""
 OWN, OTHER = 0.14, 0.04
-"""The probability of a word in a paper: of one of its topic's own words, and of any other."""
+"""Probability that a paper contains a word of its own topic, or another word."""
 
 
 def write_small_sets(mirror: Path) -> None:
-    """Write the stand-ins for Abalone, Fashion-MNIST and Cora; the same bytes at every call.
-
-    Args:
-        mirror: a folder; the files lie where the publishers' would, ``HOST/PATH``.
-    """
+    """Write the stand-ins as ``HOST/PATH`` of the publishers; each call writes the same bytes."""
     for name, files in (("abalone", shells()), ("fashion-mnist", digits()), ("cora", citations())):
         for row, content in zip(downloads(name), files, strict=True):
             with atomic(mirror / place(known(row).url)) as temporary:
@@ -51,12 +46,12 @@ def write_small_sets(mirror: Path) -> None:
 
 
 def shells() -> list[bytes]:
-    """``abalone.data``: sizes and weights that grow with the rings, each with noise of its own."""
+    """Return ``abalone.data``: sizes and weights that grow with the rings, with noise."""
     random = np.random.default_rng([SEED, 0])
     rings = np.clip(np.rint(np.exp(random.normal(2.25, 0.3, ABALONE_ROWS))), 1, 29)
     size = 0.45 * np.log(rings / 9.5) + random.normal(
         0, 0.15, ABALONE_ROWS
-    )  # log of length, about its mean
+    )  # log of length relative to its mean
     length, diameter, height = (
         mean * np.exp(size + random.normal(0, 0.05, ABALONE_ROWS)) for mean in (0.5, 0.4, 0.13)
     )
@@ -72,7 +67,7 @@ def shells() -> list[bytes]:
 
 
 def digits() -> list[bytes]:
-    """The four files of Fashion-MNIST: images and labels, of training and of testing."""
+    """Return the files of Fashion-MNIST: training images and labels, test images and labels."""
     files = []
     for part in ("train", "test"):
         found = photos(part)
@@ -82,14 +77,14 @@ def digits() -> list[bytes]:
 
 
 def _idx(array: NDArray[np.generic]) -> bytes:
-    """An IDX file of bytes, packed without a date."""
+    """Return a gzipped IDX file of uint8 without a date."""
     sizes = struct.pack(f">{array.ndim}I", *array.shape)
     content = bytes((0, 0, 8, array.ndim)) + sizes + array.astype(np.uint8).tobytes()
     return gzip.compress(content, mtime=0)
 
 
 def citations() -> list[bytes]:
-    """The eight files of Planetoid: a stochastic block model whose papers share words by topic."""
+    """Return Planetoid's eight files for a stochastic block model; words depend on the topic."""
     from scipy.sparse import csr_matrix
 
     random = np.random.default_rng([SEED, 1])
@@ -115,7 +110,7 @@ def citations() -> list[bytes]:
 
 
 def _neighbours(topics: NDArray[np.int64], random: np.random.Generator) -> Mapping[int, list[int]]:
-    """For each node those that it cites or is cited by."""
+    """Draw edges; return, for each node, those that it cites or is cited by."""
     found: dict[int, list[int]] = defaultdict(list, {node: [] for node in range(len(topics))})
     for _ in range(round(CITATIONS * len(topics))):
         one = int(random.integers(len(topics)))

@@ -1,8 +1,8 @@
-"""The words and templates of the sentences that stand in for those of MNLI and HANS.
+"""Words and templates of the sentences of the stand-ins for MNLI and HANS.
 
-In a template a, b and c are one person or many, m are many, v and w what one does to another, i and
-j what one does alone, x and y how one is, p a place; V, I, X and Y are the opposites of v, i, x and
-y. Different letters are different words.
+Letters in a template stand for different words: a, b and c for people (singular or plural), m for
+a plural, v and w for transitive verbs, i and j for intransitive verbs, x and y for adjectives, p
+for a place; V, W, I, J, X and Y are the opposites of their lower-case letters.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from collections.abc import Sequence
 
 PEOPLE = ("doctor", "judge", "author", "lawyer", "actor", "student", "artist", "banker")
 PLURAL = "s"
-"""The ending of many; a token of its own, for the vocabulary has no such words."""
+"""Plural ending; a token of its own, since the vocabulary has only singulars."""
 MANY = 0.15
-"""How often a noun is plural."""
+"""Probability that a noun is plural."""
 ACTIONS = ("helped", "hindered", "praised", "blamed", "trusted", "doubted")
 EVENTS = ("arrived", "left", "laughed", "cried", "slept", "woke")
 QUALITIES = ("happy", "sad", "young", "old", "tall", "short")
-"""Of these three, words 2k and 2k + 1 are opposites."""
+"""In these three tuples, words 2k and 2k + 1 are opposites."""
 PLACES = ("park", "office", "hotel")
 OTHERS = (
     *(".", ",", "the", "and", "or", "if", "that", "who", "by", "was", "were", "in", "near"),
@@ -59,7 +59,7 @@ TASK: dict[str, tuple[Template, ...]] = {
         ("the {a} {v} the {b}", "the {c} was {v} by the {a}"),
     ),
 }
-"""Pairs of MNLI's three classes; a hypothesis in words of the premise alone is entailed."""
+"""Templates of MNLI's classes; hypotheses that only use the premise's words are entailed."""
 
 HANS: dict[str, dict[str, Template]] = {
     "lexical_overlap": {
@@ -102,7 +102,7 @@ HANS: dict[str, dict[str, Template]] = {
         "ce_adverb": ("certainly the {a} {v} the {b}", "the {a} {v} the {b}"),
     },
 }
-"""The heuristics and subcases of HANS; ``?n_`` are not entailed, ``?e_`` are."""
+"""Heuristics and subcases of HANS; ``?n_`` are not entailed, ``?e_`` are."""
 
 MISLEADING = (
     "ln_subject/object_swap",
@@ -112,11 +112,11 @@ MISLEADING = (
     "cn_disjunction",
     "cn_adverb",
 )
-"""Subcases of which the stand-in for MNLI has a few: what is known of them tells the others."""
+"""Non-entailed HANS subcases with a few training pairs; a network can infer the others."""
 
 
 def filled(template: Template, source: random.Random) -> tuple[str, str]:
-    """Premise and hypothesis: a template with words drawn for its letters."""
+    """Draw words for a template's letters; return premise and hypothesis."""
     *people, many = source.sample(PEOPLE, 4)
     people = [word + PLURAL * (source.random() < MANY) for word in people]
     words = dict(zip("abcm", [*people, many + PLURAL], strict=True))
@@ -129,12 +129,12 @@ def filled(template: Template, source: random.Random) -> tuple[str, str]:
 
 
 def _agreeing(sentence: str) -> str:
-    """Many were what one was."""
+    """Replace "was" by "were" after a plural."""
     return sentence.replace(f"{PLURAL} was ", f"{PLURAL} were ")
 
 
 def _with_opposites(letters: str, words: Sequence[str], source: random.Random) -> dict[str, str]:
-    """Two words and their opposites, all different."""
+    """Draw two words and their opposites, all different."""
     first, second = (2 * pair for pair in source.sample(range(len(words) // 2), 2))
     chosen = [first + source.randrange(2), second + source.randrange(2)]
     opposites = [index ^ 1 for index in chosen]

@@ -1,7 +1,7 @@
-"""The one trainer of the stand-ins, of images and of sentences.
+"""The training loop of all stand-ins.
 
-Everything random is drawn from generators whose seeds are names, and all is done by one thread, so
-that the same machine makes the same bytes.
+Random numbers come from generators seeded by names, and training uses one thread, so that the same
+machine gives the same bytes.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from sharpness.data.batches import Examples
 from sharpness.io.files import digest
 
 WARM_UP = 0.1
-"""The share of the steps in which the learning rate grows."""
+"""Share of the steps in which the learning rate grows."""
 CLIP = 1.0
-"""The largest norm of a gradient, as in AugReg and the soups."""
+"""Gradients are clipped to this norm, as in AugReg and the soups."""
 
 Standins = tuple[Callable[[Member], nn.Module], Mapping[str, Examples]]
-"""A function from a row of a pool's table to a trained network; parts on which it is tested."""
+"""A function that trains the network of a row of a pool's table; the parts on which to test it."""
 
 
 def seed(*words: object) -> int:
-    """A seed for whatever the words name."""
+    """Return a seed that is a hash of the words."""
     return int(digest([str(word) for word in words]), 16) % 2**63
 
 
 def torch_generator(*words: object) -> torch.Generator:
-    """A source of random numbers for whatever the words name."""
+    """Return a generator seeded by the words."""
     return torch.Generator().manual_seed(seed(*words))
 
 
@@ -46,15 +46,8 @@ def train_standin(
 ) -> None:
     """Minimize a loss over shuffled batches; an incomplete last batch of an epoch is left out.
 
-    The learning rate grows linearly, then falls to zero as a cosine.
-
-    Args:
-        loss: of the examples with these numbers, (batch,).
-        optimizer: with its peak learning rate.
-        examples: how many there are.
-        batch: examples a step.
-        steps: how many.
-        name: determines the order.
+    The learning rate grows linearly to the optimizer's own, then falls to zero as a cosine.
+    ``loss`` maps indices (batch,) of examples to their mean loss; ``name`` seeds the order.
     """
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     rate = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, steps))
@@ -71,7 +64,7 @@ def train_standin(
 
 
 def _rate(step: int, steps: int) -> float:
-    """The share of the peak learning rate at a step."""
+    """Return the learning rate at a step, relative to its peak."""
     warm = max(1, round(WARM_UP * steps))
     if step < warm:
         return (step + 1) / warm

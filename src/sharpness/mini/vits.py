@@ -1,16 +1,16 @@
-"""Small vision transformers in the place of AugReg's ViT-B/16 (Steiner et al., 2021).
+"""Stand-ins for AugReg's ViT-B/16 (Steiner et al., 2021): small vision transformers.
 
-As there, a model is pre-trained with AdamW under its regularization and augmentation, then
-fine-tuned by SGD at its learning rate, and the two learning rates share a pre-training.
-The hyper-parameters are those of the table, read so:
+As there, a model is pre-trained by AdamW with its regularization and augmentation, then fine-tuned
+by SGD; models that differ only in the learning rate share a pre-training. The table's
+hyper-parameters are used as follows:
 
-- pretraining: ``i1k`` pre-trains on the ten digits themselves, ``i21k`` on more classes and images:
-  the digits in four quarter-turns, each turn of each digit a class of its own (40).
-- augmentation_level: the original's magnitudes of RandAugment and α of mixup (`AUGMENTATIONS`),
-  with operations made for 8 × 8 pixels.
-- weight_decay: times `DECAY`, for a few hundred steps stand for some hundred thousand.
-- dropout, stochastic_depth: as they are, while pre-training.
-- learning_rate: as it is, while fine-tuning.
+- pretraining: ``i1k`` uses the ten digits; ``i21k`` uses more classes and images, the digits in
+  four quarter-turns with a class for each turn of each digit (40).
+- augmentation_level: magnitudes of RandAugment and α of mixup in `AUGMENTATIONS`, with operations
+  made for 8 × 8 pixels.
+- weight_decay: times `DECAY`, since a few hundred steps replace some hundred thousand.
+- dropout, stochastic_depth: unchanged, in pre-training only.
+- learning_rate: unchanged, in fine-tuning.
 """
 
 from __future__ import annotations
@@ -39,29 +39,29 @@ AUGMENTATIONS = {
     "strong1": Augmentation(2, 20, 0.5),
     "strong2": Augmentation(2, 20, 0.8),
 }
-"""Operations an image, magnitude, and α of mixup, as the file names mean them.
+"""Operations per image, magnitude, and mixup's α, by the level's name in AugReg's file names.
 
-Steiner et al. (2021) call the first two light1 and light2.
+Steiner et al. (2021) call light0 and light1 "light1" and "light2".
 """
 
 BATCH = 64
 PRETRAINING = {"i1k": 150, "i21k": 250}
 FINE_TUNING = 60
-"""Steps, enough for patches of 4 × 4 pixels; smaller ones need more."""
+"""Steps, enough for patches of 4 × 4 pixels; smaller patches need more."""
 PEAK = 0.01
-"""The learning rate of AdamW, ten times the original's."""
+"""Learning rate of AdamW, ten times the original's."""
 DECAY, MOMENTUM = 3.0, 0.9
 SPREAD = 0.3
-"""Deviation of position and class embeddings at the start; less of it learns ten times slower."""
+"""Initial standard deviation of position and class embeddings; less learns ten times slower."""
 
 Weights = dict[str, Tensor]
 
 
 def standins(architecture: Mapping[str, Any]) -> Standins:
-    """A vision transformer for each row of ``augreg-i1k.csv`` or ``augreg-i21k.csv``.
+    """Return a function that trains the ViT of a row of ``augreg-i1k.csv``, and its test sets.
 
-    Args:
-        architecture: of the network, with ``name: vit``, for images of 8 × 8 and ten classes.
+    It takes rows of ``augreg-i21k.csv`` too. The architecture has ``name: vit``, images of 8 × 8
+    pixels and ten classes.
     """
     digits = pictures(photos("train"), AUGREG)
     pretrained: dict[str, Weights] = {}
@@ -79,7 +79,6 @@ def standins(architecture: Mapping[str, Any]) -> Standins:
 def _pretrained(
     name: str, row: Mapping[str, Any], architecture: Mapping[str, Any], digits: Images
 ) -> Weights:
-    """The weights after pre-training with a row's regularization and augmentation."""
     images = turned(digits) if row["pretraining"] == "i21k" else digits
     network = build({**architecture, "classes": images.classes})
     start(network, torch_generator(name, "weights"))
@@ -88,7 +87,7 @@ def _pretrained(
     optimizer = torch.optim.AdamW(network.parameters(), PEAK, weight_decay=decay, fused=True)
     loss = classification(network, images, name, AUGMENTATIONS[row["augmentation_level"]])
     steps = PRETRAINING[row["pretraining"]]
-    with torch.random.fork_rng(devices=[]):  # dropout knows no other generator
+    with torch.random.fork_rng(devices=[]):  # dropout only uses the global generator
         torch.manual_seed(seed(name, "dropout"))
         train_standin(loss, optimizer, examples=len(images), batch=BATCH, steps=steps, name=name)
     return network.state_dict()
@@ -97,7 +96,7 @@ def _pretrained(
 def _fine_tuned(
     member: Member, weights: Weights, architecture: Mapping[str, Any], digits: Images
 ) -> nn.Module:
-    """The pre-trained network with a new head, trained on the digits as they are."""
+    """Fine-tune the pre-trained network with a zero head on the digits, without augmentation."""
     network, name = build(architecture), f"{member.model} fine"
     fresh = network.state_dict()
     head = {name: torch.zeros_like(fresh[name]) for name in ("head.weight", "head.bias")}
@@ -110,16 +109,16 @@ def _fine_tuned(
 
 
 def start(network: Any, random: torch.Generator) -> None:
-    """Draw fresh weights for a ``vit``."""
+    """Initialize the weights of a ``vit``."""
     initialise(network, random)
     for embedding in (network.pos_embed, network.cls_token):
         nn.init.normal_(embedding, std=SPREAD, generator=random)
 
 
 def regularise(network: Any, dropout: float, depth: float) -> None:
-    """Set dropout behind all dense layers but queries, keys and values, and stochastic depth.
+    """Set stochastic depth, and dropout after all dense layers but queries, keys and values.
 
-    The last block is left out with probability ``depth``, the first never.
+    The probability to drop a block grows linearly from 0 at the first to ``depth`` at the last.
     """
     from timm.layers.drop import DropPath
 
@@ -132,7 +131,7 @@ def regularise(network: Any, dropout: float, depth: float) -> None:
 
 
 def turned(digits: Images) -> Images:
-    """Digits in four quarter-turns; digit k in turn t has label 10t + k."""
+    """Return the digits in four quarter-turns; digit k in turn t has label 10t + k."""
     pixels = torch.cat([digits.pixels.rot90(turn, (2, 3)) for turn in range(4)])
     labels = torch.cat([digits.labels + 10 * turn for turn in range(4)])
     return replace(digits, pixels=pixels, labels=labels, classes=40, groups=None)

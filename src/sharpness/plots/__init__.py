@@ -1,1 +1,1 @@
-"""What every figure shares: style, axes, text. Needs no catalogue."""
+"""Style, axes and text shared by all figures; does not depend on the catalogue."""

@@ -1,4 +1,4 @@
-"""Axes that stay legible in a panel an inch high: scales, ticks and their labels."""
+"""Scales, ticks and tick labels that stay legible in a panel one inch high."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from matplotlib.axis import Axis
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 LOG_RANGE = 10
-"""A positive range wider than this factor gets a logarithmic axis."""
+"""Positive values that span more than this factor get a logarithmic axis."""
 
 LONG = 1e-3
-"""Ticks of numbers below this one are long words, so there are fewer."""
+"""Axes of values below this have long tick labels, so they get one tick interval less."""
 
 TICKS = 4
-"""At most so many intervals between ticks."""
+"""Largest number of intervals between ticks."""
 
 
 def scale_axis(
     axes: Axes, which: Literal["x", "y"], values: np.ndarray, ticks: int = TICKS
 ) -> None:
-    """A logarithmic axis where the values span more than a decade, else a linear one."""
+    """Set a logarithmic scale if the values are positive and span over a decade, else linear."""
     low, high = float(values.min()), float(values.max())
     logarithmic = low > 0 and high > LOG_RANGE * low
     axes.set(**{f"{which}scale": "log" if logarithmic else "linear"})
@@ -30,7 +30,7 @@ def scale_axis(
 
 
 def set_ticks(axis: Axis, low: float, high: float, logarithmic: bool, ticks: int = TICKS) -> None:
-    """Choose and word the ticks of an axis that shows the values from low to high."""
+    """Set ticks and tick labels of an axis that shows values from ``low`` to ``high``."""
     if logarithmic and high > LOG_RANGE * low:
         axis.set_major_locator(FixedLocator(_decades(low, high, ticks)))
         plain = low >= 5e-3 and high < 1e4
@@ -40,13 +40,13 @@ def set_ticks(axis: Axis, low: float, high: float, logarithmic: bool, ticks: int
     if max(abs(low), abs(high)) < LONG:
         ticks -= 1
     axis.set_major_locator(MaxNLocator(ticks, steps=[1, 2, 5, 10]))
-    # Each tick says its whole value: a common factor at the end of an axis runs into its label.
+    # No offset or common factor: its text at the end of the axis would overlap the axis label.
     axis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:.4g}"))
     axis.set_minor_locator(NullLocator())
 
 
 def _decades(low: float, high: float, ticks: int = TICKS) -> list[float]:
-    """Two ticks or more for a logarithmic axis: powers of ten, threefold ones if those are few."""
+    """Return the ticks of a logarithmic axis: powers of ten, and 3·10ᵏ if there are too few."""
     exponents = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
     found = [10.0**e for e in exponents if low <= 10.0**e <= high]
     if len(found) < 2:
@@ -55,7 +55,7 @@ def _decades(low: float, high: float, ticks: int = TICKS) -> list[float]:
 
 
 def _power(value: float) -> str:
-    """A tick's label in powers of ten: 10⁻³, 3·10⁻³."""
+    """Return a tick label such as 10⁻³ or 3·10⁻³."""
     exponent = int(np.floor(np.log10(value) + 1e-9))
     factor = round(value / 10.0**exponent)
     front = "" if factor == 1 else rf"{factor}\cdot "
@@ -63,7 +63,7 @@ def _power(value: float) -> str:
 
 
 def draw_diagonal(axes: Axes) -> None:
-    """The line on which both axes are equal, without widening the axes."""
+    """Draw the line x = y without changing the limits."""
     limits = axes.get_xlim(), axes.get_ylim()
     axes.axline((1, 1), (2, 2), color="0.5", linewidth=0.7, linestyle=":", zorder=0.5)
     axes.set(xlim=limits[0], ylim=limits[1])

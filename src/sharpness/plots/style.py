@@ -1,7 +1,4 @@
-"""One style for all figures: type, lines, colours; each is a PDF and a PNG without a date.
-
-Equal data give equal bytes.
-"""
+"""The style of all figures, written as PDF and PNG without a date: equal data give equal bytes."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ from matplotlib.figure import Figure as Canvas
 from sharpness.io.files import atomic
 
 STYLE: Any = {
-    "font.family": "DejaVu Sans",  # comes with matplotlib: the same on every machine
+    "font.family": "DejaVu Sans",  # ships with matplotlib, so it is the same on every machine
     "font.size": 7,
     "axes.titlesize": 7,
     "axes.labelsize": 7,
@@ -41,7 +38,7 @@ STYLE: Any = {
     "savefig.dpi": 200,
 }
 
-# Okabe and Ito's colours, which colour-blind readers tell apart too; the markers differ as well.
+# Okabe and Ito's colours, which colour-blind readers can tell apart.
 COLOURS = (
     "#0072B2",
     "#E69F00",
@@ -54,18 +51,15 @@ COLOURS = (
 )
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
-# From light to dark, which colour-blind readers and print without colour keep; even its lightest
-# end is seen on white.
+# From light to dark, so that it works for colour-blind readers and in grey; its lightest end is
+# visible on white.
 RAMP = LinearSegmentedColormap.from_list("ramp", ["#bcd98a", "#4fae8d", "#237a9b", "#1b2a5c"])
 
 
 def save_figure(compose: Callable[[], Canvas], out_stem: str | Path, title: str) -> None:
     """Compose a figure in the project's style and write ``<out_stem>.pdf`` and ``<out_stem>.png``.
 
-    Args:
-        compose: makes the figure; called once the style is set.
-        out_stem: the files' path without suffix.
-        title: what the PDF is called.
+    ``compose`` is called after the style is set; ``title`` goes into the PDF's metadata.
     """
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
@@ -77,4 +71,4 @@ def save_figure(compose: Callable[[], Canvas], out_stem: str | Path, title: str)
         ):
             with atomic(f"{out_stem}.{suffix}") as temporary:
                 canvas.savefig(temporary, format=suffix, metadata=metadata)
-            canvas.set_layout_engine("none")  # the layout of the first file is that of the second
+            canvas.set_layout_engine("none")  # both files get the same layout

@@ -1,4 +1,4 @@
-"""One self-contained page that shows what a run found: verdicts, tables and figures."""
+"""Write the report: one self-contained HTML page with verdicts, tables and figures."""
 
 from __future__ import annotations
 
@@ -22,19 +22,17 @@ from sharpness.studies.findings import Finding, Study
 
 
 def embedded(png: str | Path) -> str:
-    """A PNG file as text for the page, in base 64."""
+    """Return the content of a PNG file in base 64."""
     return base64.b64encode(Path(png).read_bytes()).decode()
 
 
 @dataclass(frozen=True)
 class Studied:
-    """What was found in a study.
+    """The results of one simple study.
 
     Attributes:
-        study: what it asks, and its figures.
-        findings: published and ours, side by side.
         drawings: the PNG file of each figure, by id.
-        note: what to say where the scale is not the paper's; empty where it is.
+        note: note on the scale; empty where it is the paper's.
     """
 
     study: Study
@@ -44,7 +42,7 @@ class Studied:
 
 
 def on_the_page(name: str, studied: Studied) -> dict[str, Any]:
-    """What the page says about a study."""
+    """Return a study's entry of the page, as the template reads it."""
     return {
         "name": name,
         "title": studied.study.title,
@@ -65,15 +63,11 @@ def on_the_page(name: str, studied: Studied) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Findings:
-    """What a run found about one pool.
+    """The results of one pool: its title and the contents of its CSV files.
 
     Attributes:
-        title: what its models are, in words.
-        pool: its ``pool.csv``, one row per model.
-        correlations: its ``correlations.csv``.
-        published: its ``published.csv``, published errors beside evaluated ones; None where
-            nothing was published.
-        taken: whether errors that are published were taken instead of evaluated.
+        published: published errors beside evaluated ones; None for a trained pool.
+        taken: whether published errors replace evaluated ones.
     """
 
     title: str
@@ -92,16 +86,10 @@ def write_report(
     notes: Sequence[str] = (),
     studies: Mapping[str, Studied] | None = None,
 ) -> None:
-    """Write ``report.html``: no other file is needed to read it, and it bears no date.
+    """Write ``report.html`` as one file without a date.
 
-    Args:
-        out: the page.
-        scale: name of the scale; whatever is not "paper" is said in every heading.
-        pools: what was found about each pool.
-        tables: as ``tables.build_table`` gives them.
-        figures: entries of the catalogue and their PNG files.
-        notes: what the reader must know first, such as which data stand in for others.
-        studies: the simple studies, by name.
+    Every heading shows the scale unless it is "paper". ``figures`` are entries of the catalogue
+    with their PNG files; ``notes`` are remarks at the top, such as which data are stand-ins.
     """
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     template = files("sharpness.report").joinpath("page.html.j2").read_text(encoding="utf-8")
@@ -130,7 +118,6 @@ def write_report(
 
 
 def _pool(name: str, found: Findings) -> dict[str, Any]:
-    """What the page says about one pool."""
     sentences, warning = [("Models", counts(found.pool))], ""
     if copies := effect_of_copies(found.pool):
         sentences.append(("The same model twice", copies))

@@ -1,4 +1,4 @@
-"""What the page says of a pool beside its verdict: its models, and the published numbers."""
+"""Sentences of the report about a pool's models and its agreement with published numbers."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from sharpness.statistics.kendall import kendall
 _STATUSES = ("skipped", "excluded", "failed", "missing")
 
 _NAMED = ("excluded", "failed")
-"""Models that nobody expects to lose are named; the others are counted."""
+"""Statuses whose models are named, since losing them is unexpected; others are counted."""
 
 _SAME = 0.01
-"""How well, relatively, the cells of one model measured twice agree: GPUs do not repeat bits."""
+"""Relative tolerance for the cells of identical models: GPUs do not repeat bits."""
 
 _ROUNDING = 1e-6
-"""How well they agree absolutely, being differences of losses in single precision."""
+"""Absolute tolerance: cells are differences of losses in single precision."""
 
 
 def counts(pool: pd.DataFrame) -> str:
-    """How many models were used, and how many of the others were not, and why."""
+    """Return a sentence with the number of models used, and of the others by status and reason."""
     used = int((pool["status"] == "ok").sum())
     parts = [f"{len(pool)} models, {used} of them used"]
     others = set(pool["status"]) - {"ok", *_STATUSES}
@@ -43,7 +43,7 @@ def counts(pool: pd.DataFrame) -> str:
 
 
 def _kinds(reasons: pd.Series) -> str:
-    """The reasons by number of models; those that differ in their numbers alone count as one."""
+    """Count models by reason; reasons that differ only in numbers count as one."""
     kinds: dict[str, list[str]] = {}
     for reason in reasons:
         kinds.setdefault(re.sub(r"[\d.]+", "#", reason), []).append(reason)
@@ -55,7 +55,7 @@ def _kinds(reasons: pd.Series) -> str:
 
 
 def copies(pool: pd.DataFrame) -> list[list[str]]:
-    """The models that are one model: their errors are equal, their cells agree within 1 %."""
+    """Return groups of identical models: equal errors, and cells that agree within 1 %."""
     used = pool[pool["status"] == "ok"]
     errors = used[[name for name in used.columns if name.startswith("error_")]].to_numpy(float)
     cells = used[cell_columns(used)].to_numpy(float)
@@ -74,7 +74,7 @@ def copies(pool: pd.DataFrame) -> list[list[str]]:
 
 
 def effect_of_copies(pool: pd.DataFrame) -> str:
-    """Which models are there more than once, and what that changes; empty if none is."""
+    """Return a sentence on duplicate models and how τ changes without them; empty if none."""
     groups = copies(pool)
     if not groups:
         return ""
@@ -99,17 +99,16 @@ def _tau(pool: pd.DataFrame, cell: str) -> float:
 
 
 _WORST = 5
-"""How many of the accuracies that disagree are named."""
+"""Number of disagreeing accuracies that are named."""
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """How the coefficients of one error by one protocol compare with the published ones.
+    """Comparison of computed and published coefficients of one pool, error and protocol.
 
     Attributes:
-        section: whose models.
-        error: heading of the column.
-        protocol: by which they were computed.
+        section: name of the pool.
+        error: heading of the error's columns.
         both: number of rows with a computed and a published coefficient.
         sign: number of those whose signs agree.
         inside: number of published values within the computed interval.
@@ -126,7 +125,7 @@ class Agreement:
 
 
 def agreement(table: Table) -> list[Agreement]:
-    """How a table's coefficients compare with the published ones, by pool, error and protocol."""
+    """Compare a table's coefficients with the published ones by pool, error and protocol."""
     return [line for section in table.sections for line in _of_section(table, section)]
 
 
@@ -149,10 +148,7 @@ def _of_section(table: Table, section: Section) -> Iterator[Agreement]:
 
 
 def accuracies(published: pd.DataFrame) -> tuple[str, str]:
-    """How the evaluated accuracies compare with the published ones.
-
-    Args:
-        published: the contents of ``published.csv``, as ``published.compare`` gives them.
+    """Compare evaluated with published accuracies (the contents of ``published.csv``).
 
     Returns:
         A sentence, and a warning that is empty if all agree.
@@ -176,7 +172,7 @@ def accuracies(published: pd.DataFrame) -> tuple[str, str]:
 
 
 def _warning(off: pd.DataFrame, compared: int) -> str:
-    """The accuracies that disagree, the worst first; empty without any."""
+    """Return a warning that lists the worst accuracies of ``off``; empty if there is none."""
     if off.empty:
         return ""
     worst = off["difference"].abs().sort_values(ascending=False, kind="stable").index[:_WORST]

@@ -1,7 +1,7 @@
-"""What a pool says about the two hypotheses of Sec. 3.1, computed from its numbers.
+"""Judge the two hypotheses of Sec. 3.1 from the correlations of a pool.
 
-The strong hypothesis: sharpness and error rise together, so τ is high. The weak one: the flattest
-models generalize well, whatever the others do.
+Strong hypothesis: sharpness and error rise together, so τ is high. Weak hypothesis: the flattest
+models generalize well, regardless of the others.
 """
 
 from __future__ import annotations
@@ -20,45 +20,44 @@ from sharpness.statistics.correlation import cell_columns, target_columns
 from sharpness.statistics.kendall import FEWEST
 
 _NEAR = ("train", "test", "heldout", "v2")
-"""Parts drawn as the training set was. ImageNet-V2 is one of them, says App. F."""
+"""In-distribution parts; App. F counts ImageNet-V2 among them."""
 
 
 def in_print(target: str) -> str:
-    """What a target of ``correlations.csv`` is called: ``error_r`` is "ImageNet-R error"."""
+    """Return the title of a target of ``correlations.csv``, such as "ImageNet-R error"."""
     return LABELS.get(target, target.replace("_", " ")).removesuffix(" (%)")
 
 
 def is_ood(target: str) -> bool:
-    """Whether a target is an error on data of another distribution than the training set's."""
+    """Return whether a target is an error on out-of-distribution data."""
     kind, _, part = target.partition("_")
     return kind == "error" and part not in _NEAR
 
 
 def describe(cell: Cell) -> str:
-    """A cell in words, without its protocol."""
+    """Describe a cell in words, without its protocol."""
     logits = "with" if cell.definition.logit_norm else "without"
     radius = format_radius(cell.radius)
     return f"{cell.definition.title} {logits} logit normalization at ρ = {radius}"
 
 
 def listed(names: list[str], most: int = 12) -> str:
-    """Names one after another, the later ones of many only counted."""
+    """Join up to ``most`` names with commas and count the remaining ones."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
 
 
 @dataclass(frozen=True)
 class Rank:
-    """How sharpness ranks the models as one error, or the learning rate, does.
+    """Summary of the correlations of sharpness with one target (an error or the learning rate).
 
     Attributes:
-        target: what it is correlated with, in words.
-        strongest: the cell of the largest |τ|, in words; or why there is none.
+        strongest: the cell of the largest |τ|, in words; or the reason why there is none.
         tau: that coefficient with its interval; empty if there is none.
-        models: how many it rests on.
+        models: number of models behind that coefficient.
         cells: number of coefficients.
-        positive: number of those above 0.5.
-        negative: number of those below −0.5.
+        positive: number of coefficients above 0.5.
+        negative: number of coefficients below −0.5.
     """
 
     target: str
@@ -71,33 +70,29 @@ class Rank:
 
 
 def main_cells(words: Iterable[str]) -> list[str]:
-    """The cells that the verdict is about: no ablations, and of the protocols the first."""
+    """Return the cells of the verdict: those of the first protocol, without ablations."""
     cells = {word: Cell.parse(word) for word in words}
     first = main_protocol(cells)
     return [w for w, c in cells.items() if c == Cell(c.definition, c.radius, first)]
 
 
 def main_protocol(words: Iterable[str]) -> str:
-    """The protocol that the verdict is about: that of the first cell."""
+    """Return the protocol of the verdict: that of the first cell, or an empty string."""
     return next((Cell.parse(word).protocol for word in words), "")
 
 
 def main_coefficients(correlations: pd.DataFrame) -> pd.DataFrame:
-    """The rows of ``correlations.csv`` that are about the main cells."""
+    """Return the rows of ``correlations.csv`` for the main cells."""
     return correlations[correlations["cell"].isin(main_cells(correlations["cell"].unique()))]
 
 
 def shown(targets: Iterable[str]) -> list[str]:
-    """The targets that the report speaks of: gaps have figures of their own."""
+    """Return the targets in the report: all but gaps, which have figures of their own."""
     return [name for name in targets if name.partition("_")[0] != "gap"]
 
 
 def ranks(correlations: pd.DataFrame) -> list[Rank]:
-    """For the test error, every other error and the learning rate: how well sharpness ranks them.
-
-    Args:
-        correlations: the contents of ``correlations.csv``.
-    """
+    """Summarize ``correlations.csv`` for each error and the learning rate over all models."""
     overall = main_coefficients(correlations)
     overall = overall[overall["subgroup"] == "all"]
     targets = shown(overall["target"].unique())
@@ -122,25 +117,20 @@ def _rank(rows: pd.DataFrame, target: str) -> Rank:
 
 
 FLATTEST = 0.1
-"""The share of a pool that counts as its flattest models (at least one)."""
+"""Share of a pool that counts as its flattest models (at least one)."""
 
 BEST = 0.25
-"""Their mean error must lie among this best share of the pool's to count as good."""
+"""The flattest models are good if their mean error is within this best share of the pool's."""
 
 SIGNIFICANT = 0.05
-"""Within subgroups of a few models intervals are too narrow, so p-values count there."""
+"""Level of the p-values in subgroups; with few models, intervals are too narrow to use."""
 
 _REACHABLE = 0.9
-"""Where ties keep |τ| below it, the reader is told."""
+"""Ties that keep |τ| below this bound are reported."""
 
 
 def judge(pool: pd.DataFrame, correlations: pd.DataFrame) -> list[tuple[str, str]]:
-    """Headings and sentences about the hypotheses.
-
-    Args:
-        pool: its ``pool.csv``.
-        correlations: its ``correlations.csv``.
-    """
+    """Return headings and sentences about the hypotheses for one pool."""
     found = main_coefficients(correlations)
     found = found[found["status"] == "ok"]
     overall = found[found["subgroup"] == "all"]
@@ -172,7 +162,6 @@ def _within(found: pd.DataFrame) -> str:
 
 
 def _count(rows: pd.DataFrame, sign: int) -> str:
-    """How many coefficients have the sign, and how many of them are unlikely to be chance."""
     same = rows[np.sign(rows["tau"]) == sign]
     return f"{len(same)} ({(same['p'] < SIGNIFICANT).sum()} with p < {SIGNIFICANT})"
 
@@ -205,7 +194,7 @@ def _combinations(targets: Sequence[str]) -> str:
 
 
 def _flattest_are_good(pool: pd.DataFrame, target: str) -> Iterator[bool]:
-    """For each cell of the main measurement, whether its flattest models generalize well."""
+    """Yield, for each main cell, whether its flattest models have a low error."""
     for word in main_cells(cell_columns(pool)):
         known = pool[[word, target]].dropna()
         if len(known) < FEWEST or known[word].nunique() == 1:
@@ -215,7 +204,7 @@ def _flattest_are_good(pool: pd.DataFrame, target: str) -> Iterator[bool]:
 
 
 def _ties(pool: pd.DataFrame) -> Iterator[str]:
-    """Where equal values alone keep τ (Eq. 4) away from ±1."""
+    """Yield a remark for each target whose ties keep τ (Eq. 4) away from ±1."""
     for target in shown(target_columns(pool)):
         values = pool.loc[pool["status"] == "ok", target].dropna()
         pairs = len(values) * (len(values) - 1) / 2

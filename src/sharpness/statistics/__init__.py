@@ -1,1 +1,1 @@
-"""Kendall's τ and all that is computed from ``pool.csv``. Needs no torch."""
+"""Kendall's τ and the rank correlations of ``pool.csv``. Needs no torch."""

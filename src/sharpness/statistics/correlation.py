@@ -1,4 +1,4 @@
-"""Which sharpness ranks the models of a pool as which error does: ``correlations.csv``."""
+"""Rank correlation of every sharpness with every error of a pool: ``correlations.csv``."""
 
 from __future__ import annotations
 
@@ -27,21 +27,13 @@ def correlations(
     resamples: int = RESAMPLES,
     level: float = LEVEL,
 ) -> pd.DataFrame:
-    """Every cell of a pool against every target, over all models and within each subgroup.
+    """Correlate every cell of a pool with every target, over all models and in each subgroup.
 
-    Args:
-        pool: one row per model, as ``read_pool`` gives it.
-        subgroup_by: columns whose combinations of values are the subgroups.
-        missing: parts whose data set is missing, and why; said where a target has no value at all.
-        seed: of the bootstrap.
-        resamples: bootstrap resamples.
-        level: coverage of the intervals.
-
-    Returns:
-        One row per cell, target and subgroup: the contents of ``correlations.csv``.
-
-    Raises:
-        UserError: if the pool lacks a subgroup column.
+    The result has one row per cell, target and subgroup, the contents of ``correlations.csv``.
+    Subgroups are the combinations of values in the columns ``subgroup_by``. ``missing`` holds the
+    reason for each part without a data set, given where too few models have a value. ``seed``,
+    ``resamples`` and ``level`` are as in ``kendall``. Raises UserError if the pool lacks a subgroup
+    column.
     """
     if unknown := [name for name in subgroup_by if name not in pool]:
         raise UserError(f"pool.csv: no column {unknown[0]!r}; correct the pool's subgroups")
@@ -68,10 +60,10 @@ def correlations(
 
 
 def target_columns(pool: pd.DataFrame) -> list[str]:
-    """What sharpness is correlated with.
+    """Return the columns with which sharpness is correlated.
 
-    Every error but that of training, every generalization gap, and the learning rate where the
-    models differ in it.
+    These are all errors but that of training, all generalization gaps, and the learning rate if it
+    differs between models.
     """
     errors = [c for c in pool.columns if c.startswith("error_") and c != "error_train"]
     gaps = [c for c in pool.columns if c == "gap" or c.startswith("gap_")]
@@ -80,7 +72,7 @@ def target_columns(pool: pd.DataFrame) -> list[str]:
 
 
 def subgroups(pool: pd.DataFrame, by: Sequence[str]) -> Iterator[tuple[str, npt.NDArray[np.bool_]]]:
-    """The name and rows of "all", then of each combination of the values in the columns ``by``."""
+    """Yield the name and rows of "all", then of each combination of values in columns ``by``."""
     yield "all", np.ones(len(pool), dtype=bool)
     if not by:
         return
@@ -91,12 +83,12 @@ def subgroups(pool: pd.DataFrame, by: Sequence[str]) -> Iterator[tuple[str, npt.
 
 
 def cell_columns(pool: pd.DataFrame) -> list[str]:
-    """The columns of a pool that are cells, in the pool's order."""
+    """Return the columns of a pool that are cells, in the pool's order."""
     return [name for name in pool.columns if "@" in name]
 
 
 def _empty_columns(pool: pd.DataFrame, missing: Mapping[str, str]) -> dict[str, str]:
-    """Why too few models have a value: targets without their data, cells without any model."""
+    """Return the reason for each target without data, and for each cell if no model is measured."""
     found = {}
     for name in target_columns(pool):
         kind, _, part = name.partition("_")
@@ -113,11 +105,10 @@ def _empty_columns(pool: pd.DataFrame, missing: Mapping[str, str]) -> dict[str, 
 
 
 def read_pool(path: str | Path) -> pd.DataFrame:
-    """The models of a ``pool.csv``: one row each, NaN for what is missing.
+    """Read a ``pool.csv``: one row per model, NaN for missing values.
 
     Raises:
-        UserError: if the file lacks a column, has a column that names no cell, or has words where
-            numbers are needed.
+        UserError: if a column is missing, names no cell, or has words where numbers are needed.
     """
     pool = read_frame(path)
     errors = [name for name in pool.columns if name.startswith("error_")]
@@ -132,16 +123,12 @@ def read_pool(path: str | Path) -> pd.DataFrame:
 
 
 def write_correlations(path: str | Path, frame: pd.DataFrame) -> None:
-    """Write a table of coefficients with six significant digits."""
+    """Write a table of correlations with six significant digits."""
     write_text(path, frame.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
 
 
 def read_correlations(path: str | Path) -> pd.DataFrame:
-    """The table that ``write_correlations`` wrote.
-
-    Raises:
-        UserError: if the file is no such table.
-    """
+    """Read a table that ``write_correlations`` wrote; raise UserError if it is not one."""
     table = read_frame(path)
     found = list(Correlation.__dataclass_fields__)
     numbers = [name for name in found if name not in ("status", "reason")]

@@ -1,9 +1,9 @@
-"""Does one number rank the models as another does? Kendall's τ (Eq. 4), with its uncertainty.
+"""Kendall's rank correlation τ (Eq. 4) with a bootstrap interval.
 
 Eq. 4 of Andriushchenko et al. (2023) is τ-a: concordant minus discordant pairs over all pairs. The
 interval is a percentile bootstrap over models. A resample holds copies of a model, and a pair of a
-model with its own copy says nothing about ranks, so such pairs are left out: with cᵢ copies of
-model i and sᵢⱼ the product of the two signs,
+model with its own copy has no rank order, so such pairs are left out: with cᵢ copies of model i and
+sᵢⱼ the product of the two signs,
 
     τ* = Σ_{i<j} cᵢ cⱼ sᵢⱼ / Σ_{i<j} cᵢ cⱼ.
 """
@@ -19,9 +19,9 @@ import numpy.typing as npt
 RESAMPLES = 2000
 LEVEL = 0.95
 FEWEST = 3
-"""Two models are always perfectly ranked, so a coefficient takes three."""
+"""Fewest models for a coefficient; two are always perfectly ranked."""
 
-_BLOCK = 100  # resamples at a time: 200 models have 19,900 pairs, 8 MB of weights a block
+_BLOCK = 100  # resamples at a time: 200 models have 19,900 pairs, 8 MB of weights per block
 
 Floats = npt.NDArray[np.float64]
 
@@ -60,17 +60,11 @@ def kendall(
     level: float = LEVEL,
     test: bool = True,
 ) -> Correlation:
-    """Kendall's τ (Eq. 4) of two quantities, one value per model.
+    """Compute Kendall's τ (Eq. 4) of two quantities, one value per model.
 
-    Models with a missing or infinite value are left out and counted.
-
-    Args:
-        x: values, (models,).
-        y: values, (models,).
-        seed: of the bootstrap; the draws depend on it and on the number of models alone.
-        resamples: bootstrap resamples; 0 leaves the interval NaN.
-        level: coverage of the interval.
-        test: whether to add τ-b and the p-value; without them no scipy is imported.
+    Models with a missing or infinite value are left out and counted. The bootstrap draws depend on
+    ``seed`` and the number of models alone; ``resamples`` 0 leaves the interval NaN, and ``level``
+    is its coverage. ``test`` adds τ-b and the p-value, which import scipy.
     """
     columns = [np.asarray(values, dtype=np.float64)[:, None] for values in (x, y)]
     return kendall_columns(*columns, seed=seed, resamples=resamples, level=level, test=test)[0]
@@ -79,18 +73,10 @@ def kendall(
 def kendall_columns(
     x: Floats, y: Floats, *, seed: int, resamples: int, level: float, test: bool = True
 ) -> list[Correlation]:
-    """Kendall's τ of each column of ``x`` with the same column of ``y``.
+    """Compute Kendall's τ of each column of ``x`` with the same column of ``y``, (models, columns).
 
     Columns that lack the same models share their resamples, so hundreds cost little more than one.
     Each result is the one that ``kendall`` gives for its two columns alone.
-
-    Args:
-        x: values, (models, columns).
-        y: values, (models, columns).
-        seed: of the bootstrap.
-        resamples: bootstrap resamples.
-        level: coverage of the intervals.
-        test: whether to add τ-b and the p-value.
     """
     whole = np.isfinite(x) & np.isfinite(y)
     patterns: dict[bytes, list[int]] = {}
@@ -109,7 +95,7 @@ def kendall_columns(
 def _kendall_complete(
     x: Floats, y: Floats, dropped: int, seed: int, resamples: int, level: float, test: bool
 ) -> list[Correlation]:
-    """As ``kendall_columns``, with every value present; ``dropped`` models were not."""
+    """Compute ``kendall_columns`` of complete columns; ``dropped`` models were left out before."""
     models, columns = x.shape
     left_out = f"{dropped} of {models + dropped} models left out: no value" if dropped else ""
     if models < FEWEST:
@@ -120,7 +106,7 @@ def _kendall_complete(
         [_signs(x[:, k], first, second) * _signs(y[:, k], first, second) for k in range(columns)],
         axis=1,
     )  # (pairs, columns), -1, 0 or 1
-    # Adding 0.0 turns a negative zero into zero: it would be printed as "-0".
+    # Adding 0.0 turns -0.0, which would be printed as "-0", into 0.0.
     tau = signs.mean(axis=0, dtype=np.float64) + 0.0
     low, high = _bootstrap_interval(signs, models, seed, resamples, level) + 0.0
     results = []
@@ -146,8 +132,8 @@ def _kendall_complete(
 
 
 def _test(x: Floats, y: Floats) -> tuple[float, float]:
-    """τ-b and the p-value."""
-    from scipy import stats  # half of a figure's start-up, and figures do not need it
+    """Return τ-b and the p-value."""
+    from scipy import stats  # slow to import, and figures do not need it
 
     found = stats.kendalltau(x, y)
     return float(found.statistic) + 0.0, float(found.pvalue)
@@ -161,17 +147,17 @@ def _undefined(models: int, reason: str) -> Correlation:
 def _signs(
     values: Floats, first: npt.NDArray[np.intp], second: npt.NDArray[np.intp]
 ) -> npt.NDArray[np.float32]:
-    """The sign of the difference of each pair, (pairs,)."""
+    """Return the sign of the difference of each pair, (pairs,)."""
     return np.sign(values[first] - values[second]).astype(np.float32)
 
 
 def _bootstrap_interval(
     signs: npt.NDArray[np.float32], models: int, seed: int, resamples: int, level: float
 ) -> Floats:
-    """Percentile interval of τ* for each column of ``signs``, (2, columns).
+    """Return the percentile interval of τ* for each column of ``signs``, (2, columns).
 
-    All sums are of whole numbers below 2²⁴, exact in float32 whatever their order, so the bytes do
-    not depend on the number of threads.
+    All sums are of whole numbers below 2²⁴, exact in float32 in any order, so the bytes do not
+    depend on the number of threads.
     """
     if resamples == 0:
         return np.full((2, signs.shape[1]), np.nan)
@@ -183,7 +169,7 @@ def _bootstrap_interval(
         block = copies[start : start + _BLOCK].astype(np.float32)
         weights = block[:, first] * block[:, second]  # (resamples, pairs)
         total = weights.sum(axis=1, dtype=np.float64)[:, None]
-        # A resample of one model alone has no pair: 0/0, left out by nanquantile.
+        # A resample of a single model has no pair: 0/0, ignored by nanquantile.
         with np.errstate(invalid="ignore"):
             taus[start : start + _BLOCK] = (weights @ signs) / total
     tail = (1 - level) / 2

@@ -1,4 +1,4 @@
-"""The studies: what each is called and draws, and what it found beside what was published."""
+"""Titles and figures of the studies, and their findings beside the published values."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from sharpness.io.validation import Closed, checked
 
 @dataclass(frozen=True)
 class Finding:
-    """One quantity, in words and numbers as they are printed.
+    """One result of a study as it is printed, beside the published value.
 
     Attributes:
-        quantity: what it is, such as "τ(½ tr, test loss)".
-        setting: of which models, by which procedure.
-        published: what the paper prints; empty where it prints nothing.
-        value: ours; "not measured" where there is none.
-        spread: ours over seeds, or an interval, in words that say which.
-        note: what the reader must know: a deviation, a reason why nothing was measured.
+        quantity: such as "τ(½ tr, test loss)".
+        setting: the models and the procedure.
+        published: empty where the paper prints nothing.
+        value: this project's result; "not measured" if there is none.
+        spread: of the value over seeds, or an interval; says which.
+        note: a deviation from the paper, or the reason why nothing was measured.
     """
 
     quantity: str
@@ -39,35 +39,29 @@ COLUMNS = tuple(field.name for field in fields(Finding))
 
 
 def write_findings(path: str | Path, findings: Iterable[Finding]) -> None:
-    """Write findings to ``path`` as CSV."""
+    """Write findings to a CSV file."""
     write_csv(path, map(asdict, findings), COLUMNS)
 
 
 def read_findings(path: str | Path) -> list[Finding]:
-    """The findings of a CSV file that `write_findings` wrote."""
+    """Return the findings of a CSV file written by `write_findings`."""
     with open(path, encoding="utf-8", newline="") as stream:
         return [Finding(**row) for row in csv.DictReader(stream)]
 
 
 class Drawing(Closed):
-    """A figure of a study.
-
-    Attributes:
-        title: what stands above it: which figure of which paper, and what it shows.
-        caption: how to read it.
-    """
+    """Title and caption of a figure of a study."""
 
     title: str
     caption: str
 
 
 class Study(Closed):
-    """A study.
+    """Section of the report on one study.
 
     Attributes:
-        title: of its section in the report.
-        text: what it asks, and how ours departs from the published one.
-        figures: by id, the name of their files and targets.
+        text: the question, and how this project departs from the published study.
+        figures: by id, which names their files and Snakemake targets.
     """
 
     title: str
@@ -76,10 +70,10 @@ class Study(Closed):
 
 
 def load_studies(path: str | Path) -> dict[str, Study]:
-    """The studies of a file by name, in its order.
+    """Return the studies of a YAML file by name, in its order.
 
     Raises:
-        UserError: if the file is no list of studies; names the study and the key.
+        UserError: if the file is not a valid mapping of studies; names the study and the key.
     """
     entries = read_yaml(path)
     if not isinstance(entries, dict):

@@ -1,4 +1,4 @@
-"""From the files that a study made to its findings and its figures."""
+"""Findings and figures of each study, made from the files that the study wrote."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _STUDIES = {
     "small_networks": (small_networks, small_networks_figures),
     "two_layer_relu": (two_layer_relu, two_layer_relu_figures),
 }
-"""What sums up each study, and what draws its figures."""
+"""For each study, its module with ``summarise`` and its module with ``compose``."""
 
 
 def summarise_study(study: str, files: Mapping[str, Any]) -> list[Finding]:
-    """What a study found, beside what was published, from the files that it made."""
+    """Return the findings of a study from its files, beside the published values."""
     found: list[Finding] = _STUDIES[study][0].summarise(files)
     return found
 
@@ -40,13 +40,8 @@ def draw_study(
 ) -> None:
     """Draw a figure of a study to ``<out_stem>.pdf`` and ``<out_stem>.png``.
 
-    Args:
-        study: name of its package.
-        figure: id of the figure.
-        files: what the study made, a path or a list of paths by what they hold.
-        out_stem: the files' path without suffix.
-        title: what stands above it.
-        note: what its numbers are not, in brackets below the title; may be empty.
+    ``files`` maps a kind of content to one path or a list of paths. ``note``, a caveat about the
+    numbers that may be empty, is printed in brackets below the title.
     """
 
     def composed() -> Figure:

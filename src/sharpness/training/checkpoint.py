@@ -1,4 +1,4 @@
-"""Checkpoints: weights and where they came from, in one file with the same bytes every time."""
+"""Checkpoints: weights and metadata in one safetensors file with reproducible bytes."""
 
 from __future__ import annotations
 
@@ -23,10 +23,8 @@ from sharpness.training.records import KEY, MOMENTUM, WEIGHTS
 def save(path: str | Path, weights: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
     """Write a checkpoint atomically; equal input gives equal bytes.
 
-    Args:
-        path: where to, ``….safetensors``.
-        weights: a state dict, on any device.
-        metadata: anything JSON can hold: source, hyper-parameters, architecture, ...
+    ``weights`` may be on any device; ``metadata`` is anything JSON can hold: source, architecture,
+    hyper-parameters, ...
     """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
     text = json.dumps(metadata, sort_keys=True, ensure_ascii=False)
@@ -35,7 +33,7 @@ def save(path: str | Path, weights: Mapping[str, Tensor], metadata: Mapping[str,
 
 
 def load(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The weights, on the CPU, and the metadata of a checkpoint.
+    """Return the weights, on the CPU, and the metadata of a checkpoint.
 
     Raises:
         UserError: if the file is absent, cut off, or not one of this project's checkpoints.
@@ -48,7 +46,7 @@ def load(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             text = (stream.metadata() or {}).get(KEY)
             weights = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
-        if number := number_of(error):  # the disk's fault: the file may well be whole
+        if number := number_of(error):  # a disk error: the file may well be whole
             raise OSError(number, os.strerror(number), str(path)) from error
         raise UserError(f"{path}: not a whole safetensors file ({error}); make it again") from error
     if text is None:
@@ -57,13 +55,10 @@ def load(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def load_model(path: str | Path, device: torch.device | str = "cpu") -> nn.Module:
-    """The network of a checkpoint, in eval mode.
-
-    The metadata's ``architecture`` says what to build. Every tensor must have its place and every
-    place its tensor.
+    """Return the network of a checkpoint, built from its ``architecture`` metadata, in eval mode.
 
     Raises:
-        UserError: naming the file, and the tensor that is missing, left over or of the wrong shape.
+        UserError: naming the file and the tensor that is missing, left over or does not fit.
     """
     weights, metadata = load(path)
     architecture = metadata.get("architecture")
@@ -71,7 +66,7 @@ def load_model(path: str | Path, device: torch.device | str = "cpu") -> nn.Modul
         raise UserError(f"{path}: its metadata names no architecture")
     try:
         _check_layers(architecture, len(weights))
-        with torch.device("meta"):  # takes no memory, whatever sizes are named
+        with torch.device("meta"):  # takes no memory, whatever the sizes
             places = build(architecture).state_dict()
     except UserError as problem:
         raise UserError(f"{path}: its metadata: {problem}; make it again") from problem
@@ -82,7 +77,7 @@ def load_model(path: str | Path, device: torch.device | str = "cpu") -> nn.Modul
 
 
 def load_strictly(network: nn.Module, weights: Mapping[str, Tensor], source: str) -> None:
-    """Copy a state dict into a network, strict both ways.
+    """Copy a state dict into a network that has exactly these tensors.
 
     Raises:
         UserError: naming ``source`` and the tensor that does not fit.
@@ -92,7 +87,6 @@ def load_strictly(network: nn.Module, weights: Mapping[str, Tensor], source: str
 
 
 def _check_fit(places: Mapping[str, Tensor], weights: Mapping[str, Tensor], source: str) -> None:
-    """Refuse tensors that are not those of a network, one by one."""
     for name in sorted(places.keys() | weights.keys()):
         if name not in weights:
             raise UserError(f"{source}: tensor {name} is missing")
@@ -107,7 +101,7 @@ def _check_fit(places: Mapping[str, Tensor], weights: Mapping[str, Tensor], sour
 
 
 def _check_layers(architecture: Mapping[str, Any], tensors: int) -> None:
-    """Refuse more layers than there are tensors, before so many are built."""
+    """Raise UserError if there are more layers than tensors, before so many are built."""
     for key in ("depth", "blocks"):
         value = architecture.get(key, 0)
         for number in value if isinstance(value, list) else [value]:
@@ -127,13 +121,10 @@ def _metadata(text: str, path: str | Path) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class State:
-    """A training after a whole number of epochs.
+    """State of a training after a whole number of epochs.
 
-    Attributes:
-        weights: state dict.
-        momentum: one tensor per parameter, by name; empty once finished.
-        curve: one row per epoch done.
-        record: of the finished training, else None.
+    ``momentum`` holds a tensor per parameter, by name, and is empty once finished; ``curve`` has a
+    row per epoch; ``record`` is that of the finished training, else None.
     """
 
     weights: dict[str, Tensor]
@@ -142,14 +133,14 @@ class State:
     record: dict[str, Any] | None = None
 
     def save(self, path: Path) -> None:
-        """Replace the file whole: a kill leaves the state before or the one after."""
+        """Write the state atomically: a kill leaves the state before or the one after."""
         tensors = {WEIGHTS + name: tensor for name, tensor in self.weights.items()}
         tensors |= {MOMENTUM + name: tensor for name, tensor in self.momentum.items()}
         save(path, tensors, {"curve": self.curve, "record": self.record})
 
     @classmethod
     def load(cls, path: Path) -> State | None:
-        """The state in a file; None if there is none, or a power cut left an unreadable one."""
+        """Return the state in a file; None if it is missing, or unreadable after a power cut."""
         try:
             tensors, metadata = load(path)
         except UserError:

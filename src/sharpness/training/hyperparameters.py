@@ -1,4 +1,4 @@
-"""How the models of a sweep are drawn and trained (Sec. 5.1): settings, draws, random streams."""
+"""Settings of a sweep, and the random draws of its models (Sec. 5.1)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sharpness.io.validation import Count, Fraction, Number, Positive, Settings
 
 
 class Purpose(IntEnum):
-    """What a stream is for; the numbers are part of every result and never change."""
+    """Purpose of a random stream. The numbers determine every result and must never change."""
 
     HYPERPARAMETERS = 0
     WEIGHTS = 1
@@ -28,12 +28,12 @@ class Purpose(IntEnum):
 
 
 def random_stream(seed: int, index: int, purpose: Purpose, epoch: int = 0) -> np.random.Generator:
-    """The NumPy generator of a stream."""
+    """Return the NumPy generator of a random stream."""
     return np.random.Generator(np.random.PCG64(_sequence(seed, index, purpose, epoch)))
 
 
 def torch_seed(seed: int, index: int, purpose: Purpose, epoch: int = 0) -> int:
-    """The seed of a stream's ``torch.Generator``, on whatever device that lies."""
+    """Return the seed of a random stream's ``torch.Generator``, the same on every device."""
     return int(_sequence(seed, index, purpose, epoch).generate_state(1)[0])
 
 
@@ -42,7 +42,7 @@ def _sequence(seed: int, index: int, purpose: Purpose, epoch: int) -> np.random.
 
 
 REVISION = 1
-"""Raise it with any change that changes a drawn value or a trained weight: all is trained anew."""
+"""Increase it with any change to a drawn value or trained weight; all models are trained anew."""
 
 
 def _ordered(bounds: tuple[float, float]) -> tuple[float, float]:
@@ -52,7 +52,7 @@ def _ordered(bounds: tuple[float, float]) -> tuple[float, float]:
 
 
 class Space(Settings):
-    """Where the hyper-parameters of the models are drawn from (App. H).
+    """Search space of the hyper-parameters (App. H).
 
     Attributes:
         learning_rate: ends of a range, log-uniform: [0.05, 5] for the paper's ResNets, [0.005, 0.5]
@@ -71,10 +71,9 @@ class Space(Settings):
 
 
 class Training(Settings):
-    """How every model of a sweep is trained (Sec. 5.1 and App. H).
+    """Training settings that all models of a sweep share (Sec. 5.1 and App. H).
 
     Attributes:
-        epochs: passes over the training set.
         batch_size: distinct images per step; the last step of an epoch takes what is left.
         momentum: of SGD; there is no weight decay.
         warmup_fraction: share of all steps in which the learning rate rises to its peak.
@@ -83,7 +82,6 @@ class Training(Settings):
             al., 2021).
         augment_operations: of RandAugment, on each such view.
         precision: "bfloat16" runs the forward pass in mixed precision.
-        compile: whether ``torch.compile`` translates the network first.
     """
 
     epochs: Count = 200
@@ -98,13 +96,10 @@ class Training(Settings):
 
 
 def learning_rate(step: int, steps: int, peak: float, warmup_fraction: float) -> float:
-    """The learning rate of a step: linear from 0 to the peak, then linear back to 0 (Sec. 5.1).
+    """Return the learning rate of a step: linear from 0 to the peak, then back to 0 (Sec. 5.1).
 
-    Args:
-        step: steps done before this one, so that the first has rate 0.
-        steps: steps of the whole training.
-        peak: rate at the end of the warm-up.
-        warmup_fraction: share of the steps in which the rate rises.
+    ``step`` counts from 0, so the first step has rate 0; ``steps`` is the length of the whole
+    training, and the rate rises in ``warmup_fraction`` of it.
     """
     progress = step / steps
     if progress < warmup_fraction:
@@ -114,13 +109,10 @@ def learning_rate(step: int, steps: int, peak: float, warmup_fraction: float) ->
 
 @dataclass(frozen=True)
 class Hyperparameters:
-    """What differs between the models of a sweep.
+    """Hyper-parameters in which the models of a sweep differ.
 
-    Attributes:
-        learning_rate: peak of the schedule.
-        sam_rho: radius of sharpness-aware minimization; 0 is plain SGD.
-        mixup: whether images and labels are mixed.
-        augment: whether the model sees augmented views.
+    ``learning_rate`` is the peak of the schedule; ``sam_rho`` is the radius of sharpness-aware
+    minimization, 0 for plain SGD.
     """
 
     learning_rate: float
@@ -130,12 +122,12 @@ class Hyperparameters:
 
 
 def draw_hyperparameters(seed: int, index: int, space: Space) -> Hyperparameters:
-    """The hyper-parameters of one model, from the pool's seed and the model's index alone.
+    """Draw the hyper-parameters of one model from the pool's seed and the model's index alone.
 
-    A pool can therefore grow without any change to the models it has. The learning rate is rounded
-    to six digits, so that files hold the very number that was used.
+    A pool can therefore grow without changing the models it has. The learning rate is rounded to
+    six digits, so that files hold exactly the number that was used.
     """
-    # Plain uniform numbers, each used once: a narrower space changes no other draw.
+    # One uniform number per hyper-parameter: a narrower space changes no other draw.
     rate, rho, mixup, augment = random_stream(seed, index, Purpose.HYPERPARAMETERS).random(4)
     low, high = space.learning_rate
     return Hyperparameters(
@@ -150,7 +142,7 @@ COLUMNS = ["model", "learning_rate", "sam_rho", "mixup", "augment"]
 
 
 def write_models(names: Sequence[str], seed: int, space: Space, path: str | Path) -> None:
-    """Draw every model of a sweep and write one row each."""
+    """Draw the hyper-parameters of every model of a sweep and write them as CSV, one row each."""
     rows = []
     for index, name in enumerate(names):
         drawn = asdict(draw_hyperparameters(seed, index, space))
@@ -159,11 +151,7 @@ def write_models(names: Sequence[str], seed: int, space: Space, path: str | Path
 
 
 def read_models(path: str | Path) -> dict[str, tuple[int, Hyperparameters]]:
-    """The index and the hyper-parameters of each model.
-
-    Raises:
-        UserError: naming the file and the model whose row does not hold them.
-    """
+    """Read the index and hyper-parameters of each model; raise UserError, naming an invalid row."""
     with readable(path, "remove it and run again"), open(path, newline="") as stream:
         rows = list(csv.DictReader(stream))
     return {str(row.get("model")): (i, _parsed(row, path)) for i, row in enumerate(rows)}

@@ -1,4 +1,4 @@
-"""The steps of one epoch: which images, in which views, mixed or not."""
+"""Training batches of one epoch: shuffled, with augmentation and mixup."""
 
 from __future__ import annotations
 
@@ -19,15 +19,9 @@ def mixup(
 ) -> tuple[Tensor, Tensor]:
     """Mix each row of a batch with a random other one, all in the same proportion.
 
-    Args:
-        inputs: (n, c, h, w), floating.
-        labels: (n,), class numbers.
-        classes: number of classes.
-        weight: share of a row in its own mixture, drawn from Beta(α, α) once a batch.
-        generator: on the device of the inputs; draws the partners.
-
-    Returns:
-        The mixed inputs, and the mixed labels as probabilities (n, classes).
+    Inputs are (n, c, h, w), floating; labels are class numbers (n,). ``weight`` is the share of a
+    row in its own mixture, drawn from Beta(α, α) once per batch; ``generator``, on the device of
+    the inputs, draws the partners. Labels are returned as probabilities (n, classes).
     """
     partner = torch.randperm(len(inputs), generator=generator, device=inputs.device)
     targets = one_hot(labels, classes).to(inputs.dtype)
@@ -42,15 +36,11 @@ _IMAGES_AT_ONCE = 8192
 
 
 def batches(task: Task, data: Images, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """The batches of an epoch; every image is visited once, in a new order.
+    """Yield the batches of an epoch, which visits every image once, in a new order.
 
     A model with augmentation gets ``repeats`` independent views of each image of a step (Fort et
-    al., 2021), any other the image itself. The last step takes the images that are left.
-
-    Args:
-        task: whose seed and index, with the epoch, determine everything random.
-        data: the training images, on the device.
-        epoch: counted from 0.
+    al., 2021), any other the image itself. The last step takes the images that are left. The task's
+    seed and index and the epoch, counted from 0, determine everything random.
 
     Yields:
         Normalized inputs (rows, c, h, w) and targets: class numbers (rows,), or with mixup

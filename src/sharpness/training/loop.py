@@ -1,4 +1,4 @@
-"""The models of one job of a sweep, each trained from wherever the last run left it (Sec. 5.1)."""
+"""Training of the models of one job of a sweep, each resumed from its saved state (Sec. 5.1)."""
 
 from __future__ import annotations
 
@@ -35,19 +35,13 @@ if TYPE_CHECKING:
 def train_model(
     task: Task, data: Images, state_folder: str | Path, device: torch.device | str = "cpu"
 ) -> Trained:
-    """Train a model, or finish a training that was cut off, or return a finished one.
+    """Train a model, resume an interrupted training, or return a finished one.
 
-    The state folder holds one file per task, replaced whole after every epoch, so that a kill
+    The state folder holds one file per task, replaced atomically after every epoch, so that a kill
     costs one epoch. Everything random depends on (seed, index, epoch) alone: on a CPU with a given
     number of threads, a resumed training ends in the same bits as an uninterrupted one.
 
-    A loss that is not finite ends the training after its epoch; that is a result, not an error.
-
-    Args:
-        task: what to train.
-        data: the training images.
-        state_folder: where states live; made if absent.
-        device: where to train.
+    A loss that is not finite ends the training after its epoch, as status "diverged", not an error.
     """
     device = torch.device(device)
     file = Path(state_folder) / f"{task.digest(data)}.safetensors"
@@ -74,7 +68,7 @@ def train_model(
 def _run(
     task: Task, data: Images, learner: Learner, curve: list[dict[str, Any]], file: Path
 ) -> None:
-    """Do the epochs that the curve lacks."""
+    """Train the epochs that the curve lacks."""
     title = f"{data.title}, model {task.index}"
     with tqdm(
         total=task.settings.epochs, initial=len(curve), desc=title, unit="epoch", mininterval=1
@@ -87,11 +81,11 @@ def _run(
 
 
 def _epoch(task: Task, data: Images, learner: Learner, epoch: int) -> dict[str, Any]:
-    """One pass over the images; its row of the curve."""
+    """Train for one epoch; return its row of the curve."""
     settings = task.settings
     per_epoch = math.ceil(len(data.labels) / settings.batch_size)
     total = per_epoch * settings.epochs
-    # Sums stay on the device: a step never waits for a number.
+    # Sums stay on the device, so that no step waits for a transfer.
     losses = torch.zeros((), device=data.pixels.device)
     misses = torch.zeros((), device=data.pixels.device, dtype=torch.int64)
     rows = 0
@@ -113,7 +107,7 @@ def _epoch(task: Task, data: Images, learner: Learner, epoch: int) -> dict[str, 
 
 
 def _misses(logits: Tensor, labels: Tensor) -> Tensor:
-    # The largest of several NaN would be a class like any other.
+    # argmax of NaN logits would be a class like any other.
     wrong = (logits.argmax(1) != labels) | ~logits.isfinite().all(1)
     return wrong.sum()
 
@@ -145,15 +139,10 @@ def _diverged(curve: list[dict[str, Any]]) -> bool:
 
 @dataclass(frozen=True)
 class SweepJob:
-    """What all models of a pool share.
+    """Settings that all models of a pool share.
 
-    Attributes:
-        seed: the pool's.
-        architecture: sizes of the network; those that the images fix are filled in.
-        settings: of the training.
-        images: the training set.
-        state: folder in which each model has its own state folder.
-        device: where to train.
+    ``seed`` is the pool's; ``architecture`` lacks the sizes that the images determine; ``state`` is
+    the folder in which each model has its own state folder.
     """
 
     seed: int
@@ -164,7 +153,7 @@ class SweepJob:
     device: torch.device
 
     def task(self, index: int, hyperparameters: Hyperparameters) -> Task:
-        """All that determines one model."""
+        """Return the task that determines one model."""
         architecture = {
             **self.architecture,
             "in_channels": self.images.pixels.shape[1],
@@ -178,13 +167,10 @@ class SweepJob:
 def train_models(
     models: Mapping[str, tuple[int, Hyperparameters]], names: Sequence[str], sweep: SweepJob
 ) -> dict[str, dict[str, Any]]:
-    """Train the named models; a finished one costs nothing.
-
-    Returns:
-        For each model, the record of its training.
+    """Train the named models, skipping finished ones; return the record of each training.
 
     Raises:
-        UserError: if a batch is too much for the memory. Half a batch would be another training.
+        UserError: if a batch does not fit in memory. Half a batch would be another training.
     """
     records = {}
     for name in names:
@@ -195,7 +181,6 @@ def train_models(
 
 
 def _trained(name: str, index: int, hyperparameters: Hyperparameters, sweep: SweepJob) -> Trained:
-    """One model, trained or found."""
     try:
         task = sweep.task(index, hyperparameters)
         return train_model(task, sweep.images, sweep.state / name, sweep.device)

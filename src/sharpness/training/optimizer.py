@@ -1,4 +1,4 @@
-"""A network and its optimizer: SGD with momentum, or SAM on top of it."""
+"""A network in training: SGD with momentum, optionally with SAM."""
 
 from __future__ import annotations
 
@@ -21,14 +21,13 @@ _TINY = 1e-12
 
 @contextmanager
 def ascended(parameters: list[Tensor], gradients: tuple[Tensor, ...], rho: float) -> Iterator[None]:
-    """Weights at w + ρ g/‖g‖₂ for the length of a block (Foret et al., Eq. 2, p = 2).
+    """Hold the weights at w + ρ g/‖g‖₂ inside the block (Foret et al., Eq. 2, p = 2).
 
-    The norm is that of all gradients together. Afterwards the weights are bit for bit what they
-    were.
+    The norm is that of all gradients together. The weights are restored bit for bit.
     """
     before = [parameter.detach().clone() for parameter in parameters]
     norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
-    # The scale stays on the device: nothing waits for its value.
+    # The scale stays on the device, so that nothing waits for a transfer.
     ascent = torch._foreach_mul(gradients, rho / (norm + _TINY))
     with torch.no_grad():
         torch._foreach_add_(parameters, ascent)
@@ -41,9 +40,9 @@ def ascended(parameters: list[Tensor], gradients: tuple[Tensor, ...], rho: float
 
 @contextmanager
 def frozen_statistics(network: nn.Module) -> Iterator[None]:
-    """BatchNorm normalizes by the batch, and its running statistics stay as they are.
+    """Normalize by the batch in BatchNorm without updating its running statistics.
 
-    The statistics belong to the weights, not to the perturbed ones of the second pass.
+    The statistics belong to the weights, not to the perturbed ones of SAM's second pass.
     """
     norms = [m for m in network.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
     for norm in norms:
@@ -56,19 +55,14 @@ def frozen_statistics(network: nn.Module) -> Iterator[None]:
 
 
 class Learner:
-    """A network in training, with its momentum.
-
-    Attributes:
-        network: on the device.
-        momentum: one tensor per parameter, in the parameters' order.
-    """
+    """A network in training, with its momentum, one tensor per parameter in the same order."""
 
     def __init__(self, task: Task, device: torch.device) -> None:
-        """Draw the first weights, from the task's seed and index."""
+        """Build the network with initial weights drawn from the task's seed and index."""
         seed = torch_seed(task.seed, task.index, Purpose.WEIGHTS)
         network = build(task.architecture)
         initialise(network, torch.Generator().manual_seed(seed))
-        # Convolutions are faster so, on a CPU by a fifth and on a GPU in mixed precision.
+        # Faster convolutions: on a CPU by a fifth, and on a GPU in mixed precision.
         self.network = network.to(device).to(memory_format=torch.channels_last)
         self._task = task
         self._device = device
@@ -79,29 +73,24 @@ class Learner:
             self._forward = torch.compile(self.network, dynamic=False)
 
     def state(self, curve: list[dict[str, Any]]) -> State:
-        """What resumes this training."""
+        """Return the state from which this training can be resumed."""
         names = [name for name, _ in self.network.named_parameters()]
         momentum = dict(zip(names, self.momentum, strict=True))
         return State(self.network.state_dict(), momentum, curve)
 
     def resume(self, state: State, source: str) -> None:
-        """Go back to a saved state."""
+        """Restore a saved state."""
         load_strictly(self.network, state.weights, source)
-        # Copied into place: the tensors of a file may be aligned otherwise, and sum otherwise.
+        # Copied into place: tensors of a file may be aligned otherwise, and sums round otherwise.
         names = [name for name, _ in self.network.named_parameters()]
         for name, momentum in zip(names, self.momentum, strict=True):
             momentum.copy_(state.momentum[name])
 
     def step(self, inputs: Tensor, targets: Tensor, rate: float) -> tuple[Tensor, Tensor]:
-        """One update of the weights.
+        """Update the weights once; return the mean loss and the logits before it, on the device.
 
-        Args:
-            inputs: (rows, c, h, w).
-            targets: class numbers (rows,) or probabilities (rows, classes).
-            rate: learning rate.
-
-        Returns:
-            The mean loss and the logits (rows, classes) before the update, on the device.
+        Inputs are (rows, c, h, w), targets class numbers (rows,) or probabilities (rows, classes),
+        logits (rows, classes). ``rate`` is the learning rate.
         """
         loss, logits, gradients = self._gradient(inputs, targets)
         rho = self._task.hyperparameters.sam_rho

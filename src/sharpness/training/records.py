@@ -1,4 +1,4 @@
-"""A finished training as the files that other jobs read. Needs no torch."""
+"""Training records, and the export of finished trainings to files. Needs no torch."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from sharpness.io.files import atomic, read_json, write_csv, write_json
 from sharpness.io.validation import checked
 
 REVISION = 1
-"""Raise it with any change to what is exported: every checkpoint and record is written anew."""
+"""Increase it with any change to the exported files; all checkpoints and records are rewritten."""
 
 KEY = "sharpness"
-"""The one metadata entry, JSON: the format stores a map of strings in random order."""
+"""The only metadata key; its value is JSON, because safetensors stores keys in random order."""
 
 WEIGHTS = "weights/"
 MOMENTUM = "momentum/"
@@ -42,22 +42,14 @@ class _Whole(_Record):
 
 
 def read_training(path: str | Path) -> dict[str, Any]:
-    """The record of one training, as ``training.export.export`` writes it.
-
-    Raises:
-        UserError: naming the file, if it is cut off or was edited into something else.
-    """
+    """Read the record of one training, as ``export`` writes it; raise UserError if invalid."""
     record: dict[str, Any] = read_json(path)
     checked(_Record, record, str(path), _MEND)
     return record
 
 
 def read_trainings(path: str | Path) -> dict[str, dict[str, Any]]:
-    """The records of the trainings of one job, by model.
-
-    Raises:
-        UserError: naming the file, if it is cut off or was edited into something else.
-    """
+    """Read the records of the trainings of one job, by model; raise UserError if one is invalid."""
     records: dict[str, dict[str, Any]] = read_json(path)
     if not isinstance(records, dict):
         raise UserError(f"{path}: holds no records by model; {_MEND}")
@@ -70,14 +62,10 @@ CURVE = ["epoch", "loss", "error", "learning_rate"]
 
 
 def export(record: Mapping[str, Any], state: Path, weights: str, training: str, curve: str) -> None:
-    """Write a checkpoint, its training record and its curve.
+    """Write a finished training's checkpoint, its record without the curve, and its curve.
 
-    Args:
-        record: of the finished training.
-        state: the model's state folder.
-        weights: where the checkpoint goes, ``….safetensors``.
-        training: where the record goes, ``….json``.
-        curve: where the curve goes, ``….csv``.
+    ``state`` is the model's state folder; ``weights`` (``….safetensors``), ``training``
+    (``….json``) and ``curve`` (``….csv``) are the paths to write.
 
     Raises:
         UserError: if the finished state is gone or cut off.

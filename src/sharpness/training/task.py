@@ -1,4 +1,4 @@
-"""One model of a sweep: all that determines it, and what comes out."""
+"""One model of a sweep: the input and the result of its training."""
 
 from __future__ import annotations
 
@@ -17,14 +17,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Task:
-    """One model to train.
+    """All that determines the training of one model, apart from the data.
 
-    Attributes:
-        seed: the pool's.
-        index: the model's number in its pool.
-        architecture: what ``sharpness.networks.build`` takes.
-        hyperparameters: what the model alone has.
-        settings: what all models of the pool share.
+    ``index`` is the model's number in its pool; ``seed`` and ``settings`` are the pool's.
+    ``architecture`` is as ``sharpness.networks.build`` takes it.
     """
 
     seed: int
@@ -35,32 +31,29 @@ class Task:
 
     @property
     def classes(self) -> int:
-        """Number of logits."""
+        """Return the number of logits."""
         return int(self.architecture["classes"])
 
     def digest(self, data: Images) -> str:
-        """A name for the task on a data set: another result needs another name."""
+        """Return a digest of all that determines the result: task, data set and revision."""
         inputs = {"digest": data.digest(), "mean": data.mean, "std": data.std, "flip": data.flip}
         return digest({**self.described(), "data": inputs, "revision": REVISION})
 
     def described(self) -> dict[str, Any]:
-        """All of it, as JSON can hold it."""
+        """Return the task as JSON can hold it."""
         return {**asdict(self), "settings": self.settings.model_dump()}
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained model.
+    """A trained model: its state dict on the CPU, and the training record as JSON can hold it.
 
-    Attributes:
-        weights: state dict on the CPU.
-        record: how it came about, as JSON can hold it. ``status`` ("ok" or "diverged") and
-            ``reason``; ``train_error`` (a fraction) and ``train_loss`` of the final weights on
-            the training set without augmentation; ``epochs`` begun; ``seed``, ``index``,
-            ``hyperparameters``, ``settings``, ``architecture``, ``data``, ``digest``; ``curve``,
-            one row an epoch: its number from 1, the mean ``loss`` and ``error`` of the rows it
-            trained on (an error is a miss of the larger part of a mixture) and the
-            ``learning_rate`` of its last step. A number that is not finite is None.
+    The record holds ``status`` ("ok" or "diverged") and ``reason``; ``train_error`` (a fraction)
+    and ``train_loss`` of the final weights on the training set without augmentation; ``epochs``
+    begun; ``seed``, ``index``, ``hyperparameters``, ``settings``, ``architecture``, ``data``,
+    ``digest``; ``curve``, one row per epoch: its number from 1, the mean ``loss`` and ``error`` of
+    the rows it trained on (an error is a miss of the larger part of a mixture) and the
+    ``learning_rate`` of its last step. A number that is not finite is None.
     """
 
     weights: dict[str, Tensor]

@@ -1,1 +1,1 @@
-"""Figures: a catalogue of entries, and one code that draws them all."""
+"""Figures: a catalogue of entries, and the code that draws them."""

@@ -1,9 +1,9 @@
-"""The catalogue of figures: what each panel shows, as data rather than code.
+"""The catalogue of figures, which describes each panel as data.
 
-A figure is a grid. What its panels have in common stands under ``panels``; each entry of ``rows``
-and of ``columns`` adds to it. Either may be "every radius", "every m" or "every steps" instead:
-then there is one for each value that the pool was measured at; an entry with ``radius: every``
-stands for as many entries.
+A figure is a grid of panels. Its panels share the settings under ``panels``, and each entry of
+``rows`` and ``columns`` adds to them. ``rows`` or ``columns`` may also be "every radius", "every m"
+or "every steps": one row or column per measured value. An entry with ``radius: every`` is
+repeated for each measured radius.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from sharpness.io.validation import Closed, OneOf, checked
 from sharpness.measures.definition import ALL, PROTOCOLS
 
 COMPARED = ("Sharpness (original)", "Sharpness (augmented)")
-"""The labels in a figure that compares the two kinds of data."""
+"""Axis labels in a figure that compares original with augmented data."""
 
 PARTS = {
     "train": "Training",
@@ -38,10 +38,10 @@ PARTS = {
     "subsequence": "HANS subsequence",
     "constituent": "HANS constituent",
 }
-"""The part that a data set plays in a pool, and the words for it."""
+"""Titles of the parts, that is, the roles of data sets in a pool."""
 
 OF_A_PART = {"error": "Error (%)", "gap": "Gap (%)"}
-"""Quantities of whichever part the panel names; its row or column says which that is."""
+"""Axis labels of the quantities that refer to the panel's part."""
 
 LABELS = {
     "sharpness": "Sharpness",
@@ -51,18 +51,14 @@ LABELS = {
     "gap": "Generalization gap (%)",
     "learning_rate": "Learning rate",
 }
-"""Everything an axis can show by its own name."""
+"""Axis labels of all other quantities."""
 
 
 @dataclass(frozen=True)
 class Axis:
-    """One axis of a panel.
+    """One axis of a panel: a column of ``pool.csv``, its label and its multiplier.
 
-    Attributes:
-        column: of pool.csv.
-        label: what is printed beside the axis.
-        factor: what the column is multiplied by.
-        name: what the quantity is called where the axis label alone does not tell.
+    ``name`` is the name of the quantity in messages.
     """
 
     column: str
@@ -72,17 +68,12 @@ class Axis:
 
 
 def factor_of(label: str) -> float:
-    """What a column is multiplied by to be shown under a label: errors are shown in percent."""
+    """Return the multiplier for an axis label: 100 if it is in percent, else 1."""
     return 100.0 if label.endswith("(%)") else 1.0
 
 
 def column_axis(quantity: str, part: str | None) -> Axis:
-    """The axis that shows a column of pool.csv other than a sharpness.
-
-    Args:
-        quantity: such as ``error_test``, or ``error`` of the part.
-        part: such as ``test``.
-    """
+    """Return the axis of a quantity such as ``error_test``, or ``error`` of ``part``."""
     whole = f"{quantity}_{part}" if quantity in OF_A_PART and part else quantity
     label = OF_A_PART[quantity] if whole != quantity else LABELS[whole]
     # The gap of the test data has no suffix in pool.csv.
@@ -91,7 +82,7 @@ def column_axis(quantity: str, part: str | None) -> Axis:
 
 
 def sharpness_axis(column: str, label: str) -> Axis:
-    """The axis that shows a cell."""
+    """Return the axis of a cell's column."""
     return Axis(column, label, 1.0, label)
 
 
@@ -104,22 +95,21 @@ def _coding(value: Any) -> Any:
 
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_several)]
-"""One name, or a list of names."""
 
 Quantity = Annotated[str, OneOf(LABELS | OF_A_PART)]
-"""What an axis shows: sharpness on the original or the augmented data, or a column of pool.csv."""
+"""Quantity of an axis: a key of `LABELS`, or of `OF_A_PART`."""
 
 Part = Annotated[str, OneOf(PARTS)]
 
 
 class Coding(Closed):
-    """Columns of pool.csv that colours, markers or sizes stand for.
+    """Columns of ``pool.csv`` that colours, markers or sizes of points show.
 
     Attributes:
-        columns: their combinations tell the points apart.
-        label: what the legend calls them.
-        values: what the legend calls their values, in order; by default as found and sorted.
-        scale: for a number that colours show from light to dark; None for a handful of values.
+        columns: each combination of their values has its own look.
+        label: name of the columns in the legend.
+        values: names of the values in the legend, in order; by default the sorted values.
+        scale: for a number that colours show from light to dark; None for a few discrete values.
     """
 
     columns: Names
@@ -129,22 +119,21 @@ class Coding(Closed):
 
 
 AnyCoding = Annotated[Coding, BeforeValidator(_coding)]
-"""A coding, or its columns alone."""
 
 
 class Panel(Closed):
-    """What a panel shows, or the part of it that a row or a column sets.
+    """The settings of a panel, or those that a row or a column sets.
 
     Attributes:
-        label: what the row or the column is called.
-        pool: whose models are the points; several pools share a panel and its τ.
-        definition: id of the sharpness.
-        radius: ρ; "every" stands for each that was measured.
-        m: examples per batch; None is the pool's own.
-        steps: Auto-PGD iterations; None is the pool's own.
+        label: title of the row or column.
+        pool: pools whose models are the points; τ is taken over all of them.
+        definition: id of the sharpness definition.
+        radius: ρ; "every" means every measured radius.
+        m: examples per batch; None means the pool's m.
+        steps: Auto-PGD iterations; None means the pool's number.
         x: quantity on the horizontal axis.
         y: quantity on the vertical axis.
-        part: whose ``error`` or ``gap`` an axis shows, such as ``v2``.
+        part: part whose ``error`` or ``gap`` an axis shows, such as ``v2``.
     """
 
     label: str | None = None
@@ -158,16 +147,12 @@ class Panel(Closed):
     part: Part | None = None
 
     def with_(self, other: Panel) -> Panel:
-        """This panel with whatever the other one sets."""
+        """Return a copy of this panel, updated by what the other one sets."""
         return self.model_copy(update=other.model_dump(exclude_none=True))
 
 
 def check_part(panel: Panel) -> None:
-    """Whether the axes and the part of a whole panel fit each other.
-
-    Raises:
-        ValueError: if they do not.
-    """
+    """Raise ValueError if the axes of a panel and its part do not fit each other."""
     bare = [quantity for quantity in (panel.x, panel.y) if quantity in OF_A_PART]
     if "error" in bare and panel.part is None:
         raise ValueError("a panel lacks 'part', whose error it shows")
@@ -185,16 +170,13 @@ class Figure(Closed):
     """One entry of the catalogue.
 
     Attributes:
-        id: name of its files and of its target, such as ``fig38``.
-        title: printed above the panels.
-        caption: what it shows and how to read it.
-        protocol: which measurement, "paper" or "released".
-        colour: what the points' colours stand for; their markers too, unless ``marker`` is set.
-        marker: what their markers stand for.
-        size: what their sizes stand for, from small to large.
-        panels: what all panels have in common.
-        rows: what each row adds, from top to bottom.
-        columns: what each column adds, from left to right.
+        id: name of the figure's files and of its workflow target, such as ``fig38``.
+        colour: coding of the points' colours; of their markers too, unless ``marker`` is set.
+        marker: coding of the points' markers.
+        size: coding of the points' sizes, from small to large.
+        panels: settings shared by all panels.
+        rows: settings that each row adds, from top to bottom.
+        columns: settings that each column adds, from left to right.
     """
 
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
@@ -228,26 +210,26 @@ class Figure(Closed):
 
     @property
     def number(self) -> str:
-        """The paper's number, such as ``38``; the id itself where it has none."""
+        """The paper's number, such as ``38``; the id if the paper has no such figure."""
         return self.id.removeprefix("fig")
 
     @property
     def pools(self) -> tuple[str, ...]:
-        """The pools whose ``pool.csv`` the figure reads."""
+        """The pools whose ``pool.csv`` the figure needs."""
         return tuple(sorted({name for panel in self._written() for name in panel.pool or ()}))
 
     def _written(self) -> Iterator[Panel]:
-        """Every panel as far as the catalogue determines it."""
+        """Yield every panel as far as the catalogue determines it."""
         for row in (Panel(),) if isinstance(self.rows, str) else self.rows:
             for column in (Panel(),) if isinstance(self.columns, str) else self.columns:
                 yield self.panels.with_(row).with_(column)
 
 
 def load_catalogue(path: str | Path) -> dict[str, Figure]:
-    """The figures of a catalogue by id, in its order.
+    """Read the figures of a catalogue, by id and in its order.
 
     Raises:
-        UserError: if the file is no catalogue; names the figure and the key.
+        UserError: if an entry is invalid; names the figure and the key.
     """
     entries = read_yaml(path)
     if not isinstance(entries, list):

@@ -1,4 +1,4 @@
-"""How the points of a figure tell its models apart: by colour, by marker and by size."""
+"""Colours, markers and sizes of a figure's points, and the legend that explains them."""
 
 from __future__ import annotations
 
@@ -21,23 +21,21 @@ from sharpness.plots.style import COLOURS, MARKERS, RAMP
 from sharpness.report.figures.catalogue import Coding, Figure, factor_of
 
 AREAS = (0.4, 1.0, 1.9, 3.1)
-"""Areas of the points of successive values, in units of an ordinary point's."""
+"""Areas of the points of successive values, relative to an ordinary point."""
 
 
 @dataclass(frozen=True)
 class PointEncoding:
-    """The codings of a figure, applied to the models of its pools.
+    """The codings of a figure, applied to all models of its pools.
 
-    Attributes:
-        figure: whose codings.
-        models: all models of its pools; what they have determines which values there are.
+    The values in the legend are those of ``models``.
     """
 
     figure: Figure
     models: pd.DataFrame
 
     def __post_init__(self) -> None:
-        """Refuse a column that no pool has."""
+        """Raise UserError if no pool has a coded column."""
         for coding in self.codings:
             if absent := [name for name in coding.columns if name not in self.models]:
                 raise UserError(
@@ -47,18 +45,18 @@ class PointEncoding:
 
     @property
     def codings(self) -> list[Coding]:
-        """What tells the points apart: colour, marker and size, as far as the figure has them."""
+        """The figure's codings among colour, marker and size."""
         written = (self.figure.colour, self.figure.marker, self.figure.size)
         return [coding for coding in written if coding is not None and coding.columns]
 
     @property
     def listed(self) -> list[Coding]:
-        """The codings by a handful of values, which a legend can list."""
+        """The codings with discrete values, which a legend can list."""
         return [coding for coding in self.codings if coding.scale is None]
 
     @property
     def ends(self) -> tuple[float, float] | None:
-        """The smallest and the largest number that colours show, if they show any."""
+        """The smallest and largest number on the colour scale; None without a scale or values."""
         if self.figure.colour.scale is None:
             return None
         values = _numbers(self.figure.colour, self.models)
@@ -67,18 +65,18 @@ class PointEncoding:
 
     @property
     def ramp(self) -> ScalarMappable | None:
-        """Colours from light to dark; None where they stand for a handful of values or none."""
+        """The colour scale; None if colours show discrete values or nothing."""
         norm = LogNorm if self.figure.colour.scale == "log" else Normalize
         return ScalarMappable(norm(*self.ends), RAMP) if self.ends else None
 
     def levels(self, coding: Coding) -> dict[str, int]:
-        """The legend's words for the values of the pools, each with its place in the order."""
+        """Return the legend's names of the values present, each with its place in the order."""
         found = [_word(coding, values) for values in _combinations(coding, self.models)]
         order = dict.fromkeys([*coding.values.values(), *found])
         return {word: place for place, word in enumerate(order) if word in found}
 
     def unknown(self, models: pd.DataFrame) -> npt.NDArray[np.bool_]:
-        """Which models lack a value that the figure codes, (models,)."""
+        """Return a mask (models,) of the models that lack a coded value."""
         none = np.zeros(len(models), dtype=bool)
         return np.logical_or.reduce(
             [none, *(models[list(c.columns)].isna().any(axis=1).to_numpy() for c in self.codings)]
@@ -87,14 +85,10 @@ class PointEncoding:
     def scatter(
         self, axes: Axes, models: pd.DataFrame, x: np.ndarray, y: np.ndarray, area: float
     ) -> None:
-        """Draw models as points, large ones below small ones.
+        """Draw models at x and y, each (models,), as points, large ones below small ones.
 
-        Args:
-            axes: where.
-            models: one row a point.
-            x: (models,).
-            y: (models,).
-            area: of an ordinary point, in square points.
+        ``area`` is that of an ordinary point, in square points. Models that lack a coded value are
+        drawn as stars.
         """
         ramp, unknown = self.ramp, self.unknown(models)
         whole = np.isfinite(x) & np.isfinite(y)
@@ -112,12 +106,12 @@ class PointEncoding:
             style |= {"s": factor * area, "marker": MARKERS[look[2] % len(MARKERS)]}
             axes.scatter(x[of], y[of], alpha=0.85, lw=0.2, edgecolors="w", **style)
         if self.figure.size or unknown.any():
-            axes.margins(0.09)  # or the frame would cut the largest
+            axes.margins(0.09)  # else the frame would cut large points
         if (of := whole & unknown).any():
             axes.scatter(x[of], y[of], 3 * area, "none", marker="*", lw=0.6, edgecolors="k")
 
     def _places(self, coding: Coding | None, models: pd.DataFrame) -> npt.NDArray[np.intp]:
-        """The place of each model's value, (models,); 0 without levels or a value."""
+        """Return the place of each model's value, (models,); 0 without levels or a value."""
         if coding is None or coding.scale is not None or not coding.columns:
             return np.zeros(len(models), dtype=np.intp)
         levels = self.levels(coding)
@@ -126,12 +120,12 @@ class PointEncoding:
 
 
 def _numbers(coding: Coding, models: pd.DataFrame) -> npt.NDArray[np.float64]:
-    """What a scale shows, (models,): its one column, errors in percent."""
+    """Return the values on a colour scale, (models,), errors in percent."""
     return models[coding.columns[0]].to_numpy(np.float64) * factor_of(coding.label)
 
 
 def _combinations(coding: Coding, models: pd.DataFrame) -> list[tuple[Any, ...]]:
-    """Every combination of the columns' values; two columns of 0 and 1 always give their four."""
+    """Return all combinations of values; of several columns, those of 0 and 1 count both values."""
     values = []
     for column in coding.columns:
         found = set(models[column].dropna().unique())
@@ -141,7 +135,7 @@ def _combinations(coding: Coding, models: pd.DataFrame) -> list[tuple[Any, ...]]
 
 
 def _word(coding: Coding, values: tuple[Any, ...]) -> str:
-    """What the legend calls a combination of values."""
+    """Return the legend's name of a combination of values."""
     texts = [value if isinstance(value, str) else f"{value:g}" for value in values]
     if coding.label:
         return ", ".join(coding.values.get(text, text) for text in texts)
@@ -152,30 +146,23 @@ def _word(coding: Coding, values: tuple[Any, ...]) -> str:
 
 
 GREY = "0.35"
-"""Of markers and sizes that stand for something whatever their colour."""
+"""Colour of legend samples that explain only a marker or a size."""
 
 BAR = 1.6
-"""The length of a scale of colours, in inches."""
+"""Length of a colour bar, in inches."""
 
 ROOMY = 5.5
-"""Width of a figure, in inches, that leaves room beside such a scale."""
+"""Least width of a figure, in inches, that leaves room beside a colour bar."""
 
 
 class Legend:
-    """What a figure says about its codings: a line for each, and a bar for a scale of colours.
+    """The legend of a figure: one line per discrete coding, and a bar for a colour scale.
 
-    Attributes:
-        rows: for each coding but the scale its label and a sample of each value.
+    ``rows`` holds the label and a sample of each value of each discrete coding.
     """
 
     def __init__(self, looks: PointEncoding, area: float, width: float) -> None:
-        """Gather the samples.
-
-        Args:
-            looks: the codings and what they apply to.
-            area: of an ordinary point, in square points.
-            width: of the figure, in inches.
-        """
+        """Make the samples for points of an area in square points and a width in inches."""
         self._looks, self._width = looks, width
         self._bar = looks.ramp is not None
         self.rows = [(coding.label, _samples(looks, coding, area)) for coding in looks.listed]
@@ -186,12 +173,12 @@ class Legend:
 
     @property
     def height(self) -> float:
-        """The room it takes beyond that of a single line, in inches."""
+        """Height beyond that of a single line, in inches."""
         lines = len(self.rows) + self._bar
         return 0.16 * (lines - 1) if lines else 0.0
 
     def draw(self, canvas: Canvas, axes: np.ndarray) -> None:
-        """Put it below the panels."""
+        """Draw the legend below the panels."""
         if self._bar:
             self._draw_bar(canvas, axes)
         if any(label for label, _ in self.rows):
@@ -202,7 +189,6 @@ class Legend:
             canvas.legend(handles=handles, loc="outside lower center", ncols=columns)
 
     def _draw_table(self, canvas: Canvas) -> None:
-        """A line for each coding, its samples below those of the line above."""
         empty = Line2D([], [], linestyle="", label="")
         heads = [
             Line2D([], [], linestyle="", label=label and f"{label}:") for label, _ in self.rows
@@ -219,7 +205,6 @@ class Legend:
         )
 
     def _draw_bar(self, canvas: Canvas, axes: np.ndarray) -> None:
-        """The colours of a scale from light to dark, their name before it and the stars behind."""
         ramp, ends, coding = self._looks.ramp, self._looks.ends, self._looks.figure.colour
         assert ramp is not None
         assert ends is not None
@@ -241,7 +226,6 @@ class Legend:
 
 
 def _samples(looks: PointEncoding, coding: Coding, area: float) -> list[Line2D]:
-    """A point for each value of a coding."""
     figure, samples = looks.figure, []
     for word, place in looks.levels(coding).items():
         colour, marker, size = GREY, "o", 4.0
@@ -258,7 +242,7 @@ def _samples(looks: PointEncoding, coding: Coding, area: float) -> list[Line2D]:
 
 
 def _stars(looks: PointEncoding) -> list[Line2D]:
-    """The models that lack a coded value, by name if they are few."""
+    """Return a sample for the models that lack a coded value, named if they are few."""
     models = looks.models[looks.unknown(looks.models)]
     if models.empty:
         return []
@@ -271,6 +255,6 @@ def _stars(looks: PointEncoding) -> list[Line2D]:
 
 
 def _plain(coding: Coding) -> str:
-    """A coding's label in the middle of a sentence."""
+    """Return a coding's label as it stands within a sentence."""
     label = coding.label.removesuffix(" (%)") or " or ".join(coding.columns)
     return label[0].lower() + label[1:] if label[1:2].islower() else label

@@ -1,7 +1,8 @@
-"""One drawing code for every figure of the catalogue: scatter plots, one point per model.
+"""Draw the figures of the catalogue: scatter plots with one point per model.
 
-Each panel's title holds the radius and Kendall's τ (Eq. 4) of what it shows. Everything comes from
-``pool.csv``; the files carry no date, so the same pool gives the same bytes.
+Each panel's title holds the radius and Kendall's τ (Eq. 4) of its points. All data come from
+``pool.csv``. The files carry no date, so equal pools give equal bytes. The ``width`` of a panel is
+in inches and includes its margins.
 """
 
 from __future__ import annotations
@@ -27,33 +28,21 @@ from sharpness.statistics.correlation import cell_columns
 from sharpness.statistics.kendall import FEWEST, kendall
 
 NARROW = 1.5
-"""Inches from panel to panel below which points, ticks and words are fewer or smaller."""
+"""Panels narrower than this, in inches, have smaller points, fewer ticks and shorter lines."""
 
 
 def point_area(models: int, width: float) -> float:
-    """The area of an ordinary point in square points.
-
-    Args:
-        models: how many points a panel has.
-        width: of a panel with its surroundings, in inches.
-    """
+    """Return the area of an ordinary point, in square points, for a number of models per panel."""
     return (11 if models < 60 else 6) * (1.0 if width >= NARROW else 0.7)
 
 
 def draw_panel(
     axes: Axes, spot: PanelSpec, models: pd.DataFrame, looks: PointEncoding, width: float
 ) -> str:
-    """Draw the models of one panel, or why there are none.
-
-    Args:
-        axes: where.
-        spot: which columns.
-        models: the rows of its pools, whose names their index holds.
-        looks: what tells the points apart.
-        width: of the panel with its surroundings, in inches.
+    """Draw the models of one panel, indexed by pool and place, or the reason why there are none.
 
     Returns:
-        Its τ, such as ``τ = −0.12``, below the pools that have no point in it; nothing if there are
+        A title with the pools that have no point and τ, such as ``τ = −0.12``; empty if there are
         too few models.
     """
     if reason := _absent(spot, models):
@@ -73,7 +62,7 @@ def draw_panel(
 
 
 def _absent(spot: PanelSpec, models: pd.DataFrame) -> str:
-    """What of a panel the pool lacks altogether; empty if nothing."""
+    """Return the reason why a panel is empty; an empty string if it is not."""
     if any("@" in axis.column and axis.column not in models for axis in (spot.x, spot.y)):
         return "the pool has no such cell"
     for axis in (spot.x, spot.y):
@@ -83,7 +72,7 @@ def _absent(spot: PanelSpec, models: pd.DataFrame) -> str:
 
 
 def _say(axes: Axes, reason: str, width: float) -> str:
-    """Leave a panel empty and say why."""
+    """Write the reason into an empty panel and return an empty title."""
     axes.set(xticks=[], yticks=[])
     text = "not measured:\n" + textwrap.fill(reason, 26 if width >= NARROW else int(17 * width))
     axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color="0.4")
@@ -91,7 +80,7 @@ def _say(axes: Axes, reason: str, width: float) -> str:
 
 
 def label_axes(axes: Axes, grid: Grid, i: int, j: int) -> None:
-    """Name the axes of a panel where a neighbour does not name them already."""
+    """Label the axes of panel (i, j) unless the panel below or to the left has the same label."""
     spots = grid.spots
     spot = spots[i][j]
     assert spot is not None
@@ -105,12 +94,9 @@ def label_axes(axes: Axes, grid: Grid, i: int, j: int) -> None:
 
 
 def share_axes(axes: np.ndarray, grid: Grid, width: float) -> None:
-    """One scale for what is the same: the errors of a row, the sharpness of an aligned column.
+    """Share the y axis among equal errors of a row, and the x axis in columns of aligned grids.
 
-    Args:
-        axes: the panels, (rows, columns).
-        grid: what they show.
-        width: of a panel with its surroundings, in inches.
+    ``axes`` has the shape (rows, columns).
     """
     for panels, spots in zip(axes, grid.spots, strict=True):
         shown = [(spot.pools, spot.y) if spot else None for spot in spots]
@@ -130,7 +116,6 @@ def share_axes(axes: np.ndarray, grid: Grid, width: float) -> None:
 
 
 def _share(which: Literal["x", "y"], panels: list[Axes], width: float) -> None:
-    """One scale and the same limits for several panels."""
     if len(panels) > 1:
         _scale(which, panels, width)
     for panel in panels[1:]:
@@ -138,7 +123,7 @@ def _share(which: Literal["x", "y"], panels: list[Axes], width: float) -> None:
 
 
 def _scale(which: Literal["x", "y"], panels: list[Axes], width: float) -> None:
-    """The scale that suits the points of all the panels."""
+    """Set one scale on all panels, chosen from all their points."""
     points = [np.asarray(found.get_offsets()) for panel in panels for found in panel.collections]
     values = np.concatenate(points)[:, 0 if which == "x" else 1]
     for panel in panels:
@@ -147,7 +132,7 @@ def _scale(which: Literal["x", "y"], panels: list[Axes], width: float) -> None:
 
 
 PAGE = 7.0
-"""Width in inches of the widest figure whose panels share their axes: a printed page."""
+"""Largest width of a figure with aligned columns, in inches: a printed page."""
 
 _WIDTHS = {1: 3.4, 2: 5.0, 3: 6.0}  # inches; a text column is 3.25 wide and a page 6.75
 
@@ -163,9 +148,9 @@ def draw_figure(
 
     Args:
         figure: an entry of the catalogue.
-        pools: ``pool.csv`` of each pool that the figure names.
-        out_stem: the files' path without suffix.
-        note: what to print when the scale is not the paper's, such as "mini: digits".
+        pools: the contents of ``pool.csv``, by pool.
+        out_stem: path of the files without suffix.
+        note: printed in the title when the scale is not the paper's, such as "mini: digits".
         defaults: for each pool, the m and steps of cells that name neither.
 
     Raises:
@@ -180,7 +165,7 @@ def compose(
     note: str | None = None,
     defaults: Defaults | None = None,
 ) -> Canvas:
-    """The figure as matplotlib's object, in whatever style is set; arguments as ``draw_figure``."""
+    """Return the figure as a matplotlib object in the current style; see `draw_figure`."""
     grid = lay_out(figure, pools, defaults or {})
     looks = PointEncoding(figure, _models(pools, figure.pools))
     rows, columns = len(grid.spots), len(grid.spots[0])
@@ -207,12 +192,12 @@ def compose(
 
 
 def _models(pools: Mapping[str, pd.DataFrame], names: tuple[str, ...]) -> pd.DataFrame:
-    """The models of several pools, indexed by pool and place; NaN in what a pool lacks."""
+    """Return the models of several pools, indexed by pool and place; missing columns are NaN."""
     return pd.concat([pools[name] for name in names], keys=names, names=["pool", "place"])
 
 
 def _sizes(grid: Grid) -> tuple[float, float]:
-    """The width of a figure and the height of a row of panels, in inches."""
+    """Return the width of a figure and the height of a row of panels, in inches."""
     columns = len(grid.spots[0])
     width = _WIDTHS.get(columns, PAGE if grid.aligned else 1.75 * columns)
     height = (0.82 if columns > 2 else 0.72) * width / columns
@@ -220,7 +205,7 @@ def _sizes(grid: Grid) -> tuple[float, float]:
 
 
 def _heading(grid: Grid, i: int, j: int, tau: str) -> str:
-    """What stands above a panel: its column at the top, its radius unless all below share it."""
+    """Return a panel's title; in aligned grids the radius appears in the top row only."""
     spot = grid.spots[i][j]
     assert spot is not None
     above = [grid.column_labels[j]] if i == 0 else []

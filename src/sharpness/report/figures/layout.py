@@ -1,4 +1,4 @@
-"""From a figure's entry and the pools at hand to a grid of panels: which columns, which labels."""
+"""Lay out a figure's entry as a grid of panels, from the cells that its pools have."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from sharpness.report.figures.catalogue import (
 from sharpness.statistics.correlation import cell_columns
 
 Defaults = Mapping[str, Mapping[str, int]]
-"""For each pool, what its cells without m or steps were measured with: ``{"m": 128, ...}``."""
+"""For each pool, the m and steps of cells that name neither: ``{"m": 128, ...}``."""
 
 MANY_ROWS = 4
-"""A single column of more rows than these stays a column."""
+"""A figure of one column and at most this many rows is laid out as a row."""
 
 
 @dataclass(frozen=True)
 class PanelSpec:
-    """A panel with nothing left open."""
+    """The pools, heading and axes of one panel."""
 
     pools: tuple[str, ...]
     heading: str
@@ -40,7 +40,7 @@ class PanelSpec:
 
 @dataclass(frozen=True)
 class Grid:
-    """The spots row by row, None where a row has fewer; a label for each row and each column."""
+    """The panels row by row, None where a row has fewer, and the labels of rows and columns."""
 
     spots: tuple[tuple[PanelSpec | None, ...], ...]
     row_labels: tuple[str, ...]
@@ -48,7 +48,7 @@ class Grid:
 
     @property
     def aligned(self) -> bool:
-        """Whether the rows show the same sharpness, each column at one radius throughout."""
+        """Whether there are several rows, with the same pools, radius and x axis in each column."""
         across = [
             {None if spot is None else (spot.pools, spot.heading, spot.x) for spot in column}
             for column in zip(*self.spots, strict=True)
@@ -58,7 +58,7 @@ class Grid:
 
 @dataclass(frozen=True)
 class _Source:
-    """What a panel is laid out from: its figure, the cells of its pools, their own m and steps."""
+    """The figure of a panel, the cells of its pools, and the pools' own m and steps."""
 
     figure: Figure
     cells: tuple[Cell, ...]
@@ -66,12 +66,7 @@ class _Source:
 
 
 def lay_out(figure: Figure, pools: Mapping[str, pd.DataFrame], defaults: Defaults) -> Grid:
-    """The grid of a figure. Its single column, if it has but one and few rows, becomes a row.
-
-    Args:
-        figure: an entry of the catalogue.
-        pools: ``pool.csv`` of each pool of the figure.
-        defaults: the pools' own m and steps; a cell that names neither was measured with them.
+    """Return the grid of a figure; a single column of at most `MANY_ROWS` panels becomes a row.
 
     Raises:
         UserError: if a pool of the figure is missing.
@@ -104,7 +99,7 @@ def lay_out(figure: Figure, pools: Mapping[str, pd.DataFrame], defaults: Default
 
 
 def _expand(written: tuple[Panel, ...] | str, shared: Panel, source: _Source) -> list[Panel]:
-    """Rows or columns as written, or one for each value that was measured."""
+    """Return rows or columns as written, or one per measured value of "every ..."."""
     if written == "every radius":
         written = (Panel(radius="every"),)
     if not isinstance(written, str):
@@ -119,7 +114,7 @@ def _expand(written: tuple[Panel, ...] | str, shared: Panel, source: _Source) ->
 
 
 def _at_every_radius(panel: Panel, shared: Panel, source: _Source) -> list[Panel]:
-    """The panel itself, or one for each radius that was measured if that is what it asks for."""
+    """Return the panel, or one per measured radius if its radius is "every"."""
     if panel.radius != "every":
         return [panel]
     radii: list[float | None] = [
@@ -129,7 +124,7 @@ def _at_every_radius(panel: Panel, shared: Panel, source: _Source) -> list[Panel
 
 
 def _cells(panel: Panel, source: _Source) -> list[Cell]:
-    """The cells that are a panel's definition, by the figure's protocol."""
+    """Return the cells of a panel's definition and the figure's protocol."""
     return [
         cell
         for cell in source.cells
@@ -138,7 +133,7 @@ def _cells(panel: Panel, source: _Source) -> list[Cell]:
 
 
 def _radii(figure: Figure, found: list[Cell]) -> set[float]:
-    """The radii of a figure: those of its ablation if that was measured, else of all base cells."""
+    """Return the radii of the figure's ablation if it was measured, else of all base cells."""
     if "every m" in (figure.rows, figure.columns):
         special = {cell.radius for cell in found if cell.m is not None}
     elif "every steps" in (figure.rows, figure.columns):
@@ -180,7 +175,7 @@ def _axis(quantity: str, panel: Panel, source: _Source) -> Axis:
         panel.m,
         panel.steps,
     )
-    # A cell that names no m or steps was measured with the pool's own.
+    # Cells measured with the pool's own m or steps do not name them.
     same = replace(
         exact,
         m=None if exact.m == source.own.get("m") else exact.m,

@@ -1,8 +1,7 @@
-"""Tables 1 to 4: what this run found beside what Andriushchenko et al. (2023) printed.
+"""Build Tables 1 to 4: computed τ beside those printed in Andriushchenko et al. (2023).
 
-A table has a section for each of its pools, with one row per definition and radius, whether
-measured here, printed there, or both, and for each error the computed τ by either protocol and the
-published τ.
+A table has one section per pool, and one row per definition and radius that was measured here or
+printed there. For each error it has a column of each protocol and one of published τ.
 """
 
 from __future__ import annotations
@@ -23,16 +22,16 @@ from sharpness.report.tables.parts import PUBLISHED, Column, Row, Section, Table
 
 @dataclass(frozen=True)
 class TableLayout:
-    """One table of the paper.
+    """The layout of one table of the paper.
 
     Attributes:
-        errors: its errors, in words for the caption.
-        columns: for each column of ``pool.csv``, its heading in print and the name that the data
-            set has in ``paper_taus.csv``.
-        titles: the paper's headings by pool, in its order; none in a table of one pool whose name
-            says enough.
-        definitions: those that are printed first, in their order.
-        notes: what the reader of a pool's rows must know.
+        errors: the errors shown, in words for the caption.
+        columns: for each column of ``pool.csv``, its heading and the name of the data set in
+            ``paper_taus.csv``.
+        titles: the paper's headings by pool, in its order; a pool without one shows its name,
+            unless it is the table's only pool.
+        definitions: definitions that are printed first, in this order.
+        notes: remarks on the rows, by pool.
     """
 
     errors: str
@@ -95,20 +94,20 @@ LAYOUTS = {
     3: _CIFAR,
     4: _CIFAR,
 }
-"""By the paper's number."""
+"""Layouts by the paper's number of the table."""
 
 
 _FACTS = ("table", "family", "case", "norm", "adaptive", "logit_norm", "radius", "dataset", "tau")
 
 Place = tuple[Definition, float, str, str]
-"""Where a coefficient belongs: definition, radius, target, source."""
+"""Key of a coefficient: definition, radius, target, source."""
 
 _ABSENT = dict.fromkeys(PROTOCOLS, TableEntry(math.nan, reason="not measured"))
 _ABSENT |= {PUBLISHED: TableEntry(math.nan, reason="not printed in the paper")}
 
 
 def read_published_taus(path: str | Path) -> pd.DataFrame:
-    """The printed coefficients: columns table, family, definition, radius, dataset and tau."""
+    """Read the printed τ: one row per table, family, definition (id), radius and dataset."""
     with readable(path):
         facts = pd.read_csv(path)
     check_columns(facts, path, _FACTS, ("table", "radius", "tau"))
@@ -122,15 +121,10 @@ def build_table(
     published: pd.DataFrame,
     scale_note: str | None = None,
 ) -> Table:
-    """The table of some pools: the union of the cells measured here and those printed there.
+    """Build one table from all cells that were measured here or printed in the paper.
 
-    Protocols by which nothing was measured have no columns.
-
-    Args:
-        number: the paper's number of the table.
-        pools: the contents of ``correlations.csv`` by the pool's name.
-        published: as ``read_published_taus`` gives it.
-        scale_note: what to say when the scale is not the paper's.
+    Protocols without measurements have no columns. ``pools`` holds the contents of each pool's
+    ``correlations.csv``; ``published`` comes from `read_published_taus`.
     """
     layout = LAYOUTS[number]
     computed = {name: _computed(frame, layout) for name, frame in pools.items()}
@@ -151,7 +145,7 @@ def build_table(
 
 
 def _computed(correlations: pd.DataFrame, layout: TableLayout) -> dict[Place, TableEntry]:
-    """The coefficients of the main measurement over all models; the ablations have figures."""
+    """Return the coefficients over all models; ablations are left out, they have figures."""
     entries = {}
     for row in correlations[correlations["subgroup"] == "all"].to_dict("records"):
         cell = Cell.parse(row["cell"])
@@ -167,7 +161,7 @@ def _computed(correlations: pd.DataFrame, layout: TableLayout) -> dict[Place, Ta
 def _printed(
     number: int, pool: str, published: pd.DataFrame, layout: TableLayout
 ) -> dict[Place, TableEntry]:
-    """The coefficients that the paper prints for a pool, or for the only pool of the table."""
+    """Return the printed coefficients; ``pool`` matters only in a table of several families."""
     facts = published[published["table"] == number]
     if facts["family"].nunique() > 1:
         facts = facts[facts["family"] == pool]
@@ -181,7 +175,6 @@ def _printed(
 def _rows(
     entries: Mapping[Place, TableEntry], layout: TableLayout, columns: Iterable[Column]
 ) -> tuple[Row, ...]:
-    """One row per definition and radius, in the paper's order."""
     order = [*dict.fromkeys((*layout.definitions, *ALL))]
     places = {(order.index(definition), radius) for definition, radius, *_ in entries}
     return tuple(

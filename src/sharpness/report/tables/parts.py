@@ -1,4 +1,4 @@
-"""What a table consists of: a section for each pool, of rows, of entries under columns."""
+"""The parts of a table: sections (one per pool), rows, columns and entries."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from sharpness.measures.definition import Definition
 from sharpness.plots.text import format_radius, format_tau
 
 STRONG = 0.5
-"""|τ| above it is printed in bold, as in the paper."""
+"""Larger |τ| are printed in bold, as in the paper."""
 
 PUBLISHED = "published"
 
 LEADING = ("Sharpness", "LogitNorm", "ρ", "Models")
-"""Headings of the columns that stand before the coefficients."""
+"""Headings of the columns before the coefficients."""
 
 _PROTOCOLS = {
     "paper": "the paper's text (paper)",
@@ -24,7 +24,7 @@ _PROTOCOLS = {
 
 @dataclass(frozen=True)
 class Column:
-    """Coefficients of a ``target`` of ``pool.csv``; ``source`` is a protocol or "published"."""
+    """Coefficients for a ``target`` of ``pool.csv``; ``source`` is a protocol or "published"."""
 
     target: str
     heading: str
@@ -33,7 +33,7 @@ class Column:
 
 @dataclass(frozen=True)
 class TableEntry:
-    """One coefficient, or the reason why there is none (then ``tau`` is NaN)."""
+    """One coefficient with its interval, or NaN with the reason why it is missing."""
 
     tau: float
     low: float = math.nan
@@ -43,24 +43,24 @@ class TableEntry:
 
     @property
     def missing(self) -> bool:
-        """Whether there is none."""
+        """Whether the coefficient is missing."""
         return math.isnan(self.tau)
 
     @property
     def strong(self) -> bool:
-        """Whether it is set in bold."""
+        """Whether the coefficient is printed in bold."""
         return abs(self.tau) > STRONG
 
     @property
     def interval(self) -> str:
-        """Its interval in brackets; empty where there is none."""
+        """The interval in brackets; empty if there is none."""
         ends = f"[{format_tau(self.low)}, {format_tau(self.high)}]"
         return "" if math.isnan(self.low) else ends
 
 
 @dataclass(frozen=True)
 class Row:
-    """One definition at one radius; an entry for each column of the table."""
+    """One definition at one radius, with one entry per column of the table."""
 
     definition: Definition
     radius: float
@@ -68,20 +68,20 @@ class Row:
 
     @property
     def models(self) -> str:
-        """How many models the computed coefficients rest on: "24", or "22–24" where they differ."""
+        """Number of models behind the computed coefficients: "24", or a range such as "22–24"."""
         counts = {e.models for e in self.entries if e.models is not None and not e.missing}
         return "–".join(str(end) for end in sorted({min(counts), max(counts)})) if counts else "–"
 
     @property
     def leading(self) -> tuple[str, ...]:
-        """What stands under `LEADING`."""
+        """The texts of the `LEADING` columns."""
         normalized = "Yes" if self.definition.logit_norm else "No"
         return (self.definition.title, normalized, format_radius(self.radius), self.models)
 
 
 @dataclass(frozen=True)
 class Section:
-    """The rows of one pool; without a title it stands without a heading."""
+    """The rows of one pool; an empty title means no heading."""
 
     pool: str
     title: str
@@ -90,7 +90,7 @@ class Section:
 
     @property
     def reasons(self) -> list[str]:
-        """Why coefficients are missing."""
+        """The reasons why coefficients are missing, one per missing entry."""
         return [entry.reason for row in self.rows for entry in row.entries if entry.missing]
 
 
@@ -99,11 +99,9 @@ class Table:
     """A table ready to be printed.
 
     Attributes:
-        number: the paper's.
-        errors: which errors its columns show, in words.
+        errors: the errors of the columns, in words.
         note: the scale, when it is not the paper's.
-        columns: those of one error side by side, as many as those of another.
-        sections: one for each pool.
+        columns: grouped by error, equally many per error.
     """
 
     number: int
@@ -119,7 +117,7 @@ class Table:
 
     @property
     def caption(self) -> str:
-        """What the table shows, in one paragraph without its number."""
+        """The caption in one paragraph, without the table's number."""
         sources = dict.fromkeys(c.source for c in self.columns if c.source != PUBLISHED)
         protocols = " and by that of ".join(_PROTOCOLS[name] for name in sources)
         text = (
@@ -132,5 +130,5 @@ class Table:
 
 
 def in_words(items: list[str]) -> str:
-    """Items as a sentence lists them: "a, b and c"."""
+    """Join items as in a sentence: "a, b and c"."""
     return " and ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else items)

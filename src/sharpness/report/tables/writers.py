@@ -1,4 +1,4 @@
-"""A table as CSV, and by a template each as Markdown, LaTeX (booktabs) and HTML."""
+"""Write tables as CSV and, by templates, as Markdown, LaTeX (booktabs) and HTML."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _ESCAPES = {
 
 
 def latex_escape(text: str) -> str:
-    """Text that LaTeX prints as it stands, symbols of the papers included."""
+    """Escape LaTeX's special characters and the papers' symbols."""
     return re.sub("|".join(map(re.escape, _ESCAPES)), lambda found: _ESCAPES[found[0]], text)
 
 
@@ -44,7 +44,7 @@ _TEMPLATES.filters |= {"tex": latex_escape, "tau": format_tau}
 
 
 def written(table: Table, notation: str) -> str:
-    """The table as ``md``, ``tex`` (needs booktabs, graphicx and rotating) or ``html``."""
+    """Render a table as ``md``, ``tex`` (needs booktabs, graphicx and rotating) or ``html``."""
     reasons = dict.fromkeys(reason for section in table.sections for reason in section.reasons)
     headings = list(dict.fromkeys(column.heading for column in table.columns))
     text = _TEMPLATES.get_template(f"table.{notation}.j2").render(
@@ -66,7 +66,7 @@ def write_table(table: Table, out_prefix: str | Path) -> None:
 
 
 def _csv(table: Table) -> str:
-    """One line per row, one number per column; empty where there is none."""
+    """Return the table as CSV, one line per row; missing numbers are empty."""
     lines = []
     for section in table.sections:
         for row in section.rows:

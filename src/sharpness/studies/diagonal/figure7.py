@@ -1,4 +1,4 @@
-"""Figure 7: measures of generalization against test loss; claims of Sec. 5.2 beside findings."""
+"""Figure 7 (measures against test loss), and findings beside the claims of Sec. 5.2."""
 
 from __future__ import annotations
 
@@ -26,18 +26,16 @@ LABELS = {
     "linf": r"$\|\beta\|_\infty$",
 }
 SIZE = (7.0, 4.4)
-"""Inches."""
+"""Width and height in inches."""
 
 
 def compose(figure: str, files: Mapping[str, Sequence[Path]]) -> Figure:
-    """Six panels with τ above each, from the networks of the first seed.
+    """Return Figure 7: six panels for the first seed, with τ above each.
 
-    Args:
-        figure: ``fig7``.
-        files: ``networks``, a file for each seed.
+    ``files["networks"]`` lists one CSV of ``COLUMNS`` per seed.
 
     Raises:
-        UserError: for any other figure.
+        UserError: if ``figure`` is not "fig7".
     """
     if figure != "fig7":
         raise UserError(f"figure {figure!r} is not of the diagonal networks; they have fig7")
@@ -62,7 +60,7 @@ def compose(figure: str, files: Mapping[str, Sequence[Path]]) -> Figure:
 
 
 def _panel(axes: Axes, x: np.ndarray, y: np.ndarray, scale: np.ndarray) -> None:
-    """Networks as points, the darker the larger their initial weights."""
+    """Plot networks as points, darker the larger their initial scale."""
     axes.scatter(x, y, s=9, c=scale, cmap=RAMP, norm=LogNorm(), alpha=0.85, lw=0.2, edgecolors="w")
     scale_axis(axes, "x", x)
     scale_axis(axes, "y", y)
@@ -86,7 +84,7 @@ COLUMNS = (
     "l1",
     "linf",
 )
-"""One row a draw; those from the test loss on are empty where the status is not "converged"."""
+"""One row per draw; columns from ``test_loss`` on are empty unless the status is converged."""
 
 MEASURES = {
     "trace": "tr ∇²L",
@@ -95,11 +93,11 @@ MEASURES = {
     "l1": "‖β‖₁",
     "linf": "‖β‖∞",
 }
-"""What the figure sets against the test loss: column to symbol."""
+"""Symbol of each column that the figure plots against the test loss."""
 
 
 def converged(path: str | Path) -> pd.DataFrame:
-    """The networks of a file that converged, in the order of their draws."""
+    """Return the converged networks of a CSV file in the order of their draws."""
     networks = pd.read_csv(path)
     return networks[networks["status"] == "converged"]
 
@@ -109,7 +107,7 @@ PUBLISHED = {
     "rescaled_trace": "about 0.8",
     "rescaled_eigenvalue": "can be the reverse of tr ∇̃²L's",
 }
-"""What the text says of τ with the test loss; it prints no other number."""
+"""The paper's statements on τ with the test loss; it prints no other number."""
 
 NOTES = {
     "rescaled_eigenvalue": "depends on the task: reverse if a coordinate of β* stands out, which "
@@ -118,10 +116,9 @@ NOTES = {
 
 
 def summarise(files: Mapping[str, Sequence[Path]]) -> list[Finding]:
-    """The study's findings: those of the first seed, and how they vary over the others.
+    """Return findings for the first seed, with their variation over the others.
 
-    Args:
-        files: ``networks``, a file for each seed.
+    ``files["networks"]`` lists one CSV of ``COLUMNS`` per seed.
     """
     pools = [converged(path) for path in files["networks"]]
     return [
@@ -138,7 +135,7 @@ def summarise(files: Mapping[str, Sequence[Path]]) -> list[Finding]:
 def _rank(
     pools: Sequence[pd.DataFrame], x: str, y: str, names: tuple[str, str], published: str
 ) -> Finding:
-    """Kendall's τ of two columns."""
+    """Return the finding on Kendall's τ of two columns."""
     found = [kendall(pool[x], pool[y]) for pool in pools]
     first = found[0]
     quantity, setting = f"τ({names[0]}, {names[1]})", _setting(pools[0])
@@ -156,7 +153,7 @@ def _rank(
 
 
 def _ratio(pools: Sequence[pd.DataFrame]) -> Finding:
-    """How well the rescaled trace approximates the ℓ1 norm."""
+    """Return the finding on how well the rescaled trace approximates the ℓ1 norm."""
     ratios = [pool["rescaled_trace"] / 2 / pool["l1"] for pool in pools]
     first = ratios[0]
     return Finding(
@@ -171,7 +168,7 @@ def _ratio(pools: Sequence[pd.DataFrame]) -> Finding:
 
 
 def _drawn(path: Path) -> Finding:
-    """How many draws it took."""
+    """Return the finding on how many draws were needed."""
     networks = pd.read_csv(path)
     count = networks["status"].value_counts()
     return Finding(
@@ -189,7 +186,7 @@ def _setting(pool: pd.DataFrame) -> str:
 
 
 def _over_seeds(pools: Sequence[pd.DataFrame], values: Sequence[str]) -> str:
-    """One value a seed, where there are several."""
+    """Return the values by seed as text; empty for a single seed."""
     if len(pools) == 1:
         return ""
     seeds = ", ".join(str(pool["seed"].iloc[0]) for pool in pools)

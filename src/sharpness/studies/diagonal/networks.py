@@ -1,4 +1,4 @@
-"""Drawing and training diagonal linear networks until enough of them have converged."""
+"""Diagonal linear networks, drawn and trained until enough of them have converged."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _residuals(X: Floats, y: Floats, u: Floats, v: Floats, r: Floats, loss: Floa
 
 @njit(cache=True)
 def _step(X: Floats, u: Floats, v: Floats, r: Floats, rate: Floats) -> None:
-    """Move against ∇ᵤL = v ⊙ 2Xᵀr/n and ∇ᵥL = u ⊙ 2Xᵀr/n, in place."""
+    """Subtract rate times ∇ᵤL = v ⊙ 2Xᵀr/n and ∇ᵥL = u ⊙ 2Xᵀr/n, in place."""
     n, d = X.shape
     slope = np.empty(rate.size)
     for j in range(d):
@@ -65,19 +65,12 @@ def descend(
     low: float,
     high: float,
 ) -> None:
-    """Take gradient steps on L = ‖X(u ⊙ v) − y‖₂²/n, in place, each network until it is done.
+    """Take gradient steps on L = ‖X(u ⊙ v) − y‖₂²/n in place, each network until it is done.
 
-    Args:
-        X: (n, d).
-        y: (n,).
-        u: (d, networks), and so is v; updated.
-        v: see u.
-        rate: learning rates, (networks,); zero once a network is done.
-        taken: steps that each network has taken, (networks,); updated.
-        loss: L before the last step, or at the end of a network that is done, (networks,); set.
-        steps: to take at most.
-        low: a network is done when L ≤ low.
-        high: a network is done when L ≥ high or L is NaN.
+    A network is done, and its ``rate`` set to zero, when L ≤ ``low``, L ≥ ``high`` or L is NaN.
+    X is (n, d), y (n,), u and v (d, networks), the other arrays (networks,). Updated are u, v,
+    ``rate``, ``taken`` (steps of each network) and ``loss`` (L before the last step; the final L of
+    a network that is done).
     """
     r = np.empty((y.size, rate.size))
     for _ in range(steps):
@@ -91,10 +84,10 @@ def descend(
 
 
 CONVERGED = 1e-5
-"""Training loss ‖X(u ⊙ v) − y‖₂²/n at which a network is done; the value is the paper's."""
+"""The paper's training loss ‖X(u ⊙ v) − y‖₂²/n at which a network is done."""
 
 DIVERGED = 1e9
-"""Training loss from which there is no way back."""
+"""Training loss at which a network counts as diverged."""
 
 SCALES = (0.1, 0.5)
 """Range of α, log-uniform: u and v start as N(0, α²). Ours; the paper does not state it."""
@@ -103,9 +96,9 @@ RATES = (0.001, 0.03)
 """Range of the learning rate, log-uniform. Ours; the paper does not state it."""
 
 FUTILE = 10
-"""So many draws for each network wanted, and training is given up."""
+"""Draws per wanted network after which training gives up."""
 
-_CHUNK = 500  # steps between looks at which networks are done
+_CHUNK = 500  # steps between checks for networks that are done
 _REPORT = 5000  # steps between lines of progress
 
 
@@ -114,12 +107,11 @@ class TrainedNetwork:
     """A network after gradient descent.
 
     Attributes:
-        draw: its number, from 0.
+        draw: its index, from 0.
         scale: α.
-        learning_rate: of gradient descent.
-        status: "converged", "diverged" or "too slow", which is out of steps.
+        status: "converged", "diverged" or "too slow" (out of steps).
         steps: gradient steps taken.
-        train_loss: ‖X(u ⊙ v) − y‖₂²/n when it was last looked at; at (u, v) if converged.
+        train_loss: ‖X(u ⊙ v) − y‖₂²/n at its last check; at (u, v) if converged.
         u: (d,).
         v: (d,).
     """
@@ -137,17 +129,10 @@ class TrainedNetwork:
 def train_networks(
     task: SparseRegression, networks: int, steps: int, seed: int, *, together: int = 256
 ) -> list[TrainedNetwork]:
-    """Train the draws of a seed in their order until enough have converged.
+    """Train the draws of a seed in their order until ``networks`` of them have converged.
 
-    Args:
-        task: what to fit.
-        networks: how many must converge.
-        steps: gradient steps at most, for each.
-        seed: of the draws, which differ by their number.
-        together: networks in a batch at most; no result depends on it.
-
-    Returns:
-        All draws up to the last one needed, those that failed too.
+    The result holds all draws up to the last one needed, including those that failed. Each takes
+    at most ``steps`` gradient steps. The batch size ``together`` changes no result.
 
     Raises:
         UserError: if fewer than one draw in ten converges.
@@ -170,7 +155,7 @@ def train_networks(
 
 
 def _trained(task: SparseRegression, draws: range, steps: int, seed: int) -> list[TrainedNetwork]:
-    """Train a batch of draws, leaving out of it those that are done."""
+    """Train a batch of draws, removing from it those that are done."""
     scales, rates, starts = zip(*(_draw(task, seed, draw) for draw in draws), strict=True)
     weights = np.stack(starts, axis=-1)  # (2, d, networks)
     taken = np.zeros(len(draws), dtype=np.int64)
@@ -203,7 +188,7 @@ def _trained(task: SparseRegression, draws: range, steps: int, seed: int) -> lis
 
 
 def _draw(task: SparseRegression, seed: int, draw: int) -> tuple[float, float, Floats]:
-    """Scale, learning rate and initial (u, v), (2, d), of one draw."""
+    """Return the scale, learning rate and initial (u, v), (2, d), of one draw."""
     generator = np.random.default_rng([seed, STREAM + 1 + draw])
     scale, rate = np.exp(generator.uniform(*np.log(np.transpose([SCALES, RATES]))))
     return float(scale), float(rate), scale * generator.standard_normal((2, task.truth.size))
@@ -219,15 +204,9 @@ _MEASURED_AT = 50  # networks between lines of progress
 
 
 def network_rows(networks: int, steps: int, seed: int) -> Iterator[dict[str, Any]]:
-    """Train networks on the task of a seed and measure those that converge.
+    """Train networks on the task of a seed and yield a row of `figure7.COLUMNS` per draw, in order.
 
-    Args:
-        networks: how many must converge.
-        steps: gradient steps at most, for each.
-        seed: of the task and of the draws.
-
-    Yields:
-        A row for each draw, in their order, by ``COLUMNS``.
+    ``networks`` of them must converge within ``steps`` gradient steps; only these are measured.
 
     Raises:
         UserError: if too few draws converge.

@@ -1,8 +1,8 @@
-"""What Figure 7 plots: norms of β, and the Hessian with and without the elementwise scaling.
+"""The sparse regression task of Figure 7, and the quantities measured on its networks.
 
-Eqs. 7–9 and the identities of Sec. 5.2 belong to L = ½‖X(u ⊙ v) − y‖₂², not to Eq. 6, which lacks
+Eqs. 7–9 and the identities of Sec. 5.2 hold for L = ½‖X(u ⊙ v) − y‖₂², not for Eq. 6, which lacks
 the ½. Here the curvature is that of ‖·‖₂²/2n: for whitened inputs, XᵀX = nI, all of them hold as
-printed, and ½ tr ∇̃²L = ‖β‖₁ instead of twice that. No rank depends on it.
+printed, and ½ tr ∇̃²L = ‖β‖₁ instead of twice that. Rank correlations do not depend on the factor.
 """
 
 from __future__ import annotations
@@ -19,40 +19,28 @@ from sharpness.measures.hessian import largest_eigenvalue, rescaled_hessian, tra
 Floats = npt.NDArray[np.float64]
 
 STREAM = 0
-"""First of the numbers that follow the seed; the draws of networks follow (``training``)."""
+"""Second entry of the task's seed; draw k of `networks` has ``STREAM`` + 1 + k."""
 
 
 @dataclass(frozen=True)
 class SparseRegression:
-    """Examples of y = ⟨x, β*⟩ without noise, x standard Gaussian.
-
-    Attributes:
-        X: inputs, (n, d).
-        y: targets, (n,).
-        truth: β*, (d,).
-    """
+    """Noise-free examples X (n, d), y (n,) of y = ⟨x, β*⟩, x standard Gaussian; truth β* (d,)."""
 
     X: Floats
     y: Floats
     truth: Floats
 
     def test_loss(self, beta: Floats) -> float:
-        """E (⟨x, β⟩ − y)² over all inputs, which for standard Gaussian ones is ‖β − β*‖₂²."""
+        """Return E (⟨x, β⟩ − y)² over all inputs, which for standard Gaussian x is ‖β − β*‖₂²."""
         return float(np.square(beta - self.truth).sum())
 
 
 def sparse_regression(seed: int, n: int = 80, d: int = 200, nonzero: int = 20) -> SparseRegression:
-    """The task of a seed.
+    """Draw the task of a seed: n examples in d dimensions; ``nonzero`` entries of β* are not 0.
 
     The paper states d and that 90 % of β* is zero; n, the Gaussian inputs and the standard normal
-    coordinates are ours. X has the same distribution whatever the order of its columns, so that the
-    coordinates that matter may as well be the first.
-
-    Args:
-        seed: of the inputs and of β*.
-        n: examples.
-        d: coordinates.
-        nonzero: coordinates of β* that are not zero.
+    entries are ours. The nonzero entries come first, which loses no generality: the distribution of
+    X does not depend on the order of its columns.
     """
     generator = np.random.default_rng([seed, STREAM])
     X = generator.standard_normal((n, d))
@@ -62,29 +50,29 @@ def sparse_regression(seed: int, n: int = 80, d: int = 200, nonzero: int = 20) -
 
 
 class DiagonalNetwork(nn.Module):
-    """x ↦ ⟨x, u ⊙ v⟩, with parameters u and v in this order."""
+    """The network x ↦ ⟨x, u ⊙ v⟩ with parameters u and v, in this order."""
 
     def __init__(self, u: Floats, v: Floats) -> None:
-        """Hold a copy of u and v, (d,) each."""
+        """Copy u and v, (d,) each, into parameters."""
         super().__init__()
         self.u, self.v = nn.Parameter(torch.tensor(u)), nn.Parameter(torch.tensor(v))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Predictions for inputs (n, d), (n,)."""
+        """Return predictions, (n,), for inputs (n, d)."""
         return x @ (self.u * self.v)
 
 
 def half_squares(outputs: Tensor, targets: Tensor) -> Tensor:
-    """‖outputs − targets‖₂²/2n."""
+    """Return ‖outputs − targets‖₂²/2n."""
     return (outputs - targets).square().mean() / 2
 
 
 def network_scaling(u: Floats, v: Floats) -> Floats:
-    """The elementwise scaling c of Sec. 5.2, (2d,): √|u/v| for u and √|v/u| for v.
+    """Return the elementwise scaling c of Sec. 5.2, (2d,): √|u/v| for u and √|v/u| for v.
 
-    The paper prints it the other way round, which does not give the norms of β that it states. The
-    larger a weight and the smaller its partner, the farther it may move. A pair with a zero has
-    c = 0, which is the limit of its share of the trace, |uv|.
+    The paper prints it the other way round, which does not give the norms of β that it states. A
+    weight may move the farther, the larger it is and the smaller its partner. A pair with a zero
+    has c = 0, which is the limit of its share of the trace, |uv|.
     """
     a, b = np.abs(u), np.abs(v)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -92,11 +80,10 @@ def network_scaling(u: Floats, v: Floats) -> Floats:
 
 
 def quantities(task: SparseRegression, u: Floats, v: Floats) -> dict[str, float]:
-    """Test loss, norms and curvature of the network (u, v), (d,) each.
+    """Return test loss, norms and curvature of the network (u, v), (d,) each.
 
-    Returns:
-        ``test_loss``; ``trace`` = tr ∇²L; ``rescaled_trace`` and ``rescaled_eigenvalue`` = tr and
-        λmax of ∇̃²L = ∇²L ⊙ ccᵀ; ``l1`` = ‖β‖₁; ``linf`` = ‖β‖∞.
+    The keys are ``test_loss``; ``trace`` = tr ∇²L; ``rescaled_trace`` and ``rescaled_eigenvalue`` =
+    tr and λmax of ∇̃²L = ∇²L ⊙ ccᵀ; ``l1`` = ‖β‖₁; ``linf`` = ‖β‖∞.
     """
     network, beta = DiagonalNetwork(u, v), u * v
     batches = [(torch.tensor(task.X), torch.tensor(task.y))]

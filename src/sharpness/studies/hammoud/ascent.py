@@ -1,4 +1,4 @@
-"""Projected gradient ascent for a stack of models, and their training until each stops."""
+"""Projected gradient ascent for a stack of M models, and their training with a stop rule."""
 
 from __future__ import annotations
 
@@ -17,25 +17,17 @@ Batch = TypeVar("Batch")
 
 @dataclass(frozen=True)
 class Box:
-    """The weights w + δ with |δ| ≤ ρ|w|, element by element; a weight of zero stays zero.
-
-    Attributes:
-        low: w − ρ|w|.
-        high: w + ρ|w|.
-    """
+    """The weights from ``low`` = w − ρ|w| to ``high`` = w + ρ|w|; a weight of zero stays zero."""
 
     low: Weights
     high: Weights
 
     @classmethod
     def around(cls, weights: Weights, rho: float, *, repaired: bool = True) -> Box:
-        """The box around some weights.
+        """Return the box of radius ρ around weights w.
 
-        Args:
-            weights: the centre w.
-            rho: the radius ρ.
-            repaired: False leaves out the absolute value, as a notebook did: the "box" from
-                w − ρw to w + ρw is inside out for w < 0, and its projection always gives w + ρw.
+        ``repaired=False`` omits the absolute value, as a notebook did: the "box" from w − ρw to
+        w + ρw is inverted for w < 0, and projection onto it always gives w + ρw.
         """
         reach = {name: rho * (w.abs() if repaired else w) for name, w in weights.items()}
         return cls(
@@ -44,14 +36,14 @@ class Box:
         )
 
     def project(self, weights: Weights) -> Weights:
-        """The nearest weights of the box: max(low), then min(high)."""
+        """Return the nearest weights in the box: max with ``low``, then min with ``high``."""
         return {n: w.maximum(self.low[n]).minimum(self.high[n]) for n, w in weights.items()}
 
 
 def loss_and_gradient(
     loss: Callable[[Weights, Batch], Tensor], weights: Weights, batch: Batch
 ) -> tuple[Tensor, Weights]:
-    """The loss of each model on a batch, (M,), and its gradient by that model's weights."""
+    """Return the loss of each model on a batch, (M,), and its gradient by the model's weights."""
     leaves = {name: w.detach().requires_grad_() for name, w in weights.items()}
     values = loss(leaves, batch)
     gradients = torch.autograd.grad(values.sum(), list(leaves.values()))
@@ -59,7 +51,7 @@ def loss_and_gradient(
 
 
 def descended(weights: Weights, gradient: Weights, learning_rate: float) -> Weights:
-    """A step of plain gradient descent; of ascent if the learning rate is negative."""
+    """Return the weights after a gradient descent step; of ascent if the rate is negative."""
     return {name: w - learning_rate * gradient[name] for name, w in weights.items()}
 
 
@@ -73,22 +65,12 @@ def ascent_sharpness(
     steps: int,
     repaired: bool = True,
 ) -> Tensor:
-    """Adaptive worst-case m-sharpness E_S max_{|δ| ≤ ρ|w|} L_S(w + δ) − L_S(w), as far as found.
+    """Estimate adaptive worst-case m-sharpness E_S max_{|δ| ≤ ρ|w|} L_S(w + δ) − L_S(w).
 
-    For each batch S, one run of ascent from w, projected after every step. The greatest loss after
-    a step counts, not the start's, so that a failed ascent gives a negative rise (Sec. II.B).
-
-    Args:
-        weights: w of M models.
-        loss: L_S, (M,), of some weights on a batch.
-        batches: one S per restart.
-        rho: the radius ρ.
-        learning_rate: of the ascent.
-        steps: steps per restart.
-        repaired: whether the ball is one; see `Box.around`.
-
-    Returns:
-        The mean rise over the batches, (M,), float64; not finite where a loss was not.
+    Each batch S gets one run of ``steps`` ascent steps from w, projected after every step. Only
+    losses after a step count, not the loss at w, so that a failed ascent gives a negative rise
+    (Sec. II.B). The result is the mean rise over batches, (M,), float64; not finite where a loss
+    was not. ``loss`` returns L_S of M models, (M,); for ``repaired`` see `Box.around`.
     """
     box = Box.around(weights, rho, repaired=repaired)
     rises = [_rise(weights, box, loss, batch, learning_rate, steps) for batch in batches]
@@ -103,7 +85,7 @@ def _rise(
     learning_rate: float,
     steps: int,
 ) -> Tensor:
-    """The greatest loss of one ascent, less the loss at w, (M,)."""
+    """Return the greatest loss after a step of one ascent minus the loss at w, (M,)."""
     start, gradient = loss_and_gradient(loss, weights, batch)
     greatest = torch.full_like(start, -torch.inf)
     at = weights
@@ -119,22 +101,16 @@ def _rise(
 
 
 Epoch = Callable[[Weights, list[int]], tuple[Weights, list[float]]]
-"""Of some models' weights and their numbers in the stack: the weights after, each model's loss."""
+"""Maps weights and stack indices of some models to weights and losses after a training epoch."""
 
 
 def train_stack(
     weights: Weights, models: int, rule: StopRule, epoch: Epoch
 ) -> tuple[Weights, list[int]]:
-    """Train until each model's stop rule fires; a model that has stopped stays as it is.
+    """Train a stack of models until the stop rule of each fires; stopped models do not change.
 
-    Args:
-        weights: of all models, before.
-        models: how many they are.
-        rule: on a model's losses, one an epoch.
-        epoch: trains those that have not stopped.
-
-    Returns:
-        The weights after, and the number of epochs of each model.
+    ``epoch`` trains the models that have not stopped; ``rule`` gets one loss per epoch. The result
+    is the trained weights and the number of epochs of each model.
     """
     weights = {name: w.clone() for name, w in weights.items()}
     losses: list[list[float]] = [[] for _ in range(models)]

@@ -1,4 +1,4 @@
-"""Kendall's τ (Eq. 4) of sharpness and what it is to predict, one row a pool of models."""
+"""Kendall's τ (Eq. 4) of sharpness with losses, for each pool of models."""
 
 from __future__ import annotations
 
@@ -21,10 +21,9 @@ class Published:
         title: network and data set.
         tau: Kendall's τ of sharpness and test loss (Sec. IV).
         p: its p-value, as the notebook prints it.
-        sharpness: smallest and largest, read off the plot.
-        test_loss: smallest and largest, read off the plot.
+        sharpness: smallest and largest, read off the plot; so is ``test_loss``.
         test_accuracy: smallest and largest, from the notebook; empty where there is none.
-        remark: what the notebook's number is, where that differs from its name.
+        remark: how the notebook's number differs from its description.
     """
 
     title: str
@@ -71,24 +70,23 @@ PUBLISHED = {
 
 
 PROCEDURES = ("text", "code")
-"""The published procedures: as the paper's text has it, and as its notebooks did it."""
+"""As the paper's text says, and as its notebooks did."""
 
 
 @dataclass(frozen=True)
 class Coefficients:
-    """The coefficients of one pool: models of one network that differ by their seeds alone.
+    """Kendall's τ for one pool: models of one network that differ by their seeds alone.
 
     Attributes:
         network: key of `PUBLISHED`.
-        procedure: what the configuration calls it.
-        base: of the seeds.
+        procedure: its name in the configuration.
+        base: base of the seeds.
         models: number of models with sharpness and test loss.
         tau: τ(sharpness, test loss); NaN where undefined.
         p: its two-sided p-value.
-        low: lower end of its 95 % bootstrap interval over models.
-        high: upper end.
+        low: lower end of its 95 % bootstrap interval over models; ``high`` is the upper end.
         gap: τ(sharpness, test loss − training loss).
-        train: τ(sharpness, training loss): what the sharpness says of the fit.
+        train: τ(sharpness, training loss).
         again: τ(sharpness, a second measurement of the same weights); NaN where there is none.
         reason: why τ is undefined, or how many models were left out.
     """
@@ -111,10 +109,9 @@ COLUMNS = tuple(field.name for field in fields(Coefficients))
 
 
 def read_models(paths: Iterable[str | Path]) -> pd.DataFrame:
-    """The models of all pools, `rows.COLUMNS`: networks as published, text and code first.
+    """Read CSV files of `models.COLUMNS`: networks in the published order, text before code.
 
-    Args:
-        paths: of CSV files; one of a header alone adds nothing.
+    A file with a header alone adds nothing.
     """
     frames = [pd.read_csv(path, dtype={"network": str, "procedure": str}) for path in paths]
     full = [frame for frame in frames if len(frame)]
@@ -126,11 +123,9 @@ def read_models(paths: Iterable[str | Path]) -> pd.DataFrame:
 
 
 def coefficients(models: pd.DataFrame, resamples: int = RESAMPLES) -> list[Coefficients]:
-    """The coefficients of every pool, in the order of its models.
+    """Return the coefficients of every pool in the result of `read_models`, in its order.
 
-    Args:
-        models: as `read_models` gives them.
-        resamples: bootstrap resamples; 0 leaves the intervals NaN.
+    ``resamples`` is the number of bootstrap resamples; 0 leaves the intervals NaN.
     """
     pools = models.groupby(["network", "procedure", "base"], sort=False)
     return [_of_pool(pool, resamples) for _, pool in pools]
@@ -163,7 +158,7 @@ _FIRST = {"network": tuple(PUBLISHED), "procedure": PROCEDURES}
 
 
 def _places(column: pd.Series[Any]) -> pd.Series[Any]:
-    """What a column is sorted by: words as published, then as found; numbers by themselves."""
+    """Replace words by their place: published ones first, then as found; keep numbers."""
     words = dict.fromkeys([*_FIRST.get(str(column.name), ()), *column])
     places = {word: place for place, word in enumerate(words)}
     return column.map(places) if column.name in _FIRST else column

@@ -1,4 +1,4 @@
-"""The FCNN 10-64-64-1 on Abalone: the rows in batches, a stack of networks, their loss."""
+"""The FCNN 10-64-64-1 on Abalone: data split, batches, a stack of M networks and their loss."""
 
 from __future__ import annotations
 
@@ -25,14 +25,7 @@ Batch = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True)
 class AbaloneSplit:
-    """Training and test rows, float32.
-
-    Attributes:
-        inputs: (n, 10).
-        labels: (n,).
-        test_inputs: (t, 10).
-        test_labels: (t,).
-    """
+    """Training inputs (n, 10), test inputs (t, 10) and their labels (n,) and (t,), float32."""
 
     inputs: Tensor
     labels: Tensor
@@ -41,29 +34,28 @@ class AbaloneSplit:
 
     @property
     def batches_per_epoch(self) -> int:
-        """Batches of 64, the last one maybe smaller."""
+        """Return the number of batches of 64; the last one may be smaller."""
         return math.ceil(len(self.labels) / BATCH)
 
     def whole(self, models: int) -> Batch:
-        """All training rows, for each model."""
+        """Return all training rows, repeated for each model."""
         return _repeated(self.inputs, models), _repeated(self.labels, models)
 
     def test(self, models: int) -> Batch:
-        """All test rows, for each model."""
+        """Return all test rows, repeated for each model."""
         return _repeated(self.test_inputs, models), _repeated(self.test_labels, models)
 
     def drawn(self, generators: Sequence[np.random.Generator]) -> Batch:
-        """64 rows for each model, with replacement, by its own generator."""
+        """Draw 64 rows for each model, with replacement, by its own generator."""
         return self._rows([g.integers(len(self.labels), size=BATCH) for g in generators])
 
     def epoch(
         self, generators: Sequence[np.random.Generator], minibatches: bool
     ) -> Iterator[Batch]:
-        """The batches of an epoch.
+        """Yield the batches of an epoch.
 
-        Args:
-            generators: of the order of the rows, one per model.
-            minibatches: whether a batch has 64 rows of its own, or all.
+        With ``minibatches``, they hold 64 rows in an order drawn by each model's generator;
+        otherwise all rows, as often as there are batches of 64.
         """
         if not minibatches:
             for _ in range(self.batches_per_epoch):
@@ -79,14 +71,12 @@ class AbaloneSplit:
 
 
 def prepare(data: Abalone, procedure: FcnnProcedure) -> AbaloneSplit:
-    """Split and standardise; the standard deviations are the unbiased ones.
+    """Split and standardise the data, by the unbiased standard deviations of the training rows.
 
-    Args:
-        data: the table, or its first rows.
-        procedure: whether the first row is lost and the label standardised.
+    ``procedure`` says whether the first row is lost and whether the label is standardised.
 
     Raises:
-        UserError: if some feature is the same in all training rows.
+        UserError: if a feature is the same in all training rows.
     """
     kept = slice(int(procedure.first_row_lost), None)
     order = np.random.RandomState(42).permutation(len(data.rings[kept]))
@@ -113,12 +103,7 @@ LAYERS = len(WIDTHS) - 1
 
 
 def fcnn_initial(procedure: FcnnProcedure, generators: Sequence[np.random.Generator]) -> Weights:
-    """The weights of a stack before training: W1 (M, 10, 64), b1 (M, 1, 64), W2, b2, W3, b3.
-
-    Args:
-        procedure: which initialisation.
-        generators: one per model.
-    """
+    """Draw the initial weights of a stack: W1 (M, 10, 64), b1 (M, 1, 64), W2, b2, W3, b3."""
     weights = {}
     for layer, (i, o) in enumerate(pairwise(WIDTHS), start=1):
         torch_like = procedure.initial_weights == "torch"
@@ -129,16 +114,7 @@ def fcnn_initial(procedure: FcnnProcedure, generators: Sequence[np.random.Genera
 
 
 def fcnn_outputs(weights: Weights, inputs: Tensor, procedure: FcnnProcedure) -> Tensor:
-    """What each model says of its inputs.
-
-    Args:
-        weights: of M models.
-        inputs: (M, examples, 10).
-        procedure: which activation, and where.
-
-    Returns:
-        (M, examples).
-    """
+    """Return the outputs of M models, (M, examples), for inputs (M, examples, 10)."""
     activation = relu if procedure.activation == "relu" else elu
     x = inputs
     for layer in range(1, LAYERS + 1):
@@ -149,7 +125,7 @@ def fcnn_outputs(weights: Weights, inputs: Tensor, procedure: FcnnProcedure) -> 
 
 
 def mean_squared_error(weights: Weights, batch: Batch, procedure: FcnnProcedure) -> Tensor:
-    """The loss of each model on its examples, (M,)."""
+    """Return the loss of each model on its examples, (M,)."""
     inputs, labels = batch
     return (fcnn_outputs(weights, inputs, procedure) - labels).square().mean(dim=1)
 
@@ -157,6 +133,6 @@ def mean_squared_error(weights: Weights, batch: Batch, procedure: FcnnProcedure)
 def _uniform(
     bound: float, shape: tuple[int, int], generators: Sequence[np.random.Generator]
 ) -> Tensor:
-    """U(−bound, bound) for each model, (M, *shape), float32."""
+    """Draw U(−bound, bound) for each model, (M, *shape), float32."""
     drawn = np.stack([generator.uniform(-bound, bound, shape) for generator in generators])
     return torch.from_numpy(drawn).float()

@@ -1,4 +1,4 @@
-"""The FCNN's models: trained by SGD, tested, their sharpness measured, in stacks."""
+"""Training, testing and measuring of the FCNNs, in stacks."""
 
 from __future__ import annotations
 
@@ -25,16 +25,10 @@ def train_fcnn(
     weights: Weights,
     generators: Sequence[np.random.Generator],
 ) -> tuple[Weights, list[int]]:
-    """Train until each model's stop rule fires; a model that has stopped stays as it is.
+    """Train M models by SGD until the stop rule of each fires; stopped models do not change.
 
-    Args:
-        task: the rows.
-        procedure: learning rate, batches and stop rule.
-        weights: of M models, before.
-        generators: of the order of the rows, one per model.
-
-    Returns:
-        The weights after, and the number of epochs of each model.
+    ``generators``, one per model, draw the order of the rows. The result is the trained weights and
+    the number of epochs of each model.
     """
 
     def epoch(part: Weights, models: list[int]) -> tuple[Weights, list[float]]:
@@ -49,7 +43,7 @@ def _epoch(
     weights: Weights,
     generators: Sequence[np.random.Generator],
 ) -> tuple[Weights, list[float]]:
-    """The weights after an epoch, and each model's sum of batch losses, taken before each step."""
+    """Return weights after an epoch and each model's sum of batch losses before their steps."""
     loss = partial(mean_squared_error, procedure=procedure)
     sums = torch.zeros(len(generators), dtype=torch.float64)
     for batch in task.epoch(generators, procedure.minibatches):
@@ -61,7 +55,7 @@ def _epoch(
 
 RESTARTS = 50
 STEPS = 5
-EPOCHS = 6  # of a single run
+EPOCHS = 6  # of the single ascent
 
 
 def fcnn_sharpness(
@@ -70,13 +64,9 @@ def fcnn_sharpness(
     weights: Weights,
     generators: Sequence[np.random.Generator],
 ) -> Tensor:
-    """The sharpness of each model, (M,), float64; not finite where the loss is not.
+    """Measure the sharpness of each model, (M,), float64; not finite where the loss is not.
 
-    Args:
-        task: the rows.
-        procedure: which ascent, its learning rate and its ball.
-        weights: of M models.
-        generators: of the batches, one per model.
+    ``generators``, one per model, draw the batches.
     """
     if procedure.ascent == "single":
         return _single(task, procedure, weights, generators)
@@ -97,7 +87,7 @@ def _single(
     weights: Weights,
     generators: Sequence[np.random.Generator],
 ) -> Tensor:
-    """The rise of the whole training loss at the best epoch's end of one ascent."""
+    """Return the rise of the loss on all training rows after the best epoch of one ascent."""
     loss = partial(mean_squared_error, procedure=procedure)
     box = Box.around(weights, procedure.rho, repaired=procedure.repaired_projection)
     at = worst = weights
@@ -116,10 +106,10 @@ def _single(
 
 
 STACK = 50
-"""Models trained together on batches of 64, where the calls cost more than the numbers."""
+"""Models trained together on batches of 64, where calls cost more than arithmetic."""
 
 STACK_OF_WHOLE = 1
-"""Models trained together on all rows: more would not fit into the cache, and take longer."""
+"""Models trained together on all rows: more would not fit into the cache and take longer."""
 
 
 def measured_fcnn(
@@ -128,19 +118,10 @@ def measured_fcnn(
     base: int,
     models: Sequence[int],
 ) -> Iterator[dict[str, Any]]:
-    """Train and measure models of a pool.
+    """Train and measure models of a pool, and yield `models.row` of each, in order.
 
-    A model's draws depend on (base, model) alone. Models are trained in stacks; which others are
-    in its stack changes a model by no more than rounding.
-
-    Args:
-        data: the table, or a part of it.
-        procedure: how.
-        base: seed base of the pool.
-        models: their indices.
-
-    Yields:
-        Rows without network and procedure, in the order of ``models``.
+    A model's random draws depend on (base, model) alone. Models are trained in stacks; the others
+    in its stack change a model by no more than rounding.
 
     Raises:
         UserError: if the rows are too few to be standardised.
@@ -156,7 +137,7 @@ def measured_fcnn(
 def _stack(
     task: AbaloneSplit, procedure: FcnnProcedure, base: int, models: list[int]
 ) -> Iterator[dict[str, Any]]:
-    """The rows of models that are trained and measured together."""
+    """Yield the rows of models that are trained and measured together."""
 
     def streams(purpose: Purpose) -> list[np.random.Generator]:
         return [generator(base, model, purpose) for model in models]

@@ -1,7 +1,7 @@
-"""Graph attention networks on Cora: receptive fields, batches, dropout, a stack of networks.
+"""Graph attention networks on Cora: receptive fields, batches, dropout, a stack of M networks.
 
-A node's output depends on its neighbours' neighbours at most, so the rest of the graph need not be
-computed: of Cora, 1,664 of 2,708 nodes for the training nodes, and a third of the messages.
+A node's output depends only on its neighbours and their neighbours, so the rest of the graph is
+left out: for Cora's training nodes, 1,664 of 2,708 nodes and a third of the messages remain.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ Nodes = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Messages:
-    """Who sends to whom in a layer, self-loops included.
+    """Edges from senders to receivers in a layer, self-loops included.
 
     Attributes:
-        source: the sender of each message, as an index into the layer's inputs, (messages,).
-        target: the receiver, as an index into the layer's outputs, (messages,).
-        own: where each output's own node lies among the inputs, (outputs,).
+        source: index of each message's sender in the layer's inputs, (messages,).
+        target: index of its receiver in the layer's outputs, (messages,).
+        own: index of each output's own node in the inputs, (outputs,).
     """
 
     source: Tensor
@@ -46,8 +46,8 @@ class Field:
     Attributes:
         features: words of the first layer's input nodes, (inputs, words).
         first: messages of the first layer.
-        second: messages of the second layer; its outputs are the nodes in question, in order.
-        labels: of these nodes, (nodes,).
+        second: messages of the second layer, whose outputs are those nodes, in order.
+        labels: of those nodes, (nodes,).
     """
 
     features: csr_array
@@ -57,12 +57,7 @@ class Field:
 
 
 def receptive_field(graph: Graph, nodes: Nodes) -> Field:
-    """The receptive field of some nodes.
-
-    Args:
-        graph: the whole graph.
-        nodes: the nodes whose outputs are wanted, (nodes,), distinct.
-    """
+    """Return the part of the graph on which the outputs of distinct ``nodes``, (nodes,), depend."""
     second, middle = _messages(graph, nodes)
     first, outer = _messages(graph, middle)
     labels = torch.from_numpy(graph.labels[nodes])
@@ -70,10 +65,10 @@ def receptive_field(graph: Graph, nodes: Nodes) -> Field:
 
 
 def _messages(graph: Graph, targets: Nodes) -> tuple[Messages, Nodes]:
-    """The messages to some nodes, and the nodes that send them, ascending."""
+    """Return the messages to some nodes, and the nodes that send them, ascending."""
     loops = np.tile(np.arange(len(graph.labels)), (2, 1))
     source, target = np.concatenate([graph.edges, loops], axis=1)
-    place = np.full(len(graph.labels), -1)  # of each node among the targets
+    place = np.full(len(graph.labels), -1)  # index of each node in the targets
     place[targets] = np.arange(len(targets))
     wanted = place[target] >= 0
     senders, index = np.unique(source[wanted], return_inverse=True)
@@ -88,11 +83,9 @@ BATCH = 64
 
 
 def gat_epoch(nodes: int, generators: Sequence[np.random.Generator]) -> Iterator[Tensor]:
-    """All nodes once, in each model's own order, 64 at a time; the shares (M, nodes) of each batch.
+    """Yield batches of 64 nodes that cover all nodes once, in each model's own order.
 
-    Args:
-        nodes: their number.
-        generators: one per model.
+    A batch is an array (M, nodes) of shares: the weight of each node in each model's loss.
     """
     orders = np.stack([generator.permutation(nodes) for generator in generators])
     for start in range(0, nodes, BATCH):
@@ -103,12 +96,9 @@ def gat_epoch(nodes: int, generators: Sequence[np.random.Generator]) -> Iterator
 def draw_nodes(
     nodes: int, generators: Sequence[np.random.Generator], *, duplicates: bool = True
 ) -> Tensor:
-    """64 nodes for each model, with replacement; their shares, (M, nodes).
+    """Draw 64 nodes for each model, with replacement, and return their shares, (M, nodes).
 
-    Args:
-        nodes: how many there are.
-        generators: one per model.
-        duplicates: whether a node that is drawn twice counts twice.
+    A share is a node's weight in the loss; with ``duplicates``, a node drawn twice counts twice.
     """
     counts = np.stack(
         [np.bincount(g.integers(nodes, size=BATCH), minlength=nodes) for g in generators]
@@ -122,33 +112,29 @@ RATE = 0.6
 
 
 class Dropout:
-    """Sets each element to zero with probability 0.6 and divides the others by 0.4."""
+    """Dropout: sets each element to zero with probability 0.6 and divides the others by 0.4."""
 
     def __init__(self, generators: Sequence[np.random.Generator]) -> None:
-        """Draw from these streams, one per model."""
+        """Draw from these generators, one per model."""
         self._generators = generators
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Drop from x, (rows, M, ...), with new draws."""
+        """Apply dropout to x, (rows, M, ...), with new draws."""
         shape = (x.shape[0], *x.shape[2:])
         uniform = np.stack([g.random(shape, dtype=np.float32) for g in self._generators], axis=1)
         return x * (torch.from_numpy(uniform) >= RATE) / (1 - RATE)
 
 
 HIDDEN = 8
-SLOPE = 0.2  # of the leaky ReLU
+SLOPE = 0.2  # of the leaky ReLU for negative inputs
 
 
 def gat_initial(words: int, classes: int, generators: Sequence[np.random.Generator]) -> Weights:
-    """The weights of a stack before training: Xavier-uniform, biases zero.
+    """Draw the initial weights of a stack: Xavier-uniform, biases zero.
 
     For each layer i: Wi (M, in, out); the two halves of the attention vector, source_i and target_i
-    (M, out), each drawn as a matrix of one row; bias_i (M, out).
-
-    Args:
-        words: features of a node.
-        classes: of the nodes.
-        generators: one per model.
+    (M, out), each drawn as a matrix of one row; bias_i (M, out). ``words`` is the number of a
+    node's features.
     """
     weights = {}
     for layer, (i, o) in enumerate([(words, HIDDEN), (HIDDEN, classes)], start=1):
@@ -160,12 +146,9 @@ def gat_initial(words: int, classes: int, generators: Sequence[np.random.Generat
 
 
 def gat_outputs(weights: Weights, field: Field, dropout: Dropout | None = None) -> Tensor:
-    """The logits of a field's nodes, (nodes, M, classes).
+    """Return the logits of a field's nodes, (nodes, M, classes).
 
-    Args:
-        weights: of M models.
-        field: of the nodes.
-        dropout: of the attention in both layers and of the hidden units; None in eval mode.
+    ``dropout`` acts on the attention of both layers and on the hidden units; None is eval mode.
     """
     models, words, _ = weights["W1"].shape
     columns = weights["W1"].permute(1, 0, 2).reshape(words, models * HIDDEN)
@@ -180,14 +163,7 @@ def gat_outputs(weights: Weights, field: Field, dropout: Dropout | None = None) 
 def cross_entropy(
     weights: Weights, field: Field, shares: Tensor, dropout: Dropout | None = None
 ) -> Tensor:
-    """The loss of each model, (M,): Σᵢ shareᵢ · (−log p(labelᵢ)).
-
-    Args:
-        weights: of M models.
-        field: of the nodes.
-        shares: what each node counts in each model's loss, (M, nodes).
-        dropout: None in eval mode.
-    """
+    """Return the loss of each model, (M,): Σᵢ shareᵢ · (−log p(labelᵢ)), shares (M, nodes)."""
     logits = gat_outputs(weights, field, dropout)
     labels = field.labels[:, None, None].expand(-1, logits.shape[1], 1)
     likelihood = log_softmax(logits, dim=2).gather(2, labels).squeeze(2)  # (nodes, M)
@@ -197,16 +173,10 @@ def cross_entropy(
 def _attention(
     h: Tensor, weights: Weights, layer: int, messages: Messages, dropout: Dropout | None
 ) -> Tensor:
-    """Outputs Σⱼ αᵢⱼ hⱼ + bias of a layer (Eqs. 1-4 there), (outputs, M, out).
+    """Return a layer's Σⱼ αᵢⱼ hⱼ + bias (Veličković et al., 2018, Eqs. 1-4), (outputs, M, out).
 
-    α is the softmax over a node's messages of LeakyReLU(a_source·hⱼ + a_target·hᵢ).
-
-    Args:
-        h: the transformed inputs W x, (inputs, M, out).
-        weights: of M models.
-        layer: 1 or 2.
-        messages: of the layer.
-        dropout: of α; None in eval mode.
+    h = W x are the transformed inputs, (inputs, M, out); α is the softmax over a node's messages of
+    LeakyReLU(a_source·hⱼ + a_target·hᵢ).
     """
     source, target = messages.source, messages.target
     sent = (h * weights[f"source_{layer}"]).sum(dim=2).index_select(0, source)
@@ -220,7 +190,7 @@ def _attention(
 
 
 def _softmax(scores: Tensor, messages: Messages) -> Tensor:
-    """The softmax of the scores, (messages, M), over the messages to one node."""
+    """Return the softmax of scores (messages, M) over the messages to each node."""
     target = messages.target
     zeros = scores.new_zeros(len(messages.own), scores.shape[1])
     index = target[:, None].expand_as(scores)
@@ -230,7 +200,7 @@ def _softmax(scores: Tensor, messages: Messages) -> Tensor:
 
 
 class _SparseProduct(torch.autograd.Function):
-    """X W for a sparse constant X, differentiable by W; SciPy's is the faster on a CPU."""
+    """X W for a sparse constant X, differentiable by W; SciPy's product is faster on a CPU."""
 
     @staticmethod
     def forward(ctx: Any, w: Tensor, x: csr_array) -> Tensor:
@@ -243,7 +213,7 @@ class _SparseProduct(torch.autograd.Function):
 
 
 def _xavier(shape: tuple[int, int], generators: Sequence[np.random.Generator]) -> Tensor:
-    """U(−b, b) with b = √(6 / (rows + columns)) for each model, (M, *shape), float32."""
+    """Draw U(−b, b) with b = √(6 / (rows + columns)) for each model, (M, *shape), float32."""
     bound = math.sqrt(6 / sum(shape))
     draw_nodes = np.stack([generator.uniform(-bound, bound, shape) for generator in generators])
     return torch.from_numpy(draw_nodes).float()

@@ -1,4 +1,4 @@
-"""The GAT's models: trained by SGD with dropout, tested, their sharpness measured, in stacks."""
+"""Training (SGD with dropout), testing and measuring of the GATs, in stacks."""
 
 from __future__ import annotations
 
@@ -33,17 +33,10 @@ Streams = Sequence[np.random.Generator]
 def train_gat(
     field: Field, procedure: GatProcedure, weights: Weights, orders: Streams, drops: Streams
 ) -> tuple[Weights, list[int]]:
-    """Train until each model's stop rule fires; a model that has stopped stays as it is.
+    """Train M models by SGD until the stop rule of each fires; stopped models do not change.
 
-    Args:
-        field: of the training nodes.
-        procedure: learning rate and stop rule.
-        weights: of M models, before.
-        orders: streams of the nodes' order, one per model.
-        drops: streams of dropout, one per model.
-
-    Returns:
-        The weights after, and the number of epochs of each model.
+    ``orders`` and ``drops``, one generator per model, draw the order of the nodes and dropout. The
+    result is the trained weights and the number of epochs of each model.
     """
 
     def one(part: Weights, models: list[int]) -> tuple[Weights, list[float]]:
@@ -56,7 +49,7 @@ def train_gat(
 def _epoch(
     field: Field, learning_rate: float, weights: Weights, orders: Streams, drops: Streams
 ) -> tuple[Weights, list[float]]:
-    """The weights after an epoch, and each model's sum of batch losses, taken before each step."""
+    """Return weights after an epoch and each model's sum of batch losses before their steps."""
     dropout = Dropout(drops)
     sums = torch.zeros(len(orders), dtype=torch.float64)
     for shares in gat_epoch(len(field.labels), orders):
@@ -76,14 +69,9 @@ Loss = Callable[[Weights, Tensor], Tensor]
 def gat_sharpness(
     field: Field, procedure: GatProcedure, weights: Weights, batches: Streams, drops: Streams
 ) -> Tensor:
-    """The sharpness of each model, (M,), float64; not finite where the loss is not.
+    """Measure the sharpness of each model, (M,), float64; not finite where the loss is not.
 
-    Args:
-        field: of the training nodes.
-        procedure: restarts, learning rate, ball and objective.
-        weights: of M models.
-        batches: streams of the batches, one per model.
-        drops: streams of dropout, one per model; not drawn from if dropout is off.
+    ``batches`` and ``drops``, one generator per model, draw the batches and dropout (if it is on).
     """
     dropout = Dropout(drops) if procedure.dropout_in_measure else None
 
@@ -122,7 +110,7 @@ def _greatest(
     shares: Tensor,
     objective: Callable[[Weights], Tensor],
 ) -> Tensor:
-    """The greatest objective after a step of one ascent of another loss, (M,)."""
+    """Return the greatest ``objective`` after a step of one ascent of ``loss``, (M,)."""
     box = Box.around(weights, procedure.rho)
     at = weights
     values = []
@@ -134,12 +122,12 @@ def _greatest(
 
 
 STACK = 25
-"""Models trained together; a model takes a quarter of the time that it takes alone."""
+"""Models trained together, each in a quarter of the time that it takes alone."""
 
 
 @dataclass(frozen=True)
 class _Fields:
-    """What training and testing see of the graph."""
+    """Receptive fields of the training and of the test nodes."""
 
     train: Field
     test: Field
@@ -151,19 +139,10 @@ def measured_gat(
     base: int,
     models: Sequence[int],
 ) -> Iterator[dict[str, Any]]:
-    """Train and measure models of a pool.
+    """Train and measure models of a pool, and yield `models.row` of each, in order.
 
-    A model's draws depend on (base, model) alone. Models are trained in stacks; which others are
-    in its stack changes a model by no more than rounding.
-
-    Args:
-        data: the graph.
-        procedure: how.
-        base: seed base of the pool.
-        models: their indices.
-
-    Yields:
-        Rows without network and procedure, in the order of ``models``.
+    A model's random draws depend on (base, model) alone. Models are trained in stacks; the others
+    in its stack change a model by no more than rounding.
     """
     if procedure.features_normalised:
         words = data.features.sum(axis=1, keepdims=True)
@@ -183,7 +162,7 @@ def _stack(
     base: int,
     models: list[int],
 ) -> Iterator[dict[str, Any]]:
-    """The rows of models that are trained and measured together."""
+    """Yield the rows of models that are trained and measured together."""
 
     def streams(purpose: Purpose) -> list[np.random.Generator]:
         return [generator(base, model, purpose) for model in models]
@@ -214,6 +193,6 @@ def _stack(
 
 
 def _loss(weights: Weights, field: Field) -> Tensor:
-    """The mean loss of each model over a field's nodes, in eval mode, (M,)."""
+    """Return the mean loss of each model over a field's nodes, in eval mode, (M,)."""
     nodes = len(field.labels)
     return cross_entropy(weights, field, torch.full((len(weights["W1"]), nodes), 1 / nodes))

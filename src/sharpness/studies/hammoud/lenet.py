@@ -16,52 +16,44 @@ from sharpness.data.small import FashionMnist
 from sharpness.studies.hammoud.ascent import Weights, loss_and_gradient
 
 MEAN, DEVIATION = 0.2860, 0.3530
-"""Of all training pixels, as shares of 255; the notebook's four digits."""
+"""Of all training pixels, divided by 255; to four digits, as in the notebook."""
 
 
 @dataclass(frozen=True)
 class LenetExamples:
-    """Normalized images and their classes.
+    """Normalized images (n, 1, 28, 28), float32, and labels (n,), int64.
 
-    Attributes:
-        images: (n, 1, 28, 28), float32, channels last in memory, which is faster by a fifth.
-        labels: (n,), int64.
+    The images are channels last in memory, which is faster by a fifth.
     """
 
     images: Tensor
     labels: Tensor
 
     def __len__(self) -> int:
-        """How many they are, n."""
+        """Return the number of examples, n."""
         return len(self.labels)
 
     def __getitem__(self, index: Tensor) -> LenetExamples:
-        """Those of some indices."""
-        # With one channel, an index into (n, 1, 28, 28) would forget where the channels lie.
+        """Return the examples at some indices."""
+        # With one channel, indexing (n, 1, 28, 28) would lose the channels-last layout.
         rows = self.images.permute(0, 2, 3, 1).index_select(0, index)
         return LenetExamples(rows.permute(0, 3, 1, 2), self.labels.index_select(0, index))
 
 
 def training(data: FashionMnist) -> LenetExamples:
-    """The training examples, normalized."""
+    """Return the training examples, normalized."""
     return _examples(data.train_images, data.train_labels)
 
 
 def test(data: FashionMnist) -> LenetExamples:
-    """The test examples, normalized as the training examples are."""
+    """Return the test examples, normalized with the training set's mean and deviation."""
     return _examples(data.test_images, data.test_labels)
 
 
 def lenet_epoch(
     examples: LenetExamples, size: int, generator: torch.Generator
 ) -> Iterator[LenetExamples]:
-    """All examples once, in a new order; the last batch is what is left.
-
-    Args:
-        examples: what is split.
-        size: examples of a batch.
-        generator: of the order.
-    """
+    """Yield all examples once in a new order, in batches of ``size``; the last may be smaller."""
     for index in torch.randperm(len(examples), generator=generator).split(size):
         yield examples[index]
 
@@ -90,25 +82,23 @@ SHAPES = {
     "fc3.weight": (10, 128),
     "fc3.bias": (10,),
 }
-"""The parameters in the order of the layers."""
+"""Shapes of the parameters, in the order of the layers."""
 
 KEEP = 0.5
-"""The probability with which dropout keeps a unit."""
+"""Probability with which dropout keeps a unit."""
 
 
 def lenet_initial(kind: str, generator: torch.Generator) -> Weights:
-    """Weights to start from; those of BatchNorm are 1, its biases 0.
+    """Draw initial weights; BatchNorm's weights are 1, its biases 0.
 
-    Args:
-        kind: "xavier" (uniform, the other biases 0) or "torch" (uniform within 1/√fan_in,
-            biases too).
-        generator: of all draws.
+    ``kind`` is "xavier" (uniform, other biases 0) or "torch" (uniform within 1/√fan_in, biases
+    too).
     """
     return {name: _initial(name, kind, generator) for name in SHAPES}
 
 
 def fresh_statistics() -> Statistics:
-    """BatchNorm's running statistics before any batch: means 0, variances 1."""
+    """Return BatchNorm's initial running statistics: means 0, variances 1."""
     return {
         f"{norm}.{statistic}": torch.full((SHAPES[f"{norm}.bias"]), value)
         for norm in ("norm1", "norm2")
@@ -117,7 +107,7 @@ def fresh_statistics() -> Statistics:
 
 
 def dropout(examples: int, generator: torch.Generator) -> Tensor:
-    """A draw of dropout for both layers: 0 or 1/KEEP for each unit, (examples, 256 + 128)."""
+    """Draw the dropout of both layers: 0 or 1/KEEP for each unit, (examples, 256 + 128)."""
     units = SHAPES["fc1.bias"][0] + SHAPES["fc2.bias"][0]
     return torch.empty(examples, units).bernoulli_(KEEP, generator=generator).div_(KEEP)
 
@@ -125,14 +115,10 @@ def dropout(examples: int, generator: torch.Generator) -> Tensor:
 def logits(
     weights: Weights, statistics: Statistics, images: Tensor, kept: Tensor | None = None
 ) -> Tensor:
-    """The network's outputs, (n, 10).
+    """Return the logits, (n, 10), of images (n, 1, 28, 28).
 
-    Args:
-        weights: of `SHAPES`.
-        statistics: BatchNorm's running statistics. Train mode moves them in place, by a tenth of
-            the way to the batch's; eval mode uses them and leaves them as they are.
-        images: (n, 1, 28, 28).
-        kept: a draw of `dropout`, which puts the network in train mode; None is eval mode.
+    ``kept``, a draw of `dropout`, selects train mode, which moves the running ``statistics`` in
+    place, by a tenth of the way to the batch's. None is eval mode, which uses them unchanged.
     """
 
     def convolved(x: Tensor, layer: int) -> Tensor:
@@ -146,7 +132,7 @@ def logits(
             weights[f"{norm}.bias"],
             training=kept is not None,
         )
-        return max_pool2d(x, 2).relu()  # as relu first, for both are monotone, on fewer numbers
+        return max_pool2d(x, 2).relu()  # equals relu first, as both are monotone, but is faster
 
     def connected(x: Tensor, layer: int) -> Tensor:
         return linear(x, weights[f"fc{layer}.weight"], weights[f"fc{layer}.bias"])
@@ -182,13 +168,9 @@ _AT_ONCE = 128  # examples whose activations still fit the cache
 def loss_and_slope(
     weights: Weights, statistics: Statistics, batch: LenetExamples, dropped: torch.Generator | None
 ) -> tuple[float, Weights]:
-    """The mean cross-entropy of a batch and its gradient by the weights.
+    """Return the mean cross-entropy of a batch and its gradient by the weights.
 
-    Args:
-        weights: of the network.
-        statistics: its running statistics; train mode moves them.
-        batch: the examples.
-        dropped: of dropout, in train mode; None is eval mode.
+    ``dropped`` draws dropout in train mode, which moves ``statistics``; None is eval mode.
     """
     kept = None if dropped is None else dropout(len(batch), dropped)
 
@@ -200,20 +182,17 @@ def loss_and_slope(
 
 
 def lenet_outputs(weights: Weights, statistics: Statistics, examples: LenetExamples) -> Tensor:
-    """The logits of examples in eval mode, (n, 10)."""
+    """Return the logits of examples in eval mode, (n, 10)."""
     with torch.no_grad():
         parts = [logits(weights, statistics, part) for part in examples.images.split(_AT_ONCE)]
     return torch.cat(parts)
 
 
 def mean_loss(outputs: Tensor, labels: Tensor, batch: int | None = None) -> float:
-    """The mean cross-entropy of logits (n, classes) and labels (n,).
+    """Return the mean cross-entropy of logits (n, classes) and labels (n,).
 
-    Args:
-        outputs: the logits.
-        labels: the classes.
-        batch: None weighs all examples alike; a number takes the mean of the means of batches of
-            that many, the last of which may be smaller.
+    With ``batch``, it is the mean of the means of batches of that size, the last of which may be
+    smaller.
     """
     losses = cross_entropy(outputs, labels, reduction="none").double()
     if batch is None:

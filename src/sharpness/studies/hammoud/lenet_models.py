@@ -1,9 +1,9 @@
-"""LeNet-5's models: trained by SGD, tested, and their sharpness measured, one after the other.
+"""Training, testing and measuring of the LeNets-5, one after the other.
 
 The measure is adaptive worst-case sharpness by projected gradient ascent, as in Sec. II.B or in the
-notebook. Both are runs of some rounds of steps from the trained weights, with the loss looked at
-after every round: the greatest less that of the trained weights is the run's rise. They differ in
-what a round is and in which loss is looked at.
+notebook. Both compare a loss after every round of steps from the trained weights: the greatest
+minus that of the trained weights is the run's rise. They differ in the definition of a round and in
+the loss.
 """
 
 from __future__ import annotations
@@ -36,12 +36,9 @@ from sharpness.studies.hammoud.procedures import LenetProcedure, StopRule
 
 @dataclass(frozen=True)
 class TrainedLenet:
-    """A trained network.
+    """A trained network with BatchNorm's running statistics.
 
-    Attributes:
-        weights: after the last epoch.
-        statistics: BatchNorm's running statistics.
-        losses: of the epochs: each the mean over its batches, as they were met.
+    ``losses`` are per epoch, the mean of its batches' losses, each taken before its step.
     """
 
     weights: Weights
@@ -52,13 +49,7 @@ class TrainedLenet:
 def train_lenet(
     examples: LenetExamples, procedure: LenetProcedure, generator: torch.Generator
 ) -> TrainedLenet:
-    """Train a network.
-
-    Args:
-        examples: to train on.
-        procedure: how.
-        generator: of the initial weights, the orders and dropout.
-    """
+    """Train a network; ``generator`` draws its initial weights, the orders and dropout."""
     weights = lenet_initial(procedure.initialisation, generator)
     statistics = fresh_statistics()
     rule = StopRule(threshold=procedure.threshold, most=procedure.epochs)
@@ -84,14 +75,9 @@ def lenet_sharpness(
     procedure: LenetProcedure,
     generator: torch.Generator,
 ) -> float:
-    """The mean rise over the restarts; NaN where a loss was not finite.
+    """Measure sharpness, the mean rise over the restarts; NaN where a loss was not finite.
 
-    Args:
-        weights: the trained w.
-        statistics: BatchNorm's running statistics; they stay as they are.
-        examples: the training examples.
-        procedure: how.
-        generator: of the batches, their order and dropout.
+    ``generator`` draws the batches, their order and dropout; ``statistics`` do not change.
     """
     rises = []
     for _ in range(procedure.restarts):
@@ -115,15 +101,9 @@ def _rise(
     procedure: LenetProcedure,
     generator: torch.Generator,
 ) -> float:
-    """The greatest loss after a round, less that of the trained weights.
+    """Return the greatest loss on ``looked_at`` after a round, minus that of the trained weights.
 
-    Args:
-        weights: the trained w.
-        statistics: of w; a copy is moved, if any.
-        rounds: of steps, a batch each.
-        looked_at: whose loss is compared.
-        procedure: how.
-        generator: of dropout.
+    A round is a sequence of batches, one per step. Train mode moves a copy of ``statistics``.
     """
     by_batch = procedure.batch if procedure.mean_of_batch_means else None
     dropped = generator if procedure.ascent_in_train_mode else None
@@ -145,7 +125,7 @@ def _rise(
 
 
 class _Purpose(IntEnum):
-    """What a stream of random numbers is for; the numbers are part of every result."""
+    """Purposes of random streams; the numbers are part of every result."""
 
     TRAINING = 0
     MEASUREMENT = 1
@@ -158,19 +138,10 @@ def measured_lenet(
     base: int,
     models: Sequence[int],
 ) -> Iterator[dict[str, object]]:
-    """Train and measure models, one after the other.
+    """Train and measure models one after the other, and yield `models.row` of each.
 
-    Everything random of a model comes from (base, model), so that it is the same whichever models
-    are its neighbours. The bytes depend on the number of torch threads.
-
-    Args:
-        data: all of it, or a part.
-        procedure: how; see `procedure.PRESETS`.
-        base: of the seeds of the pool.
-        models: their numbers.
-
-    Yields:
-        A row of `rows.COLUMNS` for each model, without its network and procedure.
+    All randomness of a model comes from (base, model), whichever other models are trained. The bits
+    depend on the number of torch threads.
     """
     training, test = lenet.training(data), lenet.test(data)
     for done, model in enumerate(models, 1):

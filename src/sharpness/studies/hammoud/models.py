@@ -1,6 +1,6 @@
-"""What the models of all three networks share: their random streams, and their rows.
+"""Random streams and table rows of the models of all three networks.
 
-Everything random of model k of base b comes from (b, k) and what it is for.
+All randomness of model k with seed base b comes from (b, k) and the purpose of the stream.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 
 
 class Purpose(IntEnum):
-    """What a stream is for; the numbers are part of every result and never change."""
+    """Purposes of random streams; the numbers are part of every result and never change."""
 
     WEIGHTS = 0
     ORDER = 1
@@ -22,7 +22,7 @@ class Purpose(IntEnum):
 
 
 def generator(base: int, model: int, purpose: Purpose) -> np.random.Generator:
-    """The stream of a model, the same whichever models are trained beside it."""
+    """Return a model's random stream, which does not depend on the models trained beside it."""
     return np.random.default_rng([base, model, int(purpose)])
 
 
@@ -40,9 +40,9 @@ COLUMNS = (
 )
 """The columns of a pool's table.
 
-``train_loss``, ``test_loss`` and ``test_accuracy`` are of the final weights, in eval mode, over all
-examples; the accuracy is empty for a regression. ``sharpness_again`` is a second measurement of
-the same weights with other random draws; empty where nothing is drawn.
+Losses and accuracy are of the final weights, in eval mode, means over all examples; the accuracy is
+empty for a regression. ``sharpness_again`` is a second measurement of the same weights with other
+random draws; empty where nothing is drawn.
 """
 
 
@@ -56,20 +56,10 @@ def row(
     sharpness: float,
     sharpness_again: float | None,
 ) -> dict[str, object]:
-    """A row without its network and procedure.
+    """Return a row of ``COLUMNS`` without network and procedure.
 
-    Numbers are written so that they read back as they were (``repr``); one that is not finite,
-    since the training diverged, as ``nan``.
-
-    Args:
-        base: seed base of the pool.
-        model: index of the model in its pool.
-        epochs: epochs trained.
-        train_loss: mean loss over the training examples.
-        test_loss: mean loss over the test examples.
-        test_accuracy: share of right test answers; None for a regression.
-        sharpness: the measure.
-        sharpness_again: the measure with other draws; None where nothing is drawn.
+    Numbers are written by ``repr``, so that they read back exactly; None as an empty string, and a
+    number that is not finite, since the training diverged, as ``nan``.
     """
     numbers = {
         "train_loss": train_loss,

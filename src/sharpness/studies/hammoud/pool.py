@@ -1,4 +1,4 @@
-"""The models of a job: trained and measured one way, on the data that a record locates."""
+"""Trains and measures the models of one job, or reads them where they are finished."""
 
 from __future__ import annotations
 
@@ -20,13 +20,10 @@ from sharpness.studies.hammoud.procedures import REVISION, procedure_of
 
 
 def read_examples(network: str, record: Mapping[str, Any], examples: int | None) -> Any:
-    """What a network is trained and tested on.
+    """Load the data set of a network from the files of its record (`sharpness.data.locate.locate`).
 
-    Args:
-        network: "fcnn", "lenet" or "gat".
-        record: of its data set, as `sharpness.data.locate.locate` gives it.
-        examples: the first so many are used, of Fashion-MNIST's training and of its test images
-            alike; None is all. A graph is always whole.
+    Only the first ``examples`` rows are kept, of Fashion-MNIST's training and of its test images
+    alike; None keeps all. A graph is always whole.
     """
     files = [Path(entry["path"]) for entry in record["files"]]
     if network == "gat":
@@ -51,7 +48,7 @@ _MEASURED: Mapping[str, Callable[..., Iterator[dict[str, Any]]]] = {
 }
 
 ALONE = ("lenet",)
-"""Networks of which each model is trained by itself; those of others share their steps."""
+"""Networks whose models are trained one by one; those of others are trained in stacks."""
 
 
 def model_rows(
@@ -64,17 +61,11 @@ def model_rows(
     examples: int | None,
     state: str | Path,
 ) -> Iterator[dict[str, Any]]:
-    """A row for each model; none where the data are missing, whose record says why.
+    """Yield a row of `models.COLUMNS` for each model; none if the record says the data are missing.
 
-    Args:
-        network: "fcnn", "lenet" or "gat".
-        procedure: what the configuration calls the procedure.
-        switches: all switches of the procedure.
-        record: of the data set, as `sharpness.data.locate.locate` gives it.
-        base: of the seeds.
-        models: their numbers.
-        examples: how many of the training examples are used; None is all.
-        state: folder of what is finished, a file for the models that are trained together.
+    ``procedure`` is a name in the configuration, ``switches`` are all its switches. ``record`` and
+    ``examples`` are as for `read_examples`. The folder ``state`` keeps finished models, one file
+    for those that are trained together.
     """
     if record["status"] != "present":
         print(f"{record['title']} is missing, no model is trained", file=sys.stderr)

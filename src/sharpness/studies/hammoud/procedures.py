@@ -1,4 +1,4 @@
-"""How the pools of the three networks are trained and measured: presets and switches."""
+"""Switches for the training and the measure of each network, with presets for text and code."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from sharpness.io.validation import complaint, hint
 
 @dataclass(frozen=True)
 class StopRule:
-    """A rule on the training losses of the epochs so far; the defaults are the paper's text.
+    """A stop rule on the training losses of the epochs; the defaults are the paper's text.
 
     Attributes:
-        threshold: the relative change (before − now) / before below which training ends.
-        signed: whether a rise of the loss, a negative change, ends training too; otherwise it is
-            the size of the change that counts.
-        initial: a "loss" before the first epoch, so that the first is tested too; None for none.
+        threshold: training ends when the relative change (before − now) / before is below this.
+        signed: whether a rise of the loss, a negative change, ends training too; otherwise the
+            absolute change counts.
+        initial: a "loss" before the first epoch, so that the first is tested too.
         earliest: the first epoch, from 1, after which the change is tested.
         most: the epoch after which training ends in any case.
     """
@@ -34,12 +34,9 @@ class StopRule:
     most: int = 10
 
     def stops(self, losses: Sequence[float]) -> bool:
-        """Whether training ends after the epochs whose losses these are.
+        """Return whether training ends after the epochs with these losses, at least one.
 
-        A loss that is not finite ends it.
-
-        Args:
-            losses: one per epoch, at least one; mean or sum over its batches.
+        A loss is the mean or the sum over an epoch's batches; one that is not finite ends training.
         """
         now = losses[-1]
         if len(losses) >= self.most or not math.isfinite(now):
@@ -55,7 +52,7 @@ FCNN_STOPS = {
     "text": StopRule(),
     "code": StopRule(signed=True, initial=100.0, earliest=1, most=12),
 }
-"""When training ends, on the sums of an epoch's batch losses.
+"""Stop rules on the sums of an epoch's batch losses.
 
 ``code``: the loss must fall by 5 %, from 100 before a first epoch of warm-up; at most 11 epochs
 after that one.
@@ -64,12 +61,12 @@ after that one.
 
 @dataclass(frozen=True)
 class FcnnProcedure:
-    """The switches; the defaults are the paper's text.
+    """Switches of the FCNN; the defaults are the paper's text.
 
-    Whatever the procedure, the network is 10-64-64-1, the features have mean 0 and standard
-    deviation 1 over the training rows, and of n rows the first ⌈0.2 n⌉ of the permutation that
-    NumPy's ``RandomState(42)`` draws are for testing. The text names no split; this is the
-    notebook's, which scikit-learn made.
+    Under every procedure, the network is 10-64-64-1, the features have mean 0 and standard
+    deviation 1 over the training rows, and of n rows the first ⌈0.2 n⌉ of the permutation drawn by
+    NumPy's ``RandomState(42)`` are for testing. The text names no split; this is the notebook's,
+    made by scikit-learn.
 
     Attributes:
         first_row_lost: the first row of the file is taken for a header.
@@ -78,17 +75,16 @@ class FcnnProcedure:
         activation: after each hidden layer.
         activated_output: the activation comes after the last layer too.
         initial_weights: "xavier" is uniform with zero biases, "torch" is U(±1/√fan-in) for both.
-        minibatches: each step of training, and of a single ascent, sees its 64 rows; otherwise it
-            sees all training rows, as many times an epoch as there are batches of 64.
+        minibatches: each step of training, and of a single ascent, sees its 64 rows; otherwise all
+            training rows, as many times an epoch as there are batches of 64.
         learning_rate: of training and of the ascent.
         stop: a rule of `FCNN_STOPS`.
         rho: the radius ρ of the ball |δ| ≤ ρ|w|.
         ascent: "restarts" is the text's mean over 50 batches of 64 rows, drawn with replacement, of
-            the greatest rise in 5 steps. "single" is one run of 6 epochs; of the weights at the
-            ends of its epochs those count whose epoch had the greatest summed loss, and the
-            sharpness is the rise of their loss over all training rows.
+            the greatest rise in 5 steps. "single" is one run of 6 epochs: sharpness is the rise of
+            the loss over all training rows, at the end of the epoch with the greatest summed loss.
         repaired_projection: the ball is as defined; otherwise the projection lacks the absolute
-            value and pins each negative weight at w (1 + ρ).
+            value and sets each negative weight to w (1 + ρ).
     """
 
     first_row_lost: bool = False
@@ -105,7 +101,7 @@ class FcnnProcedure:
 
     @property
     def measure_is_random(self) -> bool:
-        """Whether two measurements of the same weights can differ."""
+        """Return whether two measurements of the same weights can differ."""
         return self.ascent == "restarts" or self.minibatches
 
 
@@ -127,42 +123,42 @@ FCNN = {
 
 @dataclass(frozen=True)
 class LenetProcedure:
-    """The settings; the defaults are the paper's text (Sec. II.B, III and III.B, Table I).
+    """Switches of LeNet-5; the defaults are the paper's text (Sec. II.B, III and III.B, Table I).
 
-    The text leaves open, and so it is settled here: Xavier initialisation is the uniform one, with
-    biases of 0; no weight decay and no momentum; the learning rate is constant; features are
-    normalized by the mean and the deviation of all training pixels; the channels and the units of
-    the layers are the notebook's; the training loss of the stop rule is the mean over the batches
-    of an epoch, as they were met, dropout included; sharpness is measured in eval mode; its S is
-    drawn with replacement. Dropout follows a layer's ReLU in the text and precedes it in the
-    notebook; either order gives the same function, so there is no switch.
+    The text leaves these open; the choices are ours: Xavier initialisation is uniform, with biases
+    of 0; no weight decay or momentum; a constant learning rate; images are normalized by the mean
+    and deviation of all training pixels; channels and units of the layers are the notebook's; the
+    stop rule's training loss is the mean over an epoch's batches, each before its step, dropout
+    included; sharpness is measured in eval mode; its S is drawn with replacement. Dropout follows a
+    layer's ReLU in the text and precedes it in the notebook; both give the same function, so there
+    is no switch.
 
     Attributes:
         initialisation: "xavier", or the notebook's "torch": weights and biases uniform within
             1/√(inputs of a unit).
         learning_rate: of training and of the ascent.
-        batch: examples of a step, and m of the sharpness.
-        weight_decay: added to the gradient as that multiple of the weights, in training only;
-            5e-3 in the notebook.
+        batch: examples per step, and m of the sharpness.
+        weight_decay: adds this multiple of the weights to the gradient, in training only; 5e-3 in
+            the notebook.
         threshold: relative change of the training loss below which training ends.
-        epochs: after which it ends in any case.
-        eval_after_first_epoch: the notebook went to eval mode after the first epoch and never back:
-            from the second epoch on there is no dropout, and BatchNorm uses the running statistics
-            of the first, which no longer move.
+        epochs: the maximum.
+        eval_after_first_epoch: the notebook switched to eval mode after the first epoch and never
+            back: from the second epoch on there is no dropout, and BatchNorm uses the running
+            statistics of the first, which no longer change.
         mean_of_batch_means: the notebook's loss of a whole set was the mean of its batches' means,
-            in which examples of a last, smaller batch weigh more; else all examples weigh alike.
+            which gives examples of a smaller last batch more weight; otherwise all weigh alike.
         rho: radius of the ball, relative to each weight (ℓ∞).
         restarts: runs of the ascent, each with its own S and from the trained weights; sharpness
             is the mean over them. One in the notebook.
         rounds: of each run; after every round the loss is compared with the greatest so far.
         whole_epochs: the notebook's round was an epoch of steps over all training examples, and
-            the loss compared that of them all; else a round is one step on S, and the loss is L_S.
-        ascent_in_train_mode: the notebook took the ascent's steps in train mode: with dropout, with
-            the statistics of the batch, and moving the running statistics, with which the loss is
-            then compared. Else all is in eval mode and the statistics stay.
-        centre_after_first_step: the notebook's centre of the ball was another name for the weights
-            when the first step changed them: that step is not projected, and the ball lies around
-            what it gave. Else the centre is the trained weights.
+            the loss was that of them all; otherwise a round is one step on S, and the loss is L_S.
+        ascent_in_train_mode: the notebook's ascent ran in train mode: with dropout, with the
+            batch's statistics, and moving the running statistics, with which the loss is then
+            compared. Otherwise all is in eval mode and the statistics do not change.
+        centre_after_first_step: the notebook's centre of the ball was an alias of the weights that
+            the first step changed: that step is not projected, and the ball lies around its result.
+            Otherwise the centre is the trained weights.
     """
 
     initialisation: Literal["xavier", "torch"] = "xavier"
@@ -201,19 +197,19 @@ GAT_STOPS = {
     "text": StopRule(earliest=10, most=20),
     "code": StopRule(earliest=11, most=20),
 }
-"""When training ends, on the sums of an epoch's batch losses, dropout on.
+"""Stop rules on the sums of an epoch's batch losses, dropout on.
 
-``text``: "a minimum of 10 epochs", so tested from the tenth on; it says 10 at most of the other
-networks and no maximum here, so that of the notebook stands in. ``code``: tested from index 10 on,
-which is the eleventh epoch.
+``text``: "a minimum of 10 epochs", so tested from the tenth on; it states a maximum of 10 for the
+other networks and none here, so the notebook's is used. ``code``: tested from index 10 on, which is
+the eleventh epoch.
 """
 
 
 @dataclass(frozen=True)
 class GatProcedure:
-    """The switches; the defaults are the paper's text.
+    """Switches of the GAT; the defaults are the paper's text.
 
-    Whatever the procedure, there are two layers of one head each, 1433-8-7, Xavier-uniform weights
+    Under every procedure, there are two layers of one head each, 1433-8-7, Xavier-uniform weights
     and zero biases; an ELU and dropout 0.6 between the layers, dropout 0.6 of the attention in
     both; a training epoch is three batches of 64, 64 and 12 of the 140 nodes.
 
@@ -223,14 +219,13 @@ class GatProcedure:
         learning_rate: of training and of the ascent.
         stop: a rule of `GAT_STOPS`.
         rho: the radius ρ of the ball |δ| ≤ ρ|w|.
-        restarts: runs of ascent, of 5 steps each, with a new batch of 64 nodes drawn with
-            replacement.
-        duplicates: a node that is drawn twice into a batch counts twice; otherwise the batch is a
-            mask, in which it counts once.
+        restarts: runs of ascent of 5 steps, each on a batch of 64 nodes drawn with replacement.
+        duplicates: a node drawn twice into a batch counts twice; otherwise the batch is a mask, in
+            which it counts once.
         dropout_in_measure: dropout is on in the measure, drawn anew for every forward pass.
-        objective: whose greatest loss counts. "batch" is the batch that is ascended, less its loss
-            at w. "training set" is the sum over three shuffled batches of all training nodes, and
-            one such sum at w is subtracted from the mean over restarts.
+        objective: the loss whose maximum counts. "batch" is that of the ascended batch, minus its
+            value at w. "training set" is the sum over three shuffled batches of all training nodes,
+            and one such sum at w is subtracted from the mean over restarts.
     """
 
     features_normalised: bool = False
@@ -256,25 +251,20 @@ GAT = {
 
 
 REVISION = 1
-"""To be raised with every change that makes a model or its sharpness another one."""
+"""Increase with every change to the models or their sharpness."""
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {"fcnn": FCNN, "lenet": LENET, "gat": GAT}
-"""For each network, what the paper's text says and what its notebooks did."""
+"""Presets of each network: as the paper's text says, and as its notebooks did."""
 
 DATA = {"fcnn": "abalone", "lenet": "fashion-mnist", "gat": "cora"}
 """The data set of each network."""
 
 
 def procedure_of(network: str, preset: str, overrides: Mapping[str, Any]) -> Any:
-    """A procedure: a preset with some of its switches overridden.
-
-    Args:
-        network: a key of `PRESETS`.
-        preset: "text" or "code".
-        overrides: values of switches by name, which the network's class of procedures explains.
+    """Return a preset of a network with some of its switches overridden.
 
     Raises:
-        UserError: if there is no such switch, or its value is none that it can have.
+        UserError: if there is no such switch, or it cannot have such a value.
     """
     base = PRESETS[network][preset]
     known = asdict(base)
@@ -290,5 +280,5 @@ def procedure_of(network: str, preset: str, overrides: Mapping[str, Any]) -> Any
 
 @cache
 def _adapter(network: str) -> TypeAdapter[Any]:
-    """What checks the switches of a network; it is slow to make."""
+    """Return the validator of a network's switches; cached because it is slow to make."""
     return TypeAdapter(type(PRESETS[network]["text"]))

@@ -1,4 +1,4 @@
-"""Hammoud et al. (2023): their coefficients beside ours, by every procedure.
+"""Findings and figure of Hammoud et al. (2023): published coefficients beside ours.
 
 Networks whose data are missing are listed with the reason; stand-ins are named as such.
 """
@@ -32,30 +32,29 @@ from sharpness.studies.hammoud.correlations import (
 from sharpness.studies.hammoud.procedures import DATA
 
 LEAST = 1e-4
-"""Smaller p-values are said to be smaller."""
+"""Smaller p-values are printed as less than this."""
 
 
 def number(tau: float) -> str:
-    """Three decimals, a proper minus sign, and no sign of zero."""
+    """Format with three decimals, a proper minus sign, and no negative zero."""
     text = f"{tau:.3f}"
     return "0.000" if text == "-0.000" else text.replace("-", "−")
 
 
 def coefficient(tau: float, p: float) -> str:
-    """A coefficient and its p-value, or that there is none."""
+    """Format a coefficient with its p-value, or as undefined."""
     return "undefined" if math.isnan(tau) else f"{number(tau)} ({significance(p)})"
 
 
 def significance(p: float) -> str:
-    """A p-value with two digits that say something."""
+    """Format a p-value with two significant digits."""
     return f"p = {p:.2g}" if p >= LEAST else f"p < {LEAST:.4f}"
 
 
 def missing(records: Iterable[str | Path]) -> dict[str, str]:
-    """The reason for each network without data, in the published order.
+    """Return why data are missing, by network in the published order.
 
-    Args:
-        records: of the data sets, as `sharpness.data.locate.locate` gives them.
+    ``records`` are paths of the data sets' records, from `sharpness.data.locate.locate`.
     """
     found = {record["name"]: record for record in map(read_record, records)}
     absent = {name: r["reason"] for name, r in found.items() if r["status"] != "present"}
@@ -63,11 +62,7 @@ def missing(records: Iterable[str | Path]) -> dict[str, str]:
 
 
 def titles(records: Iterable[str | Path]) -> dict[str, str]:
-    """Each network and its data set, and whether that is a stand-in.
-
-    Args:
-        records: of the data sets.
-    """
+    """Return the title of each network and its data set, marked if the data are a stand-in."""
     made = {record["name"] for record in map(read_record, records) if "standin" in record}
     return {
         network: f"{published.title}{' (stand-in)' * (DATA[network] in made)}"
@@ -90,13 +85,10 @@ RANGES = {
 
 
 def summarise(files: Mapping[str, Any]) -> list[Finding]:
-    """Published and ours, first of what the paper prints, then of what explains it.
+    """Return the findings: first those that the paper prints, then those that explain them.
 
-    Ours are those of the first base of seeds; the spread is over all of them.
-
-    Args:
-        files: ``models``, paths of CSV files of `rows.COLUMNS`, and ``records``, paths of the
-            records of the data sets.
+    Values are those of the first seed base; the spread is over all bases. ``files`` has ``models``,
+    paths of CSV files of `models.COLUMNS`, and ``records``, paths of the data sets' records.
     """
     models = read_models(files["models"])
     pools: dict[tuple[str, str], list[Coefficients]] = {}
@@ -119,7 +111,7 @@ def summarise(files: Mapping[str, Any]) -> list[Finding]:
 
 
 def _main(title: str, network: str, procedure: str, bases: list[Coefficients]) -> Finding:
-    """What the paper prints."""
+    """Return the finding on a τ that the paper prints."""
     first, published = bases[0], PUBLISHED[network]
     remark = published.remark if procedure == "code" else ""
     spread = _over([found.tau for found in bases])
@@ -137,20 +129,20 @@ def _main(title: str, network: str, procedure: str, bases: list[Coefficients]) -
 
 
 def _absent(title: str, network: str, reason: str) -> Finding:
-    """That there is nothing to print, and why."""
+    """Return the finding that a network's data are missing, and why."""
     published = PUBLISHED[network]
     said = coefficient(published.tau, published.p)
     return Finding(MAIN, title, said, "not measured", note=reason)
 
 
 def _other(quantity: str, setting: str, values: list[float]) -> Finding:
-    """A coefficient that the paper does not have; without a value where nothing was measured."""
+    """Return the finding on a τ that the paper does not print; empty if not measured."""
     value = "" if math.isnan(values[0]) else number(values[0])
     return Finding(quantity, setting, "", value, _over(values))
 
 
 def _ranges(models: pd.DataFrame, titled: Mapping[str, str]) -> Iterator[Finding]:
-    """What the models are like, beside the published plots."""
+    """Yield the ranges of the models' values, beside those of the published plots."""
     for column, quantity in RANGES.items():
         for _, pool in models.groupby(["network", "procedure"], sort=False):
             first = pool.loc[pool["base"] == pool["base"].min(), column].dropna()
@@ -168,7 +160,7 @@ def _ranges(models: pd.DataFrame, titled: Mapping[str, str]) -> Iterator[Finding
 
 
 def _over(values: list[float]) -> str:
-    """The spread over the bases of seeds; empty for one alone."""
+    """Return the spread over seed bases as text; empty for a single one."""
     known = [value for value in values if math.isfinite(value)]
     if len(values) == 1 or not known:
         return ""
@@ -176,18 +168,16 @@ def _over(values: list[float]) -> str:
 
 
 REASON = 230
-"""Characters of a reason that a panel has room for."""
+"""Maximum characters of a reason in a panel."""
 
 
 def compose(figure: str, files: Mapping[str, Any]) -> Figure:
-    """Test loss against sharpness, one point a model of the first base of seeds.
+    """Plot test loss against sharpness, one point per model of the first seed base.
 
-    Args:
-        figure: ``hammoud1``.
-        files: as for `summary.summarise`.
+    ``files`` is as for `summarise`.
 
     Raises:
-        UserError: for any other figure.
+        UserError: if ``figure`` is not "hammoud1".
     """
     if figure != "hammoud1":
         raise UserError(f"figure {figure!r} is not of the small networks; they have hammoud1")
@@ -214,7 +204,7 @@ def compose(figure: str, files: Mapping[str, Any]) -> Figure:
 def _scatter(
     axes: Axes, models: pd.DataFrame, found: Coefficients, published: Published, title: str
 ) -> None:
-    """The models of a pool; above them its coefficient and the published one."""
+    """Plot the models of a pool, with its coefficient and the published one in the title."""
     chosen = (models["network"] == found.network) & (models["procedure"] == found.procedure)
     pool = models[chosen].dropna(subset=["sharpness", "test_loss"])
     if len(pool):
@@ -232,7 +222,7 @@ def _scatter(
 
 
 def _say(axes: Axes, reason: str) -> None:
-    """Leave a panel empty and say why."""
+    """Write into an empty panel why it is empty."""
     axes.set(xticks=[], yticks=[])
     short = textwrap.shorten(reason, REASON, placeholder=" …")
     text = f"not measured:\n{textwrap.fill(short, 32)}"

@@ -1,9 +1,9 @@
-"""Sharpness against the scale of the weights, as published and for every adaptive definition.
+"""Sharpness of linear models over the scale of their weights, for Figure 1.
 
-Below the *margin radius*, the largest ρ at which no perturbation of the ball changes a decision,
-every loss in the ball vanishes as the weights grow, and sharpness with it: a scale that changes no
-decision takes it anywhere between its peak and zero. Beyond that radius it grows with the scale
-instead. With logit normalization (Eq. 5) the scale does not matter at all.
+The *margin radius* is the largest ρ at which no perturbation in the ball changes a decision. Below
+it, every loss in the ball vanishes as the weights grow, and so does sharpness: a scale that changes
+no decision takes sharpness anywhere between its peak and zero. Beyond it, sharpness grows with the
+scale. With logit normalization (Eq. 5) the scale does not matter.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ Floats = npt.NDArray[np.float64]
 
 N, D, DEVIATION = 50, 100, 0.025
 TEST = 1000
-"""Points that the notebook draws with the others and that the figure does not use."""
+"""Points that the notebook draws with the training points; the figure does not use them."""
 STEPS, LEARNING_RATE, INITIAL = 100, 5.0, 1 / 500
 
 
 @dataclass(frozen=True)
 class Classifier:
-    """A trained linear model and the points it was trained on.
+    """A trained linear model and its training points.
 
     Attributes:
         inputs: x, (n, d).
-        targets: y, (n,): −1 or 1 with two classes and one vector of weights, else 0 to K − 1.
+        targets: y, (n,): −1 or 1 with two classes and one weight vector, else 0 to K − 1.
         weights: w, (d,) for y = sign ⟨w, x⟩ or (K, d) for y = argmax W x.
     """
 
@@ -46,17 +46,17 @@ class Classifier:
 
     @property
     def error(self) -> float:
-        """The share of training points that are classified wrongly."""
+        """Return the fraction of misclassified training points."""
         f = self.inputs @ self.weights.T
         found = np.sign(f) if f.ndim == 1 else f.argmax(axis=1)
         return float(np.mean(found != self.targets))
 
 
 def two_gaussians(seed: int) -> Classifier:
-    """The published model: classes at ±v, logistic loss.
+    """Train the published model: two classes at ±v, logistic loss.
 
-    The numbers are drawn in the notebook's order from NumPy's older generator, so that seed 0 gives
-    the very model of the published figure.
+    Draws follow the notebook's order with NumPy's legacy generator, so that seed 0 gives exactly
+    the model of the published figure.
     """
     rng = np.random.RandomState(seed)
     v = _unit(rng.randn(D))
@@ -71,9 +71,10 @@ def two_gaussians(seed: int) -> Classifier:
 
 
 def gaussians(seed: int, classes: int) -> Classifier:
-    """The same with K classes about random unit vectors and the cross-entropy.
+    """Train a model with cross-entropy on K classes around random unit vectors.
 
-    The weights are brought to ‖W‖₂ = 1, which changes no decision: their scale is what is studied.
+    Only the scale of the weights is studied, so they are rescaled to ‖W‖₂ = 1, which changes no
+    decision.
     """
     rng = np.random.default_rng([seed, classes])
     means = _unit(rng.standard_normal((classes, D)))
@@ -86,7 +87,6 @@ def gaussians(seed: int, classes: int) -> Classifier:
 
 
 def _unit(vectors: Floats) -> Floats:
-    """Each vector at length 1, (..., d)."""
     return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
 
 
@@ -100,31 +100,30 @@ COLUMNS = (
     "scale",
     "sharpness",
 )
-"""``part`` is published or ours; ``definition`` an id of `Definition`, or ``PUBLISHED``."""
+"""``part`` is "published" or "ours"; ``definition`` an id of `Definition`, or ``PUBLISHED``."""
 
 PUBLISHED = "worst-l2-of-norm"
-"""What the notebook measures: the ball ‖δ‖₂ ≤ ρ ‖w‖₂ rather than ‖δ / w‖₂ ≤ ρ."""
+"""The notebook's definition: the ball ‖δ‖₂ ≤ ρ ‖w‖₂ rather than ‖δ / w‖₂ ≤ ρ."""
 
 RADII = (0.1, 0.25, 0.5)
 SCALES = np.logspace(-10, 10, 30, base=2)
-"""The notebook's: factors of the weights."""
+"""The notebook's factors of the weights."""
 
 CLASSES = 5
 DEFINITIONS = tuple(definition for definition in ALL if definition.adaptive)
 EFFORT = Effort(steps=20, samples=50, antithetic=True)
-"""50 pairs ±δ: their first-order terms cancel, which would hide the second at small scales."""
+"""50 pairs ±δ cancel first-order terms, which would hide second-order ones at small scales."""
 
 
 def curves(seed: int) -> list[dict[str, Any]]:
-    """Both halves of the figure, rows of ``COLUMNS``."""
+    """Return rows of ``COLUMNS`` for the published and for all adaptive definitions."""
     return published_curves(seed) + adaptive_curves(seed)
 
 
 def published_curves(seed: int) -> list[dict[str, Any]]:
-    """Figure 1 of Andriushchenko et al. (2023): m = 1, two classes, exact maxima.
+    """Return the rows of the published Figure 1: m = 1, two classes, exact maxima.
 
-    Args:
-        seed: of the data and the initial weights; 0 gives the published ones.
+    Seed 0 gives the published data and initial weights.
     """
     model = two_gaussians(seed)
     f = model.targets * (model.inputs @ model.weights)
@@ -140,10 +139,10 @@ def published_curves(seed: int) -> list[dict[str, Any]]:
 
 
 def largest_rise(model: Classifier, radius: float, scale: float) -> float:
-    """Mean over examples of max L(w + δ) − L(w), ‖δ‖₂ ≤ ρ ‖w‖₂, at the weights ``scale`` · w.
+    """Return the mean over examples of max L(w + δ) − L(w), ‖δ‖₂ ≤ ρ ‖w‖₂, at ``scale`` · w.
 
-    L is the logistic loss log(1 + exp(−y ⟨w, x⟩)) of one example (m = 1). It falls with y ⟨w, x⟩,
-    and that is least at δ = −ρ ‖w‖₂ y x / ‖x‖₂, where it has lost ρ ‖w‖₂ ‖x‖₂.
+    L is the logistic loss log(1 + exp(−y ⟨w, x⟩)) of one example (m = 1). It decreases with
+    y ⟨w, x⟩, which is least at δ = −ρ ‖w‖₂ y x / ‖x‖₂: lower by ρ ‖w‖₂ ‖x‖₂.
     """
     w = scale * model.weights
     f = model.targets * (model.inputs @ w)
@@ -152,11 +151,9 @@ def largest_rise(model: Classifier, radius: float, scale: float) -> float:
 
 
 def adaptive_curves(seed: int, classes: int = CLASSES) -> list[dict[str, Any]]:
-    """Every adaptive definition with and without logit normalization, all n points in one batch.
+    """Return the rows of every adaptive definition, with all n points in one batch.
 
-    Args:
-        seed: of the data, the initial weights and the noise.
-        classes: K ≥ 2; with two, normalization leaves only the sign of the logits' difference.
+    With K = 2 classes, logit normalization leaves only the sign of the logits' difference.
     """
     model = gaussians(seed, classes)
     cells = {d: Cell(d, share_of_margin(d) * margin_radius(model, d)) for d in DEFINITIONS}
@@ -178,19 +175,19 @@ def adaptive_curves(seed: int, classes: int = CLASSES) -> list[dict[str, Any]]:
 
 
 def share_of_margin(definition: Definition) -> float:
-    """The radius at which a definition is measured, in units of its margin radius.
+    """Return the radius to measure a definition at, as a fraction of its margin radius.
 
-    Half of it; an eighth for Gaussian perturbations, which know no bounds: there the margin is at
+    One half; one eighth for Gaussian perturbations, which are unbounded: the margin is then at
     least eight of their standard deviations.
     """
     return 1 / 8 if (definition.case, definition.norm) == ("average", "l2") else 1 / 2
 
 
 def margin_radius(model: Classifier, definition: Definition) -> float:
-    """The largest ρ at which no δ with ‖δ / W‖ ≤ ρ changes a decision on the training points.
+    """Return the largest ρ at which no δ, ‖δ / W‖ ≤ ρ, changes a decision on the training points.
 
-    (W x)_y − (W x)_k is linear in W with slope x in row y and −x in row k, so that the ball lowers
-    it by ρ ‖(x ⊙ W_y, x ⊙ W_k)‖ in the dual norm.
+    (W x)_y − (W x)_k is linear in W with slope x in row y and −x in row k, so the ball lowers it by
+    ρ ‖(x ⊙ W_y, x ⊙ W_k)‖ in the dual norm.
     """
     q = {"l2": 2, "linf": 1}[definition.norm]
     x, W, points = model.inputs, model.weights, np.arange(len(model.inputs))
@@ -204,7 +201,7 @@ def margin_radius(model: Classifier, definition: Definition) -> float:
 def measure_at(
     model: Classifier, cells: Mapping[Definition, Cell], scale: float, seed: int
 ) -> dict[Cell, Estimate]:
-    """The project's own estimates at the weights ``scale`` · W, in float64."""
+    """Estimate sharpness at the weights ``scale`` · W in float64 with `sharpness_table`."""
     classes, d = model.weights.shape
     linear = nn.Linear(d, classes, bias=False, dtype=torch.float64)
     with torch.no_grad():

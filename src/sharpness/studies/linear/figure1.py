@@ -1,4 +1,4 @@
-"""Figure 1 as published and with every adaptive definition; its claims, and what we find."""
+"""Figure 1, as published and with every adaptive definition, and findings beside its claims."""
 
 from __future__ import annotations
 
@@ -17,18 +17,14 @@ from sharpness.plots.style import COLOURS, MARKERS, RAMP
 from sharpness.studies.findings import Finding
 
 RANGE = (1e-8, 1)
-"""Of the logarithmic axes; a curve that falls to zero leaves it through the bottom."""
+"""Limits of the logarithmic y axes; a curve that falls to zero leaves through the bottom."""
 
 
 def compose(figure: str, files: Mapping[str, Path]) -> Figure:
-    """The figure with this id.
-
-    Args:
-        figure: ``fig1``.
-        files: ``curves``, rows of ``curves.COLUMNS``.
+    """Return Figure 1, drawn from ``files["curves"]``, a CSV of ``curves.COLUMNS``.
 
     Raises:
-        UserError: for any other figure.
+        UserError: if ``figure`` is not "fig1".
     """
     if figure != "fig1":
         raise UserError(f"figure {figure!r} is not of the linear model; it has fig1")
@@ -46,7 +42,7 @@ def compose(figure: str, files: Mapping[str, Path]) -> Figure:
 
 
 def _published(axes: Axes, curves: pd.DataFrame) -> None:
-    """The hump at each radius."""
+    """Plot the published definition, one curve per radius."""
     radii = sorted(curves["radius"].unique())
     for place, radius in enumerate(radii):
         curve = curves[curves["radius"] == radius]
@@ -56,7 +52,7 @@ def _published(axes: Axes, curves: pd.DataFrame) -> None:
 
 
 def _adaptive(axes: Axes, curves: pd.DataFrame, logit_norm: bool) -> None:
-    """A line for each definition that does, or does not, normalize the logits."""
+    """Plot each adaptive definition with, or without, logit normalization."""
     found = [Definition.parse(word) for word in curves["definition"].unique()]
     for place, definition in enumerate(d for d in found if d.logit_norm is logit_norm):
         curve = curves[curves["definition"] == definition.id]
@@ -70,7 +66,6 @@ def _adaptive(axes: Axes, curves: pd.DataFrame, logit_norm: bool) -> None:
 
 
 def _line(axes: Axes, curve: pd.DataFrame, place: int, label: str, color: Any) -> None:
-    """One curve over the scales."""
     x, y = curve["scale"], curve["sharpness"]
     axes.plot(x, y, color=color, marker=MARKERS[place], ms=2.2, lw=0.9, label=label)
     axes.set_xscale("log")
@@ -81,17 +76,16 @@ def _line(axes: Axes, curve: pd.DataFrame, place: int, label: str, color: Any) -
 
 
 NOTEBOOK_SCALE = 10
-"""Place among the scales of one that the authors' notebook prints, 2^−3.10 = 0.12."""
+"""Index in ``curves.SCALES`` of a scale that the authors' notebook prints, 2^−3.10 = 0.12."""
 
 NOTEBOOK = {0.1: "0.0250", 0.25: "0.0649", 0.5: "0.1379"}
-"""The sharpness that it prints there, for each radius."""
+"""The notebook's sharpness at this scale, by radius."""
 
 
 def summarise(files: Mapping[str, Path]) -> list[Finding]:
-    """The shapes of the curves beside what the paper says of them.
+    """Return findings on the shapes of the curves, beside the paper's statements.
 
-    Args:
-        files: ``curves``, rows of ``curves.COLUMNS``.
+    ``files["curves"]`` is a CSV of ``curves.COLUMNS``.
     """
     table = pd.read_csv(files["curves"])
     published, ours = (table[table["part"] == part] for part in ("published", "ours"))
@@ -111,7 +105,7 @@ def _error(curves: pd.DataFrame, setting: str) -> Finding:
 
 
 def _hump(curve: pd.DataFrame) -> list[Finding]:
-    """What there is to say of one published radius."""
+    """Return the findings on one radius of the published definition."""
     radius, peak = curve["radius"].iloc[0], curve.iloc[curve["sharpness"].argmax()]
     setting = f"two classes, m = 1, ‖δ‖₂ ≤ {radius:g} ‖w‖₂"
     named = curve.sort_values("scale").iloc[NOTEBOOK_SCALE]
@@ -129,7 +123,7 @@ def _hump(curve: pd.DataFrame) -> list[Finding]:
 
 
 def _shape(curve: pd.DataFrame) -> Finding:
-    """How one definition changes with the scale."""
+    """Return the finding on how one adaptive definition changes with the scale."""
     first = curve.iloc[0]
     definition = Definition.parse(first["definition"])
     ball = f"ρ = {first['radius']:.3g}, the margin breaks at {first['margin_radius']:.3g}"
@@ -148,7 +142,7 @@ def _shape(curve: pd.DataFrame) -> Finding:
 
 
 def _words(curve: pd.DataFrame) -> str:
-    """A hump in words: where it starts, peaks and ends."""
+    """Describe a curve by its start, peak and end."""
     curve = curve.sort_values("scale")
     peak, (start, end) = curve.iloc[curve["sharpness"].argmax()], curve["sharpness"].iloc[[0, -1]]
     top = f"{peak['sharpness']:.3g} at scale {peak['scale']:.2g}"

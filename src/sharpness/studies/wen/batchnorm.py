@@ -1,16 +1,15 @@
 """Simplified BatchNorm, f(x) = g W2 · φ with φ = a/s, a = relu(W1 x + b1), s² the mean of a².
 
-The mean is over the whole training set, and gradients flow through it.
+The mean is over all n training examples, and gradients flow through it.
 
-Steps at batch size 1 have a gradient by hand. With x' = (x, 1) the weights of neuron j are one
-vector wⱼ = (W1ⱼ, b1ⱼ). The mean square sⱼ² is over all n training examples, and the gradient flows
-through it: with φ = a/s and M = Σᵢ aᵢ x'ᵢ,
+Steps at batch size 1 use a gradient derived by hand. With x' = (x, 1) the weights of neuron j are
+one vector wⱼ = (W1ⱼ, b1ⱼ), and with M = Σᵢ aᵢ x'ᵢ,
 
     ∂φ/∂w = 1[h > 0] x'/s − φ M/(n s²).
 
-It is zero for a neuron that is not active on the example, and so is its share of ∂f/∂W2. So a step
-gathers the k neurons that are active, and multiplies (n, d + 1) by (d + 1, k), for a, and back, for
-M: once at θ, and once more at the point that SAM climbs to, where the other neurons have not moved.
+It is zero for a neuron that is not active on the example, and so is its part of ∂f/∂W2. So a step
+gathers the k active neurons and multiplies (n, d + 1) by (d + 1, k) for a, and back for M: once at
+θ, and once at the point that SAM ascends to, where the other neurons have not moved.
 """
 
 from __future__ import annotations
@@ -29,13 +28,7 @@ Floats = npt.NDArray[np.float64]
 
 
 def advance(architecture: str, weights: Weights, visits: EpochSchedule) -> None:
-    """Train in place; see ``training.advance``.
-
-    Args:
-        architecture: "batchnorm".
-        weights: float32 or float64.
-        visits: the examples and the settings.
-    """
+    """Train ``weights`` in place, as `training.advance` documents."""
     if visits.phase.batch != 1:
         descend(partial(gradient, train=visits.X, loss=visits.loss), weights, visits)
         return
@@ -55,14 +48,9 @@ def advance(architecture: str, weights: Weights, visits: EpochSchedule) -> None:
 
 
 def gradient(weights: Weights, x: Array, y: Array, train: Array, loss: Loss) -> Weights:
-    """∇ of the mean loss of a batch, by the names of ``weights``.
+    """Return the gradient of a batch's mean loss, by the names of ``weights``.
 
-    Args:
-        weights: the network's weights.
-        x: inputs, (examples, d).
-        y: targets, (examples,).
-        train: all training inputs, (n, d).
-        loss: ℓ(f, y).
+    x is (examples, d), y (examples,), and ``train``, all training inputs, (n, d).
     """
     W2, g = weights["W2"], weights["g"]
     h = _hidden(weights, x)
@@ -82,12 +70,9 @@ def gradient(weights: Weights, x: Array, y: Array, train: Array, loss: Loss) -> 
 
 
 def outputs(weights: Weights, X: npt.ArrayLike, train: npt.ArrayLike) -> Floats:
-    """Every input's f(x) in float64, (examples,).
+    """Return f(x), (examples,), in float64 for inputs X (examples, d).
 
-    Args:
-        weights: the network's weights.
-        X: inputs, (examples, d).
-        train: all training inputs, (n, d).
+    ``train`` holds all training inputs, (n, d).
     """
     w = _doubles(weights)
     s = _rms(np.maximum(_hidden(w, np.asarray(train)), 0))
@@ -96,7 +81,7 @@ def outputs(weights: Weights, X: npt.ArrayLike, train: npt.ArrayLike) -> Floats:
 
 
 def trace(weights: Weights, task: LearningTask, loss: Loss, *, adaptive: bool = False) -> float:
-    """Tr ∇²L over all parameters, L the mean loss of the training examples.
+    """Return Tr ∇²L over all parameters, in float64; L is the mean loss of the training examples.
 
     It is mean(ℓ'' ‖∇f‖² + ℓ' Tr ∇²f), and f is linear in W2 and in g. By an entry of W1 or b1,
 
@@ -104,11 +89,7 @@ def trace(weights: Weights, task: LearningTask, loss: Loss, *, adaptive: bool = 
 
     where s ∂s = mean(a ∂a) and s ∂²s + (∂s)² = mean((∂a)²) over the training examples.
 
-    Args:
-        weights: the network's weights; the calculation is in float64.
-        task: whose training examples are used.
-        loss: ℓ(f, y).
-        adaptive: weigh each diagonal entry by its parameter's square: tr(∇²L ⊙ wwᵀ).
+    ``adaptive`` weighs each diagonal entry by its parameter's square: tr(∇²L ⊙ wwᵀ).
     """
     w = _doubles(weights)
     sizes = {name: v**2 if adaptive else np.ones_like(v) for name, v in w.items()}
@@ -135,22 +116,17 @@ def trace(weights: Weights, task: LearningTask, loss: Loss, *, adaptive: bool = 
 
 
 def active_neurons(weights: Weights, train: npt.ArrayLike) -> int:
-    """How many neurons are active on some training input: k of the bound 4√k.
-
-    Args:
-        weights: the network's weights.
-        train: all training inputs, (n, d).
-    """
+    """Return the number of neurons active on some training input: k of the bound 4√k."""
     return int(np.count_nonzero((_hidden(_doubles(weights), np.asarray(train)) > 0).any(axis=0)))
 
 
 def _hidden(weights: Weights, x: Array) -> Array:
-    """Every neuron's h = W1 x + b1, (examples, m)."""
+    """Return h = W1 x + b1 of every neuron, (examples, m)."""
     return x @ weights["W1"].T + weights["b1"]
 
 
 def _rms(a: Array) -> Array:
-    """Every neuron's s, (m,), from a (n, m); 1 for one that is active nowhere."""
+    """Return s of every neuron, (m,), from a (n, m); 1 for a neuron that is never active."""
     s = np.sqrt(np.mean(a**2, axis=0))
     return np.where(s > 0, s, np.ones_like(s))
 
@@ -163,24 +139,16 @@ def _doubles(weights: Weights) -> Weights:
 def _train(  # type: ignore[no-untyped-def]
     W, W2, g, inputs, goals, orders, logistic, rate, rho, keep
 ):
-    """One step for each entry of ``orders``, in place.
+    """Take one step for each entry of ``orders``, (epochs, n), in place.
 
-    Args:
-        W: W1 and b1 as (d + 1, m): rows as long as the layer is wide.
-        W2: (m,).
-        g: the gain, (1,).
-        inputs: x' of every example, (n, d + 1).
-        goals: what the outputs are compared with (``Loss.goal``), in the order of the visits.
-        orders: the examples to visit, (epochs, n).
-        logistic: whether the loss is the logistic one.
-        rate: learning rate.
-        rho: ρ of SAM, or 0.
-        keep: what weight decay leaves of the weights in a step, 1 − rate λ.
+    W is W1 and b1 as (d + 1, m), so that rows are as long as the layer is wide; W2 (m,); g (1,).
+    ``inputs`` are x' of all examples, (n, d + 1); ``goals`` are `Loss.goal` in the order of the
+    visits; ``rho`` is 0 without SAM; ``keep`` is the factor of weight decay in a step, 1 − rate λ.
     """
     (n, rows), m = inputs.shape, W2.size
     columns = np.ascontiguousarray(inputs.T)  # (d + 1, n)
     h, active = np.empty_like(W2), np.empty(m, np.int64)
-    # Room for all neurons, of which a step takes as much as its active ones need.
+    # Scratch space for all neurons; a step uses the part that its active ones need.
     matrices, activations = np.empty((3, rows * m), W.dtype), np.empty(n * m, W.dtype)
     vectors = np.empty((4, m), W.dtype)
     for epoch in range(orders.shape[0]):
@@ -231,9 +199,9 @@ def _train(  # type: ignore[no-untyped-def]
 def _step_gradient(  # type: ignore[no-untyped-def]
     V, V2, g, inputs, columns, example, goal, logistic, a, M, s, c, D, D2
 ):
-    """Fill in D = ∂ℓ/∂w (d + 1, k) and D2 = ∂ℓ/∂W2 (k,) at V, V2 and g; returns ∂ℓ/∂g.
+    """Set D = ∂ℓ/∂w (d + 1, k) and D2 = ∂ℓ/∂W2 (k,) at V, V2 and g; return ∂ℓ/∂g.
 
-    ``columns`` is x' of every example, (d + 1, n); a (n, k), M (d + 1, k), s and c (k,) are room.
+    ``columns`` is x' of every example, (d + 1, n). Scratch: a (n, k), M (d + 1, k), s, c (k,).
     """
     number = V.dtype.type
     zero, one, two = number(0), number(1), number(2)

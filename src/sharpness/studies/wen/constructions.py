@@ -22,27 +22,23 @@ from sharpness.studies.wen.networks import LearningTask, Weights
 CORNERS = np.array([[1.0, 1.0], [-1.0, -1.0], [1.0, -1.0], [-1.0, 1.0]])
 """The four pairs of the first two signs; their products are y."""
 
-_SCALE = 1e4  # ‖W1‖ of the BatchNorm networks: they approach their bound as its inverse square
+_SCALE = 1e4  # ‖W1‖ of the BatchNorm networks; their trace nears its bound as 1/‖W1‖²
 
 
 def bound(architecture: str, d: int) -> float:
-    """The infimum of Tr ∇²L over the interpolators of P_xor with squared error.
+    """Return the infimum of Tr ∇²L over the interpolators of P_xor with squared error.
 
-    4√d without bias (Thm 3.1), 4√(d + 1) with bias (Thm 4.1) and 2 with simplified LayerNorm
-    (Thm 5.1); all three are attained. With simplified BatchNorm k active neurons give at least
-    2 (k g² + 1/g²) ≥ 4√k, approached as ‖W1‖ grows, so that the fewest neurons that interpolate
-    are the flattest. Three do (``generalising``) and two cannot, where the training set holds all
-    four sign pairs next to the same remaining signs (Condition 1 of Thm 3.2): a positive neuron
-    that is active on (+, +) and (−, −) sums to at least as much over the other two corners, for
-    its h is affine, and a negative one the other way round. Hence 4√3 ≈ 6.93. The XOR network of
-    four neurons, the largest ones of Fig. 2, has 4√4 = 8 (``exclusive_or``).
-
-    Args:
-        architecture: "no-bias", "bias", "layernorm" or "batchnorm".
-        d: dimension of the inputs.
+    It is 4√d without bias (Thm 3.1), 4√(d + 1) with bias (Thm 4.1) and 2 with simplified LayerNorm
+    (Thm 5.1); all three are attained. With simplified BatchNorm, k active neurons give at least
+    2 (k g² + 1/g²) ≥ 4√k, approached as ‖W1‖ grows, so that the fewest neurons that interpolate are
+    the flattest. Three do (`generalising`) and two cannot, if the training set holds all four sign
+    pairs with the same remaining signs (Condition 1 of Thm 3.2): h is affine, so a positive neuron
+    that is active on (+, +) and (−, −) sums to at least as much over the other two corners, and a
+    negative one vice versa. Hence 4√3 ≈ 6.93. The XOR network of four neurons (`exclusive_or`), the
+    largest ones of Fig. 2, has 4√4 = 8.
 
     Raises:
-        UserError: no bound is known for the architecture.
+        UserError: if no bound is known for the architecture.
     """
     bounds = {
         "no-bias": 4 * math.sqrt(d),
@@ -56,22 +52,15 @@ def bound(architecture: str, d: int) -> float:
 
 
 def memorising(architecture: str, task: LearningTask) -> Weights:
-    """A flattest interpolator with one neuron for each x it has seen, wrong (f = 0) on every other.
+    """Return a flattest interpolator with one neuron per training input, wrong (f = 0) elsewhere.
 
     Neuron i is active on xᵢ alone (Thm 4.1 and Prop. 4.1; Prop. 5.1 for simplified LayerNorm):
     with w = xᵢ/√d and any ε below 2/√d, W1ᵢ = √r w/ε, bᵢ = √r (ε − √d)/ε, W2ᵢ = y/√r, where
-    r = √(d + 1); LayerNorm has W2ᵢ = y.
-
-    Args:
-        architecture: "bias" or "layernorm".
-        task: parity.
-
-    Returns:
-        Weights in float64, n neurons wide where the examples are distinct.
+    r = √(d + 1); LayerNorm has W2ᵢ = y. Duplicate inputs share a neuron.
 
     Raises:
-        UserError: the flattest interpolators of the architecture do not memorise, or the task is
-            not parity.
+        UserError: if the architecture is not "bias" or "layernorm" (none is known for the others),
+            or the task is not parity.
     """
     if architecture not in ("bias", "layernorm"):
         raise UserError(f"{architecture}: no memorising flattest solution is known; use bias")
@@ -85,18 +74,13 @@ def memorising(architecture: str, task: LearningTask) -> Weights:
 
 
 def generalising(architecture: str, task: LearningTask) -> Weights:
-    """A flattest interpolator that equals x[0] x[1] on the whole cube.
+    """Return a flattest interpolator that equals x[0] x[1] on the whole cube.
 
-    Without normalisation by batch it is ``exclusive_or``. With simplified BatchNorm a third neuron
-    that is constant replaces the two negative ones: f = 2·1[+, +] + 2·1[−, −] − 1, whose trace
-    comes near 4√3.
-
-    Args:
-        architecture: "no-bias", "bias", "layernorm" or "batchnorm".
-        task: parity.
+    It is `exclusive_or`, except with simplified BatchNorm, where one constant neuron replaces the
+    two negative ones: f = 2·1[+, +] + 2·1[−, −] − 1, whose trace is close to 4√3.
 
     Raises:
-        UserError: the architecture is another, or the task is not parity.
+        UserError: if the architecture has no construction, or the task is not parity.
     """
     if architecture != "batchnorm":
         return exclusive_or(architecture, task)
@@ -107,17 +91,14 @@ def generalising(architecture: str, task: LearningTask) -> Weights:
 
 
 def exclusive_or(architecture: str, task: LearningTask) -> Weights:
-    """The XOR network: four neurons, each active on one pair of the first two signs.
+    """Return the XOR network: four neurons, each active on one pair of the first two signs.
 
     W1 = c (±1, ±1, 0, ...), W2 = ±1/c. Eq. (5) has c = −b1 = (d² + 1)^¼, a slip for (d + 1)^¼.
-    Without bias c = d^¼/2, and h = 0 exactly, where relu' is 0, on the pairs beside.
-
-    Args:
-        architecture: "no-bias", "bias", "layernorm" or "batchnorm" (a trace near 8).
-        task: parity.
+    Without bias c = d^¼/2, and on pairs that differ in one sign h = 0 exactly, where relu' is 0.
+    With BatchNorm the trace is near 8.
 
     Raises:
-        UserError: the architecture is another, or the task is not parity.
+        UserError: if the architecture has no construction, or the task is not parity.
     """
     X, _ = _signs(task)
     d, y = X.shape[1], CORNERS.prod(axis=1)
@@ -136,7 +117,7 @@ def exclusive_or(architecture: str, task: LearningTask) -> Weights:
 
 
 def _detectors(d: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """W1 (4, d) and b1 (4,) with h = 1 on a neuron's own pair of signs and −1 or −3 elsewhere."""
+    """Return W1 (4, d) and b1 (4,): h = 1 on a neuron's own pair of signs, −1 or −3 elsewhere."""
     W1 = np.zeros((len(CORNERS), d))
     W1[:, :2] = CORNERS
     return W1, -np.ones(len(CORNERS))
@@ -148,18 +129,14 @@ def _batch_normalised(
     values: npt.NDArray[np.float64],
     X: npt.NDArray[np.float64],
 ) -> Weights:
-    """The network where neuron j adds ``values[j]`` wherever its h is 1, at the best g = k^−¼."""
+    """Return the network whose neuron j adds ``values[j]`` where h = 1, at the best g = k^−¼."""
     g = np.array(len(values) ** -0.25)
     rms = np.sqrt(np.mean(np.maximum(X @ W1.T + b1, 0) ** 2, axis=0))
     return {"W1": _SCALE * W1, "b1": _SCALE * b1, "W2": values * rms / g, "g": g}
 
 
 def _signs(task: LearningTask) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """The training examples of a parity task.
-
-    Raises:
-        UserError: the task is another.
-    """
+    """Return the training examples of a parity task; raise UserError if it is another task."""
     if task.name != "parity":
         raise UserError(f"task {task.name}: the constructions are for parity")
     return task.inputs, task.targets

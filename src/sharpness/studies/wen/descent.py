@@ -1,4 +1,4 @@
-"""Gradient descent, SGD and SAM in batches of any size: settings, examples, gradients, steps."""
+"""Gradient descent, SGD and SAM at any batch size, and the settings of a training phase."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sharpness.studies.wen.networks import Loss, Weights
 
 @dataclass(frozen=True)
 class Phase:
-    """Settings that hold for a number of epochs.
+    """Settings of a number of epochs.
 
     A step is θ ← θ − lr (g + λθ). Without SAM, g is the gradient of the batch's mean loss at θ;
     with SAM at θ + ρ∇L/‖∇L‖, where L is the same batch's loss without weight decay.
@@ -22,11 +22,11 @@ class Phase:
         learning_rate: lr.
         epochs: passes over the training examples.
         rho: ρ of SAM; 0 is plain gradient descent.
-        batch: examples a step; 0 takes all of them.
+        batch: examples per step; 0 is all of them.
         weight_decay: λ.
         noise: label noise: targets are y ± this, with a fresh sign at each visit.
-        norm: what ‖(W1, b1)‖ is rescaled to after each step; none leaves it alone. For simplified
-            LayerNorm only, whose outputs do not depend on this norm.
+        norm: value to which ‖(W1, b1)‖ is rescaled after each step; None leaves it alone. Only for
+            simplified LayerNorm, whose outputs do not depend on this norm.
     """
 
     learning_rate: float
@@ -49,9 +49,9 @@ class EpochSchedule:
         X: training inputs, (n, d), float32 or float64 as the weights are.
         y: targets, (n,), of the same precision.
         loss: ℓ(f, y).
-        phase: the settings; its own ``epochs`` is not read.
-        orders: the examples in the order of their visits, (epochs, n).
-        noise: what is added to the targets at each visit, (epochs, n).
+        phase: the settings; its ``epochs`` is not read.
+        orders: indices of the examples in the order of their visits, (epochs, n).
+        noise: added to the targets at each visit, (epochs, n).
     """
 
     X: Array
@@ -63,30 +63,26 @@ class EpochSchedule:
 
     @property
     def goals(self) -> Array:
-        """``Loss.goal`` of the targets with their noise, in the order of visits, (epochs, n)."""
+        """Return `Loss.goal` of the noisy targets in the order of visits, (epochs, n)."""
         return self.loss.goal(self.y[self.orders] + self.noise).astype(self.X.dtype)
 
     @property
     def rates(self) -> tuple[np.floating, np.floating, np.floating]:
-        """The learning rate, ρ and what weight decay leaves of a weight, in the precision of X."""
+        """Return the learning rate, ρ and weight decay's factor 1 − lr λ, in X's precision."""
         number, rate = self.X.dtype.type, self.phase.learning_rate
         return number(rate), number(self.phase.rho), number(1 - rate * self.phase.weight_decay)
 
     @property
     def logistic(self) -> bool:
-        """Whether the loss is the logistic one."""
+        """Return whether the loss is the logistic one."""
         return self.loss.kind == "logistic"
 
 
 def gradient(architecture: str, loss: Loss, weights: Weights, x: Array, y: Array) -> Weights:
-    """∇ of the mean loss of a batch, by the names of ``weights``.
+    """Return the gradient of a batch's mean loss, by the names of ``weights``.
 
-    Args:
-        architecture: "no-bias", "bias", "softplus" or "three-layer".
-        loss: ℓ(f, y).
-        weights: the network's weights.
-        x: inputs, (examples, d).
-        y: targets, (examples,).
+    ``architecture`` is "no-bias", "bias", "softplus" or "three-layer"; x is (examples, d),
+    y (examples,).
     """
     h = x @ weights["W1"].T  # (examples, m)
     if "b1" in weights:
@@ -110,7 +106,7 @@ def gradient(architecture: str, loss: Loss, weights: Weights, x: Array, y: Array
 
 
 def _upper_layers(weights: Weights, a: Array, y: Array, loss: Loss) -> tuple[Weights, Array]:
-    """The gradients of W2 and W3 of a three-layer network, and dL/da, (examples, m)."""
+    """Return the gradients of W2 and W3 of a three-layer network, and dL/da, (examples, m)."""
     h = a @ weights["W2"].T
     s = _slopes(np.maximum(h, 0) @ weights["W3"], y, loss)
     back = np.outer(s, weights["W3"]) * (h > 0)  # dL/dh of the second layer
@@ -118,7 +114,7 @@ def _upper_layers(weights: Weights, a: Array, y: Array, loss: Loss) -> tuple[Wei
 
 
 def _slopes(f: Array, y: Array, loss: Loss) -> Array:
-    """dL/df of the batch's mean loss, in the precision of ``f``."""
+    """Return dL/df of the batch's mean loss, in the precision of ``f``."""
     return (loss.slope(f, y) / len(y)).astype(f.dtype)
 
 
@@ -126,13 +122,10 @@ Gradient = Callable[[Weights, Array, Array], Weights]
 
 
 def descend(gradient: Gradient, weights: Weights, visits: EpochSchedule) -> None:
-    """Train in place with any batch size; see ``training.advance``.
+    """Train ``weights`` in place with any batch size, as `training.advance` documents.
 
-    Args:
-        gradient: ∇ of a batch's mean loss, by the names of the weights, from the weights, the
-            batch's inputs (examples, d) and its targets (examples,).
-        weights: float32 or float64.
-        visits: the examples and the settings.
+    ``gradient`` maps weights, a batch's inputs (examples, d) and targets (examples,) to the
+    gradient of the batch's mean loss.
     """
     X, y, phase = visits.X, visits.y, visits.phase
     size, rate = phase.batch or len(y), phase.learning_rate

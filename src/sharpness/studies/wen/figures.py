@@ -1,4 +1,4 @@
-"""The figures of Wen, Ma and Li (2023) from our solutions, and the pools of all solutions."""
+"""The figures of Wen, Ma and Li (2023) from our solutions, and one of all pools of solutions."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from sharpness.studies.wen.runs import POOL, TITLES, Catalogue, Run, architectur
 from sharpness.studies.wen.summary import Files, in_pool, length, of_run, read_tables, several
 
 Look = dict[str, Any]
-"""Keywords of matplotlib's lines."""
+"""Keyword arguments of matplotlib's lines."""
 
 LEAST: Look = {"color": "0.25", "linewidth": 0.9, "linestyle": "--", "zorder": 1.5}
-"""How the least trace of an interpolator looks."""
+"""Style of the line at the least trace of an interpolator."""
 
 ACTIVE: Look = {**LEAST, "linestyle": "-."}
-"""How the least trace with the active neurons looks."""
+"""Style of the line at the least trace with the active neurons."""
 
 TITLE = 34
-"""Characters of a panel's title in one line."""
+"""Characters per line of a panel's title."""
 
 FITTED: Look = {"linewidth": 0.9, "linestyle": ":"}
-"""How the part of the trace that fitting leaves looks."""
+"""Style of the curve of `measures.gauss_newton`."""
 
 
 def draw_curves(
@@ -47,15 +47,11 @@ def draw_curves(
     curves: pd.DataFrame,
     colours: Mapping[int, str],
 ) -> None:
-    """Draw one run.
+    """Draw test error and trace of a run over the epochs, one line per seed.
 
-    Args:
-        above: for the test accuracy, or on the ball the test mean squared error.
-        below: for Tr ∇²L; its part without the residuals is dotted where it is another.
-        run: which.
-        solutions: rows of ``pool.COLUMNS``.
-        curves: rows of ``pool.POINTS``.
-        colours: of the seeds.
+    ``above`` gets the test accuracy, or on the ball the test mean squared error; ``below`` Tr ∇²L,
+    with its part without the residuals dotted where it differs. ``solutions`` and ``curves`` have
+    the columns `solutions.COLUMNS` and `solutions.POINTS`; ``colours`` are by seed.
     """
     name = f"{run.title} (ours)" if run.ours else run.title
     above.set_title(f"({run.panel}) {name}\n{fill(length(run, solutions), TITLE)}", pad=3)
@@ -88,7 +84,7 @@ def draw_curves(
 
 
 def share_traces(panels: list[Axes]) -> None:
-    """One vertical scale for the traces of panels of one architecture and loss."""
+    """Give the traces of panels, of one architecture and loss, the same vertical scale."""
     lines = [np.asarray(line.get_ydata(), np.float64) for axes in panels for line in axes.lines]
     values = np.concatenate([np.empty(0), *lines])
     for axes in panels:
@@ -96,13 +92,7 @@ def share_traces(panels: list[Axes]) -> None:
 
 
 def scale_traces(axes: Axes, which: Literal["x", "y"], values: npt.NDArray[np.float64]) -> None:
-    """A logarithmic axis, linear between −1 and 1 where a trace is negative; all values are in it.
-
-    Args:
-        axes: where.
-        which: of its axes.
-        values: the traces; those that are not finite are passed over.
-    """
+    """Scale an axis of traces to hold all finite values; symlog if one is not positive."""
     values = values[np.isfinite(values)]
     if not values.size:
         return
@@ -131,17 +121,14 @@ ROLES = {
     "sam": "1-SAM",
     "construction": "explicit construction",
 }
-"""What the legend calls each kind of solution."""
+"""Legend entry of each kind of solution."""
 
 
 def draw_solutions(axes: Axes, architecture: str, pool: pd.DataFrame, built: pd.DataFrame) -> None:
     """Draw the solutions of an architecture as points, with their τ in the title.
 
-    Args:
-        axes: where.
-        architecture: which.
-        pool: trained solutions, with ``role``, ``trace``, ``test_error`` and ``bound``.
-        built: the explicit constructions, which τ leaves out.
+    ``pool`` has trained solutions with ``role``, ``trace``, ``test_error`` and ``bound``; ``built``
+    the explicit constructions, which τ leaves out.
     """
     found = kendall(pool["trace"], pool["test_error"], resamples=0, test=False)
     tau = f"τ = {format_tau(found.tau)}".replace("-", "−") if found.status == "ok" else ""
@@ -161,13 +148,13 @@ def draw_solutions(axes: Axes, architecture: str, pool: pd.DataFrame, built: pd.
 
 
 def legend_handles() -> list[Line2D]:
-    """One handle for each kind of solution, and one for the least trace."""
+    """Return a legend handle for each kind of solution, and one for the least trace."""
     handles = [Line2D([], [], label=words, **_look(role)) for role, words in ROLES.items()]
     return [*handles, Line2D([], [], label="least trace known", **LEAST)]
 
 
 def _look(role: str) -> Look:
-    """Marker and colour of a kind of solution."""
+    """Return marker and colour of a kind of solution."""
     if role == "construction":
         return {"ls": "none", "marker": "*", "ms": 8, "mfc": "none", "mec": "k", "mew": 0.7}
     place = list(ROLES).index(role)
@@ -176,10 +163,10 @@ def _look(role: str) -> Look:
 
 
 def first_layer(files: Files, run: Run, seed: int) -> npt.NDArray[np.floating]:
-    """W1 of a solution, (m, d).
+    """Return W1 of a solution, (m, d).
 
     Raises:
-        UserError: no file of weights has it.
+        UserError: if no file of weights has it.
     """
     from safetensors import safe_open
 
@@ -192,13 +179,7 @@ def first_layer(files: Files, run: Run, seed: int) -> npt.NDArray[np.floating]:
 
 
 def draw_neurons(above: Axes, below: Axes, W1: npt.NDArray[np.floating]) -> None:
-    """Draw the first two weights of each neuron, and the norm of each column of W1.
-
-    Args:
-        above: for the neurons.
-        below: for the columns.
-        W1: first layer, (m, d).
-    """
+    """Draw each neuron's first two weights above, and the column norms of W1, (m, d), below."""
     above.scatter(W1[:, 0], W1[:, 1], s=7, color=COLOURS[0], alpha=0.7, lw=0)
     above.set_xlabel("first weight of the neuron", labelpad=2)
     above.set_ylabel("second weight", labelpad=2)
@@ -214,19 +195,16 @@ NEURONS = "wen2"
 """The figure that shows the neurons beside the curves."""
 
 ENTRY = 1.2
-"""Inches that an entry of a legend takes, on average."""
+"""Average width of a legend entry in inches."""
 
 
 def compose(figure: str, files: Files) -> Figure:
-    """A figure as matplotlib's object, in whatever style is set.
+    """Return a figure of the catalogue.
 
-    Args:
-        figure: its id in the catalogue.
-        files: ``catalogue``, the path of the experiments; ``solutions``, ``curves`` and, for
-            ``wen2``, ``weights``, those of the jobs' files.
+    ``files`` has the paths ``catalogue``, ``solutions``, ``curves`` and, for "wen2", ``weights``.
 
     Raises:
-        UserError: the catalogue has no such figure, or a file is missing.
+        UserError: if the catalogue has no such figure, or a file is missing.
     """
     catalogue = load_runs(files["catalogue"])
     if figure not in catalogue.drawn:
@@ -237,7 +215,7 @@ def compose(figure: str, files: Files) -> Figure:
 
 
 def _curves(figure: str, catalogue: Catalogue, files: Files) -> Figure:
-    """Every run of a figure in a column: the error above, the trace below."""
+    """Draw each run of a figure in a column: the error above, the trace below."""
     solutions, curves = read_tables(files, "solutions"), read_tables(files, "curves")
     runs = catalogue.shown(figure)
     shown = curves[curves["run"].isin([run.id for run in runs])]
@@ -268,7 +246,7 @@ def _curves(figure: str, catalogue: Catalogue, files: Files) -> Figure:
 
 
 def _pools(catalogue: Catalogue, files: Files) -> Figure:
-    """Every architecture in a panel: test error against the trace."""
+    """Draw test error against the trace, one panel per architecture."""
     solutions = read_tables(files, "solutions")
     canvas = Figure(figsize=(7.0, 4.6), layout="constrained")
     groups = architectures(run for run in catalogue.runs if run.pool)

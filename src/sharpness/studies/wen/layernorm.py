@@ -1,12 +1,11 @@
 """Simplified LayerNorm, f(x) = W2 · u with u = a/max(‖a‖, ε), a = relu(W1 x + b1).
 
-Steps at batch size 1 have a gradient by hand. With x' = (x, 1) the weights of neuron j are one
-vector (W1ⱼ, b1ⱼ), and the gradient of an example's loss by it is x' times a number cⱼ; with
-u = a/‖a‖,
+Steps at batch size 1 use a gradient derived by hand. With x' = (x, 1) the weights of neuron j are
+one vector (W1ⱼ, b1ⱼ), and the gradient of an example's loss by it is cⱼ x'; with u = a/‖a‖,
 
     cⱼ = ℓ' 1[hⱼ > 0] (W2ⱼ − f uⱼ)/‖a‖,    ∂ℓ/∂W2 = ℓ' u,    ‖∇ℓ‖² = ‖x'‖² ‖c‖² + ℓ'² ‖u‖².
 
-So SAM's ascent adds ρ ‖x'‖² cⱼ/‖∇ℓ‖ to hⱼ, and a step passes twice over W1, for h and to change it.
+So SAM's ascent adds ρ ‖x'‖² cⱼ/‖∇ℓ‖ to hⱼ, and a step passes over W1 twice: for h and to change it.
 """
 
 from __future__ import annotations
@@ -25,13 +24,7 @@ Floats = npt.NDArray[np.float64]
 
 
 def advance(architecture: str, weights: Weights, visits: EpochSchedule) -> None:
-    """Train in place; see ``training.advance``.
-
-    Args:
-        architecture: "layernorm".
-        weights: float32 or float64.
-        visits: the examples and the settings.
-    """
+    """Train ``weights`` in place, as `training.advance` documents."""
     if visits.phase.batch != 1:
         descend(partial(gradient, loss=visits.loss), weights, visits)
         return
@@ -52,13 +45,9 @@ def advance(architecture: str, weights: Weights, visits: EpochSchedule) -> None:
 
 
 def gradient(weights: Weights, x: Array, y: Array, loss: Loss) -> Weights:
-    """∇ of the mean loss of a batch, by the names of ``weights``.
+    """Return the gradient of a batch's mean loss, by the names of ``weights``.
 
-    Args:
-        weights: the network's weights.
-        x: inputs, (examples, d).
-        y: targets, (examples,).
-        loss: ℓ(f, y).
+    x is (examples, d), y (examples,).
     """
     f, u, first, _ = _derivatives(weights, x)
     slopes = (loss.slope(f, y) / len(y)).astype(f.dtype)
@@ -67,32 +56,22 @@ def gradient(weights: Weights, x: Array, y: Array, loss: Loss) -> Weights:
 
 
 def outputs(weights: Weights, X: npt.ArrayLike) -> Floats:
-    """Every input's f(x) in float64, (examples,).
-
-    Args:
-        weights: the network's weights.
-        X: inputs, (examples, d).
-    """
+    """Return f(x), (examples,), in float64 for inputs X (examples, d)."""
     w = _doubles(weights)
     a = np.maximum(np.asarray(X) @ w["W1"].T + w["b1"], 0)
     return (a @ w["W2"]) / np.maximum(np.linalg.norm(a, axis=1), EPSILON)
 
 
 def trace(weights: Weights, task: LearningTask, loss: Loss, *, adaptive: bool = False) -> float:
-    """Tr ∇²L over all parameters, L the mean loss of the training examples.
+    """Return Tr ∇²L over all parameters, in float64; L is the mean loss of the training examples.
 
-    It is mean(ℓ'' ‖∇f‖² + ℓ' Tr ∇²f), and f is linear in W2.
-
-    Args:
-        weights: the network's weights; the calculation is in float64.
-        task: whose training examples are used.
-        loss: ℓ(f, y).
-        adaptive: weigh each diagonal entry by its parameter's square: tr(∇²L ⊙ wwᵀ).
+    It is mean(ℓ'' ‖∇f‖² + ℓ' Tr ∇²f), and f is linear in W2. ``adaptive`` weighs each diagonal
+    entry by its parameter's square: tr(∇²L ⊙ wwᵀ).
     """
     w, x = _doubles(weights), task.inputs
     sizes = {name: v**2 if adaptive else np.ones_like(v) for name, v in w.items()}
     f, u, first, second = _derivatives(w, x)
-    # Σ of each neuron's (∂h/∂w)², times the weights' sizes, (n, m).
+    # Σ over each neuron's weights of (∂h/∂w)² times their sizes, (n, m).
     reach = x**2 @ sizes["W1"].T + sizes["b1"]
     squares = u**2 @ sizes["W2"] + (first**2 * reach).sum(axis=1)  # ‖∇f‖², (n,)
     curvatures = (second * reach).sum(axis=1)  # Tr ∇²f, (n,)
@@ -101,7 +80,7 @@ def trace(weights: Weights, task: LearningTask, loss: Loss, *, adaptive: bool = 
 
 
 def _derivatives(weights: Weights, x: Array) -> tuple[Array, Array, Array, Array]:
-    """Outputs f (examples,); u, ∂f/∂h and the diagonal of ∂²f/∂h², (examples, m).
+    """Return f (examples,); u, ∂f/∂h and the diagonal of ∂²f/∂h², (examples, m).
 
     For an active neuron and ‖a‖ > ε they are (W2 − f u)/‖a‖ and (3 f u² − 2 W2 u − f)/‖a‖².
     """
@@ -122,25 +101,17 @@ def _doubles(weights: Weights) -> Weights:
     return {name: np.asarray(w, dtype=np.float64) for name, w in weights.items()}
 
 
-# Divisions that raise on zero, numba's default, would keep loops from being vectorised.
+# numba's default, divisions that raise on zero, would prevent vectorised loops.
 @njit(cache=True, error_model="numpy")
 def _train(  # type: ignore[no-untyped-def]
     W, W2, inputs, goals, orders, logistic, rate, rho, keep, norm, epsilon
 ):
-    """One step for each entry of ``orders``, in place.
+    """Take one step for each entry of ``orders``, (epochs, n), in place.
 
-    Args:
-        W: W1 and b1 as (d + 1, m): rows as long as the layer is wide.
-        W2: (m,).
-        inputs: x' of every example, (n, d + 1).
-        goals: what the outputs are compared with (``Loss.goal``), in the order of the visits.
-        orders: the examples to visit, (epochs, n).
-        logistic: whether the loss is the logistic one.
-        rate: learning rate.
-        rho: ρ of SAM, or 0.
-        keep: what weight decay leaves of the weights in a step, 1 − rate λ.
-        norm: what ‖(W1, b1)‖ is rescaled to after each step, or 0.
-        epsilon: ε of the normalisation.
+    W is W1 and b1 as (d + 1, m), so that rows are as long as the layer is wide; W2 (m,).
+    ``inputs`` are x' of all examples, (n, d + 1); ``goals`` are `Loss.goal` in the order of the
+    visits; ``rho`` is 0 without SAM; ``keep`` is the factor of weight decay in a step, 1 − rate λ;
+    ``norm`` is that of `Phase`, or 0; ``epsilon`` the ε of the normalisation.
     """
     h, u, c, V2 = np.empty_like(W2), np.empty_like(W2), np.empty_like(W2), np.empty_like(W2)
     for epoch in range(orders.shape[0]):
@@ -169,7 +140,7 @@ def _train(  # type: ignore[no-untyped-def]
 
 @njit(cache=True, error_model="numpy")
 def _step_gradient(h, W2, goal, logistic, epsilon, c, u):  # type: ignore[no-untyped-def]
-    """Fill in c and u = ∂ℓ/∂W2, (m,), of the loss at h and W2."""
+    """Set c and u = ∂ℓ/∂W2, (m,), of the loss at h and W2."""
     number = h.dtype.type
     zero, one, two = number(0), number(1), number(2)
     for j in range(h.size):
@@ -186,7 +157,6 @@ def _step_gradient(h, W2, goal, logistic, epsilon, c, u):  # type: ignore[no-unt
 
 @njit(cache=True, error_model="numpy")
 def _rescale(W, norm):  # type: ignore[no-untyped-def]
-    """Give W this norm."""
     squares = W.dtype.type(0)
     for i in range(W.shape[0]):
         squares += np.dot(W[i], W[i])

@@ -1,11 +1,11 @@
-"""What is measured on a solution: the exact Tr ∇²L, tr(∇²L ⊙ wwᵀ), the project's sharpness.
+"""Measures of a solution: the exact Tr ∇²L, tr(∇²L ⊙ wwᵀ), and the project's sharpness.
 
 For a mean loss L = mean ℓ(f(x), y), with derivatives of ℓ by f,
 
     Tr ∇²L = mean(ℓ'' ‖∇f(x)‖² + ℓ' Tr ∇²f(x)).
 
-A ReLU network without normalization is piecewise linear in each parameter alone, so that ∇²f has
-a zero diagonal almost everywhere, and the second term is there for Softplus alone.
+A ReLU network without normalization is piecewise linear in each parameter alone, so ∇²f has a zero
+diagonal almost everywhere; the second term is there for Softplus alone.
 """
 
 from __future__ import annotations
@@ -28,13 +28,9 @@ Floats = npt.NDArray[np.float64]
 
 
 def outputs(architecture: str, weights: Weights, X: npt.ArrayLike, train: npt.ArrayLike) -> Floats:
-    """Every input's f(x) in float64, (examples,).
+    """Return f(x), (examples,), in float64 for inputs X (examples, d).
 
-    Args:
-        architecture: a key of ``NAMES``.
-        weights: the network's weights.
-        X: inputs, (examples, d).
-        train: all training inputs, (n, d): the statistics of simplified BatchNorm are theirs.
+    ``train`` holds all training inputs, (n, d), which give simplified BatchNorm its statistics.
     """
     if architecture == "layernorm":
         return layernorm.outputs(weights, X)
@@ -51,24 +47,19 @@ def outputs(architecture: str, weights: Weights, X: npt.ArrayLike, train: npt.Ar
 def trace(
     architecture: str, weights: Weights, task: LearningTask, loss: Loss, *, adaptive: bool = False
 ) -> float:
-    """Tr ∇²L over all parameters, L the mean loss of the training examples.
+    """Return Tr ∇²L over all parameters, in float64; L is the mean loss of the training examples.
 
-    Args:
-        architecture: a key of ``NAMES``.
-        weights: the network's weights; the calculation is in float64.
-        task: whose training examples are used.
-        loss: ℓ(f, y).
-        adaptive: weigh each diagonal entry by its parameter's square: tr(∇²L ⊙ wwᵀ).
+    ``adaptive`` weighs each diagonal entry by its parameter's square: tr(∇²L ⊙ wwᵀ).
     """
     if architecture in ("layernorm", "batchnorm"):
         module = layernorm if architecture == "layernorm" else batchnorm
         return module.trace(weights, task, loss, adaptive=adaptive)
     w = _doubles(weights)
-    # What each parameter's derivatives are squared and summed with.
+    # Weights of the sums of squared derivatives by the parameters.
     sizes = {name: v**2 if adaptive else np.ones_like(v) for name, v in w.items()}
     x = task.inputs
     a, p, curved = _activations(architecture, _hidden(w, x))
-    # Σ of each hidden unit's (∂h/∂w)², times the weights' sizes, (n, m).
+    # Σ over each hidden unit's weights of (∂h/∂w)² times their sizes, (n, m).
     reach = x**2 @ sizes["W1"].T + sizes.get("b1", 0.0)
     if architecture == "three-layer":
         h = a @ w["W2"].T
@@ -86,7 +77,7 @@ def trace(
 
 
 def _activations(architecture: str, h: Floats) -> tuple[Floats, Floats, Floats]:
-    """φ(h), φ'(h) and φ''(h), each of the shape of h."""
+    """Return φ(h), φ'(h) and φ''(h), each of the shape of h."""
     if architecture == "softplus":
         p = 0.5 * (1 + np.tanh(h / 2))
         return np.logaddexp(0, h), p, p * (1 - p)
@@ -94,7 +85,7 @@ def _activations(architecture: str, h: Floats) -> tuple[Floats, Floats, Floats]:
 
 
 def _hidden(w: dict[str, Floats], x: Floats) -> Floats:
-    """The first layer before its activation, (examples, m)."""
+    """Return the first layer before its activation, (examples, m)."""
     h = x @ w["W1"].T
     return h + w["b1"] if "b1" in w else h
 
@@ -117,7 +108,7 @@ CELLS = tuple(
 EFFORT = Effort(steps=10, samples=20, antithetic=True)
 
 COLUMNS = ("trace", "gauss_newton", "adaptive_trace", *(cell.id for cell in CELLS))
-"""What ``measure_solution`` returns."""
+"""Keys of the result of `measure_solution`."""
 
 _LOSSES: dict[str, TorchLoss] = {"mse": mse_loss, "logistic": binary_cross_entropy_with_logits}
 
@@ -125,17 +116,10 @@ _LOSSES: dict[str, TorchLoss] = {"mse": mse_loss, "logistic": binary_cross_entro
 def measure_solution(
     architecture: str, weights: Weights, task: LearningTask, loss: Loss
 ) -> dict[str, float]:
-    """Every measure of a network, in float64, on all training examples as one batch.
+    """Return the measures of a network by ``COLUMNS``, in float64, training set as one batch.
 
-    Args:
-        architecture: a key of ``networks.NAMES``.
-        weights: its weights, of any precision.
-        task: whose training examples are used.
-        loss: that of the training.
-
-    Returns:
-        Tr ∇²L, its part that fitting leaves, Tr(∇²L ⊙ wwᵀ) and the sharpness of each cell, by
-        ``COLUMNS``. The noise is the same for all networks of a shape.
+    These are Tr ∇²L, `gauss_newton`, Tr(∇²L ⊙ wwᵀ) and the sharpness of each cell. The noise is the
+    same for all networks of a shape.
     """
     weights = {name: value.astype(np.float64) for name, value in weights.items()}
     model = TwoLayer(architecture, weights, task.inputs)
@@ -150,15 +134,9 @@ def measure_solution(
 
 
 def gauss_newton(architecture: str, weights: Weights, task: LearningTask, loss: Loss) -> float:
-    """Mean ℓ'' ‖∇f‖²: Tr ∇²L as if every example were fitted, so that its ℓ' is 0 (Lemma 4.1).
+    """Return mean ℓ'' ‖∇f‖²: Tr ∇²L as if every example were fitted, with ℓ' = 0 (Lemma 4.1).
 
     For ReLU without normalization it is Tr ∇²L itself.
-
-    Args:
-        architecture: a key of ``networks.NAMES``.
-        weights: its weights, of any precision.
-        task: whose training examples are used.
-        loss: that of the training.
     """
     f = outputs(architecture, weights, task.inputs, task.inputs)
     at_zero, at_one = loss.slope(f, np.zeros_like(f)), loss.slope(f, np.ones_like(f))

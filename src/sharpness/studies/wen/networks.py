@@ -1,4 +1,4 @@
-"""The networks of Wen, Ma and Li (2023) as torch modules, and their initial weights.
+"""Tasks, losses, initial weights and reference networks (torch) of Wen, Ma and Li (2023).
 
 m is the width, d the dimension of an input x, n the number of training examples. A hidden unit is
 h = W1 x + b1, its activation a = relu(h), and the output of most is f(x) = W2 · a. All other
@@ -21,14 +21,9 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class LearningTask:
-    """Examples to learn from and fresh ones of the same distribution.
+    """Training inputs (n, d) and targets (n,), and test ones (t, d) and (t,), of one distribution.
 
-    Attributes:
-        name: "parity" or "ball".
-        inputs: training inputs x, (n, d).
-        targets: training targets y, (n,).
-        test_inputs: fresh inputs, (t, d).
-        test_targets: their targets, (t,).
+    ``name`` is "parity" or "ball".
     """
 
     name: str
@@ -39,13 +34,9 @@ class LearningTask:
 
 
 def parity(seed: int, d: int = 30, n: int = 100, test: int = 4000) -> LearningTask:
-    """P_xor: x uniform on {−1, 1}^d and y = x[0] x[1].
+    """Draw P_xor: x uniform on {−1, 1}^d with d ≥ 2, and y = x[0] x[1].
 
-    Args:
-        seed: of the examples.
-        d: dimension, at least 2.
-        n: training examples.
-        test: test examples; the paper does not give their number.
+    The paper does not give the number of test examples.
     """
 
     def draw(rng: np.random.Generator, examples: int) -> Floats:
@@ -55,14 +46,7 @@ def parity(seed: int, d: int = 30, n: int = 100, test: int = 4000) -> LearningTa
 
 
 def ball(seed: int, d: int = 10, n: int = 100, test: int = 4000) -> LearningTask:
-    """Inputs x uniform in the ball of radius √d, and y = |x[0]| − |x[1]| (Fig. 7).
-
-    Args:
-        seed: of the examples.
-        d: dimension, at least 2.
-        n: training examples.
-        test: test examples.
-    """
+    """Draw x uniform in the ball of radius √d with d ≥ 2, and y = |x[0]| − |x[1]| (Fig. 7)."""
 
     def draw(rng: np.random.Generator, examples: int) -> Floats:
         x = rng.standard_normal((examples, d))
@@ -84,7 +68,7 @@ def _task(
     n: int,
     test: int,
 ) -> LearningTask:
-    """Training examples from one stream and test examples from another."""
+    """Draw training examples from one random stream and test examples from another."""
     x, fresh = (
         draw(np.random.default_rng([seed, part]), examples)
         for part, examples in enumerate((n, test))
@@ -96,51 +80,43 @@ def _task(
 class Loss:
     """ℓ(f, y) of an output f and a target y, and its derivatives by f.
 
-    Squared error is (f − y)², without the usual half (Sec. 2). The logistic loss of a sign y with
-    label smoothing p is the cross-entropy of σ(f) with the probability 1 − p of y = 1 and p of
-    y = −1 (App. A); it is least at f = y ln((1 − p)/p).
-
-    Attributes:
-        kind: "mse" or "logistic".
-        smoothing: p in [0, 1/2) of the logistic loss.
+    Squared error ("mse") is (f − y)², without the usual half (Sec. 2). The "logistic" loss of a
+    sign y with label smoothing p in [0, 1/2) is the cross-entropy of σ(f) with the probability
+    1 − p of y = 1 and p of y = −1 (App. A); it is least at f = y ln((1 − p)/p).
     """
 
     kind: str
     smoothing: float = 0.0
 
     def goal(self, y: npt.ArrayLike) -> Floats:
-        """What the output is compared with: y itself, or the probability of +1; linear in y.
+        """Return the target of f (mse: y) or σ(f) (logistic: the probability of +1), linear in y.
 
-        Then dℓ/df is 2 (f − goal), or σ(f) − goal: all that a training step needs.
+        Then dℓ/df is 2 (f − goal), or σ(f) − goal, so a training step needs nothing else of y.
         """
         y = np.asarray(y, dtype=np.float64)
         return y if self.kind == "mse" else 0.5 + (0.5 - self.smoothing) * y
 
     def value(self, f: npt.ArrayLike, y: npt.ArrayLike) -> float:
-        """The mean loss of outputs f with targets y, both (examples,)."""
+        """Return the mean loss of outputs f with targets y, both (examples,)."""
         f, goal = np.asarray(f, dtype=np.float64), self.goal(y)
         losses = (f - goal) ** 2 if self.kind == "mse" else np.logaddexp(0, f) - goal * f
         return float(losses.mean())
 
     def slope(self, f: npt.ArrayLike, y: npt.ArrayLike) -> Floats:
-        """dℓ/df of each example, (examples,)."""
+        """Return dℓ/df of each example, (examples,)."""
         f, goal = np.asarray(f, dtype=np.float64), self.goal(y)
         return 2 * (f - goal) if self.kind == "mse" else _sigmoid(f) - goal
 
     def curvature(self, f: npt.ArrayLike, y: npt.ArrayLike) -> Floats:
-        """d²ℓ/df² of each example, (examples,); it does not depend on y."""
+        """Return d²ℓ/df² of each example, (examples,); it does not depend on y."""
         f = np.asarray(f, dtype=np.float64)
         return np.full_like(f, 2.0) if self.kind == "mse" else _sigmoid(f) * _sigmoid(-f)
 
 
 def test_error(task: LearningTask, outputs: npt.ArrayLike) -> float:
-    """The share of wrong signs on the parity task, the mean squared error on the ball.
+    """Return the share of wrong signs on parity, or the mean squared error on the ball.
 
-    An output that is 0 or NaN has the wrong sign.
-
-    Args:
-        task: the task.
-        outputs: f of its test inputs, (t,).
+    ``outputs`` are f of the test inputs, (t,). An output that is 0 or NaN has the wrong sign.
     """
     f = np.asarray(outputs, dtype=np.float64)
     if task.name == "parity":
@@ -149,7 +125,7 @@ def test_error(task: LearningTask, outputs: npt.ArrayLike) -> float:
 
 
 def _sigmoid(f: Floats) -> Floats:
-    """1/(1 + e^−f), which cannot overflow in this form."""
+    """Return 1/(1 + e^−f) in a form that cannot overflow."""
     return 0.5 * (1 + np.tanh(f / 2))
 
 
@@ -171,7 +147,7 @@ EPSILON = 1e-3
 
 
 class TwoLayer(nn.Module):
-    """One of the networks, with outputs of shape (examples,)."""
+    """A network of any architecture in ``NAMES``, with outputs of shape (examples,)."""
 
     W1: Tensor
     b1: Tensor
@@ -183,13 +159,7 @@ class TwoLayer(nn.Module):
     def __init__(
         self, architecture: str, weights: Mapping[str, npt.ArrayLike], train: npt.ArrayLike
     ) -> None:
-        """Hold a copy of the weights.
-
-        Args:
-            architecture: a key of ``NAMES``.
-            weights: its parameters.
-            train: all training inputs, (n, d): the statistics of simplified BatchNorm are theirs.
-        """
+        """Copy the weights; ``train``, (n, d), gives simplified BatchNorm its statistics."""
         super().__init__()
         self.architecture = architecture
         for name in NAMES[architecture]:
@@ -197,18 +167,18 @@ class TwoLayer(nn.Module):
         self.register_buffer("train_inputs", torch.tensor(np.asarray(train)))
 
     def forward(self, x: Tensor) -> Tensor:
-        """The outputs for inputs (examples, d), (examples,)."""
+        """Return outputs, (examples,), for inputs (examples, d)."""
         if self.architecture == "three-layer":
             return relu(relu(self.hidden(x)) @ self.W2.T) @ self.W3
         return self.activations(x) @ self.W2
 
     def hidden(self, x: Tensor) -> Tensor:
-        """Before the activation, h = W1 x + b1, (examples, m)."""
+        """Return h = W1 x + b1, (examples, m)."""
         h = x @ self.W1.T
         return h if self.architecture == "no-bias" else h + self.b1
 
     def activations(self, x: Tensor) -> Tensor:
-        """What W2 weighs, (examples, m): a, softplus(h), a over its norm, or g a over its RMS."""
+        """Return W2's inputs, (examples, m): a, softplus(h), a over its norm, g a over its RMS."""
         h = self.hidden(x)
         if self.architecture == "softplus":
             return softplus(h)
@@ -222,7 +192,7 @@ class TwoLayer(nn.Module):
 
 
 TAG = 1000
-"""Tells the draws of the weights from those of the data, which the same seed may determine."""
+"""Separates the random draws of the weights from those of the data with the same seed."""
 
 
 def initial_weights(
@@ -234,18 +204,11 @@ def initial_weights(
     first_layer_scale: float = 1.0,
     gain: float = 1.0,
 ) -> Weights:
-    """Every entry uniform in ±1/√fan-in, as torch's linear layers draw theirs, in float32.
+    """Draw each entry uniformly in ±1/√fan-in, as torch's linear layers do, in float32.
 
-    Args:
-        architecture: a key of ``NAMES``.
-        d: dimension of the inputs.
-        width: m, hidden units in a layer.
-        seed: of the draws; the layers that two architectures share are then the same.
-        first_layer_scale: what W1 and b1 are multiplied by; Figs. 6a and 10b use 1/100.
-        gain: g of simplified BatchNorm. With g = 1 the first steps at learning rate 0.005 diverge.
-
-    Returns:
-        The weights by the names and in the order of ``NAMES``.
+    With the same seed, architectures draw the same values for the layers that they share.
+    ``first_layer_scale`` multiplies W1 and b1; Figs. 6a and 10b use 1/100. ``gain`` is g of
+    simplified BatchNorm; with g = 1 the first steps at learning rate 0.005 diverge.
     """
     shapes = {"W1": (width, d), "b1": (width,), "W2": (width,), "W3": (width,)}
     if architecture == "three-layer":

@@ -1,7 +1,7 @@
 """SGD and SAM at batch size 1 for two layers: ReLU without and with bias, and Softplus.
 
-The gradient of one example's loss has rank one, so that SAM's ascent needs no second pass over W1.
-With h = W1 x + b1, a = φ(h), p = φ'(h), s = ℓ'(f) and q = ‖x‖² + 1 (‖x‖² without bias),
+The gradient of one example's loss has rank one, so SAM's ascent needs no second pass over W1. With
+h = W1 x + b1, a = φ(h), p = φ'(h), s = ℓ'(f) and q = ‖x‖² + 1 (‖x‖² without bias),
 
     ∂L/∂W2 = s a,    ∂L/∂b1 = s u,    ∂L/∂W1 = s u xᵀ    with u = W2 ⊙ p,
     ‖∇L‖² = s² (‖a‖² + q ‖u‖²),
@@ -22,13 +22,7 @@ from sharpness.studies.wen.networks import Weights
 
 
 def advance(architecture: str, weights: Weights, visits: EpochSchedule) -> None:
-    """Train in place; see ``training.advance``.
-
-    Args:
-        architecture: "no-bias", "bias" or "softplus".
-        weights: float32 or float64.
-        visits: the examples and the settings.
-    """
+    """Train ``weights`` in place, as `training.advance` documents."""
     if visits.phase.batch != 1:
         descend(partial(gradient, architecture, visits.loss), weights, visits)
         return
@@ -49,12 +43,12 @@ def advance(architecture: str, weights: Weights, visits: EpochSchedule) -> None:
     weights["W1"][:] = W1.T
 
 
-# Divisions that raise on zero, numba's default, would keep loops from being vectorised.
+# numba's default, divisions that raise on zero, would prevent vectorised loops.
 @njit(cache=True, error_model="numpy")
 def _visit(  # type: ignore[no-untyped-def]
     W1, b1, W2, X, goals, orders, rate, rho, shrink, logistic, bias, soft
 ):
-    """One step for each entry of ``orders``; ``W1`` is (d, m), ``goals`` in the order of visits."""
+    """Take a step for each entry of ``orders``; W1 is (d, m), ``goals`` in the order of visits."""
     d, m = W1.shape
     h, a, p, u, V = (np.empty_like(W2), np.empty_like(W2), np.empty_like(W2), W2.copy(), W2.copy())
     number = W2.dtype.type
@@ -92,13 +86,13 @@ def _visit(  # type: ignore[no-untyped-def]
 
 @njit(cache=True, error_model="numpy")
 def _slope(f, goal, logistic):  # type: ignore[no-untyped-def]
-    """``Loss.slope``."""
+    """Return `Loss.slope`."""
     return 1 / (1 + math.exp(-f)) - goal if logistic else 2 * (f - goal)
 
 
 @njit(cache=True, error_model="numpy")
 def _activate(h, a, p, soft):  # type: ignore[no-untyped-def]
-    """Fill in a = φ(h) and p = φ'(h).
+    """Set a = φ(h) and p = φ'(h).
 
     Softplus is max(h, 0) + ln(1 + e) with e = exp(−|h|), here by series, which vectorise: e as the
     16th power of exp(−|h|/16), and ln(1 + e) = 2 artanh(e/(2 + e)). Its error is below 2e-8.

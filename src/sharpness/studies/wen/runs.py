@@ -1,6 +1,6 @@
-"""The experiments of the study as data: what is trained, what is drawn, what the paper says.
+"""The experiments of the study as data: runs, figures and the paper's statements.
 
-The Snakefile reads this, so neither this module nor ``runs`` loads torch, numba or numpy.
+The Snakefile imports this module, so it must not load torch, numba or numpy.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from sharpness.io.validation import Closed, checked
 from sharpness.studies.findings import Drawing
 
 REVISION = 1
-"""To be raised with every change that makes a solution or its measures another one."""
+"""Increase with every change to the solutions or their measures."""
 
 Architecture = Literal["no-bias", "bias", "softplus", "layernorm", "batchnorm", "three-layer"]
 
@@ -36,11 +36,11 @@ TITLES: dict[str, str] = {
     "batchnorm": "simplified BatchNorm",
     "three-layer": "three layers with bias",
 }
-"""What each architecture is called in print."""
+"""Printed name of each architecture."""
 
 
 class TaskEntry(Closed):
-    """What is learned: ``parity`` or ``ball``, in d dimensions from n examples."""
+    """A learning task in d dimensions with n training examples."""
 
     name: Literal["parity", "ball"] = "parity"
     d: Annotated[int, Field(ge=2)] = 30
@@ -48,14 +48,14 @@ class TaskEntry(Closed):
 
 
 class InitialEntry(Closed):
-    """The initial weights: torch's default, W1 and b1 times a factor; g of BatchNorm."""
+    """Initial weights: factor of W1 and b1 on torch's default, and g of BatchNorm."""
 
     first_layer_scale: PositiveFloat = 1.0
     gain: PositiveFloat = 1.0
 
 
 class PhaseEntry(Closed):
-    """One phase of a training; what the keys mean stands in ``phases.Phase``."""
+    """Settings of one training phase; `descent.Phase` documents them."""
 
     learning_rate: PositiveFloat
     epochs: PositiveInt
@@ -70,7 +70,7 @@ Phases = Annotated[tuple[PhaseEntry, ...], Field(min_length=1)]
 
 
 class Schedules(Closed):
-    """How long a run trains: here by default, and in the paper (or, of our own runs, at length)."""
+    """Phases of a run, by default and in the paper (for our own runs: longer ones)."""
 
     default: Phases
     published: Phases
@@ -81,20 +81,15 @@ class Run(Closed):
 
     Attributes:
         id: its name in every file.
-        figure: the figure that shows its curve; none for runs that only enter the pool.
-        panel: its letter there.
-        title: what the panel is called.
-        architecture: which network.
+        figure: the figure that shows its curve; None for runs that only enter the pool.
+        panel: its letter in the figure.
+        title: of the panel.
         width: hidden units m.
-        task: what it learns.
-        loss: "mse" or "logistic".
         smoothing: p of the logistic loss.
-        init: the initial weights.
         seeds: of data, initial weights and training.
-        role: which kind of optimiser.
-        claim: what the paper says of it, where it says anything.
-        ours: whether it is an addition, which the paper does not have.
-        schedules: its phases, by name.
+        role: kind of optimiser.
+        claim: the paper's statement about it; may be empty.
+        ours: whether the run is an addition that the paper does not have.
     """
 
     id: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
@@ -114,19 +109,19 @@ class Run(Closed):
     schedules: Schedules
 
     def phases(self, schedule: str) -> tuple[PhaseEntry, ...]:
-        """Its phases by a schedule, "default" or "published"."""
+        """Return the phases of a schedule, "default" or "published"."""
         return getattr(self.schedules, schedule)
 
     def epochs(self, schedule: str) -> int:
-        """How many epochs it trains by a schedule."""
+        """Return the total number of epochs of a schedule."""
         return sum(phase.epochs for phase in self.phases(schedule))
 
     def reduced(self, schedule: str) -> bool:
-        """Whether the paper has this run and the schedule differs from the paper's."""
+        """Return whether the paper has this run and the schedule differs from the paper's."""
         return not self.ours and self.phases(schedule) != self.schedules.published
 
     def shortened(self, schedule: str) -> bool:
-        """Whether every phase has the settings of one of the paper's, whatever its length."""
+        """Return whether each phase has the settings of a published one, but for its length."""
         published = [phase.model_copy(update={"epochs": 1}) for phase in self.schedules.published]
         return all(
             phase.model_copy(update={"epochs": 1}) in published for phase in self.phases(schedule)
@@ -134,7 +129,7 @@ class Run(Closed):
 
     @property
     def pool(self) -> bool:
-        """Whether it is compared with the other runs of its architecture: parity by mse."""
+        """Return whether it is compared with other runs of its architecture: parity by mse."""
         return (self.task.name, self.loss) == ("parity", "mse")
 
     @model_validator(mode="after")
@@ -152,7 +147,7 @@ class Run(Closed):
 
 
 POOL = "wenpool"
-"""The figure that is ours: test error against the trace, of all runs that are compared."""
+"""This project's own figure: test error against the trace, for all runs that are compared."""
 
 
 class Row(Closed):
@@ -163,13 +158,7 @@ class Row(Closed):
 
 
 class Catalogue(Closed):
-    """The whole file.
-
-    Attributes:
-        table1: the paper's Table 1 by architecture.
-        figures: by id.
-        runs: in the file's order.
-    """
+    """All experiments: the paper's Table 1 by architecture, figures by id, and runs."""
 
     table1: dict[Architecture, Row]
     figures: dict[str, Drawing]
@@ -177,21 +166,21 @@ class Catalogue(Closed):
 
     @property
     def drawn(self) -> dict[str, Drawing]:
-        """The figures that have something to show."""
+        """Return the figures that have something to show."""
         pooled = any(run.pool for run in self.runs)
         shown = {run.figure for run in self.runs} | ({POOL} if pooled else set())
         return {name: figure for name, figure in self.figures.items() if name in shown}
 
     def shown(self, figure: str) -> tuple[Run, ...]:
-        """The runs of a figure by panel."""
+        """Return the runs of a figure, sorted by panel."""
         return tuple(sorted((r for r in self.runs if r.figure == figure), key=lambda r: r.panel))
 
 
 def load_runs(path: str | Path) -> Catalogue:
-    """The experiments of a file.
+    """Return the experiments of a YAML file.
 
     Raises:
-        UserError: naming the file, the run and the key.
+        UserError: if an entry is invalid; names the file, the run and the key.
     """
     catalogue = checked(Catalogue, read_yaml(path), str(path))
     _check(path, catalogue)
@@ -199,7 +188,7 @@ def load_runs(path: str | Path) -> Catalogue:
 
 
 def architectures(runs: Iterable[Run]) -> dict[str, tuple[Run, ...]]:
-    """The runs grouped by architecture, in their order."""
+    """Group runs by architecture, in their order."""
     groups: dict[str, tuple[Run, ...]] = {}
     for run in runs:
         groups[run.architecture] = (*groups.get(run.architecture, ()), run)
@@ -207,7 +196,7 @@ def architectures(runs: Iterable[Run]) -> dict[str, tuple[Run, ...]]:
 
 
 def _check(path: str | Path, catalogue: Catalogue) -> None:
-    """What no single entry can know."""
+    """Check ids, figures and panels across runs."""
     ids, panels = set(), set()
     for run in catalogue.runs:
         if run.id in ids:

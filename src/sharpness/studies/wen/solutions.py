@@ -1,6 +1,6 @@
 """The solutions of an architecture: each of its runs with each seed, and the constructions.
 
-A solution depends on its run, its seed and the schedule alone, not on what else is in its job.
+A solution depends on its run, its seed and the schedule alone, not on the rest of its job.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ COLUMNS = (
     *("bound", "active_bound"),
     *MEASURES,
 )
-"""Of the CSV of solutions.
+"""Columns of the CSV of solutions.
 
 Errors are shares of wrong signs, or on the ball mean squared errors. ``bound`` is the least trace
 of any interpolator, ``active_bound`` that with as many active neurons, where they matter.
@@ -38,17 +38,14 @@ of any interpolator, ``active_bound`` that with as many active neurons, where th
 POINTS = (
     *("run", "seed", "epoch", "train_loss", "train_error", "test_error", "trace", "gauss_newton"),
 )
-"""Of the CSV of curves."""
+"""Columns of the CSV of curves."""
 
 
 @dataclass(frozen=True)
 class Solution:
-    """A trained or constructed network.
+    """A trained or constructed network, with a row of ``COLUMNS``.
 
-    Attributes:
-        row: by ``COLUMNS``.
-        curve: its points over the training, by ``POINTS``; none for a construction.
-        weights: the network.
+    ``curve`` holds rows of ``POINTS``; it is empty for a construction.
     """
 
     row: dict[str, Any]
@@ -57,14 +54,9 @@ class Solution:
 
 
 def bounds(run: Run, weights: Weights, task: LearningTask) -> dict[str, float]:
-    """``bound`` and ``active_bound`` where they are known: for parity by squared error.
+    """Return ``bound`` and ``active_bound`` where they are known: for parity by squared error.
 
     The latter is 4√k with simplified BatchNorm, whose k active neurons each add to the trace.
-
-    Args:
-        run: of the architecture.
-        weights: the network.
-        task: its examples.
     """
     known = ("no-bias", "bias", "layernorm", "batchnorm")
     if not run.pool or run.architecture not in known:
@@ -81,15 +73,11 @@ CONSTRUCTIONS = {
     "layernorm": (memorising, generalising),
     "batchnorm": (exclusive_or, generalising),
 }
-"""The explicit solutions that each architecture has."""
+"""Explicit solutions of each architecture."""
 
 
 def constructed(training: Training) -> Iterator[Solution]:
-    """The explicit solutions of a training's task.
-
-    Args:
-        training: of parity by squared error.
-    """
+    """Yield the explicit solutions of a training's task, which is parity by squared error."""
     run, task, loss = training.run, training.task, training.loss
     for build in CONSTRUCTIONS.get(run.architecture, ()):
         weights = build(run.architecture, task)
@@ -107,17 +95,11 @@ def constructed(training: Training) -> Iterator[Solution]:
 def solutions(
     architecture: str, runs: Iterable[Run], seeds: Sequence[int], schedule: str, state: str | Path
 ) -> list[Solution]:
-    """Train the runs of an architecture, as far as the state lacks them, and add constructions.
+    """Train the runs of an architecture on some seeds, and add the explicit constructions.
 
-    Args:
-        architecture: which; runs of others are passed over.
-        runs: the catalogue's.
-        seeds: which of the runs' seeds.
-        schedule: "default" or "published".
-        state: folder in which finished and unfinished trainings are kept, a file each.
-
-    Returns:
-        Runs in their order, seeds within them; then the constructions on each seed's parity task.
+    ``runs`` of other architectures are skipped. ``schedule`` is "default" or "published". The
+    folder ``state`` keeps a file per training, from which it continues. The result holds runs in
+    their order, seeds within them; then the constructions on each seed's parity task.
     """
     trainings = [
         Training(run, seed, schedule)
@@ -137,13 +119,9 @@ def solutions(
 def write_solutions(
     found: Sequence[Solution], rows: str | Path, curves: str | Path, weights: str | Path
 ) -> None:
-    """Write solutions as a CSV of ``COLUMNS``, their curves as one of ``POINTS``, their weights.
+    """Write solutions to a CSV of ``COLUMNS``, curves to one of ``POINTS``, and the weights.
 
-    Args:
-        found: the solutions.
-        rows: path of the first CSV.
-        curves: path of the second.
-        weights: path of a safetensors file of the tensors ``<run>/<seed>/<name>``.
+    The weights are tensors ``<run>/<seed>/<name>`` in a safetensors file.
     """
     write_csv(rows, (solution.row for solution in found), COLUMNS)
     write_csv(curves, (point for solution in found for point in solution.curve), POINTS)
@@ -156,7 +134,7 @@ def write_solutions(
 
 
 def _trained(training: Training, state: Path) -> Solution:
-    """A training's solution, with a row that says what it is."""
+    """Finish a training and return its solution."""
     run, seed = training.run, training.seed
     progress = training.finished(state)
     row = {

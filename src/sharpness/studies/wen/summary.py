@@ -1,4 +1,4 @@
-"""What the study found: Table 1, every run, and whether sharpness ranks the solutions by error."""
+"""Findings of the study: Table 1, every run, and τ of each measure with the test error."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from sharpness.studies.findings import Finding
 from sharpness.studies.wen.runs import TITLES, Catalogue, Run, architectures, load_runs
 
 Files = Mapping[str, Any]
-"""Paths by what they hold: ``catalogue``, and lists of ``solutions``, ``curves``, ``weights``."""
+"""Paths by content: ``catalogue``, and lists of ``solutions``, ``curves``, ``weights``."""
 
 
 def read_tables(files: Files, kind: str) -> pd.DataFrame:
-    """The rows of all CSV files of a kind.
+    """Return the rows of all CSV files of a kind.
 
     Raises:
-        UserError: there is no file of the kind.
+        UserError: if there is no file of the kind.
     """
     paths = several(files, kind)
     if not paths:
@@ -34,24 +34,24 @@ def read_tables(files: Files, kind: str) -> pd.DataFrame:
 
 
 def several(files: Files, kind: str) -> list[Path]:
-    """The paths of a kind, whether one is given or a list."""
+    """Return the paths of a kind as a list, even if a single one is given."""
     found = files.get(kind, [])
     return [Path(path) for path in ([found] if isinstance(found, str | Path) else found)]
 
 
 def of_run(table: pd.DataFrame, run: Run) -> pd.DataFrame:
-    """The rows of a run, by seed."""
+    """Return the rows of a run, sorted by seed."""
     return table[table["run"] == run.id].sort_values("seed", kind="stable")
 
 
 def in_pool(solutions: pd.DataFrame, runs: Iterable[Run]) -> pd.DataFrame:
-    """The solutions that are compared with each other: finished ones of the runs that are."""
+    """Return the finished solutions of those runs that are compared with each other."""
     names = [run.id for run in runs if run.pool]
     return solutions[solutions["run"].isin(names) & (solutions["status"] == "ok")]
 
 
 def length(run: Run, solutions: pd.DataFrame) -> str:
-    """How a run trained: ``4,000 of 100,000 epochs``, and whether only by the paper's settings."""
+    """Describe a run's training: ``4,000 of 100,000 epochs``, and if its settings deviate."""
     rows = of_run(solutions, run)
     if rows.empty:
         return ""
@@ -63,16 +63,16 @@ def length(run: Run, solutions: pd.DataFrame) -> str:
 
 
 GENERALIZES = 0.9
-"""From this test accuracy on, a network generalizes: chance is 0.5, and weight decay nears 1."""
+"""Test accuracy from which a network generalizes: chance is 0.5, and weight decay nears 1."""
 
 AT_THE_BOUND = 1.001
-"""A trace of at most so many times the least one belongs to a flattest solution."""
+"""Solutions with a trace of at most this multiple of the least one count as flattest."""
 
 NONE = "not measured"
 
 
 def table1(catalogue: Catalogue, solutions: pd.DataFrame) -> Iterator[Finding]:
-    """Both columns of the table for each architecture of the catalogue's."""
+    """Yield findings on both columns of Table 1 for each architecture."""
     for architecture, published in catalogue.table1.items():
         rows = solutions[solutions["architecture"] == architecture]
         sam = [
@@ -85,7 +85,7 @@ def table1(catalogue: Catalogue, solutions: pd.DataFrame) -> Iterator[Finding]:
 
 
 def _flattest(architecture: str, published: bool, built: pd.DataFrame) -> Finding:
-    """A flattest solution that fails shows "no"; that none does is a theorem, not measured."""
+    """Return the finding: "no" if a flattest solution fails. That none does is a theorem."""
     at_bound = built[built["trace"] <= AT_THE_BOUND * built["bound"]]
     fails = (1 - at_bound["test_error"] < GENERALIZES).any()
     value = NONE if at_bound.empty else "no" if fails else "not refuted"
@@ -112,7 +112,7 @@ def _flattest(architecture: str, published: bool, built: pd.DataFrame) -> Findin
 
 
 def _sam(architecture: str, published: bool, runs: Iterable[Run], rows: pd.DataFrame) -> Finding:
-    """Whether the solutions of 1-SAM generalize, all of them or some."""
+    """Return the finding on whether all, some or none of 1-SAM's solutions generalize."""
     trained = [(run, of_run(rows, run)) for run in runs]
     measured = [(run, found[found["status"] == "ok"]) for run, found in trained]
     measured = [(run, found) for run, found in measured if len(found)]
@@ -147,14 +147,14 @@ def _sam(architecture: str, published: bool, runs: Iterable[Run], rows: pd.DataF
 
 
 def _fitted(rows: pd.DataFrame) -> str:
-    """The part of the traces that fitting leaves, where it is not all of them."""
+    """Return `measures.gauss_newton` as text, or "" where it equals the trace."""
     if np.allclose(rows["trace"], rows["gauss_newton"]):
         return ""
     return f", without the residuals' part {listed(rows['gauss_newton'], '.4g')}"
 
 
 def listed(values: Iterable[float], form: str) -> str:
-    """Numbers one after the other, in a format."""
+    """Join formatted numbers by commas."""
     return ", ".join(f"{value:{form}}" for value in values)
 
 
@@ -170,13 +170,12 @@ _WORDS = {
 
 
 def summarise(files: Files) -> list[Finding]:
-    """The findings, from the files of all jobs.
+    """Return the findings from the files of all jobs.
 
-    Args:
-        files: ``catalogue``, the path of the experiments, and ``solutions``, those of the CSVs.
+    ``files`` has the paths ``catalogue`` and ``solutions``.
 
     Raises:
-        UserError: the catalogue is none, or there is no file of solutions.
+        UserError: if the catalogue is invalid, or there is no file of solutions.
     """
     catalogue = load_runs(files["catalogue"])
     solutions = read_tables(files, "solutions")
@@ -188,7 +187,7 @@ def summarise(files: Files) -> list[Finding]:
 
 
 def _correlations(catalogue: Catalogue, solutions: pd.DataFrame) -> Iterator[Finding]:
-    """τ of every measure and the test error within each architecture."""
+    """Yield τ of every measure with the test error within each architecture."""
     measures = [*_WORDS, *(column for column in solutions.columns if "@" in column)]
     for architecture, runs in architectures(catalogue.runs).items():
         pool = in_pool(solutions, runs)
@@ -215,7 +214,7 @@ def _correlations(catalogue: Catalogue, solutions: pd.DataFrame) -> Iterator[Fin
 
 
 def _by_seed(pool: pd.DataFrame, measure: str) -> str:
-    """τ over the runs of each seed alone, which share data and initial weights; "" if too few."""
+    """Return τ within each seed, whose runs share data and initial weights; "" if too few."""
     taus = [
         kendall(rows[measure], rows["test_error"], resamples=0, test=False).tau
         for _, rows in pool.groupby("seed")
@@ -224,7 +223,7 @@ def _by_seed(pool: pd.DataFrame, measure: str) -> str:
 
 
 def _worded(measure: str) -> str:
-    """A column of the solutions in words."""
+    """Return the printed name of a measure's column."""
     if measure in _WORDS:
         return _WORDS[measure]
     cell = Cell.parse(measure)
@@ -232,7 +231,7 @@ def _worded(measure: str) -> str:
 
 
 def _of_run(run: Run, solutions: pd.DataFrame) -> Iterator[Finding]:
-    """The test error and the trace of a run, by seed."""
+    """Yield the findings on the test error and the trace of a run, by seed."""
     rows = of_run(solutions, run)
     if rows.empty:
         return

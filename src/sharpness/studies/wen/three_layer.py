@@ -23,17 +23,11 @@ from sharpness.studies.wen.networks import Weights
 
 
 def advance(architecture: str, weights: Weights, visits: EpochSchedule) -> None:
-    """Train in place; see ``training.advance``.
-
-    Args:
-        architecture: "three-layer".
-        weights: float32 or float64.
-        visits: the examples and the settings.
-    """
+    """Train ``weights`` in place, as `training.advance` documents."""
     if visits.phase.batch != 1:
         descend(partial(gradient, architecture, visits.loss), weights, visits)
         return
-    # Transposed, a row of W1 and W2 is what one input, or one unit of the first layer, feeds.
+    # Transposed, so that a row holds the outgoing weights of one input or one hidden unit.
     W1, W2 = (np.ascontiguousarray(weights[name].T) for name in ("W1", "W2"))
     _visit(
         W1,
@@ -53,10 +47,10 @@ def advance(architecture: str, weights: Weights, visits: EpochSchedule) -> None:
 def _visit(  # type: ignore[no-untyped-def]
     W1, b1, W2, W3, X, goals, orders, rate, rho, shrink, logistic
 ):
-    """One step for each entry of ``orders``; ``goals`` are in the order of visits."""
+    """Take a step for each entry of ``orders``; ``goals`` are in the order of visits."""
     m = W3.size
     number = W3.dtype.type
-    h, V = np.empty_like(W3), np.empty_like(W3)  # of the perturbed network, where there is SAM
+    h, V = np.empty_like(W3), np.empty_like(W3)  # of the perturbed network with SAM
     a, delta = np.empty_like(W3), np.empty_like(W3)
     A, D = np.empty_like(W3), np.empty_like(W3)
     a0, D0 = np.zeros_like(W3), np.zeros_like(W3)  # of the network itself
@@ -91,7 +85,7 @@ def _visit(  # type: ignore[no-untyped-def]
 
 @njit(cache=True, error_model="numpy")
 def _pass(h, W2, W3, c, a0, D0, a, A, D, delta):  # type: ignore[no-untyped-def]
-    """Sets a, A, D and δ where the first layer is h and the second W2 + c D0 a0ᵀ."""
+    """Set a, A, D and δ of a network with first layer h and second layer W2 + c D0 a0ᵀ."""
     m = h.size
     zero = h.dtype.type(0)
     A[:] = zero
@@ -114,7 +108,7 @@ def _pass(h, W2, W3, c, a0, D0, a, A, D, delta):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, error_model="numpy")
 def _descend(W, x, back, step, shrink):  # type: ignore[no-untyped-def]
-    """W ← shrink W − step x backᵀ; rows where x is zero are left alone where nothing shrinks."""
+    """Set W ← shrink W − step x backᵀ; skip rows with x = 0 if nothing shrinks."""
     for k in range(x.size):
         scale = step * x[k]
         if scale != 0 or shrink != 1:
@@ -125,5 +119,5 @@ def _descend(W, x, back, step, shrink):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, error_model="numpy")
 def _slope(f, goal, logistic):  # type: ignore[no-untyped-def]
-    """``Loss.slope``."""
+    """Return `Loss.slope`."""
     return 1 / (1 + math.exp(-f)) - goal if logistic else 2 * (f - goal)

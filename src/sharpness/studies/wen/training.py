@@ -1,4 +1,4 @@
-"""One run with one seed, from its initial weights or wherever a kill left it to its solution."""
+"""Training of one run with one seed, resumable after a kill."""
 
 from __future__ import annotations
 
@@ -33,17 +33,14 @@ POINTS = 20
 """Points of a curve at epochs that grow by a constant factor, for a logarithmic axis."""
 
 LONGEST = 5000
-"""No stretch has more epochs, since a kill costs the stretch in hand."""
+"""Maximum epochs of a stretch; a kill loses the stretch in progress."""
 
 
 @dataclass(frozen=True)
 class Stretch:
-    """Epochs of one phase between two points of the curve.
+    """Epochs of one phase (index from 0) between two points of the curve.
 
-    Attributes:
-        phase: its number, from 0.
-        start: epochs of the whole training before it.
-        stop: epochs of the whole training at its end.
+    ``start`` and ``stop`` count the epochs of the whole training.
     """
 
     phase: int
@@ -52,11 +49,7 @@ class Stretch:
 
 
 def stretches(phases: Sequence[int]) -> list[Stretch]:
-    """The stretches of a training, one after the other.
-
-    Args:
-        phases: epochs of each phase, all positive.
-    """
+    """Split a training into stretches, given the epochs of each phase (all positive)."""
     ends = np.cumsum(phases)
     total = int(ends[-1])
     growing = np.geomspace(1, total, POINTS).round().astype(int)
@@ -70,10 +63,8 @@ def stretches(phases: Sequence[int]) -> list[Stretch]:
 class Progress:
     """A training after some of its stretches.
 
-    Attributes:
-        weights: the weights then.
-        curve: one point per stretch done, and the one before all of them.
-        result: what was measured on the finished solution; None before.
+    ``curve`` has the initial point and one per stretch done; ``result``, the measures of the
+    finished solution, is None before.
     """
 
     weights: Weights
@@ -81,13 +72,13 @@ class Progress:
     result: dict[str, Any] | None = None
 
     def save(self, path: Path) -> None:
-        """Replace the file whole: a kill leaves the progress before or the one after."""
+        """Replace the file atomically: a kill leaves either the old or the new progress."""
         tensors = {name: torch.from_numpy(value) for name, value in self.weights.items()}
         checkpoint.save(path, tensors, {"curve": self.curve, "result": self.result})
 
     @classmethod
     def load(cls, path: Path) -> Progress | None:
-        """The progress in a file; None if there is none, or a power cut left an unreadable one."""
+        """Load the progress of a file; None if it is missing, or unreadable after a power cut."""
         try:
             tensors, metadata = checkpoint.load(path)
         except UserError:
@@ -104,7 +95,7 @@ TRAINERS = {
     "batchnorm": batchnorm,
     "three-layer": three_layer,
 }
-"""The module that trains each architecture, by its ``advance``."""
+"""For each architecture, the module whose ``advance`` trains it."""
 
 
 def advance(
@@ -121,14 +112,8 @@ def advance(
     Each epoch visits the training examples in a fresh order; the last batch of an epoch is smaller
     where the batch size does not divide n. A run in chunks gives each chunk a seed of its own.
 
-    Args:
-        architecture: a key of ``NAMES``.
-        weights: the network's weights; C-contiguous float32 or float64 arrays, changed in place.
-        task: whose training examples are used.
-        loss: ℓ(f, y).
-        phase: the settings; its own ``epochs`` is not read.
-        epochs: how many to train for.
-        seed: of the orders and of the label noise.
+    The arrays of ``weights`` must be C-contiguous, float32 or float64. ``phase.epochs`` is not
+    read. ``seed`` determines the orders and the label noise.
     """
     n, precision = len(task.targets), weights["W1"].dtype
     rng = np.random.default_rng(list(seed))
@@ -142,10 +127,10 @@ def advance(
 
 
 ORDERS = 7
-"""Tells the seeds of orders and label noise from those of the data and the initial weights."""
+"""Separates the seeds of orders and label noise from those of the data and the initial weights."""
 
-_LONG = 2500  # epochs of a stretch that is worth a line
-_PIECES = 8  # of the test inputs, whose activations then stay in the cache: three times as fast
+_LONG = 2500  # epochs from which a stretch gets a line of progress
+_PIECES = 8  # of the test inputs, so that activations fit the cache: three times as fast
 
 
 @dataclass(frozen=True)
@@ -158,7 +143,7 @@ class Training:
 
     @property
     def name(self) -> str:
-        """Names its state: the run, the seed and a digest of everything else."""
+        """Return the state's name: the run, the seed and a digest of everything else."""
         settings = {"architecture", "width", "task", "loss", "smoothing", "init"}
         identity = {
             "revision": REVISION,
@@ -170,20 +155,16 @@ class Training:
 
     @cached_property
     def task(self) -> LearningTask:
-        """Its examples."""
+        """Return the task with its examples."""
         return TASKS[self.run.task.name](self.seed, d=self.run.task.d, n=self.run.task.n)
 
     @cached_property
     def loss(self) -> Loss:
-        """What it minimises."""
+        """Return the training loss."""
         return Loss(self.run.loss, self.run.smoothing)
 
     def finished(self, state: Path) -> Progress:
-        """The solution with its curve and its result, saved after every stretch.
-
-        Args:
-            state: folder of the states.
-        """
+        """Train to the end, saving to folder ``state`` after every stretch; return the solution."""
         file = state / f"{self.name}.safetensors"
         progress = Progress.load(file)
         if progress is None:
@@ -203,12 +184,12 @@ class Training:
         return progress
 
     def initial(self) -> Weights:
-        """The weights that it begins with."""
+        """Return the initial weights."""
         run, factors = self.run, self.run.init.model_dump()
         return initial_weights(run.architecture, run.task.d, run.width, self.seed, **factors)
 
     def errors(self, weights: Weights) -> dict[str, float]:
-        """The loss and the error on the training examples, and the error on fresh ones."""
+        """Return the training loss, training error and test error of some weights."""
         task, architecture = self.task, self.run.architecture
         f = outputs(architecture, weights, task.inputs, task.inputs)
         pieces = np.array_split(task.test_inputs, _PIECES)
@@ -221,8 +202,8 @@ class Training:
         }
 
     def _continued(self, progress: Progress, stretch: Stretch) -> Progress:
-        """After another stretch; with a result that says so if the weights are not finite then."""
-        # In their order, whatever a file made of it: the kernels' sums are in this order.
+        """Train another stretch; if weights are then not finite, set the result to diverged."""
+        # In the order of NAMES, which a file may change: the kernels' sums are in this order.
         weights = {name: progress.weights[name].copy() for name in NAMES[self.run.architecture]}
         phase = Phase(**self.run.phases(self.schedule)[stretch.phase].model_dump())
         seed = (self.seed, ORDERS, stretch.phase, stretch.start)
@@ -234,7 +215,7 @@ class Training:
         return Progress(weights, [*progress.curve, self._point(weights, stretch.stop)])
 
     def _point(self, weights: Weights, epoch: int) -> dict[str, float]:
-        """A point of the curve, in float64."""
+        """Return a point of the curve, in float64."""
         weights = {name: value.astype(np.float64) for name, value in weights.items()}
         task, architecture = self.task, self.run.architecture
         return {
@@ -245,7 +226,7 @@ class Training:
         }
 
     def _result(self, progress: Progress) -> dict[str, Any]:
-        """What the solution is and measures."""
+        """Return the status and the measures of the finished solution."""
         last = dict(progress.curve[-1])
         self._say(f"test error {last['test_error']:.3f}, trace {last['trace']:.4g}")
         more = measure_solution(self.run.architecture, progress.weights, self.task, self.loss)
