@@ -13,16 +13,16 @@ from workspace import AUGREG, RESNET, ROOT, VIT, Workspace, jobs
 pytestmark = pytest.mark.workflow
 
 FAR = {
-    "choose": "pools/stems.py",
-    "rows": "definition.py",
-    "pool": "reading.py",
-    "published": "kendall.py",
-    "correlations": "kendall.py",
-    "table": "tables/formats.py",
-    "figures": "figures/style.py",
+    "choose": "io/errors.py",
+    "rows": "measures/definition.py",
+    "pool": "training/hyperparameters.py",
+    "published": "statistics/kendall.py",
+    "correlations": "statistics/kendall.py",
+    "table": "plots/text.py",
+    "figures": "plots/style.py",
     "report": "report/page.html.j2",
-    "linear_curves": "noise.py",
-    "study": "simple/two_layer_relu/neurons.py",
+    "linear_curves": "measures/ball.py",
+    "study": "studies/wen/runs.py",
 }
 """For each cheap rule, a file that its script does not import by itself."""
 DEAR = {
@@ -80,7 +80,7 @@ def test_an_edit_of_what_a_cheap_rule_reaches_plans_it_and_no_dear_rule(
 
 def test_a_revision_of_the_measures_measures_again(copied: Workspace, own_code: Path):
     before = copied.items()
-    edit(own_code / "plan.py", "REVISION = 2", "REVISION = 3")
+    edit(own_code / "evaluation" / "plan.py", "REVISION = 2", "REVISION = 3")
     planned = jobs(copied.run("results/tiny/cifar10-resnet18/pool.csv"))
     assert "train" not in planned
     cells = [path for path in before if RESNET in path.parts]
@@ -90,11 +90,12 @@ def test_a_revision_of_the_measures_measures_again(copied: Workspace, own_code: 
 
 
 def test_a_revision_of_the_training_trains_again(copied: Workspace, own_code: Path):
-    edit(own_code / "training" / "settings.py", "REVISION = 1", "REVISION = 2")
+    edit(own_code / "training" / "hyperparameters.py", "REVISION = 1", "REVISION = 2")
     assert jobs(copied.run("-n"))["train"] == 3
 
 
 def test_an_edit_of_a_measure_alone_is_not_seen(copied: Workspace, own_code: Path):
     """The price of explicit revisions: who changes a value raises the number."""
-    (own_code / "worst.py").write_text((own_code / "worst.py").read_text() + "\n# a comment\n")
+    worst = own_code / "measures" / "worst.py"
+    worst.write_text(worst.read_text() + "\n# a comment\n")
     assert "Nothing to be done" in copied.run()

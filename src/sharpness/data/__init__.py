@@ -1,1 +1,1 @@
-"""Data sets, resident in memory or streamed from disk: `locate` finds one, `load` opens it."""
+"""Data sets, held in memory or read from disk: `locate` finds one, `load` opens it."""

@@ -1,8 +1,8 @@
 """CIFAR-10 (Krizhevsky, 2009) and CIFAR-10-C (Hendrycks & Dietterich, 2019).
 
-CIFAR-10 comes from the published archive, or from a prepared array file in its place. Each
-corruption of CIFAR-10-C is one array of five blocks, severities 1 to 5, each block the whole test
-set in the same order; rows are read from the archive where they lie, and nothing is unpacked.
+CIFAR-10 is read from the published archive or from a prepared array file. In CIFAR-10-C each
+corruption is one array of five blocks, severities 1 to 5, and each block is the whole test set in
+the same order; rows are read directly from the archive, without unpacking it.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from sharpness.io.numpy_file import read_header, read_npz
 
 MEAN = (0.4914, 0.4822, 0.4465)
 STD = (0.2023, 0.1994, 0.2010)
-"""The normalization of the authors' code."""
+"""Normalization constants of the authors' code."""
 
 CLASSES = 10
 PARTS = ("images", "label", "is_test", "bytes", "offset")
-"""Arrays of a prepared file that are looked at."""
-_LARGEST = 1 << 29  # bytes of a prepared file, unpacked; the images have 184 million
+"""Arrays that are read from a prepared file."""
+_LARGEST = 1 << 29  # limit on the unpacked bytes of a prepared file; the images have 184 million
 
 _INSTEAD = f"get {known('cifar10').url}, or name a prepared array file (.npz) in data.cifar10.file"
 
@@ -40,13 +40,7 @@ Array = NDArray[Any]
 
 
 def images(pixels: Array, labels: Array, title: str) -> Images:
-    """Images with CIFAR-10's constants.
-
-    Args:
-        pixels: (n, 32, 32, 3), uint8, as most files hold them.
-        labels: (n,).
-        title: what to call the set.
-    """
+    """Build a data set with CIFAR-10's constants from pixels (n, 32, 32, 3) and labels (n,)."""
     return Images(
         pixels=torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))),
         labels=torch.from_numpy(labels.astype(np.int64)),
@@ -59,15 +53,12 @@ def images(pixels: Array, labels: Array, title: str) -> Images:
 
 
 def published(files: Sequence[Path], split: str, digests: Mapping[str, str] = BATCHES) -> Images:
-    """The training or test images of the published archive, in its order.
+    """Return the training or test images of the published archive, in its order.
 
-    Args:
-        files: the archive, or its members unpacked.
-        split: ``train`` or ``test``.
-        digests: MD5 of each member.
+    ``files`` is the archive, or its unpacked members; ``digests`` holds the MD5 of each member.
 
     Raises:
-        UserError: if a member is missing or is another than the published one.
+        UserError: if a member is missing or differs from the published one.
     """
     wanted = sorted(name for name in digests if name.startswith("data") == (split == "train"))
     found = {}
@@ -80,15 +71,13 @@ def published(files: Sequence[Path], split: str, digests: Mapping[str, str] = BA
 
 
 def prepared(path: Path, split: str) -> Images:
-    """The training or test images of a prepared ``.npz`` file, in its order.
+    """Return the training or test images of a prepared ``.npz`` file, in its order.
 
-    Args:
-        path: holds ``label`` (n,) and ``is_test`` (n,), and either ``images`` (n, 32, 32, 3) uint8
-            or, packed, ``bytes`` (all image files end to end) and ``offset`` (n + 1,).
-        split: ``train`` or ``test``.
+    It holds ``label`` (n,) and ``is_test`` (n,), and either ``images`` (n, 32, 32, 3) uint8 or,
+    packed, ``bytes`` (all image files end to end) and ``offset`` (n + 1,).
 
     Raises:
-        UserError: if the file holds anything else.
+        UserError: if the file does not hold these arrays.
     """
     try:
         arrays = read_npz(path, _LARGEST, PARTS)
@@ -107,7 +96,6 @@ def prepared(path: Path, split: str) -> Images:
 
 
 def _check(pixels: Array, labels: Array) -> None:
-    """Refuse arrays that are not 8-bit colour images of 32 × 32 with their labels."""
     if pixels.dtype != np.uint8 or pixels.shape != (len(pixels), 32, 32, 3):
         raise ValueError(f"pixels are {pixels.dtype} of shape {pixels.shape}")
     if labels.shape != (len(pixels),) or labels.dtype.kind not in "ui":
@@ -116,13 +104,13 @@ def _check(pixels: Array, labels: Array) -> None:
 
 
 def check_labels(labels: Array) -> None:
-    """Refuse numbers that are no classes, while it is known which file they are from."""
+    """Raise ValueError if a label is not 0 to 9; the caller adds the name of the file."""
     if len(labels) and not 0 <= labels.min() <= labels.max() < CLASSES:
         raise ValueError(f"labels are {labels.min()} to {labels.max()}, not 0 to {CLASSES - 1}")
 
 
 def _decode(content: Array, offset: Array, chosen: Array) -> Array:
-    """Decode the chosen ones of many image files that lie end to end, (k, 32, 32, 3)."""
+    """Decode the chosen ones of many image files that lie end to end: (k, 32, 32, 3)."""
     if content.dtype != np.uint8 or content.ndim != 1 or offset.dtype.kind not in "ui":
         raise ValueError(f"bytes are {content.dtype}, offsets {offset.dtype}")
     pixels = np.empty((len(chosen), 32, 32, 3), np.uint8)
@@ -135,7 +123,7 @@ def _decode(content: Array, offset: Array, chosen: Array) -> Array:
 
 
 TEST = 10_000
-"""Images of each corruption and severity."""
+"""Images per corruption and severity."""
 SEVERITIES = 5
 SHAPE = (32, 32, 3)
 
@@ -143,19 +131,14 @@ SHAPE = (32, 32, 3)
 def paper(
     files: Sequence[Path], test: int = TEST, first: int = 1_000, kept: int = 10_000
 ) -> Images:
-    """The authors' selection: 10,000 images of 15 corruptions at severity 5.
+    """Return the authors' selection: 10,000 images of 15 corruptions at severity 5.
 
-    Of each corruption the first 1,000 test images; all of them shuffled as the released code does,
-    with NumPy's seed 0; of these the first 10,000.
-
-    Args:
-        files: the archive, or its members unpacked.
-        test: images per severity.
-        first: images taken from each corruption.
-        kept: images kept after the shuffle.
+    The ``first`` images of each corruption (of ``test`` per severity) are shuffled together as in
+    the released code, with NumPy's seed 0; the first ``kept`` of these are returned. ``files`` is
+    the archive, or its unpacked members.
 
     Raises:
-        UserError: if a member is missing or of another shape.
+        UserError: if a member is missing or has another shape.
     """
     start = (SEVERITIES - 1) * test
     pixels, labels = _rows(files, test, slice(start, start + first))
@@ -164,23 +147,15 @@ def paper(
 
 
 def whole(files: Sequence[Path], test: int = TEST) -> Images:
-    """15 corruptions at all five severities: 750,000 images, 2.3 GB.
-
-    Args:
-        files: the archive, or its members unpacked.
-        test: images per severity.
-
-    Raises:
-        UserError: if a member is missing or of another shape.
-    """
+    """Return 15 corruptions at all five severities (750,000 images, 2.3 GB); see `paper`."""
     pixels, labels = _rows(files, test, slice(0, SEVERITIES * test))
     return images(pixels, labels, TITLES["cifar10-c-whole"])
 
 
 def _rows(files: Sequence[Path], test: int, rows: slice) -> tuple[Array, Array]:
-    """The same rows of all corruptions one after the other: pixels (n, 32, 32, 3), labels (n,)."""
+    """Read the same rows of all corruptions in turn: pixels (n, 32, 32, 3), labels (n,)."""
     size = rows.stop - rows.start
-    # Planes of colour come first in memory, as the tensor wants them, so that no copy is made.
+    # In memory, channels come before rows and columns, as in the tensor: this avoids a copy.
     pixels = np.empty((len(CORRUPTIONS), size, 3, 32, 32), np.uint8).transpose(0, 1, 3, 4, 2)
     labels = np.empty(0, np.int64)
     for name, stream in members(files, (*CORRUPTIONS, LABELS)):
@@ -201,7 +176,7 @@ def _rows(files: Sequence[Path], test: int, rows: slice) -> tuple[Array, Array]:
 def _part(
     stream: IO[bytes], length: int, shape: tuple[int, ...], rows: slice, source: str
 ) -> Array:
-    """Some rows of an array in NumPy's file format, without reading the others."""
+    """Read some rows of an ``.npy`` stream without reading the others."""
     found, columns_first, dtype = read_header(stream, source)
     typed = dtype == np.uint8 if shape else dtype.kind in "ui"
     if found != (length, *shape) or columns_first or not typed:

@@ -1,4 +1,4 @@
-"""Folders of images, one a class: their files in order, and which logits stand for a folder."""
+"""Image folders with one subfolder per class: list their files, and map folders to logits."""
 
 from __future__ import annotations
 
@@ -14,27 +14,22 @@ from typing import TYPE_CHECKING, Any, Literal
 from sharpness.io.errors import UserError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
-"""What counts as an image, in lower or upper case; the same as for torchvision's ImageFolder."""
+"""Suffixes of image files, in lower or upper case, as for torchvision's ImageFolder."""
 
 File = tuple[str, int]
 """``class/name`` of an image, and its size in bytes."""
 
 
 def subfolders(folder: Path) -> list[str]:
-    """Names of the folders in a folder, sorted, hidden ones left out."""
+    """Return the sorted names of the subfolders of a folder, without hidden ones."""
     with os.scandir(folder) as entries:
         return sorted(e.name for e in entries if e.is_dir() and not e.name.startswith("."))
 
 
 def names(folder: Path, classes: Iterable[str]) -> Iterator[str]:
-    """``class/name`` of every image, in the order of torchvision's ImageFolder: sorted twice.
+    """Yield ``class/name`` of every image; raise UserError for a class without images.
 
-    Args:
-        folder: holds one folder for each class.
-        classes: names of the folders to look into, in the order wanted.
-
-    Raises:
-        UserError: if one of them has no image.
+    With sorted ``classes``, the order is that of torchvision's ImageFolder.
     """
     for name in classes:
         with os.scandir(folder / name) as entries:
@@ -46,29 +41,25 @@ def names(folder: Path, classes: Iterable[str]) -> Iterator[str]:
 
 
 def sized(folder: Path, names: Iterable[str]) -> Iterator[File]:
-    """Each image with its size.
-
-    Raises:
-        UserError: if one is not there, or is no file: who opens a pipe waits for ever.
-    """
+    """Yield each image and its size; raise UserError if it is not a regular file."""
     for name in names:
         try:
             found = os.stat(folder / name)
         except FileNotFoundError:
             raise UserError(f"{folder / name}: no such image; the folder has changed") from None
-        if not stat.S_ISREG(found.st_mode):
+        if not stat.S_ISREG(found.st_mode):  # opening a pipe would block
             raise UserError(f"{folder / name}: is no file; remove it")
         yield name, found.st_size
 
 
 def summary(folder: Path, names: Iterable[str]) -> dict[str, Any]:
-    """What a record says of the images of a split: where they are, how many, and their digest."""
+    """Return the record entry of the images of a split: their folder, number and digest."""
     images, digest = digest_of(sized(folder, names))
     return {"folder": str(folder), "images": images, "digest": digest}
 
 
 def digest_of(files: Iterable[File]) -> tuple[int, str]:
-    """The number of images, and a 16-digit name for their names and sizes in this order."""
+    """Return the number of images, and a 16-digit hash of their names and sizes in order."""
     state, count = hashlib.sha256(), 0
     for name, size in files:
         state.update(os.fsencode(f"{name}\t{size}\n"))
@@ -80,27 +71,27 @@ if TYPE_CHECKING:
     from sharpness.data.batches import Groups
 
 RESOURCES = Path(__file__).parents[3] / "resources"
-"""The project's own tables, found from the source tree (an editable install)."""
+"""The project's own tables; the path assumes an editable install."""
 
 Naming = Literal["wnid", "number", "objectnet"]
-"""How a set names its class folders."""
+"""How class folders are named: by WordNet id, by number of the logit, or by ObjectNet's words."""
 
 
 @cache
 def imagenet() -> tuple[str, ...]:
-    """The ids of ImageNet-1k's 1000 classes, in the order of the logits."""
+    """Return the WordNet ids of ImageNet-1k's 1000 classes, in the order of the logits."""
     return tuple((RESOURCES / "imagenet_classes.txt").read_text(encoding="utf-8").split())
 
 
 @cache
 def objectnet() -> dict[str, tuple[str, ...]]:
-    """For each of the 113 folders of ObjectNet that ImageNet knows, the ids that mean it."""
+    """Return the WordNet ids of each of the 113 ObjectNet folders that are ImageNet classes."""
     with open(RESOURCES / "objectnet.csv", encoding="utf-8", newline="") as stream:
         return {row["folder"]: tuple(row["wnids"].split()) for row in csv.DictReader(stream)}
 
 
 def belongs(folder: str, naming: Naming) -> bool:
-    """Whether a folder of this name holds a class that ImageNet has."""
+    """Return whether a class folder of this name holds an ImageNet class."""
     if naming == "objectnet":
         return folder in objectnet()
     if naming == "number":
@@ -111,22 +102,18 @@ def belongs(folder: str, naming: Naming) -> bool:
 def labelled(
     folders: Iterable[str], naming: Naming, classes: Sequence[str]
 ) -> tuple[dict[str, int], Groups | None]:
-    """The label of each class folder, and the logits that mean each label.
+    """Map class folders to labels, and labels to logits.
 
-    Folders of classes that the network does not know are left out, as are logits that no folder
-    means: a network is asked to choose among the classes that the set has.
-
-    Args:
-        folders: names of the class folders.
-        naming: how they are named.
-        classes: the network's, as WordNet ids in logit order.
+    Folders of classes that the network does not have are left out, as are logits without a folder:
+    the network chooses among the classes of the data set. ``classes`` are the network's, as WordNet
+    ids in logit order.
 
     Returns:
-        Labels by folder, in the order of the logits, and the groups; None where label k is
-        logit k for all logits.
+        Labels by folder, in the order of the logits, and the groups; None where label k is logit k
+        for all logits.
 
     Raises:
-        UserError: if a folder's number is beyond the logits, or no folder means any.
+        UserError: if the number of a folder exceeds the logits, or no folder is a class.
     """
     meaning = {folder: _logits(folder, naming, classes) for folder in folders}
     kept = sorted((folder for folder in meaning if meaning[folder]), key=meaning.__getitem__)
@@ -138,7 +125,7 @@ def labelled(
 
 
 def _logits(folder: str, naming: Naming, classes: Sequence[str]) -> tuple[int, ...]:
-    """The logits that mean a folder, in ascending order."""
+    """Return the logits that count as the class of a folder, ascending."""
     if naming == "number":
         if int(folder) >= len(classes):
             raise UserError(f"class folder {folder}: the network has only {len(classes)} classes")

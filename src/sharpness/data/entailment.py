@@ -1,4 +1,4 @@
-"""MNLI (Williams et al., 2018) and HANS (McCoy et al., 2019) as data sets for a BERT."""
+"""MNLI (Williams et al., 2018) and HANS (McCoy et al., 2019) as tokenized data sets for BERT."""
 
 from __future__ import annotations
 
@@ -16,40 +16,32 @@ TWO: Groups = (
     (LABELS.index("contradiction"), LABELS.index("neutral")),
     (LABELS.index("entailment"),),
 )
-"""HANS's classes, non-entailment and entailment, among MNLI's three logits."""
+"""MNLI's three logits, grouped as HANS's classes: non-entailment and entailment."""
 
 
 def load_mnli(split: str, record: Mapping[str, Any], inputs: Mapping[str, Any]) -> Texts:
-    """MNLI: contradiction 0, entailment 1, neutral 2.
+    """Load MNLI, with labels contradiction 0, entailment 1 and neutral 2.
 
     Args:
-        split: ``test`` is the matched development set (9,815 pairs), ``train`` the training pairs
-            of the list in ``record["sample"]``, in its order.
-        record: of ``locate.locate``.
-        inputs: ``length``, tokens a pair, and ``vocabulary``, the record of BERT's vocabulary;
-            ``tokens``, how many of it the models know, where that is to be checked.
+        split: ``test`` is the matched development set (9,815 pairs); ``train`` is the sample of
+            training pairs listed in ``record["sample"]``, in its order.
+        record: from ``locate.locate``.
+        inputs: ``length``, the tokens per pair; ``vocabulary``, the record of BERT's vocabulary;
+            optionally ``tokens``, the models' vocabulary size, to be checked.
 
     Raises:
-        UserError: if a file is damaged, the list is another file's, or there is no vocabulary, or
-            another one than that of the models.
+        UserError: if a file is damaged, the sample does not fit it, or the vocabulary is missing or
+            larger than the models'.
     """
     pairs = _sampled(record) if split == "train" else list(mnli_pairs(record, split))
     return _texts(pairs, [LABELS.index(p.label) for p in pairs], record, inputs)
 
 
 def load_hans(name: str, record: Mapping[str, Any], inputs: Mapping[str, Any]) -> Texts:
-    """The pairs of HANS that a heuristic gets wrong: those not entailed, 5,000 for each.
+    """Load the non-entailed pairs of one HANS heuristic (5,000), which the heuristic gets wrong.
 
-    Contradiction and neutral both mean non-entailment: the larger of their logits counts.
-
-    Args:
-        name: a key of ``HEURISTICS``.
-        record: of ``locate.locate``.
-        inputs: as for `load_mnli`.
-
-    Raises:
-        UserError: if the file is damaged or has no such pairs, or there is no vocabulary, or
-            another one than that of the models.
+    Contradiction and neutral both count as non-entailment; the larger of their logits is its score.
+    ``name`` is a key of ``HEURISTICS``; other arguments and errors are those of `load_mnli`.
     """
     pairs = [p for p in hans_pairs(record, HEURISTICS[name]) if p.label == NOT_ENTAILED]
     return _texts(pairs, [0] * len(pairs), record, inputs, TWO)
@@ -78,7 +70,7 @@ def _texts(
 
 
 def _vocabulary(inputs: Mapping[str, Any]) -> str:
-    """The path of BERT's vocabulary."""
+    """Return the path of BERT's vocabulary."""
     record = inputs.get("vocabulary")
     if record is None:
         raise UserError("inputs: no vocabulary; give the record of the data set bert-vocabulary")
@@ -88,7 +80,7 @@ def _vocabulary(inputs: Mapping[str, Any]) -> str:
 
 
 def _sampled(record: Mapping[str, Any]) -> list[Pair]:
-    """The training pairs of the sample list, in its order."""
+    """Return the training pairs of the sample, in its order."""
     path = record.get("sample")
     if not path:
         raise UserError("data set mnli: the record names no sample of training pairs; write one")

@@ -1,4 +1,4 @@
-"""Where ImageNet-1k and its shifts lie, what is in them, and how they differ from the published."""
+"""Find the photos of ImageNet-1k and its shifts, and compare them with the published sets."""
 
 from __future__ import annotations
 
@@ -24,22 +24,19 @@ ARCHIVES = (
     "ILSVRC2012_devkit_t12.tar.gz",
 )
 SPLITS = {"train": "train", "test": "val"}
-"""The folder of each split. Only ``train`` must be there: the weights are measured on it."""
+"""Folder of each split. Only ``train`` is required: sharpness is measured on it."""
 
 
 def find_imagenet(name: str, given: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What a record says of ImageNet, or of the part of it that was held out.
+    """Return the record entries of ``imagenet``, or of its held-out part ``imagenet-2p``.
 
-    Args:
-        name: ``imagenet`` or ``imagenet-2p``.
-        given: the folder that the user names; nothing is written to it.
-        settings: ``cache``, into whose ``unpacked/imagenet`` archives are unpacked, and
-            ``holdout``.
+    ``settings`` has ``holdout`` and ``cache``: archives are unpacked into its
+    ``unpacked/imagenet``. Nothing is written to the user's folder, ``given``.
 
     Raises:
-        Absent: if neither images nor archives are there, or no hold-out is named.
-        UserError: if training images or an archive are lacking, an archive is not the official one,
-            a class does not fit, the hold-out is not there or does not fit, or there is no room.
+        Absent: if there are neither images nor archives, or no hold-out is named.
+        UserError: if training images or an archive are missing, an archive is not the official one,
+            a class folder or the hold-out does not fit, or there is too little disk space.
     """
     folder = _folder(given, Path(settings["cache"]).expanduser())
     classes = _classes(folder)
@@ -65,7 +62,7 @@ def find_imagenet(name: str, given: Path, settings: Mapping[str, Any]) -> dict[s
 
 
 def _folder(given: Path, cache: Path) -> Path:
-    """The folder that holds ``train``: the given one, or its archives unpacked, now or before."""
+    """Return the folder that holds ``train``: the given one, or that of the unpacked archives."""
     place = cache / "unpacked" / "imagenet"
     if (given / "train").is_dir():
         return given
@@ -80,12 +77,12 @@ def _folder(given: Path, cache: Path) -> Path:
     if missing:
         raise UserError(f"{given}: lacks {', '.join(missing)}; all three archives are needed")
     size = sum((given / name).stat().st_size for name in ARCHIVES)
-    room = size + size // 20  # a million files take whole blocks of the disk
+    room = size + size // 20  # each of a million files occupies whole disk blocks
     return made_once(place, room, lambda part: _unpack(given, part))
 
 
 def _classes(folder: Path) -> list[str]:
-    """The classes of the training images, in the order of the logits."""
+    """Return the classes of the training images, in the order of the logits."""
     parts = [part for part in SPLITS.values() if (folder / part).is_dir()]
     found = {part: subfolders(folder / part) for part in parts}
     for part in parts:
@@ -101,15 +98,12 @@ def _classes(folder: Path) -> list[str]:
 
 
 def held_out(path: Path, images: int) -> NDArray[np.bool_]:
-    """Which training images the soups' publishers held out, (images,), in ImageFolder order.
+    """Read the mask (images,) of the training images that the soups' publishers held out.
 
-    Args:
-        path: their ``imagenet_98_idxs.npy``, in which 1 means held out.
-        images: the number of training images.
+    The file is their ``imagenet_98_idxs.npy``, in ImageFolder order; 1 means held out.
 
     Raises:
-        UserError: if there is no such file, it holds anything else, or it belongs to another number
-            of images.
+        UserError: if the file is missing, or does not hold 0 or 1 for each of ``images`` images.
     """
     if not path.is_file():
         raise UserError(f"data.imagenet.holdout: {path} is no file; correct it or remove the key")
@@ -127,13 +121,13 @@ def held_out(path: Path, images: int) -> NDArray[np.bool_]:
 
 
 def chosen(images: list[str], mask: NDArray[np.bool_]) -> list[str]:
-    """The images at which the mask is true."""
+    """Return the images at which the mask is true."""
     return [image for image, wanted in zip(images, mask, strict=True) if wanted]
 
 
 def _unpack(given: Path, part: Path) -> None:
-    """All images sorted into class folders by torchvision, which knows the archives' MD5."""
-    from torchvision.datasets import imagenet as official  # seconds, and only here
+    """Sort all images into class folders with torchvision, which checks the archives' MD5."""
+    from torchvision.datasets import imagenet as official  # slow to import
 
     for name in ARCHIVES:
         (part / name).symlink_to((given / name).resolve())
@@ -141,7 +135,7 @@ def _unpack(given: Path, part: Path) -> None:
         official.parse_devkit_archive(part)
         official.parse_val_archive(part)
         official.parse_train_archive(part)
-    except RuntimeError as error:  # an MD5 that differs
+    except RuntimeError as error:  # an MD5 differs
         reason = " ".join(str(error).replace(str(part), str(given)).split())
         raise UserError(f"data.imagenet.folder: {reason}") from error
     for name in (*ARCHIVES, official.META_FILE):
@@ -150,12 +144,7 @@ def _unpack(given: Path, part: Path) -> None:
 
 @dataclass(frozen=True)
 class FolderLayout:
-    """How a shift of ImageNet is laid out.
-
-    Attributes:
-        naming: of the class folders.
-        inside: where these lie in the unpacked archive.
-    """
+    """How a shift of ImageNet names its class folders, and where in its archive they may lie."""
 
     naming: Naming
     inside: tuple[str, ...]
@@ -178,28 +167,24 @@ PUBLISHED = {
     "imagenet-sketch": {"classes": 1000, "test": 50_889},
     "objectnet": {"classes": 113, "test": 18_574},
 }
-"""How many classes, and images in each split, the published sets have."""
+"""Numbers of classes, and of images in each split, of the published sets."""
 
 
 def find(name: str, key: str, path: Path | None, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What a record says of a set of photos.
+    """Return the record entries of a data set of photos.
 
-    Args:
-        name: of the data set.
-        key: ``file`` or ``folder``.
-        path: the archive or folder of the photos; None if there is none.
-        settings: as for `locate.locate`.
+    ``path`` is the archive or folder of the photos, according to ``key`` (``file`` or ``folder``),
+    or None if there is none; ``settings`` are those of `locate.locate`.
 
     Returns:
-        ``folder`` of the class folders (for ImageNet, of its splits); ``classes``, the names of
-        the class folders (for ImageNet in the order of the logits); ``splits``, for each that is
-        there ``folder``, ``images`` and ``digest`` of all names and sizes; ``holdout``, ``path``
-        and ``sha256`` of the index or None; ``files``, the archive; ``remark``, how the set
-        differs from the published one.
+        ``folder`` with the class folders (for ImageNet, with its splits); ``classes``, the names of
+        the class folders (for ImageNet in logit order); ``splits``, for each one found ``folder``,
+        ``images`` and ``digest`` of all names and sizes; ``holdout``, ``path`` and ``sha256`` of
+        the index, or None; ``files``, the archive; ``remark``, differences from the published set.
 
     Raises:
-        Absent: if the photos are not there.
-        UserError: if they are not what they should be.
+        Absent: if the photos are missing.
+        UserError: if the photos cannot be those of this data set.
     """
     if path is None or not (path.is_file() if key == "file" else path.exists()):
         raise Absent(_advice(name, key, path))
@@ -227,7 +212,7 @@ def _find_shift(name: str, key: str, path: Path, cache: Path) -> dict[str, Any]:
 
 
 def _class_folders(given: Path, layout: FolderLayout) -> tuple[Path, list[str]]:
-    """The folder in which the class folders lie, and their names; none if it cannot be told."""
+    """Return the folder with the class folders, and their names; no names if none are found."""
     for folder in (given, *(given / step for step in layout.inside)):
         found = subfolders(folder) if folder.is_dir() else []
         classes = [name for name in found if belongs(name, layout.naming)]
@@ -241,7 +226,7 @@ def _class_folders(given: Path, layout: FolderLayout) -> tuple[Path, list[str]]:
 
 
 def _remark(name: str, found: Mapping[str, Any]) -> str:
-    """How a set differs from the published one in size; empty if it does not."""
+    """Describe how the counts differ from the published ones; empty if they do not."""
     counts = {split: part["images"] for split, part in found["splits"].items()}
     counts["classes"] = len(found["classes"])
     words = {"classes": "classes", "train": "training images", "test": "test images"}
@@ -256,7 +241,6 @@ def _remark(name: str, found: Mapping[str, Any]) -> str:
 
 
 def _advice(name: str, key: str, path: Path | None = None) -> str:
-    """Where to get a set, and which setting names it."""
     source = REGISTRY[name].source or name
     keys = " or ".join(f"data.{source}.{word}" for word in SOURCES[source].takes)
     lacking = f"data.{source}.{key}: {path} is not there; " if path else ""

@@ -1,4 +1,4 @@
-"""A labelled set of 8-bit images, resident in memory."""
+"""Labelled 8-bit images, held in memory, and their augmentation."""
 
 from __future__ import annotations
 
@@ -18,17 +18,14 @@ from sharpness.io.errors import UserError
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """Images with their labels and all that is needed to feed them to a network.
+    """Images with labels, and the constants that turn them into network inputs.
 
     Attributes:
         pixels: (n, c, h, w), uint8.
         labels: (n,), int64, from 0 to ``classes`` - 1.
-        mean: per channel, of pixels scaled to [0, 1].
-        std: per channel, of pixels scaled to [0, 1].
+        mean: per channel, of pixels scaled to [0, 1]; ``std`` likewise.
         flip: whether an image mirrored left to right keeps its label.
-        title: what tables and figures call the set.
-        classes: how many.
-        groups: for each class the logits that mean it; None where class k is logit k.
+        groups: the logits of each class; None where class k is logit k.
     """
 
     pixels: Tensor
@@ -41,7 +38,7 @@ class Images:
     groups: Groups | None = None
 
     def __post_init__(self) -> None:
-        """Refuse tensors that do not fit together."""
+        """Raise UserError if the tensors do not fit together."""
         n, c = len(self.labels), len(self.mean)
         if self.pixels.dtype != torch.uint8 or self.pixels.ndim != 4:
             raise UserError(f"{self.title}: pixels must be uint8 of shape (n, c, h, w)")
@@ -51,22 +48,18 @@ class Images:
             raise UserError(f"{self.title}: labels must be 0 to {self.classes - 1}")
 
     def __len__(self) -> int:
-        """Number of images."""
+        """Return the number of images."""
         return len(self.labels)
 
     def subset(self, index: slice | Tensor | Sequence[int]) -> Images:
-        """The images at these positions, in this order."""
+        """Return the images at these positions, in this order."""
         chosen = index if isinstance(index, slice) else torch.as_tensor(index)
         return replace(self, pixels=self.pixels[chosen], labels=self.labels[chosen])
 
     def normalized(self, pixels: Tensor | None = None) -> Tensor:
-        """Network inputs: (pixels / 255 - mean) / std.
+        """Return network inputs (pixels / 255 - mean) / std, float32, on the device of the pixels.
 
-        Args:
-            pixels: uint8 (k, c, h, w), such as augmented views; None is all of the set.
-
-        Returns:
-            (k, c, h, w), float32, on the device of the pixels.
+        ``pixels`` are uint8 (k, c, h, w), such as augmented views; None means all of the data set.
         """
         pixels = self.pixels if pixels is None else pixels
         shape = (1, -1, 1, 1)
@@ -75,17 +68,17 @@ class Images:
         return (pixels.float() / 255 - mean) / std
 
     def batches(self, size: int) -> Iterator[Batch]:
-        """Network inputs and labels where the images lie; the last batch may be smaller."""
+        """Yield network inputs and labels on the data's device; the last batch may be smaller."""
         for start in range(0, len(self), size):
             part = self.subset(slice(start, start + size))
             yield part.normalized(), part.labels
 
     def to(self, device: str | torch.device) -> Images:
-        """The same set on another device."""
+        """Return the data set on another device."""
         return replace(self, pixels=self.pixels.to(device), labels=self.labels.to(device))
 
     def digest(self) -> str:
-        """A 16-digit name for pixels, labels and groups: equal data, equal names."""
+        """Return a 16-digit hash of pixels, labels and groups."""
         return self._digest
 
     @cached_property
@@ -96,25 +89,17 @@ class Images:
         return state.hexdigest()[:16]
 
 
-PADDING = 4  # pixels of 32
+PADDING = 4  # pixels, for 32 × 32 images
 
 
 def augment(
     pixels: Tensor, generator: torch.Generator, flip: bool = True, rounds: int = ROUNDS
 ) -> Tensor:
-    """One augmented view of each image: RandAugment, a crop from black padding, a flip.
+    """Return one augmented view of each image: RandAugment, a crop from black padding, a flip.
 
-    Amounts in pixels are those for 32 × 32 images and scale with the image.
-
-    Args:
-        pixels: uint8 images (n, c, h, w), grey or RGB.
-        generator: the source of all draws, on the device of ``pixels``; the same seed gives the
-            same views.
-        flip: whether half of the images are mirrored left to right; not for digits.
-        rounds: operations of RandAugment an image; 0 leaves crop and flip.
-
-    Returns:
-        New uint8 images of the same shape.
+    ``pixels`` are uint8 (n, c, h, w), grey or RGB, on the device of ``generator``. Amounts in
+    pixels are those for 32 × 32 images and scale with the image. ``flip``, which mirrors half of
+    the images left to right, is not for digits; with 0 ``rounds``, only crop and flip are left.
 
     Raises:
         UserError: if ``pixels`` are not 8-bit images of one or three channels.
@@ -128,16 +113,7 @@ def augment(
 
 
 def crop(pixels: Tensor, generator: torch.Generator, flip: bool) -> Tensor:
-    """Shift each image by up to the padding in any direction, and mirror half of them.
-
-    Args:
-        pixels: (n, c, h, w).
-        generator: the source of all draws.
-        flip: whether to mirror.
-
-    Returns:
-        (n, c, h, w), the same type as ``pixels``.
-    """
+    """Shift images (n, c, h, w) at random by up to the padding; if ``flip``, mirror half of all."""
     n, c, h, w = pixels.shape
     tall, wide = round(PADDING * h / 32), round(PADDING * w / 32)
     rows = _window(h, tall, n, generator)
@@ -151,7 +127,7 @@ def crop(pixels: Tensor, generator: torch.Generator, flip: bool) -> Tensor:
 
 
 def _window(length: int, padding: int, n: int, generator: torch.Generator) -> Tensor:
-    """Positions (n, length) of a random window in each padded row."""
+    """Return the positions (n, length) of a random window in each padded row."""
     device = generator.device
     start = torch.randint(2 * padding + 1, (n, 1), generator=generator, device=device)
     return start + torch.arange(length, device=device)

@@ -1,4 +1,4 @@
-"""Reading the data set that a record of `locate.locate` describes."""
+"""Open the data set that a record of `locate.locate` describes."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from sharpness.io.errors import UserError
 def load_dataset(
     name: str, split: str, record: Mapping[str, Any], inputs: Mapping[str, Any] | None = None
 ) -> Examples:
-    """Open a data set: digits and CIFAR in memory, photos and sentences as they are asked for.
+    """Open a data set: photos are decoded on demand, all others are read into memory.
 
     Args:
         name: a key of `sharpness.data.registry.REGISTRY`.
-        split: ``train`` or ``test``; most sets have ``test`` alone.
-        record: what `locate` returned for this name. With ``sample``, the path of a list by
+        split: ``train`` or ``test``; most data sets have only ``test``.
+        record: from `locate` for this name. If it has ``sample``, the path of a list by
             `sharpness.data.sample.write_sample`, the training examples of ImageNet and MNLI are
-            those of the list.
-        inputs: how photos (``name``: photos) or sentences (``name``: tokens) become inputs;
-            digits and CIFAR need none.
+            those listed.
+        inputs: how photos (``name``: photos) or sentences (``name``: tokens) become inputs; not
+            needed for digits and CIFAR.
 
     Raises:
-        UserError: if the record says that the set is missing or is another's, if there is no such
-            split, if the inputs are not such as the set needs, or if a file is damaged.
+        UserError: if the record says that the set is missing or is that of another set, there is no
+            such split, the inputs do not fit the set, or a file is damaged.
     """
     if record["name"] != name:
         raise UserError(f"data set {name}: the record is that of {record['name']}")
@@ -58,7 +58,7 @@ def load_dataset(
 
 
 _INPUTS = {"photos": "photos", "text": "tokens"}
-"""The word for the inputs of each kind of data set that is not resident in memory."""
+"""The ``name`` of the inputs that each kind of data set needs, if any."""
 
 
 def _resident(name: str, split: str, files: list[Path]) -> Images:
@@ -78,7 +78,7 @@ def _resident(name: str, split: str, files: list[Path]) -> Images:
 def _streamed(
     name: str, split: str, record: Mapping[str, Any], inputs: Mapping[str, Any]
 ) -> Examples:
-    """Photos and sentences; their modules are loaded by those who need them alone."""
+    """Open photos or sentences; their modules are imported only when needed."""
     wanted = _INPUTS[REGISTRY[name].kind]
     if inputs.get("name") != wanted:
         raise UserError(f"data set {name}: needs `inputs` named {wanted!r}; set them in the pool")

@@ -1,9 +1,9 @@
-"""Where a data set lies: in the package, under a path that the user names, or in the cache.
+"""Find data sets: shipped with a package, at a path that the user names, or in the cache.
 
-The answer is a record that `load.load` reads: ``name``, ``status`` (present or missing),
-``reason``, ``title``, ``files``, a list of ``path`` and ``sha256``, ``remark``, how the set differs
-from the published one, and ``standin``, for a stand-in, the path of the list of what was made; for
-photos also what `sharpness.data.imagenet.find` says.
+The result is a record, read by `load.load_dataset`: ``name``, ``status`` (present or missing),
+``reason``, ``title``, ``files`` (list of ``path`` and ``sha256``), ``remark`` (differences from the
+published set) and, for a stand-in, ``standin`` (path of the list of stand-ins); for photos also the
+entries of `sharpness.data.imagenet.find`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from sharpness.io.transfer import Checksum
 from sharpness.io.validation import checked
 
 REVISION = 1
-"""Raise it with any change to what a record says: every data set is located anew."""
+"""Increase it when the contents of records change: every data set is located again."""
 
 _MEND = "remove it and run again"
 
@@ -58,11 +58,7 @@ class _Record(BaseModel, strict=True):
 
 
 def read_record(path: str | Path) -> dict[str, Any]:
-    """The record in a file.
-
-    Raises:
-        UserError: naming the file, if it is cut off or was edited into something else.
-    """
+    """Read a record; raise UserError if the file is cut off or does not hold one."""
     record: dict[str, Any] = read_json(path)
     checked(_Record, record, str(path), _MEND)
     if record["status"] == "present" and not record["files"] and "folder" not in record:
@@ -73,14 +69,9 @@ def read_record(path: str | Path) -> dict[str, Any]:
 
 
 def standin_digest(listed: str | Path, url: str) -> str:
-    """The SHA-256 of the stand-in for a download, as the workflow that made it wrote it down.
+    """Return the SHA-256 of the stand-in for the download at ``url``.
 
-    Args:
-        listed: the list of stand-ins, by their paths.
-        url: of the download.
-
-    Raises:
-        UserError: if it is not in the list.
+    ``listed`` is the list written with the stand-ins; UserError is raised if it lacks the URL.
     """
     _, _, place = url.partition("://")
     try:
@@ -99,30 +90,30 @@ _MEMBERS = {
     "cifar10-c": (*CORRUPTIONS, LABELS),
     "mnli": tuple(nli.MEMBERS.values()),
 }
-"""The files of an unpacked archive."""
+"""Files of the unpacked archives."""
 
 
 def locate(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Find a data set, downloading and unpacking it if it is to be.
+    """Find a data set; download and unpack it if necessary.
 
     Args:
         name: a key of `sharpness.data.registry.REGISTRY`.
-        settings: ``cache`` (folder of downloads), ``mirror`` and ``offline`` as `fetch` has them,
-            and what the user names instead, each a path or None: ``file`` (the publisher's
-            archive or file; for CIFAR-10 also a prepared ``.npz``), ``folder`` (the unpacked
-            archive, or the publisher's files where there are several) and, for ImageNet,
-            ``holdout`` (the soups' index of held-out training images). With
-            ``standin``, the path of the list of the stand-ins' digests, what lies in the
-            publishers' places is not theirs, and has the digests of that list.
+        settings: ``cache`` (folder of downloads); ``mirror`` and ``offline`` as for `fetch`;
+            ``standin`` (path of the list of stand-ins, if these replace the published files); and
+            the user's own copy, each a path or None: ``file`` (the published archive or file; for
+            CIFAR-10 also a prepared ``.npz``), ``folder`` (the unpacked archive, or the published
+            files if there are several) and, for ImageNet, ``holdout`` (the soups' index of held-out
+            training images).
 
     Returns:
-        The record. Absence is a record, whose reason says what to set: with ``offline``, with a
-        path named that does not exist, and always where nothing can be downloaded. What the user
-        names need not be what was published: where that can be told, the remark tells it.
+        The record. Its status is missing, and its reason says what to set, if a path named by the
+        user does not exist, or if no copy is named and none can be had (``offline``, or the data
+        set is no download). A user's copy may differ from the published set: ``remark`` says how,
+        where that can be told.
 
     Raises:
         UserError: if the name is unknown, the settings contradict each other, a download fails or
-            is not what its publisher published, or what is there cannot be of this data set.
+            differs from the published file, or the files cannot be those of this data set.
     """
     if name not in REGISTRY:
         raise UserError(f"data set {name!r} is unknown; one of {', '.join(REGISTRY)}")
@@ -142,9 +133,9 @@ def locate(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def within_reach(name: str, settings: Mapping[str, Any]) -> bool:
-    """Whether `locate` may find a data set, told from the file system alone.
+    """Return whether `locate` may find a data set, judging by the file system alone.
 
-    A record that says "missing" is outdated when this becomes true.
+    If so, a record that says "missing" is outdated.
     """
     source = REGISTRY[name].source
     if source is None or settings["standin"]:
@@ -159,16 +150,12 @@ def within_reach(name: str, settings: Mapping[str, Any]) -> bool:
 
 
 def unneeded(name: str) -> dict[str, Any]:
-    """The record of a data set that nobody looked for: the errors on it are the publishers'."""
+    """Return the record, with status missing, of a set whose errors are taken as published."""
     return _record(name, "missing", "its errors are taken as published", {"files": []}, {})
 
 
 def remarks(paths: Iterable[str | Path]) -> list[str]:
-    """How data sets differ from what was published, a sentence each.
-
-    Args:
-        paths: of their records; those that are not there are passed over.
-    """
+    """Return a sentence for each record that differs from the published set; skip missing files."""
     records = [read_record(path) for path in paths if Path(path).exists()]
     return [f"{r['title']} {r['remark']}." for r in records if r.get("remark")]
 
@@ -176,7 +163,7 @@ def remarks(paths: Iterable[str | Path]) -> list[str]:
 def _found(
     entry: DataSet, name: str, key: str | None, settings: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """What the record says beside name, status, reason and title."""
+    """Return the record entries other than name, status, reason and title."""
     if entry.source is None:
         return {"files": []}
     path = Path(settings[key]).expanduser() if key else None
@@ -207,7 +194,7 @@ def _record(
 
 
 def _files(source: str, key: str | None, path: Path) -> list[Path]:
-    """The files of a set that is no photos: one, or in a folder the members or the several."""
+    """Return the files of a data set other than photos: ``path`` itself, or those in it."""
     urls = [known(row).url for row in downloads(source)]
     names = _MEMBERS.get(source) or [url.rpartition("/")[2] for url in urls]
     files = [path] if key == "file" else [path / name for name in names]
@@ -220,7 +207,7 @@ def _files(source: str, key: str | None, path: Path) -> list[Path]:
 
 
 def _fetched(source: str, settings: Mapping[str, Any]) -> list[Path]:
-    """What the publisher serves, from the cache, the mirror or the network; empty if nothing."""
+    """Fetch the published files from cache, mirror or network; empty if unpublished."""
     return [_brought(source, known(row), settings) for row in downloads(source)]
 
 
@@ -246,9 +233,9 @@ def _brought(source: str, published: Download, settings: Mapping[str, Any]) -> P
 
 
 def _other(source: str, given: list[Path], settings: Mapping[str, Any]) -> str:
-    """How files that the user names differ from the published ones; empty if they do not."""
+    """Describe how the user's files differ from the published ones; empty if they do not."""
     rows = downloads(source)
-    if settings.get("standin") or len(given) != len(rows):  # unpacked, or published nowhere
+    if settings.get("standin") or len(given) != len(rows):  # unpacked, or not published
         return ""
     if source == "cifar10" and given[0].suffix == ".npz":  # the title says that it was prepared
         return ""
@@ -262,6 +249,6 @@ def _other(source: str, given: list[Path], settings: Mapping[str, Any]) -> str:
 
 
 def _holds_jpeg(path: Path) -> bool:
-    """Whether a prepared array file is of the packed form, told from its directory alone."""
+    """Return whether a prepared file is of the packed form; reads only its directory."""
     with damage(f"{path}: is no .npz file"), zipfile.ZipFile(path) as archive:
         return "bytes.npy" in archive.namelist()

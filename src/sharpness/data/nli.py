@@ -1,7 +1,4 @@
-"""The sentence pairs of MNLI (Williams et al., 2018) and HANS (McCoy et al., 2019), as published.
-
-Needs no torch.
-"""
+"""Sentence pairs of MNLI (Williams et al., 2018) and HANS (McCoy et al., 2019). Needs no torch."""
 
 from __future__ import annotations
 
@@ -18,37 +15,30 @@ from sharpness.io.archive import damage
 from sharpness.io.errors import UserError
 
 LABELS = ("contradiction", "entailment", "neutral")
-"""MNLI's classes in the order of Google's code, which is that of the published models' logits."""
+"""MNLI's classes, in the order of Google's code and of the published models' logits."""
 MEMBERS = {"train": "multinli_1.0_train.jsonl", "test": "multinli_1.0_dev_matched.jsonl"}
-"""MNLI's files. Its test labels were never published: the matched development set tests."""
+"""MNLI's files. Its test labels are unpublished: ``test`` is the matched development set."""
 FOLDER = "multinli_1.0"
-"""The folder in MNLI's archive."""
+"""Folder in MNLI's archive."""
 UNDECIDED = "-"
-"""The gold label of a pair on which no three annotators agreed; such pairs are not used."""
+"""Gold label of pairs on which no three annotators agreed; such pairs are not used."""
 
 HEURISTICS = {
     "hans-lexical": "lexical_overlap",
     "hans-subsequence": "subsequence",
     "hans-constituent": "constituent",
 }
-"""HANS's words for the heuristics that its pairs are made against (McCoy et al., 2019)."""
+"""HANS's names of the heuristics that its pairs are made against (McCoy et al., 2019)."""
 ENTAILED, NOT_ENTAILED = "entailment", "non-entailment"
 COLUMNS = ("gold_label", "sentence1", "sentence2", "heuristic")
 
-_LARGEST = 1 << 30  # bytes of a file of MNLI; the training pairs have 450 million
-_LONGEST = 1 << 20  # bytes of a line
+_LARGEST = 1 << 30  # limit on the bytes of an MNLI file; the training pairs have 450 million
+_LONGEST = 1 << 20  # limit on the bytes of a line
 _HALF = re.compile("[\ud800-\udfff]")
 
 
 class Pair(NamedTuple):
-    """A premise and a hypothesis.
-
-    Attributes:
-        line: in the publisher's file, from 1.
-        label: the gold label, a word.
-        first: the premise.
-        second: the hypothesis.
-    """
+    """A premise (``first``), a hypothesis (``second``), their gold label and line (from 1)."""
 
     line: int
     label: str
@@ -59,16 +49,15 @@ class Pair(NamedTuple):
 def mnli_pairs(
     record: Mapping[str, Any], split: str, lines: Container[int] | None = None
 ) -> Iterator[Pair]:
-    """The pairs of MNLI that have a gold label, in the file's order.
+    """Yield the pairs of MNLI that have a gold label, in file order.
 
     Args:
-        record: of ``locate.locate``: the archive among its ``files``, or the ``folder`` of
-            its files.
+        record: from ``locate.locate``, with the archive in ``files``, or the unpacked ``folder``.
         split: ``train``, or ``test`` for the matched development set.
-        lines: only these lines; None is all.
+        lines: only these lines; None means all.
 
     Raises:
-        UserError: naming the file, and the line that is no pair.
+        UserError: if a line is not a pair.
     """
     with _mnli(record, split) as (stream, source):
         for number, line in enumerate(iter(lambda: stream.readline(_LONGEST + 1), b""), start=1):
@@ -81,14 +70,9 @@ def mnli_pairs(
 
 
 def hans_pairs(record: Mapping[str, Any], heuristic: str) -> Iterator[Pair]:
-    """The pairs of HANS that are made against a heuristic, in the file's order.
+    """Yield the pairs of HANS for one heuristic, in file order.
 
-    Args:
-        record: of ``locate.locate``: the file as published among its ``files``.
-        heuristic: one of the values of ``HEURISTICS``.
-
-    Raises:
-        UserError: naming the file, and the column that is missing or the line that is no pair.
+    ``heuristic`` is a value of ``HEURISTICS``; UserError is raised if the file is damaged.
     """
     source = record["files"][0]["path"]
     try:
@@ -116,7 +100,7 @@ def hans_pairs(record: Mapping[str, Any], heuristic: str) -> Iterator[Pair]:
 
 @contextmanager
 def _mnli(record: Mapping[str, Any], split: str) -> Iterator[tuple[IO[bytes], str]]:
-    """A file of MNLI, and what to call it in a message."""
+    """Open a file of MNLI; yield the stream and its name in messages."""
     name = MEMBERS[split]
     if record.get("folder"):
         path = Path(record["folder"]) / name
@@ -147,7 +131,7 @@ def _parsed(line: bytes, number: int, where: str) -> Pair:
 
 
 def _is_text(sentence: object) -> bool:
-    """Whether it is a text, and not with half of a letter in it, as JSON may write."""
+    """Return whether a value is a string without lone surrogates, which JSON can contain."""
     return isinstance(sentence, str) and not _HALF.search(sentence)
 
 
@@ -156,5 +140,5 @@ def _unknown(where: str, label: object) -> str:
 
 
 def mnli_lines(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Line (from 1) and gold label of every training pair that has one."""
+    """Yield line (from 1) and gold label of every training pair that has one."""
     return ({"line": p.line, "label": p.label} for p in mnli_pairs(record, "train"))

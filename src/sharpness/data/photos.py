@@ -1,4 +1,4 @@
-"""Labelled photos on disk, decoded batch by batch by a few threads, always in the same order."""
+"""Labelled photos on disk, decoded batch by batch by a few threads, in a fixed order."""
 
 from __future__ import annotations
 
@@ -34,19 +34,15 @@ from sharpness.io.errors import UserError
 from sharpness.io.files import digest
 
 KINDS = ("JPEG", "PNG", "GIF", "PPM", "BMP", "TIFF", "WEBP")
-"""Whatever a file is called, its contents decide; others call programs, such as EPS Ghostscript."""
+"""Accepted formats, by content, not suffix. Others may run programs (for EPS, Ghostscript)."""
 PIXELS = 1 << 26
 LONGEST = 100
-"""How much longer one side may be than the other: recipes scale by the shorter one."""
+"""Largest ratio of the sides: recipes scale by the shorter one."""
 
 
 @contextmanager
 def opened(source: Path | IO[bytes]) -> Iterator[Image.Image]:
-    """An image whose pixels are not decoded yet.
-
-    Raises:
-        ValueError: also from within the block; whatever keeps the image from being decoded.
-    """
+    """Open an image lazily; a damaged one raises ValueError, also from within the block."""
     try:
         with Image.open(source, formats=KINDS) as image:
             width, height = image.size
@@ -62,21 +58,18 @@ def opened(source: Path | IO[bytes]) -> Iterator[Image.Image]:
 
 
 SMALL = 4096
-"""Bytes of an input that stays in memory: the models of a job share it, and decode it once."""
+"""Largest input, in bytes, that stays in memory: the models of a job decode it only once."""
 
 
 @dataclass(frozen=True, eq=False)
 class Photos:
-    """Photos with their labels. At most two batches of them are in memory, unless they are small.
+    """Photos with labels; at most two batches are in memory, besides inputs up to `SMALL` bytes.
 
     Attributes:
-        title: what tables and figures call the set.
-        folder: in which the files lie.
-        files: name within the folder and size of each.
-        labels: (n,), int64; indices of ``groups`` where there are any.
-        groups: for each label the logits that mean it; None where label k is logit k.
-        recipe: how a photo becomes an input.
-        threads: how many decode at once; without influence on the result.
+        files: name within ``folder`` and size of each.
+        labels: (n,), int64; indices of ``groups`` unless that is None.
+        groups: the logits of each label; None where label k is logit k.
+        threads: number of decoding threads; has no influence on the result.
     """
 
     title: str
@@ -89,20 +82,20 @@ class Photos:
     _kept: dict[str, Values] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
-        """Number of photos."""
+        """Return the number of photos."""
         return len(self.files)
 
     def subset(self, index: slice) -> Photos:
-        """The photos at these positions, in this order."""
+        """Return the photos at these positions, in this order."""
         return replace(self, files=self.files[index], labels=self.labels[index])
 
     def batches(self, size: int) -> Iterator[Batch]:
-        """(inputs (size, 3, h, w) float32, labels (size,)), the last maybe smaller.
+        """Yield inputs (size, 3, h, w) float32 and labels (size,); the last batch may be smaller.
 
-        The next batch is decoded while this one is used.
+        The next batch is decoded while the current one is used.
 
         Raises:
-            UserError: if a file is no whole image.
+            UserError: if a file is not a complete image.
         """
         pool = ThreadPoolExecutor(self.threads)
         ahead: deque[tuple[list[Future[Values]], Tensor]] = deque()
@@ -118,7 +111,7 @@ class Photos:
             pool.shutdown(cancel_futures=True)
 
     def digest(self) -> str:
-        """A 16-digit name for the files' names and sizes, their labels, and what is made of them.
+        """Return a 16-digit hash of file names and sizes, labels, groups and recipe.
 
         Contents are not read: that would take as long as decoding them.
         """
@@ -147,26 +140,22 @@ def _collected(decoding: list[Future[Values]], labels: Tensor) -> Batch:
 
 
 BORDER = {"objectnet": 2}
-"""Pixels cut from each side. ObjectNet's photos have a red frame of one pixel, so that nobody
-trains on them unawares; the published accuracies of the soups were measured with two cut away."""
+"""Pixels cut from each side. ObjectNet's photos have a red frame of one pixel, against training on
+them by accident; the published accuracies of the soups were measured with two cut away."""
 
 
 def load_photos(
     name: str, split: str, record: Mapping[str, Any], inputs: Mapping[str, Any]
 ) -> Photos:
-    """The photos of a split, decoded when they are asked for.
+    """Open the photos of a split; they are decoded on demand.
 
-    Args:
-        name: of the data set.
-        split: ``train`` or ``test``.
-        record: what `locate.locate` says; with ``sample``, the training images are those
-            of that list, in its order.
-        inputs: ``recipe``, ``size`` and ``threads``; for ImageNet's shifts also ``classes``, the
-            network's classes as WordNet ids in logit order, without which they are ImageNet-1k's.
+    If ``record`` has a ``sample``, the training images are those of that list, in its order.
+    ``inputs`` are ``recipe``, ``size`` and ``threads``; for ImageNet's shifts also ``classes``, the
+    network's classes as WordNet ids in logit order (default: ImageNet-1k's).
 
     Raises:
-        UserError: if the folder is not as it was when the record was made, or has no class that the
-            network knows.
+        UserError: if the folder has changed since the record was made, or has no class of the
+            network.
     """
     folder = Path(record["splits"][split]["folder"])
     if inputs["recipe"] not in RECIPES:
@@ -188,7 +177,6 @@ def load_photos(
 def _classes(
     name: str, record: Mapping[str, Any], inputs: Mapping[str, Any]
 ) -> tuple[dict[str, int], Groups | None]:
-    """The label of each class folder, and what the labels mean."""
     if name not in LAYOUTS:  # ImageNet itself: its training images define the classes
         return {wnid: label for label, wnid in enumerate(record["classes"])}, None
     try:
@@ -201,7 +189,7 @@ def _classes(
 def _files(
     name: str, split: str, record: Mapping[str, Any], labels: Mapping[str, int]
 ) -> list[File]:
-    """The images of a split with their sizes: those that were found, or those of the list."""
+    """Return the images of a split with sizes: all of the record, or those of its sample."""
     part = record["splits"][split]
     folder = Path(part["folder"])
     sample = record.get("sample") if split == "train" else None
@@ -216,7 +204,7 @@ def _files(
 
 
 def _listed(name: str, folder: Path, record: Mapping[str, Any]) -> list[str]:
-    """The images in the folder, in the order in which the record counted them."""
+    """Return the images of a folder, in the order of the digest in the record."""
     if name in LAYOUTS:
         return list(names(folder, record["classes"]))
     found = list(names(folder, subfolders(folder)))
@@ -226,7 +214,7 @@ def _listed(name: str, folder: Path, record: Mapping[str, Any]) -> list[str]:
 
 
 def _sampled(path: Path, labels: Mapping[str, int]) -> list[str]:
-    """The images of a list, whose labels must be those of their folders."""
+    """Return the images of a sample; raise UserError if a label is not that of the folder."""
     found = []
     for row in read_sample(path, PHOTOS):
         if str(labels.get(_folder(row["file"]))) != row["label"]:

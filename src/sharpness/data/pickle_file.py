@@ -1,6 +1,6 @@
-"""Pickles of published data sets: opened only where their bytes are those that are pinned.
+"""Load pickles of published data sets, but only with the expected digest.
 
-A pickle says which functions to call, so that one of unknown origin must not be opened at all.
+Unpickling calls functions that the file names, so a pickle of unknown origin must not be opened.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _RENAMED = {
     "scipy.sparse.csr": "scipy.sparse._csr",
     "__builtin__": "builtins",
 }
-"""Modules as the published pickles name them, and where they are now."""
+"""Current names of modules that the published pickles name."""
 
 _ALLOWED = {
     ("numpy", "ndarray"),
@@ -34,10 +34,9 @@ _ALLOWED = {
 
 
 class _Unpickler(pickle.Unpickler):
-    """An unpickler of arrays, sparse matrices and plain containers."""
+    """An unpickler of arrays, sparse matrices and plain containers only."""
 
     def find_class(self, module: str, name: str) -> Any:
-        """Import one of the few allowed classes and functions."""
         module = _RENAMED.get(module, module)
         if (module, name) not in _ALLOWED:
             raise pickle.UnpicklingError(f"it asks for {module}.{name}")
@@ -45,16 +44,10 @@ class _Unpickler(pickle.Unpickler):
 
 
 def unpickle(content: bytes, source: str, pinned: str, instead: str) -> Any:
-    """The value of a pickle of plain data, NumPy arrays and sparse matrices.
-
-    Args:
-        content: the pickle.
-        source: what to call it in a message.
-        pinned: its digest, as for `check_digest`.
-        instead: what the user can do where it is another file, a sentence's end.
+    """Load a pickle of plain data, NumPy arrays and sparse matrices; arguments as `check_digest`.
 
     Raises:
-        UserError: if its bytes are others than the pinned ones, before any of it is read.
+        UserError: if the digest differs, before anything is unpickled, or another class is named.
     """
     check_digest(content, source, pinned, instead)
     try:  # latin1 maps the bytes of Python 2's strings to themselves
@@ -64,17 +57,11 @@ def unpickle(content: bytes, source: str, pinned: str, instead: str) -> Any:
 
 
 def check_digest(content: bytes, source: str, pinned: str, instead: str) -> None:
-    """Refuse other bytes than the pinned ones.
+    """Raise UserError if the content does not have the pinned digest.
 
-    Args:
-        content: the bytes.
-        source: what to call them in a message.
-        pinned: algorithm and hexadecimal digest, such as ``sha256 23cf…``; nobody can make another
-            file of a given digest, with MD5 either.
-        instead: what the user can do, a sentence's end.
-
-    Raises:
-        UserError: if the digest is another.
+    ``pinned`` is algorithm and hexadecimal digest, such as ``sha256 23cf…``; nobody can make
+    another file with a given digest, even with MD5. ``source`` begins the message with the file's
+    name, ``instead`` ends it with what the user can do.
     """
     algorithm, _, digest = pinned.partition(" ")
     found = hashlib.new(algorithm, content, usedforsecurity=False).hexdigest()
@@ -86,11 +73,9 @@ def check_digest(content: bytes, source: str, pinned: str, instead: str) -> None
 
 
 def pinned(record: Mapping[str, Any]) -> list[str]:
-    """The digest that each file of a set must have, such as ``sha256 23cf…``.
+    """Return the digest that each file of a data set must have, such as ``sha256 23cf…``.
 
-    Args:
-        record: of a set whose files are listed with their digests, by its publisher or, if it is a
-            stand-in, by the workflow that made it.
+    It is the publisher's or, for a stand-in, that in the list of stand-ins.
     """
     files = [known(row) for row in downloads(REGISTRY[record["name"]].source or "")]
     if "standin" not in record:

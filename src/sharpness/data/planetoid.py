@@ -1,7 +1,7 @@
 """Cora (Sen et al., 2008) as Planetoid (Yang et al., 2016) published and split it.
 
-The first nodes are the labelled ones of ``x``, the next 500 are for validation; all nodes but the
-test nodes are the rows of ``allx``; ``tx`` holds the test nodes in the order of ``test.index``.
+The first nodes are the labelled ones of ``x``, the next 500 are for validation. The rows of
+``allx`` are all nodes but the test nodes; ``tx`` holds these in the order of ``test.index``.
 """
 
 from __future__ import annotations
@@ -26,15 +26,13 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Graph:
-    """Papers, their words and who cites whom.
+    """A citation graph of papers.
 
     Attributes:
-        features: (nodes, words), float32, 0 or 1: (2708, 1433).
+        features: (nodes, words) = (2708, 1433), float32, 0 or 1.
         labels: (nodes,), the topic, 0 to 6.
         edges: (2, E), from and to; each edge in both directions, no loops, ascending: E = 10,556.
-        train: the 140 nodes to learn from.
-        validation: 500 nodes.
-        test: 1,000 nodes, ascending.
+        train: 140 nodes; ``validation``: 500; ``test``: 1,000, ascending.
     """
 
     features: Floats
@@ -46,14 +44,13 @@ class Graph:
 
 
 def read_planetoid(files: Sequence[Path], pinned: Sequence[str]) -> Graph:
-    """The graph and its split.
+    """Read the graph and its split.
 
-    Args:
-        files: ``ind.cora.`` x, y, tx, ty, allx, ally, graph and test.index.
-        pinned: the digest of each, as `sharpness.data.pickle_file.unpickle` has it.
+    ``files`` are ``ind.cora.`` x, y, tx, ty, allx, ally, graph and test.index; ``pinned`` are their
+    digests, as for `sharpness.data.pickle_file.check_digest`.
 
     Raises:
-        UserError: if one cannot be read or is another than the pinned one.
+        UserError: if a file cannot be read or has another digest.
     """
     _, y, tx, ty, allx, ally, neighbours = map(_unpickled, files[:-1], pinned[:-1])
     order = _order(files[-1], pinned[-1])
@@ -76,14 +73,14 @@ def _unpickled(path: Path, pinned: str) -> Any:
 
 
 def _order(path: Path, pinned: str) -> Integers:
-    """The node that each row of ``tx`` is, (tests,)."""
+    """Return the node of each row of ``tx``, (tests,)."""
     content = contents(path)
     check_digest(content, str(path), pinned, _INSTEAD)
     return np.array(content.split(), dtype=np.int64)
 
 
 def _edges(neighbours: Mapping[int, Sequence[int]]) -> Integers:
-    """Each edge in both directions, once, without loops, (2, E)."""
+    """Return each edge in both directions, once, without loops: (2, E)."""
     pairs = [(node, other) for node, others in neighbours.items() for other in others]
     edges = np.array([pair for pair in pairs if pair[0] != pair[1]])
     return np.ascontiguousarray(np.unique(np.concatenate([edges, edges[:, ::-1]]), axis=0).T)

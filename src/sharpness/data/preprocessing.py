@@ -1,13 +1,13 @@
-"""From a decoded photo to the tensor that a published network was tested with. No torchvision.
+"""Preprocessing of decoded photos as the published networks were tested. Needs no torchvision.
 
-Three recipes, each as its publishers evaluate:
+Each recipe is its publishers' evaluation:
 
-- ``augreg``: the whole image to a square, whatever its shape, as Steiner et al. (2021) do: their
-  ``tf.image.resize`` takes the four nearest pixels and, unlike Pillow, does not smooth before it
-  shrinks. Values in [-1, 1].
-- ``timm``: the short side to size / 0.9, Pillow's bicubic filter, the centre; values in [-1, 1].
-- ``clip``: the short side to size, Pillow's bicubic filter, the centre; the constants of Radford
-  et al. (2021).
+- ``augreg``: resizes the whole image to a square, as Steiner et al. (2021): ``tf.image.resize``
+  interpolates the four nearest pixels and, unlike Pillow, does not smooth before it shrinks. Values
+  in [-1, 1].
+- ``timm``: short side to size / 0.9, Pillow's bicubic filter, centre crop; values in [-1, 1].
+- ``clip``: short side to size, Pillow's bicubic filter, centre crop; the constants of Radford et
+  al. (2021).
 """
 
 from __future__ import annotations
@@ -25,29 +25,19 @@ Values = NDArray[np.float32]
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 TIMM_CROP = 0.9
-"""The part of the resized short side that timm keeps for these networks."""
+"""Part of the resized short side that timm keeps for these networks."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a photo becomes a network's input.
-
-    Attributes:
-        name: a key of `RECIPES`.
-        size: pixels of each side of the result.
-        border: pixels cut from each side of the photo first.
-    """
+    """Preprocessing: key of `RECIPES`, side of the result and border to cut off, in pixels."""
 
     name: str
     size: int
     border: int = 0
 
     def __call__(self, image: Image.Image) -> Values:
-        """The input for an image of any mode, (3, size, size), float32.
-
-        Raises:
-            ValueError: if nothing is left inside the border.
-        """
+        """Return (3, size, size) float32 of an image; ValueError if the border leaves nothing."""
         pixels = image if image.mode == "RGB" else image.convert("RGB")
         if self.border:
             width, height = pixels.size
@@ -59,19 +49,19 @@ class Recipe:
 
 
 def augreg(image: Image.Image, size: int) -> Values:
-    """The whole image, (3, size, size)."""
+    """Resize the whole image to (3, size, size), with values in [-1, 1]."""
     values = bilinear(np.asarray(image), size).transpose(2, 0, 1)
     return (np.ascontiguousarray(values) - np.float32(127.5)) / np.float32(127.5)
 
 
 def timm(image: Image.Image, size: int) -> Values:
-    """The centre of the image at 10/9 of the size, (3, size, size)."""
+    """Resize the short side to size / 0.9 and crop the centre: (3, size, size), in [-1, 1]."""
     pixels = centre(image, math.floor(size / TIMM_CROP), size)
     return standardized(pixels, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
 
 def clip(image: Image.Image, size: int) -> Values:
-    """The largest square in the middle of the image, (3, size, size)."""
+    """Resize the short side to ``size``, crop the centre and standardize: (3, size, size)."""
     return standardized(centre(image, size, size), CLIP_MEAN, CLIP_STD)
 
 
@@ -83,15 +73,7 @@ RECIPES: dict[str, Callable[[Image.Image, int], Values]] = {
 
 
 def bilinear(pixels: NDArray[np.uint8], size: int) -> Values:
-    """A square by bilinear interpolation between pixel centres, without smoothing.
-
-    Args:
-        pixels: (h, w, c).
-        size: of each side of the result.
-
-    Returns:
-        (size, size, c), unrounded, from 0 to 255.
-    """
+    """Resize (h, w, c) to unrounded (size, size, c) by bilinear interpolation without smoothing."""
     above, below, down = _neighbours(pixels.shape[0], size)
     left, right, across = _neighbours(pixels.shape[1], size)
     across = across.repeat(pixels.shape[2])  # long rows: (size, size·c)
@@ -107,10 +89,9 @@ def bilinear(pixels: NDArray[np.uint8], size: int) -> Values:
 
 
 def _neighbours(length: int, size: int) -> tuple[NDArray[np.int64], NDArray[np.int64], Values]:
-    """For each new pixel the two old ones around its centre, and how far it is from the first.
+    """Return, for each new pixel, the two old ones around its centre, and its offset.
 
-    The centre of new pixel k lies at (k + 1/2)·length/size - 1/2, in single precision as in
-    TensorFlow.
+    New pixel k is centred at (k + 1/2)·length/size - 1/2, in single precision as in TensorFlow.
     """
     half, step = np.float32(0.5), np.float32(length) / np.float32(size)
     position = (np.arange(size, dtype=np.float32) + half) * step - half
@@ -121,12 +102,9 @@ def _neighbours(length: int, size: int) -> tuple[NDArray[np.int64], NDArray[np.i
 
 
 def centre(image: Image.Image, short: int, size: int) -> NDArray[np.uint8]:
-    """The central square of an image whose short side is first made ``short`` pixels long.
+    """Resize the short side of an image to ``short`` and crop the centre: (size, size, 3).
 
-    The sides are rounded as torchvision rounds them: the long one down, the margins to even.
-
-    Returns:
-        (size, size, 3).
+    Rounding is as in torchvision: the long side down, the margins to even.
     """
     width, height = image.size
     less = min(width, height)
@@ -139,16 +117,7 @@ def centre(image: Image.Image, short: int, size: int) -> NDArray[np.uint8]:
 def standardized(
     pixels: NDArray[np.uint8], mean: tuple[float, ...], std: tuple[float, ...]
 ) -> Values:
-    """(pixels / 255 - mean) / std for each channel, in single precision.
-
-    Args:
-        pixels: (h, w, c).
-        mean: of each channel.
-        std: of each channel.
-
-    Returns:
-        (c, h, w).
-    """
+    """Map pixels (h, w, c) to (pixels / 255 - mean) / std per channel: (c, h, w), float32."""
     values: Values = np.ascontiguousarray(pixels.transpose(2, 0, 1)).astype(np.float32)
     values /= np.float32(255)
     values -= np.array(mean, np.float32)[:, None, None]

@@ -1,8 +1,8 @@
-"""RandAugment as the authors released it: two of sixteen operations for each image by itself.
+"""RandAugment as the authors released it: two of sixteen operations per image.
 
-Operations are drawn with replacement, all alike probable; the geometric ones take a random
-direction. Every image has draws of its own. Images that share an operation are handled together:
-they are sorted by operation, so that each operation works on one contiguous slice.
+Operations are drawn uniformly with replacement, separately for each image; geometric ones take a
+random direction. Images are sorted by operation, so that each operation works on one contiguous
+slice.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from torch.nn.functional import pad
 STRENGTH = 14 / 30
 ROTATION = 30 * STRENGTH  # degrees
 SHEAR = 0.3 * STRENGTH
-SHIFT = 100 * STRENGTH  # pixels of 32
-HOLE = 40 * STRENGTH  # pixels of 32
+SHIFT = 100 * STRENGTH  # pixels, for 32 × 32 images
+HOLE = 40 * STRENGTH  # pixels, for 32 × 32 images
 BITS = max(1, int(4 * STRENGTH))
 THRESHOLD = 256 * STRENGTH
 ADDITION = 110 * STRENGTH
@@ -29,19 +29,19 @@ FILL = {3: (125, 123, 114), 1: (121,)}  # grey: the mean of the three
 
 
 def autocontrast(pixels: Tensor) -> Tensor:
-    """Stretch each channel of each image to the full range; a constant channel stays."""
+    """Stretch each channel of each image to the full range; a constant channel is unchanged."""
     low = pixels.amin((2, 3), keepdim=True).double()
     high = pixels.amax((2, 3), keepdim=True).double()
-    scale = high.new_full((), 255) / (high - low)  # a scalar would multiply by the reciprocal
+    scale = high.new_full((), 255) / (high - low)  # scalar / tensor multiplies by the reciprocal
     stretched = (pixels * scale - low * scale).clamp(0, 255).to(torch.uint8)
     return torch.where(high > low, stretched, pixels)
 
 
 def equalize(pixels: Tensor) -> Tensor:
-    """Flatten the histogram of each channel of each image.
+    """Equalize the histogram of each channel of each image.
 
-    The step of Pillow's integer arithmetic is zero for an image with fewer than 255 pixels outside
-    its brightest level, which therefore stays as it is: always so for 8 × 8 digits.
+    An image with fewer than 255 pixels outside its brightest level is unchanged, as the step of
+    Pillow's integer arithmetic is zero: always so for 8 × 8 digits.
     """
     n, c, h, w = pixels.shape
     if h * w <= 255:
@@ -57,7 +57,7 @@ def equalize(pixels: Tensor) -> Tensor:
 
 
 def invert(pixels: Tensor) -> Tensor:
-    """The negative."""
+    """Return the negative."""
     return 255 - pixels
 
 
@@ -72,7 +72,7 @@ def solarize(pixels: Tensor, threshold: float = THRESHOLD) -> Tensor:
 
 
 def solarize_add(pixels: Tensor) -> Tensor:
-    """Brighten, then invert what is in the upper half of the range."""
+    """Brighten, then invert the values in the upper half of the range."""
     return solarize((pixels + ADDITION).clamp(max=255).to(torch.uint8), 128)
 
 
@@ -93,7 +93,7 @@ def brightness(pixels: Tensor) -> Tensor:
 
 
 def sharpen(pixels: Tensor) -> Tensor:
-    """Fade towards the image smoothed by a 3 × 3 kernel; the border has no neighbours and stays."""
+    """Fade towards the image smoothed by a 3 × 3 kernel; the border is unchanged."""
     values = pixels.float()
     rows = values[..., :-2, :] + values[..., 1:-1, :] + values[..., 2:, :]
     box = rows[..., :-2] + rows[..., 1:-1] + rows[..., 2:]
@@ -103,12 +103,7 @@ def sharpen(pixels: Tensor) -> Tensor:
 
 
 def cutout(pixels: Tensor, centre: Tensor) -> Tensor:
-    """Cover a rectangle, its far edge included, with the fill colour.
-
-    Args:
-        pixels: (n, c, h, w).
-        centre: centres (n, 2) as fractions of the height and the width.
-    """
+    """Fill a rectangle, far edge included, about ``centre`` (n, 2) in fractions of the sides."""
     _, c, h, w = pixels.shape
     inside = []
     for position, length in zip(centre.unbind(1), (h, w), strict=True):
@@ -123,13 +118,7 @@ def cutout(pixels: Tensor, centre: Tensor) -> Tensor:
 
 
 def warp(pixels: Tensor, name: str, negative: Tensor) -> Tensor:
-    """Shear, shift or rotate each image in one of the two directions, onto black.
-
-    Args:
-        pixels: (n, c, h, w).
-        name: a key of ``WARPS``.
-        negative: direction of each image, (n,), boolean.
-    """
+    """Shear, shift or rotate each image, with black fill; ``negative`` (n,) sets the direction."""
     n, c, h, w = pixels.shape
     source = _sources(name, h, w, pixels.device)[negative.long()]  # (n, h·w)
     blackened = pad(pixels.flatten(2), (1, 0))
@@ -153,10 +142,10 @@ WARPS = ("Rotate", "ShearX", "ShearY", "TranslateX", "TranslateY")
 
 @cache
 def _sources(name: str, h: int, w: int, device: torch.device) -> Tensor:
-    """Which pixel lands where: (2, h·w), 1-based positions in the source image, 0 for black.
+    """Return which pixel moves where: (2, h·w), 1-based source positions, 0 for black.
 
-    Pillow itself moves an image of positions, once per size and direction, so that its rounding
-    is ours.
+    Pillow transforms an image of positions, once per size and direction, so that rounding is
+    Pillow's.
     """
     positions = Image.fromarray(np.arange(1, h * w + 1, dtype=np.int32).reshape(h, w))
     moved = []
@@ -170,7 +159,7 @@ def _sources(name: str, h: int, w: int, device: torch.device) -> Tensor:
 
 
 def _affine(name: str, sign: int, h: int, w: int) -> tuple[float, ...]:
-    """Coefficients (a, b, c, d, e, f): the output at (x, y) is the input at (ax+by+c, dx+ey+f)."""
+    """Return (a, b, c, d, e, f): the output at (x, y) is the input at (ax+by+c, dx+ey+f)."""
     return {
         "ShearX": (1, sign * SHEAR, 0, 0, 1, 0),
         "ShearY": (1, 0, 0, sign * SHEAR, 1, 0),
@@ -180,7 +169,7 @@ def _affine(name: str, sign: int, h: int, w: int) -> tuple[float, ...]:
 
 
 def _grey(pixels: Tensor) -> Tensor:
-    """Luma (n, 1, h, w) by ITU-R 601-2 in 16-bit fixed point."""
+    """Return the luma (n, 1, h, w) by ITU-R 601-2 in 16-bit fixed point."""
     if pixels.shape[1] == 1:
         return pixels
     red, green, blue = pixels.to(torch.int32).split(1, dim=1)
@@ -188,26 +177,20 @@ def _grey(pixels: Tensor) -> Tensor:
 
 
 def _blend(faded: Tensor, pixels: Tensor) -> Tensor:
-    """``faded + FACTOR · (pixels − faded)`` in single precision, fractions cut off."""
+    """Return ``faded + FACTOR · (pixels − faded)`` in single precision, fractions cut off."""
     base = faded.float()
     return (base + FACTOR * (pixels.float() - base)).to(torch.uint8)
 
 
 OPERATIONS = (*POINTWISE, *WARPS, "Cutout")
 ROUNDS = 2
-"""N of RandAugment: how many operations the authors apply to an image."""
+"""N of RandAugment: operations per image in the authors' code."""
 
 
 def randaugment(pixels: Tensor, generator: torch.Generator, rounds: int = ROUNDS) -> Tensor:
-    """Apply random operations to each image.
+    """Apply ``rounds`` (N of RandAugment) random operations to each image; return new images.
 
-    Args:
-        pixels: uint8 images (n, c, h, w), grey or RGB.
-        generator: the source of all draws, on the device of ``pixels``.
-        rounds: operations an image, N of RandAugment.
-
-    Returns:
-        New uint8 images of the same shape.
+    ``pixels`` are uint8 (n, c, h, w), grey or RGB; ``generator`` is on their device.
     """
     n, device = len(pixels), pixels.device
     choices = torch.randint(len(OPERATIONS), (rounds, n), generator=generator, device=device)
@@ -235,12 +218,10 @@ def _one_each(pixels: Tensor, choice: Tensor, negative: Tensor, centre: Tensor) 
 
 
 def _counts(choice: Tensor) -> list[int]:
-    """How many images each operation gets."""
     return torch.bincount(choice, minlength=len(OPERATIONS)).tolist()
 
 
 def _operate(name: str, pixels: Tensor, negative: Tensor, centre: Tensor) -> Tensor:
-    """One operation on a group of images."""
     if name in POINTWISE:
         return POINTWISE[name](pixels)
     if name == "Cutout":

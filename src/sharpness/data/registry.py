@@ -1,7 +1,6 @@
-"""Every data set that the project knows: what it is called, and where it comes from.
+"""All data sets of the project: their names, and the sources of their files. Needs no torch.
 
-Needs no torch. A *source* is one archive, a file or some files; several data sets may be parts of
-one.
+A *source* is one archive or some files; several data sets may be parts of one.
 """
 
 from __future__ import annotations
@@ -17,13 +16,14 @@ Kind = Literal["digits", "cifar", "photos", "text", "arrays"]
 
 @dataclass(frozen=True)
 class Source:
-    """One archive, a file or some files that a user may have, or that are downloaded.
+    """One archive or some files that the user provides or that are downloaded.
 
     Attributes:
-        takes: under which keys of ``data.<source>`` the user may name a copy.
+        takes: keys of ``data.<source>`` under which the user may name a copy.
         published: whether it can be downloaded; then it has rows in ``downloads.csv``.
-        advice: how to get what cannot be downloaded.
-        rows: of ``downloads.csv``, in the order of the record's files; none is the source's name.
+        advice: how to get it if it cannot be downloaded.
+        rows: of ``downloads.csv``, in the order of the record's files; empty means the source's
+            name.
     """
 
     takes: tuple[str, ...]
@@ -34,13 +34,12 @@ class Source:
 
 @dataclass(frozen=True)
 class DataSet:
-    """One data set.
+    """One data set, with its ``title`` in tables and figures.
 
     Attributes:
-        title: what tables and figures call it.
-        kind: how it is read; ``arrays`` by a module of the set's own, whole, and not by `load`.
-        source: key of `SOURCES`; None for what ships with a dependency.
-        splits: that `load` knows: ``train`` and ``test``, or ``test`` alone.
+        kind: how it is read; ``arrays`` are read whole by a module of their own, not by `load`.
+        source: key of `SOURCES`; None if it ships with a package.
+        splits: those that `load` opens.
     """
 
     title: str
@@ -127,16 +126,16 @@ REGISTRY: dict[str, DataSet] = {
 
 
 def downloads(source: str) -> tuple[str, ...]:
-    """The rows of ``downloads.csv`` that a source is; none if it cannot be downloaded."""
+    """Return the rows of ``downloads.csv`` of a source; empty if it cannot be downloaded."""
     found = SOURCES[source]
     return (found.rows or (source,)) if found.published else ()
 
 
 def named(source: str, given: Mapping[str, Any]) -> str | None:
-    """Under which key a user names a copy of a source: ``file`` or ``folder``; None without one.
+    """Return the key under which the user names a copy: ``file``, ``folder`` or None.
 
     Raises:
-        UserError: if the source has no such form, or two copies are named.
+        UserError: if the source does not take this key, or two copies are named.
     """
     takes = SOURCES[source].takes
     keys = [key for key in ("file", "folder") if given.get(key)]
@@ -148,7 +147,7 @@ def named(source: str, given: Mapping[str, Any]) -> str | None:
 
 
 def remade(name: str) -> str:
-    """The advice to find a data set anew, for those who read its record."""
+    """Return the advice on how to locate a data set again, for error messages."""
     return f"remove data/{name}.json in the results folder and run again"
 
 

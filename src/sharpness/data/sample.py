@@ -1,8 +1,8 @@
-"""Which training examples are looked at where a training set is too large for all.
+"""Samples of training examples, where a training set is too large to use all.
 
-One seeded list for each data set: all of its examples give the training error, the first of them
-the sharpness. Their order is that of SHA-256 of seed and name, so that it depends on nothing else:
-not on the platform, nor on a library's generator, nor on which other examples there are.
+There is one seeded list per data set: all of its examples give the training error, the first of
+them the sharpness. The order is that of SHA-256 of seed and name; it does not depend on the
+platform, a library's generator or the other examples.
 """
 
 from __future__ import annotations
@@ -22,27 +22,22 @@ from sharpness.io.errors import UserError, readable
 from sharpness.io.files import write_csv
 
 REVISION = 1
-"""Raise it with any change to which examples are chosen: all are chosen anew."""
+"""Increase it when the choice of examples changes: all samples are drawn again."""
 PHOTOS = ("file", "label")
-"""Columns of a list of photos: ``class/name`` in the folder of the training images, the logit."""
+"""Columns of a list of photos: ``class/name`` in the training folder, and the logit."""
 SENTENCES = ("line", "label")
-"""Columns of a list of sentences: the line in the training file, the gold label."""
+"""Columns of a list of sentences: the line in the training file, and the gold label."""
 REDRAWN = "remove it and run again"
-"""The advice for a list that does not fit."""
+"""Advice for a list that does not fit."""
 
 
 def write_sample(
     path: str | Path, name: str, record: Mapping[str, Any], examples: int, seed: int
 ) -> None:
-    """Write the list of the chosen training examples, in seeded order.
+    """Write the list of sampled training examples as CSV, in seeded order.
 
-    Args:
-        path: CSV; a missing data set gives its header alone.
-        name: ``imagenet`` or ``mnli``.
-        record: what `locate.locate` says of the set; examples held out by its
-            ``holdout`` are not chosen.
-        examples: how many; all if there are fewer.
-        seed: of the order.
+    The list has at most ``examples`` of ``imagenet`` or ``mnli``, without those held out by the
+    record's ``holdout``; for a missing data set it has only a header.
 
     Raises:
         UserError: if the examples are not where the record says.
@@ -60,11 +55,7 @@ def write_sample(
 
 
 def read_sample(path: str | Path, columns: Sequence[str]) -> list[dict[str, str]]:
-    """The rows of a list.
-
-    Raises:
-        UserError: if it cannot be read, has other columns, or no rows.
-    """
+    """Read a sample list; raise UserError if it is unreadable, empty or has other columns."""
     with readable(path, REDRAWN), open(path, encoding="utf-8", newline="") as stream:
         reader = csv.DictReader(stream)
         rows = list(reader)
@@ -77,7 +68,7 @@ def read_sample(path: str | Path, columns: Sequence[str]) -> list[dict[str, str]
 def draw_sample(
     rows: Iterable[Mapping[str, Any]], key: str, examples: int, seed: int
 ) -> list[Mapping[str, Any]]:
-    """Some of the rows in seeded order; each row's rank depends on its key and the seed alone."""
+    """Draw rows in seeded order; the rank of a row depends only on its key and the seed."""
 
     def rank(row: Mapping[str, Any]) -> bytes:
         return hashlib.sha256(f"{seed}/{row[key]}".encode()).digest()
@@ -86,7 +77,7 @@ def draw_sample(
 
 
 def _photos(record: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
-    """Every training image that is not held out."""
+    """Yield every training image that is not held out."""
     classes = record["classes"]
     found = list(names(Path(record["splits"]["train"]["folder"]), classes))
     held = [False] * len(found)

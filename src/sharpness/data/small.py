@@ -1,9 +1,9 @@
 """Small data sets that are read whole: digits, Abalone, Fashion-MNIST.
 
-The digits ship with scikit-learn, 1,797 grey images of 8 × 8: the data of scale mini. Five
-corruptions of the test images stand in for CIFAR-10-C. The kinds are those of Hendrycks &
-Dietterich (2019): noise, blur, contrast, occlusion, geometry. The strengths are this project's own,
-chosen so that each misleads a good small network on roughly 15 to 50 % of the images.
+The digits, 1,797 grey images of 8 × 8, ship with scikit-learn and are the data of scale mini. Five
+corruptions of the test images replace CIFAR-10-C. Their kinds are those of Hendrycks & Dietterich
+(2019): noise, blur, contrast, occlusion, geometry; their strengths are this project's own, chosen
+so that a good small network errs on roughly 15 to 50 % of the images.
 """
 
 from __future__ import annotations
@@ -29,12 +29,9 @@ SPLIT_SEED = 0
 
 
 def digits(split: str) -> Images:
-    """1,000 training or 797 test images, drawn once and the same at every call.
+    """Return the 1,000 training or 797 test digits of a split drawn with a fixed seed.
 
     The source's 17 levels are spread over 0 to 255; mean and deviation are the training images'.
-
-    Args:
-        split: ``train`` or ``test``.
     """
     table = np.loadtxt(_source(), delimiter=",")  # (1797, 65): 64 pixels and the label
     levels = np.rint(table[:, :-1] * (255 / 16)).astype(np.uint8).reshape(-1, 1, 8, 8)
@@ -53,7 +50,7 @@ def digits(split: str) -> Images:
 
 
 def _source() -> Path:
-    """The file itself: importing scikit-learn's reader takes longer than training a model."""
+    """Return the path of the file: importing scikit-learn takes longer than training a model."""
     package = find_spec("sklearn")
     if package is None or package.origin is None:
         raise UserError("digits: scikit-learn, which ships them, is not installed")
@@ -66,7 +63,7 @@ Array = NDArray[np.float64]
 
 
 def digits_c() -> Images:
-    """The test digits under each corruption in turn, 5 × 797 images, the same at every call."""
+    """Return the test digits under each corruption in turn: 5 × 797 images, with a fixed seed."""
     clean = digits("test")
     values = clean.pixels[:, 0].numpy().astype(np.float64)
     random = np.random.default_rng(SEED)
@@ -81,22 +78,22 @@ def digits_c() -> Images:
 
 
 def gaussian_noise(values: Array, random: np.random.Generator) -> Array:
-    """Independent noise at every pixel."""
+    """Add independent noise to every pixel."""
     return values + random.normal(0, 70, values.shape)
 
 
 def blur(values: Array, random: np.random.Generator) -> Array:
-    """A Gaussian kernel of four fifths of a pixel."""
+    """Smooth by a Gaussian kernel of 0.8 pixels."""
     return ndimage.gaussian_filter(values, (0, 0.8, 0.8))
 
 
 def contrast(values: Array, random: np.random.Generator) -> Array:
-    """Three fifths of the contrast about a fixed grey."""
+    """Reduce the contrast about a fixed grey to three fifths."""
     return 100 + (values - 100) * 0.6
 
 
 def occlusion(values: Array, random: np.random.Generator) -> Array:
-    """A white square of 3 × 3 pixels somewhere on each image."""
+    """Draw a white square of 3 × 3 pixels at a random place on each image."""
     covered = values.copy()
     for image, (y, x) in zip(covered, random.integers(0, 6, (len(values), 2)), strict=True):
         image[y : y + 3, x : x + 3] = 255
@@ -104,7 +101,7 @@ def occlusion(values: Array, random: np.random.Generator) -> Array:
 
 
 def rotation(values: Array, random: np.random.Generator) -> Array:
-    """A turn by 22 degrees to either side."""
+    """Rotate each image by 22 degrees to a random side."""
     signs = random.choice([-1, 1], len(values))
     turned = [
         ndimage.rotate(image, 22 * sign, reshape=False, order=1)
@@ -124,17 +121,16 @@ CORRUPTIONS = {
 
 ABALONE_ROWS = 4177
 SEXES = ("M", "F", "I")
-"""Male, female, infant: the first column, and the order of its indicators."""
+"""Male, female, infant: the first column, in the order of its indicators."""
 MEASUREMENTS = 7
 
 
 @dataclass(frozen=True)
 class Abalone:
-    """The table, in the file's order.
+    """The Abalone table, in file order.
 
     Attributes:
-        features: (n, 10), float64: seven measurements as the file has them, then the indicators
-            of `SEXES`.
+        features: (n, 10), float64: seven unscaled measurements, then the indicators of `SEXES`.
         rings: (n,), float64 whole numbers, the target.
     """
 
@@ -143,14 +139,11 @@ class Abalone:
 
 
 def read_abalone(files: Sequence[Path]) -> Abalone:
-    """The whole table.
-
-    Args:
-        files: ``abalone.data`` alone.
+    """Read the whole table from ``abalone.data``, the one file in ``files``.
 
     Raises:
-        UserError: if the file cannot be read or has not 4,177 rows; or at the first line that is
-            not a sex, seven measurements and a number of rings.
+        UserError: if the file cannot be read, does not have 4,177 rows, or has a line that is not a
+            sex, seven measurements and a number of rings.
     """
     (path,) = files
     lines = contents(path).decode("latin1").splitlines()
@@ -161,7 +154,7 @@ def read_abalone(files: Sequence[Path]) -> Abalone:
 
 
 def _shell(line: str, place: str) -> list[float]:
-    """Measurements, indicators and rings of one line."""
+    """Parse one line into measurements, indicators and rings."""
     sex, *numbers = line.strip().split(",")
     try:
         *measured, rings = map(float, numbers)
@@ -181,13 +174,11 @@ Bytes = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class FashionMnist:
-    """Images and their classes, in the files' order.
+    """Images and labels of Fashion-MNIST, in file order, all uint8.
 
     Attributes:
-        train_images: (60000, 28, 28), uint8.
-        train_labels: (60000,), uint8, 0 to 9.
-        test_images: (10000, 28, 28), uint8.
-        test_labels: (10000,), uint8, 0 to 9.
+        train_images: (60000, 28, 28); ``test_images``: (10000, 28, 28).
+        train_labels: (60000,), 0 to 9; ``test_labels``: (10000,).
     """
 
     train_images: Bytes
@@ -197,21 +188,18 @@ class FashionMnist:
 
 
 def read_fashion_mnist(files: Sequence[Path]) -> FashionMnist:
-    """All images.
-
-    Args:
-        files: training images, training labels, test images, test labels, each an ``.gz`` file.
+    """Read all images from training images, training labels, test images, test labels (``.gz``).
 
     Raises:
-        UserError: if one cannot be read, is cut off or is not in the format, or if images and
-            labels do not belong together.
+        UserError: if a file cannot be read, is cut off or is not IDX, or images and labels do not
+            match.
     """
     train_images, train_labels, test_images, test_labels = files
     return FashionMnist(*_part(train_images, train_labels), *_part(test_images, test_labels))
 
 
 def _part(images: Path, labels: Path) -> tuple[Bytes, Bytes]:
-    """Images (n, 28, 28) and their labels (n,)."""
+    """Read images (n, 28, 28) and their labels (n,)."""
     pixels, classes = _idx(images, dimensions=3), _idx(labels, dimensions=1)
     if pixels.shape[1:] != (SIDE, SIDE):
         raise UserError(f"{images}: holds images of {pixels.shape[1]} × {pixels.shape[2]}, not 28²")
@@ -223,7 +211,7 @@ def _part(images: Path, labels: Path) -> tuple[Bytes, Bytes]:
 
 
 def _idx(path: Path, dimensions: int) -> Bytes:
-    """The array of an IDX file: two zeros, type 8 (bytes), dimensions, sizes, then the values."""
+    """Read an IDX file: two zeros, type 8 (bytes), dimensions, sizes, then the values."""
     content = contents(path)
     start = 4 + 4 * dimensions
     if content[:4] != bytes((0, 0, 8, dimensions)) or len(content) < start:

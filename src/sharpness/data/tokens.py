@@ -1,7 +1,7 @@
-"""Sentence pairs as token numbers, resident in memory.
+"""Sentence pairs as BERT token ids, held in memory.
 
-They are made as Google's code for BERT makes them (Devlin et al., 2019): lower case, accents
-stripped, WordPiece of one vocabulary; ``[CLS] first [SEP] second [SEP]``.
+Tokenization is that of Google's code for BERT (Devlin et al., 2019): lower case, accents stripped,
+WordPiece of one vocabulary; ``[CLS] first [SEP] second [SEP]``.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from sharpness.io.errors import UserError
 
 PAD, UNKNOWN, START, END = "[PAD]", "[UNK]", "[CLS]", "[SEP]"
 SPECIAL = 3
-"""Tokens of a pair that belong to neither sentence."""
+"""Special tokens of a pair."""
 LONGEST_WORD = 200
-"""Characters; a longer word is unknown."""
+"""Longest word in characters; a longer one becomes ``[UNK]``."""
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """Pairs as token numbers.
+    """Token ids of sentence pairs.
 
     Attributes:
         ids: (n, length), int32, padded at the end.
-        first: (n,), int32, how many tokens belong to the first sentence, ``[CLS] first [SEP]``.
-        both: (n,), int32, how many are not padding.
+        first: (n,), int32, tokens of the first sentence, ``[CLS] first [SEP]``.
+        both: (n,), int32, tokens without padding.
     """
 
     ids: NDArray[np.int32]
@@ -47,15 +47,13 @@ class Encoded:
 
 
 def encode(pairs: Sequence[tuple[str, str]], vocabulary: str | Path, length: int) -> Encoded:
-    """Turn pairs of sentences into token numbers.
+    """Convert pairs of sentences (first, second) to token ids.
 
-    Args:
-        pairs: (first, second).
-        vocabulary: a text file with one token a line; a token's number is its line, from 0.
-        length: tokens a pair; longer pairs are cut (`fit`), shorter ones padded.
+    ``vocabulary`` is a text file with one token per line; a token's id is its line, from 0. Pairs
+    of more than ``length`` tokens are cut (`fit`), shorter ones padded.
 
     Raises:
-        UserError: if ``length`` leaves no room, or the file is no vocabulary of BERT.
+        UserError: if ``length`` is too small, or the file is not a BERT vocabulary.
     """
     if length <= SPECIAL + 1:
         raise UserError(f"inputs: length is {length}; a pair needs at least {SPECIAL + 2} tokens")
@@ -77,26 +75,17 @@ def encode(pairs: Sequence[tuple[str, str]], vocabulary: str | Path, length: int
 
 
 def fit(first: int, second: int, room: int) -> tuple[int, int]:
-    """How many tokens of each sentence are kept.
+    """Return how many tokens of each sentence to keep, so that ``room`` tokens suffice for both.
 
     The longer sentence loses tokens from its end, one by one, until both fit; of two equally long
     ones the second does.
-
-    Args:
-        first: tokens of the first sentence.
-        second: tokens of the second.
-        room: tokens that both may have together.
     """
     kept = min(second, max(room - first, room // 2))
     return min(first, room - kept), kept
 
 
 def read_vocabulary(path: str | Path) -> dict[str, int]:
-    """The number of each token.
-
-    Raises:
-        UserError: if the file cannot be read, a token is there twice, or a special one is missing.
-    """
+    """Read token ids; raise UserError if a token occurs twice or a special one is missing."""
     try:
         tokens = contents(Path(path)).decode().rstrip("\n").split("\n")
     except UnicodeDecodeError as error:
@@ -115,7 +104,7 @@ def read_vocabulary(path: str | Path) -> dict[str, int]:
 
 
 def _tokenizer(numbers: dict[str, int]) -> Tokenizer:
-    """One that knows no special tokens: ``[SEP]`` within a sentence is text like any other."""
+    """Build a tokenizer without special tokens: ``[SEP]`` in a sentence is ordinary text."""
     tokenizer = Tokenizer(
         WordPiece(numbers, unk_token=UNKNOWN, max_input_chars_per_word=LONGEST_WORD)
     )
@@ -126,15 +115,11 @@ def _tokenizer(numbers: dict[str, int]) -> Tokenizer:
 
 @dataclass(frozen=True, eq=False)
 class Texts:
-    """Pairs of sentences with their labels.
+    """Tokenized sentence pairs with labels; ``ids``, ``first`` and ``both`` as in `Encoded`.
 
     Attributes:
-        ids: (n, length), int32: ``[CLS] first [SEP] second [SEP]`` and padding.
-        first: (n,), int32, how many tokens belong to the first sentence, ``[CLS] first [SEP]``.
-        both: (n,), int32, how many are not padding.
         labels: (n,), int64.
-        title: what tables and figures call the set.
-        groups: for each label, the logits that mean it; None where label k is logit k.
+        groups: the logits of each label; None where label k is logit k.
     """
 
     ids: Tensor
@@ -145,11 +130,11 @@ class Texts:
     groups: Groups | None = None
 
     def __len__(self) -> int:
-        """Number of pairs."""
+        """Return the number of pairs."""
         return len(self.labels)
 
     def subset(self, index: slice) -> Texts:
-        """The pairs at these positions, in this order."""
+        """Return the pairs at these positions, in this order."""
         return replace(
             self,
             ids=self.ids[index],
@@ -159,13 +144,13 @@ class Texts:
         )
 
     def batches(self, size: int) -> Iterator[Batch]:
-        """BERT's three inputs (≤ size, length) and the labels; the last batch may be smaller."""
+        """Yield BERT's inputs (≤ size, length) and the labels; the last batch may be smaller."""
         for start in range(0, len(self), size):
             part = self.subset(slice(start, start + size))
             yield part.inputs(), part.labels
 
     def inputs(self) -> dict[str, Tensor]:
-        """``input_ids``, ``attention_mask`` and ``token_type_ids``, each (n, length), int64."""
+        """Return ``input_ids``, ``attention_mask``, ``token_type_ids``, each (n, length) int64."""
         position = torch.arange(self.ids.shape[1])
         inside = position < self.both[:, None]
         second = inside & (position >= self.first[:, None])
@@ -176,7 +161,7 @@ class Texts:
         }
 
     def digest(self) -> str:
-        """A 16-digit name for tokens, labels and groups: equal data, equal names."""
+        """Return a 16-digit hash of tokens, labels and groups."""
         state = hashlib.sha256(f"{tuple(self.ids.shape)} {self.groups}".encode())
         for tensor in (self.ids, self.first, self.both, self.labels):
             state.update(tensor.contiguous().numpy().data)
@@ -191,18 +176,9 @@ def texts(
     title: str,
     groups: Groups | None = None,
 ) -> Texts:
-    """Sentence pairs as a data set.
+    """Tokenize sentence pairs into a data set; arguments and errors are those of `encode`.
 
-    Args:
-        pairs: (first, second), premise and hypothesis.
-        labels: one for each pair, from 0.
-        vocabulary: path of BERT's ``vocab.txt``.
-        length: tokens a pair; longer pairs are cut, shorter ones padded.
-        title: what tables and figures call the set.
-        groups: for each label, the logits that mean it; None where label k is logit k.
-
-    Raises:
-        UserError: if labels and pairs do not fit together, or tokens cannot be made.
+    UserError is also raised if labels and pairs differ in number.
     """
     if len(labels) != len(pairs):
         raise UserError(f"{title}: {len(pairs)} pairs have {len(labels)} labels; give one for each")

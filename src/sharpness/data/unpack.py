@@ -1,4 +1,4 @@
-"""Published archives: unpacked into folders, or read part by part where they lie."""
+"""Published archives: unpack them into folders, or read their members in place."""
 
 from __future__ import annotations
 
@@ -18,22 +18,16 @@ from sharpness.io.download import locked
 from sharpness.io.errors import UserError
 
 BYTES = 64 << 30
-"""Unpacked size of one archive; the largest published one has about 9 GB."""
+"""Limit on the unpacked size of an archive; the largest published one has about 9 GB."""
 
 
 def made_once(place: Path, room: int, make: Callable[[Path], None]) -> Path:
-    """A folder that is made once, by one run at a time, and appears only when it is whole.
+    """Create the folder ``place`` once, by one process at a time; return it when complete.
 
-    Args:
-        place: the folder's final path.
-        room: how many bytes it will need.
-        make: fills the empty folder that it is given.
-
-    Returns:
-        ``place``.
+    It appears only when ``make``, which fills the empty folder that it is given, has ended.
 
     Raises:
-        UserError: if there is no room.
+        UserError: if the disk has less than ``room`` bytes free.
     """
     if place.is_dir():
         return place
@@ -46,7 +40,7 @@ def made_once(place: Path, room: int, make: Callable[[Path], None]) -> Path:
                     "make room, or set `cache` to another disk"
                 )
             part = place.with_name(f".{place.name}.part")
-            shutil.rmtree(part, ignore_errors=True)  # what a killed run left
+            shutil.rmtree(part, ignore_errors=True)  # left by a killed run
             try:
                 part.mkdir()
                 make(part)
@@ -58,18 +52,13 @@ def made_once(place: Path, room: int, make: Callable[[Path], None]) -> Path:
 
 
 def unpacked(archive: Path, place: Path) -> Path:
-    """The contents of an archive: a ``.zip``, else a tar, plain or gzipped.
+    """Unpack an archive once into the folder ``place``, and return ``place``.
 
-    Args:
-        archive: never altered.
-        place: the folder of its contents, made once.
-
-    Returns:
-        ``place``.
+    The archive is a ``.zip``, else a tar, plain or gzipped; it is never altered.
 
     Raises:
         UserError: if the archive is damaged, would write outside the folder, holds links, devices
-            or a file twice, is too large, or there is no room.
+            or a file twice, is too large, or there is too little disk space.
     """
 
     def make(part: Path) -> None:
@@ -80,7 +69,7 @@ def unpacked(archive: Path, place: Path) -> Path:
             except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
                 raise ValueError("a name is that of a file and of a folder") from error
 
-    # Photos are compressed already: what comes out is as large as what goes in.
+    # Photos are compressed already: the contents are about as large as the archive.
     return made_once(place, archive.stat().st_size, make)
 
 
@@ -106,9 +95,9 @@ def _unzip(archive: Path, folder: Path) -> None:
 
 
 def _check_place(archive: Path, folder: Path, name: str, is_folder: bool) -> None:
-    """Refuse a name outside the folder, and a file in the place of another.
+    """Raise UserError if a member lies outside the folder, or its file exists already.
 
-    The latter it may be because the disk takes A and a for the same.
+    The latter also happens where the file system ignores case.
     """
     if not (folder / name).resolve().is_relative_to(folder.resolve()):
         raise UserError(f"{archive}: refused: {name} is outside the folder")
@@ -124,7 +113,7 @@ BATCHES = {
     "data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb",
     "test_batch": "40351d587109b95175f43aff81a1287e",
 }
-"""The parts of CIFAR-10 and their published MD5 digests."""
+"""Parts of CIFAR-10, and their published MD5."""
 
 CORRUPTIONS = tuple(
     f"{corruption}.npy"
@@ -150,22 +139,18 @@ CORRUPTIONS = tuple(
 
 LABELS = "labels.npy"
 
-_BYTES = 8 << 30  # unpacked; CIFAR-10-C has 2.9 billion
+_BYTES = 8 << 30  # limit on the unpacked size; CIFAR-10-C has 2.9 billion
 _MEMBERS = 1000
 
 
 def members(files: Sequence[Path], names: Collection[str]) -> Iterator[tuple[str, IO[bytes]]]:
-    """Open the wanted members one after the other, in the archive's order; nothing is unpacked.
+    """Yield name and stream of the wanted members, in the archive's order, without unpacking.
 
-    Args:
-        files: one tar archive, or the unpacked members themselves.
-        names: the wanted members, without their folders.
-
-    Yields:
-        Name and stream, open until the next is asked for.
+    ``files`` is one tar archive, or its unpacked members; ``names`` are without folders. A stream
+    is open until the next one is asked for.
 
     Raises:
-        UserError: if one is there twice, or after the last, if one is not there.
+        UserError: if a member occurs twice or, after the last, if one is missing.
     """
     missing = set(names)
     opened = _from_archive(files[0]) if len(files) == 1 else _from_folder(files)
@@ -193,15 +178,11 @@ def _from_folder(files: Sequence[Path]) -> Iterator[tuple[str, IO[bytes]]]:
 
 
 MOST = 64 << 20
-"""Bytes of a small file, unpacked; the largest published one has 47 million."""
+"""Limit on the unpacked bytes of a small file; the largest published one has 47 million."""
 
 
 def contents(path: Path) -> bytes:
-    """The bytes of a file, unpacked if its name ends in ``.gz``.
-
-    Raises:
-        UserError: if it cannot be read, is damaged or cut off, or holds more than `MOST` bytes.
-    """
+    """Return a file's bytes (``.gz`` unpacked); raise UserError if damaged or above `MOST`."""
     try:
         with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as stream:
             return bounded(cast(IO[bytes], stream), f"{path}:")
@@ -211,15 +192,7 @@ def contents(path: Path) -> bytes:
 
 
 def bounded(stream: IO[bytes], what: str) -> bytes:
-    """The rest of a stream.
-
-    Args:
-        stream: of a small file.
-        what: how a message about it begins.
-
-    Raises:
-        UserError: if it is longer than `MOST` bytes.
-    """
+    """Read the rest of a stream; above `MOST` bytes raise UserError, beginning with ``what``."""
     content = stream.read(MOST + 1)
     if len(content) > MOST:
         raise UserError(f"{what} holds more than {MOST} bytes; fetch it again")

@@ -1,1 +1,1 @@
-"""Files, archives, downloads, jobs, and the one exception that users see."""
+"""Files, archives, downloads, jobs, and the error that users see."""

@@ -1,4 +1,4 @@
-"""Archives that others made: what a damaged one raises, and how much may come out of one."""
+"""Safe reading of published archives: errors of damaged ones, and limits on their contents."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from typing import Literal, Self
 from sharpness.io.errors import UserError
 
 MEMBERS = 250_000
-"""Files and folders in one archive; the largest published one has about 52,000."""
+"""Limit on the files and folders of an archive; the largest published one has about 52,000."""
 RATIO = 20
-"""How much larger the contents may be than their archive. Texts shrink to a fifth, photos hardly,
-long runs of one byte to a thousandth."""
+"""Limit on the ratio of contents to archive. Texts shrink to a fifth, photos hardly, long runs of
+one byte to a thousandth."""
 SLACK = 64 << 20
-"""Bytes that may come out of the smallest archive."""
+"""Bytes that even the smallest archive may unpack to."""
 
 BROKEN = (
     tarfile.TarError,
@@ -31,10 +31,10 @@ BROKEN = (
     struct.error,
     EOFError,
     OverflowError,
-    RuntimeError,  # a password is asked for, or a later version of the format
-    ValueError,  # among others, a NUL in a name
+    RuntimeError,  # encrypted, or a later version of the format
+    ValueError,  # such as a NUL in a name
 )
-"""What reading a damaged archive raises, beside an OSError without a number."""
+"""Exceptions from reading a damaged archive, besides an OSError without a number."""
 
 _LONGEST = 1 << 20
 _EXTENSIONS = (
@@ -48,13 +48,9 @@ _EXTENSIONS = (
 
 @contextmanager
 def damage(what: str) -> Iterator[None]:
-    """Make one line of whatever a damaged archive raises; what the disk raises passes.
+    """Turn errors of a damaged archive into a UserError; errors of the disk pass unchanged.
 
-    Args:
-        what: the sentence to begin with, such as ``x.zip: is no whole archive``.
-
-    Raises:
-        UserError: also from within the block.
+    ``what`` is the start of the message, such as ``x.zip: is no whole archive``.
     """
     try:
         yield
@@ -68,23 +64,19 @@ def damage(what: str) -> Iterator[None]:
 
 
 def allowance(path: Path, most: int) -> int:
-    """How many bytes may come out of an archive, ``most`` at the most."""
+    """Return how many bytes an archive may unpack to, ``most`` at the most."""
     return min(most, RATIO * path.stat().st_size + SLACK)
 
 
 def tar_members(
     path: Path, most: int, members: int = MEMBERS
 ) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
-    """The open archive and each of its members, before much of it is unpacked.
+    """Yield the open archive with each of its members, checking limits before unpacking.
 
-    Args:
-        path: a tar, plain or gzipped, whatever it is called.
-        most: bytes that may come out of it.
-        members: how many there may be.
+    ``path`` is a tar, plain or gzipped, whatever its suffix; ``most`` limits the unpacked bytes.
 
     Raises:
-        UserError: if there are more, or one lies about its size; damage raises what ``BROKEN``
-            says.
+        UserError: if a limit is exceeded or a size is false; damage raises one of ``BROKEN``.
     """
     limit = allowance(path, most)
     with open(path, "rb") as stream:
@@ -101,13 +93,13 @@ def tar_members(
 
 
 def bound(path: Path, count: int, total: int, members: int, limit: int) -> None:
-    """Refuse an archive of too many members or bytes."""
+    """Raise UserError if an archive has too many members or bytes."""
     if count > members or total > limit:
         raise UserError(f"{path}: refused: more than {members} files or {limit} bytes come out")
 
 
 def _check_rest(path: Path, archive: tarfile.TarFile) -> None:
-    """Read on to the end, where a compressed file has its checksum."""
+    """Read to the end, where a compressed file has its checksum."""
     rest = 0
     while archive.fileobj and (piece := archive.fileobj.read(1 << 20)):
         rest += len(piece)
@@ -116,11 +108,10 @@ def _check_rest(path: Path, archive: tarfile.TarFile) -> None:
 
 
 class _Member(tarfile.TarInfo):
-    """A header; one that has a long name behind it is read into memory whole, so it is short."""
+    """A tar header; a long name behind it is read into memory whole, so its size is limited."""
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
-        """Read a header, and refuse to read much more for it."""
         member = super().frombuf(buf, encoding, errors)
         if member.type in _EXTENSIONS and not 0 <= member.size <= _LONGEST:
             raise tarfile.ReadError(f"a name of {member.size} bytes")

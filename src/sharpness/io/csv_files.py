@@ -1,4 +1,4 @@
-"""Tables of ours as pandas reads them: only an empty cell is missing, and words stay words."""
+"""Read the project's CSV files with pandas: only empty cells are missing, text stays text."""
 
 from __future__ import annotations
 
@@ -11,15 +11,11 @@ import pandas as pd
 from sharpness.io.errors import UserError, readable
 
 WORDS = ("model", "status", "reason", "checkpoint", "points_digest", "part", "data", "source")
-"""Columns of words, even where one of them is "NA" or looks like a number."""
+"""Columns of text, even where a value is "NA" or looks like a number."""
 
 
 def read_frame(path: str | Path) -> pd.DataFrame:
-    """A CSV file of this project; an empty cell is NaN.
-
-    Raises:
-        UserError: if it is no table.
-    """
+    """Read a CSV file of this project (empty cells are NaN); raise UserError if it is no table."""
     words = dict.fromkeys(WORDS, str)
     with readable(path, "remove it and run again"):
         return pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=words)
@@ -28,17 +24,7 @@ def read_frame(path: str | Path) -> pd.DataFrame:
 def check_columns(
     frame: pd.DataFrame, path: str | Path, names: Iterable[str], numbers: Iterable[str] = ()
 ) -> None:
-    """Refuse a table without its columns, or with words where numbers are needed.
-
-    Args:
-        frame: what a file holds.
-        path: the file.
-        names: columns that must be there.
-        numbers: those that, where they are there, hold nothing but numbers.
-
-    Raises:
-        UserError: naming the file and the column.
-    """
+    """Raise UserError if a column of ``names`` is missing, or one of ``numbers`` holds text."""
     mend = "remove it and run again"
     for name in names:
         if name not in frame:
@@ -47,7 +33,7 @@ def check_columns(
         if name in frame and frame[name].dtype.kind not in "iuf":
             values = frame[name].dropna()
             odd = [value for value in values if not _is_number(value)]
-            if culprits := [*odd, *values]:  # none where all is empty
+            if culprits := [*odd, *values]:  # none if all cells are empty
                 shown = str(culprits[0])[:60]
                 raise UserError(f"{path}: {shown!r} in column {name!r} is no number; {mend}")
 

@@ -1,7 +1,7 @@
-"""Every download goes through `fetch`: verified, resumed, locked, and whole or absent.
+"""Download files with `fetch`: verified, resumed, locked, and either complete or absent.
 
-A file lies under ``folder/HOST/PATH``, so that the folder of one machine can be the mirror of
-another. Beside it may lie ``<name>.sha256`` (the pin of a file whose publisher gives no checksum),
+A file is stored as ``folder/HOST/PATH``, so that the folder of one machine can be the mirror of
+another. Beside it there may be ``<name>.sha256`` (the pin of a file without a published checksum),
 ``.<name>.lock`` (empty) and, while a transfer is unfinished, ``<name>.part``.
 """
 
@@ -21,26 +21,22 @@ from sharpness.io.errors import UserError
 from sharpness.io.transfer import Checksum, NotThere, PublishedFile, Unavailable, copy, download
 
 TABLE = Path(__file__).parents[3] / "resources" / "downloads.csv"
-"""The project's own list, found from the source tree (an editable install)."""
+"""The project's list of downloads; the path assumes an editable install."""
 
 log = logging.getLogger(__name__)
 
 
 class Absent(UserError):
-    """The file is neither in the folder nor in the mirror, and the network is not to be asked."""
+    """Data are missing, and cannot or must not be downloaded."""
 
 
 @dataclass(frozen=True)
 class Download(PublishedFile):
-    """What is known about a published file.
+    """A published file, described by a row of ``downloads.csv``.
 
     Attributes:
-        name: the project's word for it.
-        url: where its publisher serves it.
-        bytes: its size, where it is known.
-        checksum: published digests, as `PublishedFile` has them.
-        licence: the terms, as far as stated.
-        note: what it is.
+        bytes: size, if known.
+        checksum: published digests, as in `PublishedFile`.
     """
 
     name: str
@@ -52,11 +48,7 @@ class Download(PublishedFile):
 
 
 def known(name: str) -> Download:
-    """The row of the table of downloads that has this name.
-
-    Raises:
-        UserError: if there is none.
-    """
+    """Return the row of ``downloads.csv`` with this name; raise UserError if there is none."""
     with open(TABLE, encoding="utf-8", newline="") as stream:
         for row in csv.DictReader(stream):
             if row["name"] == name:
@@ -75,25 +67,22 @@ def fetch(
     offline: bool = False,
     held: bool = False,
 ) -> Path:
-    """The local copy of a published file, brought if need be and verified every time.
+    """Return the path of the local copy of a file, downloaded if necessary, verified every time.
 
     Args:
-        url: HTTPS; plain HTTP only of a file whose SHA-256 is given, which proves what came. The
-            query is not part of the file's place.
-        folder: where downloads lie, as ``HOST/PATH``.
+        url: HTTPS; plain HTTP only with a SHA-256 in ``checksum``. The query is not part of the
+            local path.
+        folder: of all downloads; the file is ``folder/HOST/PATH``.
         size: published size in bytes.
-        checksum: published digests, as `PublishedFile` has them. Without any, the file is trusted
-            on first use and its digest pinned beside it; later runs enforce the pin.
-        mirror: a directory or URL laid out as ``HOST/PATH``, asked before the network.
-        offline: ask nobody but the mirror.
+        checksum: published digests, as in `PublishedFile`. Without any, the file is trusted on
+            first use and its digest pinned beside it; later runs enforce the pin.
+        mirror: a directory or URL laid out as ``HOST/PATH``, tried before the network.
+        offline: use only the mirror.
         held: whether the caller holds the lock of the file, by `locked`.
-
-    Returns:
-        The path ``folder/HOST/PATH``.
 
     Raises:
         Absent: with ``offline``, if neither folder nor mirror has the file.
-        UserError: in one line, whatever else keeps the file from being here, whole and genuine.
+        UserError: for any other reason why there is no complete and genuine file.
     """
     target = Path(folder) / place(url)
     claim = Checksum(target, size, checksum)
@@ -123,12 +112,12 @@ def fetch(
 def reachable(
     url: str, folder: str | Path, *, mirror: str | Path | None = None, offline: bool = False
 ) -> bool:
-    """Whether `fetch` may find the file, told without asking any server."""
+    """Return whether `fetch` may find the file, without asking a server."""
     return (Path(folder) / place(url)).exists() or bool(_sources(url, mirror, offline))
 
 
 def place(url: str) -> str:
-    """``HOST/PATH`` of an address."""
+    """Return ``HOST/PATH`` of a URL; raise UserError if it names no file or is not http(s)."""
     parts = urlsplit(url)
     steps = unquote(parts.path).strip("/").split("/")
     if parts.scheme not in ("https", "http") or not parts.hostname:
@@ -140,9 +129,9 @@ def place(url: str) -> str:
 
 @contextmanager
 def locked(target: Path) -> Iterator[None]:
-    """Keep other processes from making or deleting the same file or folder; a kill lets go.
+    """Lock a file or folder against creation or deletion by other processes.
 
-    Where nothing may be written, nothing can be made or deleted, and nothing is locked.
+    A kill releases the lock. In a read-only folder nothing is locked, as nothing can be created.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     if not os.access(target.parent, os.W_OK):
@@ -158,20 +147,20 @@ def locked(target: Path) -> Iterator[None]:
 
 
 def _sources(url: str, mirror: str | Path | None, offline: bool) -> list[str | Path]:
-    """Where to ask, in order; a mirror directory only if it has the file."""
+    """Return where to look, in order; a mirror directory only if it has the file."""
     network: list[str | Path] = [] if offline else [url]
     if mirror is None:
         return network
     if "://" not in str(mirror):
         path = Path(mirror).expanduser() / place(url)
         return [path, *network] if path.is_file() else network
-    if "@" in str(mirror):  # it would stand in logs and metadata
+    if "@" in str(mirror):  # it would appear in logs and metadata
         raise UserError("mirror: the address must not hold a name or password; remove it")
     return [f"{str(mirror).rstrip('/')}/{quote(place(url))}", *network]
 
 
 def _bring(sources: list[str | Path], claim: Checksum) -> None:
-    """Transfer from the first source that has the file, check it, and give it its name."""
+    """Transfer from the first source that has the file, verify and rename it."""
     part = claim.target.with_name(claim.target.name + ".part")
     for source in sources:
         try:
@@ -187,7 +176,7 @@ def _bring(sources: list[str | Path], claim: Checksum) -> None:
                 log.warning("%s; asking the next source", problem)
     try:
         if isinstance(source, Path) and not claim.checksum:
-            replace(claim, target=source).check(part)  # what the mirror's own run has pinned
+            replace(claim, target=source).check(part)  # against the mirror's own pin
         claim.check(part)
     except UserError as problem:
         part.unlink()

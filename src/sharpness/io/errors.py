@@ -1,4 +1,4 @@
-"""What goes wrong, said in one line: the file or key, what is wrong, and what to do."""
+"""Errors for users, in one line: the file or key, what is wrong, and what to do."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ _LONGEST = 2000
 
 
 class UserError(ValueError):
-    """Something the user can mend.
+    """An error that the user can fix.
 
-    The message is one line: the file or key, what is wrong with it, and what to do.
-    Scripts print it and exit with code 1; no traceback reaches the user.
+    The message is one line: the file or key, what is wrong with it, and what to do. Scripts print
+    it and exit with code 1, without a traceback.
     """
 
     def __init__(self, message: object) -> None:
-        """Keep the message to one line, whatever a file that it quotes has in it."""
+        """Reduce the message to one printable line, even if it quotes a file."""
         super().__init__(_one_line(str(message)))
 
 
 def _one_line(text: str) -> str:
-    """Printable letters only, the others as Python escapes them; cut in the middle if long."""
+    """Escape unprintable characters as Python does; cut a long text in the middle."""
     if len(text) > _LONGEST:
         text = f"{text[: _LONGEST // 2]} … {text[-_LONGEST // 2 :]}"
     if text.isprintable():
@@ -59,7 +59,7 @@ _FAULTS = {
 }
 
 _WRITING = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.ESTALE}
-"""What a library may hide behind an error of its own."""
+"""Error numbers of failed writes, which a library may hide behind its own exception."""
 
 _UNSAID = {
     r"\d+ requested and \d+ written": errno.ENOSPC,  # numpy
@@ -70,15 +70,15 @@ _OUT = re.compile(r"out of memory|ALLOC_FAILED|can't allocate memory", re.IGNORE
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether torch, or the driver below it, ran out of memory."""
+    """Return whether torch, or the driver below it, ran out of memory."""
     return isinstance(error, RuntimeError) and bool(_OUT.search(str(error)))
 
 
 def number_of(error: BaseException) -> int | None:
-    """The operating system's number for what is behind an error; None if it is not behind it.
+    """Return the operating system's error number behind an exception; None without one.
 
-    Libraries that write files by themselves put it into their message, or only say that they
-    could not write.
+    Libraries that write files themselves give the number in their message, or only say that writing
+    failed.
     """
     if isinstance(error, OSError) and error.errno is not None:
         return error.errno if error.errno in _FAULTS else None
@@ -95,11 +95,9 @@ def number_of(error: BaseException) -> int | None:
 
 
 def explained(error: BaseException, file: str | os.PathLike[str]) -> str:
-    """The one line for the user; empty if the error is none of the machine's, but a defect.
+    """Return a one-line message for an error of the machine; empty for a defect in the code.
 
-    Args:
-        error: what was raised.
-        file: what was being made, for an error that names no file.
+    ``file`` is the one being written, for an error that names none.
     """
     if isinstance(error, MemoryError) or out_of_memory(error):
         return f"{file}: out of memory while it was made; allow the job more (mem_mb) {_AGAIN}"
@@ -111,7 +109,7 @@ def explained(error: BaseException, file: str | os.PathLike[str]) -> str:
 
 
 def _behind(error: BaseException) -> Iterator[BaseException]:
-    """The errors during whose handling this one was raised."""
+    """Yield the exceptions during whose handling this one was raised."""
     seen = {id(error)}
     following = error.__cause__ or error.__context__
     while following is not None and id(following) not in seen:
@@ -122,21 +120,13 @@ def _behind(error: BaseException) -> Iterator[BaseException]:
 
 @contextmanager
 def readable(path: str | Path, mend: str = "mend it, or get it anew") -> Iterator[None]:
-    """Make one line of whatever keeps a text or table from being read within the block.
-
-    Args:
-        path: the file.
-        mend: what to do.
-
-    Raises:
-        UserError: naming the file; also from within the block.
-    """
+    """Turn an error of reading a text or table into a UserError that ends with ``mend``."""
     try:
         yield
     except UserError:
         raise
     except OSError as error:
-        why = explained(error, path)  # what the disk has done is not mended by another file
+        why = explained(error, path)  # another file does not fix a disk error
         raise UserError(why or f"{path}: cannot be read ({error}); {mend}") from error
     except (ValueError, csv.Error) as error:  # not UTF-8, no table for pandas, an endless cell
         raise UserError(f"{path}: is no table ({error}); {mend}") from error

@@ -1,4 +1,4 @@
-"""Files that are either whole or absent, and digests that name what determines them."""
+"""Atomic writing and checked reading of files, and digests of files and values."""
 
 from __future__ import annotations
 
@@ -25,14 +25,13 @@ from sharpness.io.errors import UserError, number_of
 
 @contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:
-    """A temporary path beside ``path`` that is renamed to it when the block ends well.
+    """Yield a temporary path that is renamed to ``path`` if the block succeeds.
 
-    A kill at any moment leaves the old file or the new one, never half of either, and beside it a
-    temporary that goes when the file is written again.
+    A kill leaves the old file or the new one, never a partial one, and maybe a temporary, which is
+    removed when ``path`` is next written.
 
     Raises:
-        OSError: naming ``path``, where the disk or the folder does not take it, whatever the
-            library that was to write it says of that.
+        OSError: naming ``path``, if it cannot be written, whatever the writing library raises.
     """
     path = Path(path)
     handle, temporary = None, None
@@ -58,7 +57,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def own_folder(path: Path) -> Iterator[Path]:
-    """An empty folder beside ``path`` that goes after the block, or after a kill the next time."""
+    """Yield an empty folder beside ``path``, removed after the block or, if killed, next time."""
     path.parent.mkdir(parents=True, exist_ok=True)
     _clear(path)
     folder = Path(tempfile.mkdtemp(".tmp", f".{path.name}.", path.parent))
@@ -72,7 +71,7 @@ def own_folder(path: Path) -> Iterator[Path]:
 
 
 def _held(handle: int) -> bool:
-    """Whether what is open is this process's alone; False too where the disk knows no locks."""
+    """Try to lock a handle; False if another process has it or the disk has no locks."""
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -81,7 +80,7 @@ def _held(handle: int) -> bool:
 
 
 def _clear(path: Path) -> None:
-    """Remove the temporaries of a path that killed processes left; living ones hold theirs."""
+    """Remove temporaries left by killed processes; running ones hold locks on theirs."""
     for left in path.parent.glob(f".{glob.escape(path.name)}.????????.tmp"):
         with suppress(OSError):
             handle = os.open(left, os.O_RDONLY if left.is_dir() else os.O_RDWR)
@@ -93,7 +92,7 @@ def _clear(path: Path) -> None:
 
 
 def _of_this(error: Exception, path: Path) -> int | None:
-    """The system's number of an error that belongs to ``path``, not to a file that it names."""
+    """Return the error number if the error concerns ``path``, not another file that it names."""
     named = getattr(error, "filename", None)
     mine = named is None or Path(os.fsdecode(named)).name.startswith(f".{path.name}.")
     return number_of(error) if mine else None
@@ -111,7 +110,7 @@ def write_json(path: str | Path, value: Any) -> None:
 
 
 def json_text(value: Any) -> str:
-    """Canonical JSON, sorted keys and two spaces: equal values, equal text."""
+    """Return canonical JSON, sorted keys and two spaces: equal values give equal text."""
     return json.dumps(value, sort_keys=True, indent=2, ensure_ascii=False) + "\n"
 
 
@@ -125,16 +124,12 @@ def write_csv(path: str | Path, rows: Iterable[Mapping[str, Any]], columns: Sequ
 
 
 def finite(number: float) -> float | None:
-    """The number as JSON can hold it: None where it is infinite or NaN."""
+    """Return the number, or None if it is infinite or NaN, which JSON cannot hold."""
     return number if math.isfinite(number) else None
 
 
 def read_json(path: str | Path) -> Any:
-    """The value that a JSON file holds.
-
-    Raises:
-        UserError: if it is no JSON, or cut off.
-    """
+    """Read a JSON file; raise UserError if it is not JSON, or cut off."""
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
@@ -144,11 +139,7 @@ def read_json(path: str | Path) -> Any:
 
 
 def entry(found: Mapping[str, Any], name: str, path: str | Path) -> Any:
-    """What a file holds under a model's name.
-
-    Raises:
-        UserError: if it was made for other models, and the command that remakes it.
-    """
+    """Return the value of model ``name`` in a file; raise UserError if made for other models."""
     if name not in found:
         gone = shlex.quote(str(path))
         raise UserError(f"{path}: {name} is not in it; remove it and run again: rm {gone}")
@@ -156,24 +147,21 @@ def entry(found: Mapping[str, Any], name: str, path: str | Path) -> Any:
 
 
 def digest(value: Any) -> str:
-    """A 16-digit name for a JSON value: equal values, equal names."""
+    """Return a 16-digit hash of a JSON value."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def sha256(path: str | Path) -> str:
-    """The SHA-256 of a file's bytes, in hexadecimal."""
+    """Return the SHA-256 of a file's bytes, in hexadecimal."""
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def check_writable(*folders: str | Path) -> None:
-    """Refuse folders in which nothing can be made; one that is not there is made later.
+    """Raise UserError if a folder is a file or not writable; a missing one is created later.
 
-    The folders directly in them are looked at too, for they may be mounts, or another user's.
-
-    Raises:
-        UserError: if a folder is a file, or may not be written to.
+    Their direct subfolders are checked too, since they may be mounts or another user's.
     """
     for folder in map(Path, folders):
         inner = [path for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
@@ -188,16 +176,12 @@ def check_writable(*folders: str | Path) -> None:
 
 
 def _nearest(path: Path) -> Path:
-    """The path itself, or what is there of the way to it."""
+    """Return the path itself, or its nearest parent that exists."""
     return next(found for found in (path, *path.absolute().parents) if os.path.lexists(found))
 
 
 def read_yaml(path: str | Path) -> Any:
-    """What a file holds.
-
-    Raises:
-        UserError: if it cannot be read, or is no YAML.
-    """
+    """Read a YAML file; raise UserError if it cannot be read, or is not YAML."""
     try:
         return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
@@ -206,5 +190,5 @@ def read_yaml(path: str | Path) -> Any:
         raise UserError(f"{path}: is no UTF-8 text ({error.reason}, byte {error.start})") from error
     except (yaml.YAMLError, RecursionError) as error:
         raise UserError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
-    except (ValueError, TypeError, AttributeError) as error:  # a date, a number that cannot be
+    except (ValueError, TypeError, AttributeError) as error:  # an impossible date or number
         raise UserError(f"{path}: not YAML: {' '.join(str(error).split())}") from error

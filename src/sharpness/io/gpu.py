@@ -1,8 +1,8 @@
-"""Graphics cards of this machine: a job that computes on one holds a slot of it.
+"""GPUs of this machine ("cards"): a job that computes on one holds a slot of it.
 
-Snakemake counts cards and does not say which. A slot is a lock file for each card and place on it,
-named by the card's UUID. So jobs of several runs keep off each other's cards, a job that a cluster
-gave a card of its own never waits, and the kernel frees the slot of a job that was killed.
+Snakemake counts GPUs but does not assign them. A slot is a lock file for each GPU and place on it,
+named by the GPU's UUID. So jobs of several runs avoid each other's GPUs, a job with a GPU of its
+own from a cluster never waits, and the kernel frees the slot of a killed job.
 """
 
 from __future__ import annotations
@@ -21,18 +21,15 @@ from typing import TYPE_CHECKING
 from sharpness.io.errors import UserError
 
 PAUSE = 1.0
-"""Seconds between two looks at cards that are all taken."""
+"""Seconds between two attempts while all GPUs are taken."""
 
 
 @contextmanager
 def card(device: str, jobs_per_card: int) -> Iterator[None]:
-    """Let torch see one card alone, of which this job holds a slot; wait until there is one.
+    """Make one GPU visible to torch and hold a slot of it; wait until one is free.
 
-    It must be entered before torch looks for cards. Where there is none, nothing happens.
-
-    Args:
-        device: what the job is to compute on; "cpu" needs no card.
-        jobs_per_card: how many jobs share a card.
+    It must be entered before torch looks for GPUs; without a GPU, or on device "cpu", it does
+    nothing. ``jobs_per_card`` jobs share a GPU.
     """
     cards = [] if device == "cpu" else visible_cards()
     with ExitStack() as held:
@@ -45,7 +42,7 @@ def card(device: str, jobs_per_card: int) -> Iterator[None]:
 
 
 def visible_cards() -> list[str]:
-    """The UUIDs of the cards that this process may use; none where there is no NVIDIA driver."""
+    """Return the UUIDs of the GPUs that this process may use; empty without NVIDIA driver."""
     command = ["nvidia-smi", "--query-gpu=index,uuid", "--format=csv,noheader"]
     try:
         said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
@@ -61,15 +58,9 @@ def visible_cards() -> list[str]:
 
 @contextmanager
 def slot(cards: Sequence[str], jobs_per_card: int, folder: Path) -> Iterator[str]:
-    """Hold a place on one of the cards; free cards are taken before shared ones.
+    """Hold a slot of one of the GPUs, unused ones first, and yield its name.
 
-    Args:
-        cards: their names.
-        jobs_per_card: places on each.
-        folder: of the lock files, the same for all that share the cards.
-
-    Yields:
-        The name of the card.
+    ``folder`` of the lock files must be the same for all processes that share the GPUs.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     places = [
@@ -96,20 +87,18 @@ if TYPE_CHECKING:
 
 
 def compute_device(wanted: str) -> torch.device:
-    """The device of a job, which computes with one CPU thread: the bytes of a result depend on it.
+    """Return the device of a job; set torch to one CPU thread and full float32 precision.
 
-    On a GPU 32-bit numbers are multiplied as such.
-
-    Args:
-        wanted: "auto" takes a GPU where there is one; "cpu" and "cuda" insist.
+    The bytes of a result depend on the number of threads. ``wanted`` is "auto" (a GPU if there is
+    one), "cpu" or "cuda".
 
     Raises:
-        UserError: if a GPU is wanted and there is none.
+        UserError: if "cuda" is wanted and there is no GPU.
     """
     import torch
 
     torch.set_num_threads(1)
-    # TF32 rounds weights by up to 5e-4 of themselves, as much as the perturbations measured here.
+    # TF32 has relative rounding errors up to 5e-4, as large as the perturbations measured here.
     torch.backends.cudnn.allow_tf32 = False
     torch.set_float32_matmul_precision("highest")
     found = torch.cuda.is_available()

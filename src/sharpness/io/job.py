@@ -1,4 +1,4 @@
-"""What every job of the workflow does first and last."""
+"""Logging and error reporting of the workflow's scripts."""
 
 from __future__ import annotations
 
@@ -15,13 +15,10 @@ from sharpness.io.errors import UserError, explained
 
 @contextmanager
 def job(snakemake: Any) -> Iterator[TextIO]:
-    """Run a job: progress and tracebacks to its log, a problem as one line and exit code 1.
+    """Run a job: stderr goes to its log, and an error is one line on the terminal, exit code 1.
 
-    Args:
-        snakemake: what Snakemake gives to a script.
-
-    Yields:
-        The terminal, for what the user must see at once.
+    ``snakemake`` is the object that Snakemake gives to a script. The terminal's stream is yielded,
+    for what the user must see at once.
     """
     log, terminal = snakemake.log[0], sys.stderr
     with _opened(log) as stream, redirect_stderr(stream):
@@ -31,14 +28,14 @@ def job(snakemake: Any) -> Iterator[TextIO]:
             line = (
                 str(error) if isinstance(error, UserError) else explained(error, _made(snakemake))
             )
-            with suppress(OSError):  # the log may lie on the very disk that is full
+            with suppress(OSError):  # the log may be on the full disk
                 print(line or traceback.format_exc(), file=stream)
             print(line or f"this is a defect; the traceback is in {log}", file=terminal)
             raise SystemExit(1) from None
 
 
 def _opened(log: str) -> TextIO:
-    """The log, empty, each line on the disk at once; nothing is left to be written at its end."""
+    """Open an empty log without buffer, so that nothing is left to write when it closes."""
     try:
         Path(log).parent.mkdir(parents=True, exist_ok=True)
         return TextIOWrapper(FileIO(log, "w"), encoding="utf-8", write_through=True)
@@ -48,5 +45,5 @@ def _opened(log: str) -> TextIO:
 
 
 def _made(snakemake: Any) -> str:
-    """What an error that names no file is about: what the job makes."""
+    """Return the file to name in an error that names none: the job's first output."""
     return str(next(iter(snakemake.output), snakemake.log[0]))

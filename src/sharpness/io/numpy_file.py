@@ -1,4 +1,4 @@
-"""NumPy's own files without trust in them: no objects, and no more memory than there are bytes."""
+"""Read untrusted NumPy files: no objects, and no more memory than the file has bytes."""
 
 from __future__ import annotations
 
@@ -21,11 +21,7 @@ _HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0
 
 
 def read_header(stream: IO[bytes], source: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Shape, whether columns come first, and type of an ``.npy`` file.
-
-    Raises:
-        UserError: naming the source, if it is no such file.
-    """
+    """Return shape, Fortran order and dtype of an ``.npy`` stream; raise UserError if damaged."""
     try:
         return _HEADERS[npy.read_magic(stream)](stream)
     except OSError:
@@ -35,26 +31,18 @@ def read_header(stream: IO[bytes], source: str) -> tuple[tuple[int, ...], bool, 
 
 
 def read_npy(path: Path) -> Array:
-    """The array of an ``.npy`` file.
-
-    Raises:
-        UserError: naming it, if it is no such file, holds objects or has another size than it says.
-    """
+    """Read an ``.npy`` file; raise UserError if damaged, of objects or not as large as stated."""
     with open(path, "rb") as stream:
         return _read(stream, path.stat().st_size, str(path))
 
 
 def read_npz(path: Path, most: int, names: Collection[str] | None = None) -> dict[str, Array]:
-    """Arrays of an ``.npz`` file.
+    """Read arrays of an ``.npz`` file, of at most ``most`` bytes together.
 
-    Args:
-        path: the file.
-        most: bytes that they may have together.
-        names: the wanted ones; None is all. Those that are not there are not in the result.
+    ``names`` are the wanted arrays, as far as the file has them; None means all.
 
     Raises:
-        UserError: naming the file and, where it is known, the array; if the file is broken, holds
-            anything else than arrays of numbers, or more than is allowed.
+        UserError: if the file is broken, holds anything but arrays of numbers, or exceeds ``most``.
     """
     with damage(f"{path}: is no whole .npz file"), zipfile.ZipFile(path) as stored:
         found = {info.filename.removesuffix(".npy"): info for info in stored.infolist()}
@@ -70,7 +58,7 @@ def read_npz(path: Path, most: int, names: Collection[str] | None = None) -> dic
 
 
 def _read(stream: IO[bytes], length: int, source: str) -> Array:
-    """The array of a file of ``length`` bytes, which its header must account for."""
+    """Read the array of a file of ``length`` bytes, which its header must account for."""
     shape, _, dtype = read_header(stream, source)
     size, left = math.prod(shape) * dtype.itemsize, length - stream.tell()
     if size != left and not dtype.hasobject:  # objects are refused below

@@ -1,7 +1,7 @@
-"""A name for the code behind a script: its own text and every module of ours that it reaches.
+"""Hash of the code of a script: its own text and all modules of the package that it imports.
 
-Cheap steps have it among their parameters, so that an edit remakes what they made. What a script
-reaches is read from its imports, those inside functions too; nothing is run.
+Cheap steps have it among their parameters, so that an edit reruns them. Imports are read from the
+syntax tree, including those inside functions; nothing is run.
 """
 
 from __future__ import annotations
@@ -17,18 +17,13 @@ PACKAGE = Path(__file__).parents[1]
 
 
 def source_digest(script: str | Path, package: Path = PACKAGE) -> str:
-    """A name for a script and all that it reaches; other code, other name.
-
-    Args:
-        script: the file of a rule.
-        package: folder of the package whose modules are followed.
-    """
+    """Return a hash of a script and of all files of the ``package`` that it uses."""
     files = {str(file.relative_to(package)): sha256(file) for file in reached(script, package)}
     return digest({"script": sha256(script), **files})
 
 
 def reached(script: str | Path, package: Path = PACKAGE) -> set[Path]:
-    """The package's files behind a script: modules, and the data beside them in a subpackage."""
+    """Return the package files behind a script: modules, and data files beside them."""
     found: set[Path] = set()
     waiting = [Path(script)]
     while waiting:
@@ -40,13 +35,13 @@ def reached(script: str | Path, package: Path = PACKAGE) -> set[Path]:
 
 @cache
 def _imported(file: Path, package: Path) -> frozenset[Path]:
-    """The package's files that a file imports by itself, with what Python imports on the way."""
+    """Return the package files that one file imports directly, and those of parent packages."""
     names = _names(ast.parse(file.read_text(encoding="utf-8")))
     return frozenset(path for name in names for path in _files(name, package))
 
 
 def _names(node: ast.AST) -> Iterator[str]:
-    """Dotted names that may be modules, below a node; imports for the type checker are none."""
+    """Yield dotted names below a node that may be modules, except type-checking imports."""
     if isinstance(node, ast.Import):
         yield from (alias.name for alias in node.names)
     elif isinstance(node, ast.ImportFrom):
@@ -60,7 +55,7 @@ def _names(node: ast.AST) -> Iterator[str]:
 
 
 def _files(name: str, package: Path) -> Iterator[Path]:
-    """The files of a dotted name: each package on its way, with its data, and the module."""
+    """Yield the files of a dotted name: parent packages with their data, and the module."""
     place, parts = package.parent, name.split(".")
     for part in parts if parts[0] == package.name else ():
         place /= part
@@ -70,6 +65,6 @@ def _files(name: str, package: Path) -> Iterator[Path]:
 
 @cache
 def _beside(folder: Path) -> tuple[Path, ...]:
-    """The ``__init__`` of a package and the files in its folder that are no modules."""
+    """Return the ``__init__`` of a package and the files beside it that are not modules."""
     files = (file for file in folder.glob("[!.]*") if file.is_file())
     return tuple(file for file in files if file.suffix != ".py" or file.stem == "__init__")

@@ -1,7 +1,7 @@
-"""Bytes from a server or a directory into a ``.part`` file: resumed, retried, with room for them.
+"""Transfer files from a server or a directory to a ``.part`` file, with resuming and retries.
 
-A transfer that was cut off goes on where it stopped if the server says that the file is still the
-same, or if a published digest will tell. The token in ``HF_TOKEN`` goes to huggingface.co alone.
+A transfer that was cut off is resumed if the server says that the file is unchanged, or if a
+published digest can verify the result. The token in ``HF_TOKEN`` is sent to huggingface.co only.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from sharpness.io.files import write_text
 
 RETRY = Retry(total=5, backoff_factor=0.5, status_forcelist=(429, 500, 502, 503, 504))
 TIMEOUT = (10.0, 60.0)
-"""Seconds to connect, and of silence."""
+"""Seconds to connect, and seconds without data."""
 CHUNK = 1 << 16
-"""Bytes at a time; as much is lost when a server falls silent."""
+"""Bytes per write; at most as much is lost when a server stops sending."""
 HOST = "huggingface.co"
 VARIABLE = "HF_TOKEN"
 
 
 class Unavailable(UserError):
-    """The source does not give the file; another may."""
+    """The source does not give the file; another one may."""
 
 
 class NotThere(Unavailable):
@@ -50,13 +50,13 @@ def copy(source: Path, part: Path) -> None:
 
 
 def download(url: str, part: Path, claim: Checksum) -> None:
-    """Bring the file at ``url`` to ``part``, continuing what is there.
+    """Download ``url`` to ``part``, resuming a partial file.
 
     Raises:
-        NotThere: if the server says so.
-        Unavailable: any other answer than the file, or none, or a part of it, after all retries.
-        UserError: if there is no room, the size is not the published one, or what comes by plain
-            HTTP could be tampered with on the way and bears no proof.
+        NotThere: if the server does not have the file.
+        Unavailable: if the server does not give the complete file after all retries.
+        UserError: if there is too little disk space, the size is not the published one, or the URL
+            is plain HTTP without a SHA-256 to verify the file.
     """
     server = urlsplit(url)
     if server.scheme != "https" and not (
@@ -82,7 +82,7 @@ def download(url: str, part: Path, claim: Checksum) -> None:
 
 
 def is_loopback(host: str | None) -> bool:
-    """Whether a host is this machine."""
+    """Return whether a host is this machine."""
     try:
         return host == "localhost" or ip_address(host or "").is_loopback
     except ValueError:
@@ -90,15 +90,15 @@ def is_loopback(host: str | None) -> bool:
 
 
 def trusted(url: str | None) -> bool:
-    """Whether an address may see the token."""
+    """Return whether the token may be sent to a URL."""
     parts = urlsplit(url or "")
     return (parts.scheme, parts.netloc) == ("https", HOST)
 
 
 def _session(url: str) -> requests.Session:
-    """A session that speaks HTTPS, and plain HTTP to nobody but the server of such an address."""
+    """Create a session for HTTPS, and for plain HTTP only to the server of ``url``."""
     session = requests.Session()
-    session.auth = _authorize  # requests takes it back where it is led to another server
+    session.auth = _authorize  # requests drops the token on a redirect to another host
     session.adapters.clear()
     parts = urlsplit(url)
     for prefix in ("https://", f"{parts.scheme}://{parts.netloc}/"):
@@ -107,17 +107,17 @@ def _session(url: str) -> requests.Session:
 
 
 def _authorize(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Give the token to its host alone."""
+    """Add the token to a request, if it goes to the token's host."""
     token = os.environ.get(VARIABLE, "").strip()
     if token and trusted(request.url):
-        if not (token.isascii() and token.isprintable()):  # an error of requests would show it
+        if not (token.isascii() and token.isprintable()):  # requests would show it in an error
             raise UserError(f"{VARIABLE}: holds a character that no token has; set it anew")
         request.headers["Authorization"] = f"Bearer {token}"
     return request
 
 
 def _attempt(session: requests.Session, url: str, part: Path, claim: Checksum) -> None:
-    """One request, and its body."""
+    """Make one request and write its body."""
     tag, offset = _tag(part), _length(part)
     version = tag.read_text(encoding="utf-8") if tag.exists() else ""
     headers = {"Accept-Encoding": "identity"}
@@ -143,7 +143,7 @@ def _attempt(session: requests.Session, url: str, part: Path, claim: Checksum) -
             raise UserError(
                 f"{url}: has {total} bytes, but {part.parent} has {free} free; make room"
             )
-        if not resumed:  # what identifies this version of the file, for a later continuation
+        if not resumed:  # to recognize this version of the file when resuming
             etag = told.get("ETag", "")
             version = etag if etag.startswith('"') else told.get("Last-Modified", "")
             tag.write_text(version, encoding="utf-8")
@@ -152,7 +152,7 @@ def _attempt(session: requests.Session, url: str, part: Path, claim: Checksum) -
 
 
 def _write(body: Any, part: Path, mode: Literal["ab", "wb"], total: int | None, done: int) -> None:
-    """Write a response's body behind what is done, and show how far it is."""
+    """Write a response's body after the first ``done`` bytes, with a progress bar."""
     shown: dict[str, Any] = {"desc": part.name.removesuffix(".part"), "total": total}
     shown |= {"initial": done, "mininterval": 0.5 if sys.stderr.isatty() else 30}
     with open(part, mode) as stream, tqdm.wrapattr(stream, "write", **shown) as out:
@@ -168,13 +168,13 @@ def _tag(part: Path) -> Path:
 
 
 def _cause(error: Exception) -> str:
-    """The innermost reason, in one line."""
+    """Return the innermost reason, in one line."""
     inner = error.args[0] if error.args and isinstance(error.args[0], Exception) else error
     return " ".join(str(getattr(inner, "reason", None) or inner).split())
 
 
 class PublishedFile:
-    """A file of which its publisher may state the size and digests.
+    """A file whose publisher may state its size and digests.
 
     Attributes:
         bytes: published size.
@@ -185,20 +185,20 @@ class PublishedFile:
     checksum: str
 
     def digest(self, algorithm: str) -> str | None:
-        """The published digest by an algorithm, if there is one."""
+        """Return the published digest by an algorithm, if there is one."""
         return _digests(self.checksum).get(algorithm)
 
     def claims(self) -> dict[str, Any]:
-        """Size and digests by the names that `Checksum` and `fetch` have for them."""
+        """Return size and digests as keyword arguments of `Checksum` and `fetch`."""
         return {"size": self.bytes, "checksum": self.checksum}
 
 
 @dataclass(frozen=True)
 class Checksum:
-    """What is claimed of a file.
+    """The expected size and digests of a file.
 
     Attributes:
-        target: the file's final name; its pin is ``<target>.sha256``, in sha256sum's format.
+        target: final path of the file; its pin is ``<target>.sha256``, in sha256sum's format.
         size: published size in bytes.
         checksum: published digests, as in `PublishedFile`; without any, the pin counts.
     """
@@ -208,11 +208,7 @@ class Checksum:
     checksum: str = ""
 
     def check(self, path: Path) -> None:
-        """Compare size and digest with what is claimed.
-
-        Raises:
-            UserError: if they differ.
-        """
+        """Raise UserError if size or digest of ``path`` are not the expected ones."""
         size = path.stat().st_size
         if self.size not in (None, size):
             raise UserError(f"{path}: has {size} bytes, not the published {self.size}; delete it")
@@ -232,7 +228,7 @@ class Checksum:
             )
 
     def pin(self, path: Path) -> None:
-        """Trust a file without a published digest from now on."""
+        """Pin the digest of a file that has no published one; later checks compare with it."""
         if not self.checksum and not self._pin.exists():
             write_text(self._pin, f"{_digest(path, 'sha256')}  {self.target.name}\n")
 

@@ -1,4 +1,4 @@
-"""What people write, by pydantic: kinds of values, and the first error in one line."""
+"""Validation of user input with pydantic: types of values, and the first error in one line."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from sharpness.io.errors import UserError
 Model = TypeVar("Model", bound=BaseModel)
 
 RENAMED = {"decoders": "num_workers", "bases": "base_seeds", "switches": "overrides"}
-"""Keys of earlier configurations, and what they are called now."""
+"""Keys of earlier configurations, and their present names."""
 
 _NOWHERE = object()
 _SHORT = Repr()
@@ -35,14 +35,14 @@ _SHORT.maxstring = _SHORT.maxlong = _SHORT.maxother = 60
 
 
 class Closed(BaseModel):
-    """A model that has no other keys than its own, and never changes."""
+    """A pydantic model that forbids unknown keys and is immutable."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     @model_validator(mode="before")
     @classmethod
     def _known(cls, raw: Any) -> Any:
-        """Refuse an unknown key with the nearest known one, which pydantic does not name."""
+        """Reject an unknown key with the nearest known one, which pydantic does not suggest."""
         for key in raw if isinstance(raw, Mapping) else ():
             if key not in cls.model_fields:
                 context = {"key": str(key), "hint": hint(key, cls.model_fields)}
@@ -51,21 +51,21 @@ class Closed(BaseModel):
 
 
 class OneOf:
-    """Makes ``Annotated[str, OneOf(names)]`` a word that is one of these names."""
+    """A type annotation: ``Annotated[str, OneOf(names)]`` is one of these names."""
 
     def __init__(self, names: Iterable[str]) -> None:
-        """Keep the names in their order."""
+        """Store the names in their order."""
         self.names = list(names)
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
-        """What pydantic makes of a ``Literal``."""
+        """Return the schema of a ``Literal`` of the names."""
         return core_schema.literal_schema(self.names)
 
 
 def hint(word: Any, known: Iterable[str]) -> str:
-    """What to write instead of an unknown word: the nearest one, or any."""
+    """Suggest a known word for an unknown one: its new name, the nearest one, or all of them."""
     known = list(known)
     if (new := RENAMED.get(str(word))) in known:
         return f"it is now {new!r}"
@@ -74,13 +74,10 @@ def hint(word: Any, known: Iterable[str]) -> str:
 
 
 def checked(kind: type[Model], raw: Any, where: str, mend: str = "") -> Model:
-    """The typed form of what was read.
+    """Validate ``raw`` and return it as an object of type ``kind``.
 
-    Args:
-        kind: what it must be.
-        raw: what was read.
-        where: the file, or what else to call it in a message.
-        mend: what to do, unless that is to mend the key that is named.
+    ``where`` begins the message, such as with the file; ``mend`` ends it with advice, unless that
+    is to fix the key that is named.
 
     Raises:
         UserError: in one line: the key, its value, what is wrong, the nearest valid name.
@@ -93,12 +90,7 @@ def checked(kind: type[Model], raw: Any, where: str, mend: str = "") -> Model:
 
 
 def complaint(error: ValidationError, raw: Any) -> str:
-    """The first thing that is wrong, as ``key: value: what``.
-
-    Args:
-        error: all that is wrong.
-        raw: what was validated.
-    """
+    """Return the first error in the validation of ``raw``, as ``key: value: message``."""
     first = error.errors(include_url=False)[0]
     kind, context, value = first["type"], first.get("ctx", {}), first["input"]
     path = _named(raw, _keys(raw, first))
@@ -119,7 +111,7 @@ def complaint(error: ValidationError, raw: Any) -> str:
 
 
 def _keys(raw: Any, error: ErrorDetails) -> tuple[int | str, ...]:
-    """Where the wrong value stands; pydantic also lists its own words for members of unions."""
+    """Return the path of the wrong value; in unions pydantic adds words of its own to it."""
     steps = error["loc"]
     standing = [
         keys
@@ -140,7 +132,7 @@ def _at(raw: Any, keys: Iterable[int | str]) -> Any:
 
 
 def _named(raw: Any, keys: Iterable[int | str]) -> list[str]:
-    """The keys as a person looks for them: an entry of a list by its id, where it has one."""
+    """Return the keys for a message: an entry of a list by its id, where it has one."""
     names = []
     for key in keys:
         raw = raw[key]
@@ -150,13 +142,13 @@ def _named(raw: Any, keys: Iterable[int | str]) -> list[str]:
 
 
 class Settings(Closed):
-    """A part of the configuration; a value is of its type, and not what could be made into it."""
+    """A part of the configuration; values must have the exact type, without conversion."""
 
     model_config = ConfigDict(strict=True)
 
 
 def _number(value: Any) -> Any:
-    """The number that a text is: YAML takes 1e-3 for a text."""
+    """Convert a text to a number if possible: YAML reads 1e-3 as text."""
     try:
         return float(value) if isinstance(value, str) else value
     except ValueError:
@@ -164,7 +156,6 @@ def _number(value: Any) -> Any:
 
 
 def _distinct(values: list[Any]) -> list[Any]:
-    """The values, none of which may be there twice."""
     for value, count in Counter(values).items():
         if count > 1:
             raise ValueError(f"{value!r} is there more than once")
@@ -173,7 +164,7 @@ def _distinct(values: list[Any]) -> list[Any]:
 
 Count = Annotated[int, Field(gt=0, le=1_000_000_000)]
 Models = Annotated[int, Field(gt=0, le=100_000)]
-"""As many as a workflow can hold: each is a dozen files and four jobs."""
+"""Limit of what a workflow can hold: each model is a dozen files and four jobs."""
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Number = BeforeValidator(_number)

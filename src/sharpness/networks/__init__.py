@@ -1,7 +1,7 @@
 """The papers' architectures, built from a plain description.
 
-Those of the CIFAR-10 sweeps (Sec. 5.1) are written here; those of the pretrained pools (Sec. 4) are
-the libraries' own, which take seconds to import and are imported when one is built.
+Those of the CIFAR-10 sweeps (Sec. 5.1) are written here; those of the pretrained pools (Sec. 4)
+come from libraries, which take seconds to import and are imported only when one is built.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ NAMES = ("preact-resnet", "simple-vit", "vit", "clip-vit", "bert")
 
 
 def build(architecture: Mapping[str, Any]) -> nn.Module:
-    """The network that a description names, with random weights.
+    """Build the network of a description, with random weights.
 
     Args:
-        architecture: ``name`` (one of ``NAMES``) and every argument of that network's
-            constructor; none has a default, so that a checkpoint says all of it.
+        architecture: ``name`` (one of ``NAMES``) and every argument of that network's constructor;
+            there are no defaults, so that a checkpoint states all of them.
 
     Raises:
-        UserError: an unknown name, an argument too many or too few, or a size that does not fit.
+        UserError: for an unknown name, a missing or unknown argument, or a size that does not fit.
     """
     sizes = dict(architecture)
     name = sizes.pop("name", None)
@@ -46,12 +46,12 @@ def build(architecture: Mapping[str, Any]) -> nn.Module:
 
 
 def initialise(network: nn.Module, generator: torch.Generator) -> None:
-    """Draw fresh weights from a generator, by the law that PyTorch itself uses.
+    """Draw fresh weights from a generator, with PyTorch's default distribution.
 
     Weights and biases of linear and convolutional layers are uniform in ±1/√(fan-in); norms start
     as the identity.
     """
-    from torch import nn  # whoever asks about sizes does without torch
+    from torch import nn  # importing `networks.sizes` must not need torch
 
     for module in network.modules():
         if isinstance(module, nn.Linear | nn.Conv2d):
@@ -63,7 +63,7 @@ def initialise(network: nn.Module, generator: torch.Generator) -> None:
 
 
 def _class(name: str) -> type[nn.Module]:
-    """The class of an architecture, imported when it is first needed."""
+    """Return the class of an architecture; its module is imported only when needed."""
     if name == "preact-resnet":
         from sharpness.networks.preact_resnet import PreActResNet
 

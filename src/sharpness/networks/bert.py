@@ -1,4 +1,4 @@
-"""BERT (Devlin et al., 2019) with a head for sentence pairs, as Google's code computes it."""
+"""BERT (Devlin et al., 2019) with a classifier of sentence pairs, as in Google's code."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from transformers import BertConfig, BertForSequenceClassification
 
 
 class Bert(BertForSequenceClassification):
-    """An encoder of token pairs: a perceptron over the first token's output gives the logits.
+    """BERT classifier of token pairs: a perceptron on the first token's output gives the logits.
 
-    Called with ``input_ids``, ``attention_mask`` and ``token_type_ids``, each (n, tokens), it
-    returns an object whose ``logits`` are (n, classes). The names of its tensors are those of the
+    The inputs are ``input_ids``, ``attention_mask`` and ``token_type_ids``, each (n, tokens); the
+    output is an object whose ``logits`` are (n, classes). Tensors have the names of the
     transformers library.
 
-    It is that library's network with two of its settings changed. GELU is the tanh form, as in the
-    code that trained the published models; the library's default is the exact form. Attention is
-    written with plain products and a softmax: fused kernels have no second derivative on a CPU.
+    It is that library's network with two settings changed. GELU is the tanh form, as in the code
+    that trained the published models, instead of the exact form. Attention uses plain products and
+    a softmax: fused kernels have no second derivative on a CPU.
 
     Vocabulary 30,522, 512 positions, 2 types, dim 768, depth 12, 12 heads, MLP 3,072 and 3 classes
     are BERT-base: 109,484,547 parameters in 201 tensors. The published models' classes are
@@ -34,17 +34,11 @@ class Bert(BertForSequenceClassification):
         mlp_dim: int,
         classes: int,
     ) -> None:
-        """Make the network.
+        """Build the network.
 
-        Args:
-            vocabulary: number of tokens.
-            positions: longest sequence.
-            types: number of segments; 2 for pairs.
-            dim: width of a token.
-            depth: number of layers.
-            heads: attention heads per layer; their number divides ``dim``.
-            mlp_dim: hidden units of the perceptrons.
-            classes: number of logits.
+        ``positions`` is the longest sequence in tokens, ``types`` the number of segments (2 for
+        pairs), ``dim`` the width of a token, which ``heads`` divides, and ``mlp_dim`` the hidden
+        units of each MLP.
         """
         settings: dict[str, Any] = {
             "vocab_size": vocabulary,

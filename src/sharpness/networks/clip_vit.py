@@ -1,4 +1,4 @@
-"""CLIP's visual tower with a linear classifier (Radford et al., 2021; Wortsman et al., 2022)."""
+"""CLIP's image encoder with a linear classifier (Radford et al., 2021; Wortsman et al., 2022)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sharpness.networks.vision_transformer import ratio
 
 
 class ClipViT(nn.Module):
-    """A classifier of image features of unit length; the tower is open_clip's, with QuickGELU.
+    """A linear classifier of unit-length image features from open_clip's encoder with QuickGELU.
 
     224×224 images, 32×32 patches, dim 768, depth 12, 12 heads, MLP 3072, embedding 512 and 1000
     classes are the ViT-B/32 of the soups (App. F): 88,362,216 parameters in 154 tensors.
@@ -30,17 +30,10 @@ class ClipViT(nn.Module):
         embedding: int,
         classes: int,
     ) -> None:
-        """Make the network for square images of three channels.
+        """Build the network for square images of three channels.
 
-        Args:
-            image_size: side of an image in pixels.
-            patch_size: side of a patch in pixels; divides ``image_size``.
-            dim: width of a token.
-            depth: number of layers.
-            heads: attention heads per layer; divides ``dim``.
-            mlp_dim: hidden units of the perceptrons.
-            embedding: width of the features, which CLIP's text side shares.
-            classes: number of logits.
+        ``patch_size`` divides ``image_size``, both in pixels; ``heads`` divides ``dim``, the width
+        of a token; ``embedding`` is the width of the features, shared with CLIP's text encoder.
         """
         super().__init__()
         self.visual = VisionTransformer(
@@ -56,7 +49,7 @@ class ClipViT(nn.Module):
         self.head = nn.Linear(embedding, classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits (n, classes) of images (n, 3, image_size, image_size)."""
+        """Return logits (n, classes) of images (n, 3, image_size, image_size)."""
         with _one_attention():
             features = self.visual(x)
         return self.head(features / features.norm(dim=-1, keepdim=True))
@@ -64,7 +57,7 @@ class ClipViT(nn.Module):
 
 @contextmanager
 def _one_attention() -> Iterator[None]:
-    """The same arithmetic with gradients and without: PyTorch has a second one for the latter."""
+    """Disable PyTorch's attention fast path: without gradients, its arithmetic differs."""
     before = mha.get_fastpath_enabled()
     mha.set_fastpath_enabled(False)
     try:

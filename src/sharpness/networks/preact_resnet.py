@@ -11,12 +11,11 @@ from torch.nn.functional import relu
 class PreActBlock(nn.Module):
     """Two 3x3 convolutions, each after its norm and ReLU, added to a shortcut.
 
-    The shortcut starts after the first norm where it is a convolution, before it where it is the
-    identity.
+    A shortcut that is a convolution starts after the first norm and ReLU, an identity before them.
     """
 
     def __init__(self, in_planes: int, planes: int, stride: int) -> None:
-        """Make the block that maps (n, in_planes, h, w) to (n, planes, h/stride, w/stride)."""
+        """Build a block from (n, in_planes, h, w) to (n, planes, h/stride, w/stride)."""
         super().__init__()
         self.bn1 = nn.BatchNorm2d(in_planes)
         self.conv1 = _conv3x3(in_planes, planes, stride)
@@ -38,21 +37,14 @@ class PreActBlock(nn.Module):
 
 
 class PreActResNet(nn.Module):
-    """Stages of blocks, each stage twice as wide and half as large as the one before.
+    """Stages of blocks; each stage doubles the width and halves the image of the one before.
 
     Width 64 and blocks [2, 2, 2, 2] are the PreAct ResNet-18 of the paper (Sec. 5.1): 11,172,170
     parameters in 56 tensors, under the names of the authors' checkpoints.
     """
 
     def __init__(self, width: int, blocks: Sequence[int], in_channels: int, classes: int) -> None:
-        """Make the network.
-
-        Args:
-            width: channels of the first stage.
-            blocks: number of blocks in each stage.
-            in_channels: channels of the images.
-            classes: number of logits.
-        """
+        """Build a stage for each number of ``blocks``; the first has ``width`` channels."""
         super().__init__()
         self.conv1 = _conv3x3(in_channels, width, 1)
         self.stages = len(blocks)
@@ -68,7 +60,7 @@ class PreActResNet(nn.Module):
         self.linear = nn.Linear(in_planes, classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits (n, classes) of images (n, in_channels, h, w)."""
+        """Return logits (n, classes) of images (n, in_channels, h, w)."""
         out = self.conv1(x)
         for stage in range(self.stages):
             out = getattr(self, f"layer{stage + 1}")(out)

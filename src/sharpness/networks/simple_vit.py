@@ -1,7 +1,7 @@
 """SimpleViT (Beyer et al., 2022) in the form of vit-pytorch 0.40.2.
 
-Later releases of that package have other parameters under the same class name, so that the
-authors' checkpoints no longer load there; names and sizes are therefore pinned here.
+Later releases of that package have other parameters under the same class name and cannot load the
+authors' checkpoints; names and sizes are therefore fixed here.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ class Patches(nn.Module):
     """Cut images (n, c, h, w) into flat patches (n, tokens, p·p·c), channels innermost."""
 
     def __init__(self, size: int) -> None:
-        """Patches of ``size`` × ``size`` pixels."""
+        """Set the side of a patch in pixels."""
         super().__init__()
         self.size = size
 
     def forward(self, x: Tensor) -> Tensor:
-        """Apply to (n, c, h, w)."""
+        """Return the patches of (n, c, h, w)."""
         n, c, h, w = x.shape
         p = self.size
         grid = x.reshape(n, c, h // p, p, w // p, p)
@@ -31,11 +31,11 @@ class Patches(nn.Module):
 class Attention(nn.Module):
     """Multi-head self-attention after a LayerNorm, without biases.
 
-    Written with plain products and a softmax: fused kernels have no second derivative on a CPU.
+    It uses plain products and a softmax: fused kernels have no second derivative on a CPU.
     """
 
     def __init__(self, dim: int, heads: int, dim_head: int) -> None:
-        """Make ``heads`` heads of width ``dim_head`` on tokens of width ``dim``."""
+        """Build ``heads`` heads of width ``dim_head`` for tokens of width ``dim``."""
         super().__init__()
         self.heads = heads
         self.dim_head = dim_head
@@ -44,7 +44,7 @@ class Attention(nn.Module):
         self.to_out = nn.Linear(heads * dim_head, dim, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Apply to (n, tokens, dim)."""
+        """Apply the layer to (n, tokens, dim)."""
         n, tokens, _ = x.shape
         qkv = self.to_qkv(self.norm(x)).reshape(n, tokens, 3, self.heads, self.dim_head)
         q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each (n, heads, tokens, dim_head)
@@ -54,25 +54,25 @@ class Attention(nn.Module):
 
 
 class FeedForward(nn.Module):
-    """LayerNorm, then a perceptron of one hidden layer with exact GELU."""
+    """LayerNorm, then an MLP of one hidden layer with exact GELU."""
 
     def __init__(self, dim: int, mlp_dim: int) -> None:
-        """Make a hidden layer of ``mlp_dim`` units on tokens of width ``dim``."""
+        """Build a hidden layer of ``mlp_dim`` units for tokens of width ``dim``."""
         super().__init__()
         self.net = nn.Sequential(
             nn.LayerNorm(dim), nn.Linear(dim, mlp_dim), nn.GELU(), nn.Linear(mlp_dim, dim)
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Apply to (n, tokens, dim)."""
+        """Apply the layer to (n, tokens, dim)."""
         return self.net(x)
 
 
 class Transformer(nn.Module):
-    """Pre-norm encoder: attention and perceptron in turn, each added to its input."""
+    """Pre-norm encoder: attention and MLP in turn, each added to its input."""
 
     def __init__(self, dim: int, depth: int, heads: int, dim_head: int, mlp_dim: int) -> None:
-        """Make ``depth`` layers."""
+        """Build ``depth`` layers."""
         super().__init__()
         self.layers = nn.ModuleList(
             nn.ModuleList([Attention(dim, heads, dim_head), FeedForward(dim, mlp_dim)])
@@ -80,7 +80,7 @@ class Transformer(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Apply to (n, tokens, dim)."""
+        """Apply the layers to (n, tokens, dim)."""
         for layer in self.layers:
             for part in layer.children():
                 x = part(x) + x
@@ -108,18 +108,10 @@ class SimpleViT(nn.Module):
         in_channels: int,
         classes: int,
     ) -> None:
-        """Make the network for square images.
+        """Build the network for square images.
 
-        Args:
-            image_size: side of an image in pixels.
-            patch_size: side of a patch in pixels; divides ``image_size``.
-            dim: width of a token; a multiple of 4, at least 8.
-            depth: number of layers.
-            heads: attention heads per layer.
-            dim_head: width of one head; ``heads * dim_head`` need not be ``dim``.
-            mlp_dim: hidden units of the perceptrons.
-            in_channels: channels of the images.
-            classes: number of logits.
+        ``patch_size`` divides ``image_size``, both in pixels; ``dim``, the width of a token, is a
+        multiple of 4, at least 8; ``heads * dim_head`` need not be ``dim``.
         """
         super().__init__()
         code = sincos_position(image_size // patch_size, dim)
@@ -130,17 +122,16 @@ class SimpleViT(nn.Module):
         self.linear_head = nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, classes))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits (n, classes) of images (n, in_channels, image_size, image_size)."""
+        """Return logits (n, classes) of images (n, in_channels, image_size, image_size)."""
         tokens = self.to_patch_embedding(x) + self.position
         return self.linear_head(self.transformer(tokens).mean(dim=1))
 
 
 def sincos_position(side: int, dim: int) -> Tensor:
-    """The two-dimensional sine and cosine code of a grid of ``side`` × ``side`` tokens.
+    """Return the sine and cosine position code (side², dim) of ``side`` × ``side`` tokens.
 
-    Returns:
-        (side², dim): sin and cos of the column, then of the row, times dim/4 frequencies that fall
-        geometrically from 1 to 1/10,000.
+    It holds sin and cos of the column, then of the row, times dim/4 frequencies that fall
+    geometrically from 1 to 1/10,000.
     """
     exponent = torch.arange(dim // 4) / (dim // 4 - 1)
     omega = 1 / _TEMPERATURE**exponent

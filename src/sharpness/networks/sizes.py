@@ -1,4 +1,4 @@
-"""Which sizes a network can have. Needs no torch: the configuration asks before anything runs."""
+"""Limits on network sizes. Needs no torch: the configuration checks them before anything runs."""
 
 from __future__ import annotations
 
@@ -11,22 +11,18 @@ from sharpness.io.errors import UserError
 from sharpness.io.validation import complaint
 
 Size = Annotated[int, Strict(), Field(gt=0, le=65_536)]
-"""Of a layer, in units; or of an image, in pixels. Beyond it, a tensor cannot hold the weights."""
+"""Units of a layer, or pixels of an image side; with more, a tensor cannot hold the weights."""
 
 Blocks = Annotated[list[Size], Field(min_length=1, max_length=8)]
-"""Of each stage of a network; each stage doubles the width."""
+"""Number of blocks in each stage of a network; each stage doubles the width."""
 
 _SIZE, _BLOCKS = TypeAdapter[int](Size), TypeAdapter[list[int]](Blocks)
 
 
 def check_sizes(architecture: Mapping[str, Any]) -> None:
-    """Refuse sizes that no network has, or that do not fit each other.
+    """Raise UserError if a size is out of range, or sizes do not fit each other.
 
-    Args:
-        architecture: ``name`` and sizes, as `sharpness.networks.build` takes them.
-
-    Raises:
-        UserError: naming the network and the size.
+    ``architecture`` holds ``name`` and sizes, as for `sharpness.networks.build`.
     """
     sizes = dict(architecture)
     name = sizes.pop("name")

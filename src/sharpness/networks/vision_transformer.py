@@ -1,4 +1,4 @@
-"""timm's vision transformer, as AugReg's checkpoints need it (Steiner et al., 2021)."""
+"""timm's vision transformer, with the settings of AugReg's checkpoints (Steiner et al., 2021)."""
 
 from __future__ import annotations
 
@@ -25,16 +25,10 @@ class ViT(VisionTransformer):
         mlp_dim: int,
         classes: int,
     ) -> None:
-        """Make the network for square images of three channels.
+        """Build the network for square images of three channels.
 
-        Args:
-            image_size: side of an image in pixels.
-            patch_size: side of a patch in pixels; divides ``image_size``.
-            dim: width of a token.
-            depth: number of layers.
-            heads: attention heads per layer; divides ``dim``.
-            mlp_dim: hidden units of the perceptrons.
-            classes: number of logits.
+        ``patch_size`` divides ``image_size``, both in pixels; ``heads`` divides ``dim``, the width
+        of a token; ``mlp_dim`` is the number of hidden units of each MLP.
         """
         super().__init__(
             img_size=image_size,
@@ -50,5 +44,5 @@ class ViT(VisionTransformer):
 
 
 def ratio(mlp_dim: int, dim: int) -> float:
-    """The factor on ``dim`` that libraries truncate to ``mlp_dim`` whatever the rounding."""
+    """Return the factor on ``dim`` that libraries truncate to exactly ``mlp_dim``."""
     return (mlp_dim + 0.5) / dim
