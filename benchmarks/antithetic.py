@@ -23,7 +23,7 @@ from sklearn.datasets import load_digits
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from sharpness.measures.average import draws
+from sharpness.measures.average import sample_loss_changes
 from sharpness.measures.ball import NORMS, noise_generator, scaling
 from sharpness.measures.objective import Network, Objective
 from sharpness.networks import build, initialise
@@ -62,7 +62,9 @@ def savings(objective: Objective, norm: str, adaptive: bool, radius: float) -> T
     def noise(sign: int) -> Callable[[int], Tensor]:
         return lambda i: sign * NORMS[norm].noise(weights, noise_generator(weights.device, 0, 0, i))
 
-    up, down = (draws(objective, width, noise(s), DRAWS, [None, "rms"]) for s in (1, -1))
+    up, down = (
+        sample_loss_changes(objective, width, noise(s), DRAWS, [None, "rms"]) for s in (1, -1)
+    )
     alone = torch.cat([up, down], dim=1).var(dim=1)
     return alone / (2 * ((up + down) / 2).var(dim=1))
 

@@ -30,7 +30,7 @@ rule fetch_item:
         files=lambda wildcards: ITEMS[wildcards.item],
         cache=PLACES["cache"],
         mirror=PLACES["mirror"],
-        gone=lambda wildcards: required.is_gone(
+        gone=lambda wildcards: required.left_cache(
             f"{settings.home}/fetched/{wildcards.item}.json",
             ITEMS[wildcards.item],
             PLACES["cache"],
@@ -54,6 +54,6 @@ rule fetch:
         gpu=0,
     params:
         cache=PLACES["cache"],
-        by_hand=lambda wildcards: required.by_hand(settings, NEEDED_DATA),
+        by_hand=lambda wildcards: required.missing_by_hand(settings, NEEDED_DATA),
     script:
         "../scripts/fetch.py"

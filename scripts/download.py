@@ -1,7 +1,7 @@
 """Rule download: download, verify and convert published models or their stand-ins."""
 
 from sharpness.checkpoints.convert import download_checkpoint
-from sharpness.checkpoints.table import Member
+from sharpness.checkpoints.table import PublishedModel
 from sharpness.config import validated
 from sharpness.io.job import job
 
@@ -10,7 +10,7 @@ with job(snakemake):
     places = validated(snakemake.config).places(params.standin)
     for member, out in zip(params.members, snakemake.output, strict=True):
         download_checkpoint(
-            Member(**member),
+            PublishedModel(**member),
             params.format,
             params.network,
             out,

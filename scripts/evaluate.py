@@ -3,22 +3,22 @@
 from pathlib import Path
 
 from sharpness.checkpoints.table import stem
-from sharpness.data.locate import read_record, unneeded
+from sharpness.data.locate import read_record, skipped_record
 from sharpness.evaluation.evaluate import evaluate_models
 from sharpness.evaluation.plan import Plan
-from sharpness.evaluation.published import read_published_errors, usable
+from sharpness.evaluation.published import errors_for_preprocessing, read_published_errors
 from sharpness.io.files import write_json
-from sharpness.io.gpu import card, compute_device
+from sharpness.io.gpu import compute_device, gpu_slot
 from sharpness.io.job import job
 from sharpness.training.records import read_training
 
 with (
     job(snakemake) as terminal,
-    card(snakemake.params.device, snakemake.config.get("jobs_per_card", 1)),
+    gpu_slot(snakemake.params.device, snakemake.config.get("jobs_per_card", 1)),
 ):
     given, params = snakemake.input, snakemake.params
     data = {
-        part: read_record(given[part]) if part in given.keys() else unneeded(name)  # noqa: SIM118
+        part: read_record(given[part]) if part in given.keys() else skipped_record(name)  # noqa: SIM118
         for part, name in params.parts.items()
     }
     inputs = params.inputs and {**params.inputs, "threads": snakemake.threads}
@@ -28,7 +28,9 @@ with (
         inputs["vocabulary"] = read_record(given.vocabulary)
     published = {}
     for path in given.get("published", []):
-        taken = usable(read_published_errors(path, snakemake.wildcards.pool), params.preparation)
+        taken = errors_for_preprocessing(
+            read_published_errors(path, snakemake.wildcards.pool), params.preparation
+        )
         published |= {stem(model): errors for model, errors in taken.items()}
     found = evaluate_models(
         dict(zip(params.models, given.weights, strict=True)),

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from sharpness.data.locate import read_record
 from sharpness.data.registry import TITLES
-from sharpness.evaluation.guard import Sources, check_conversions, check_trainings
+from sharpness.evaluation.guard import ModelFiles, check_conversions, check_trainings
 from sharpness.evaluation.plan import Plan
 from sharpness.evaluation.results import assemble, write_per_batch, write_pool
 from sharpness.io.csv_files import read_frame
@@ -17,7 +17,7 @@ with job(snakemake):
     write_json(made_for, {})  # if this job fails, it is planned again
     files = (given.errors, given.sharpness, given.per_batch, given.weights)
     named = zip(wanted["models"], *files, strict=True)
-    sources = [Sources(name, *map(Path, paths)) for name, *paths in named]
+    sources = [ModelFiles(name, *map(Path, paths)) for name, *paths in named]
     located = {p: path for p, path in snakemake.params.records.items() if Path(path).exists()}
     titles = {part: TITLES[name] for part, name in wanted["data"].items()}
     titles |= {part: read_record(path)["title"] for part, path in located.items()}

@@ -1,6 +1,11 @@
 """Rule published: compare the publishers' errors with the evaluated ones."""
 
-from sharpness.evaluation.published import compare, read_published_errors, usable, write_compared
+from sharpness.evaluation.published import (
+    compare,
+    errors_for_preprocessing,
+    read_published_errors,
+    write_compared,
+)
 from sharpness.io.job import job
 from sharpness.statistics.correlation import read_pool
 
@@ -9,6 +14,10 @@ with job(snakemake):
     for path in snakemake.input.published:
         stated |= read_published_errors(path, snakemake.wildcards.pool)
     preparation = snakemake.params.preparation
-    taken = usable(stated, preparation) if snakemake.params.errors == "published" else {}
+    taken = (
+        errors_for_preprocessing(stated, preparation)
+        if snakemake.params.errors == "published"
+        else {}
+    )
     table = compare(read_pool(snakemake.input.pool), stated, preparation, taken)
     write_compared(snakemake.output[0], table)

@@ -6,7 +6,7 @@ from sharpness.data.locate import remarks
 from sharpness.io.csv_files import read_frame
 from sharpness.io.job import job
 from sharpness.report.figures.catalogue import Figure
-from sharpness.report.page import Findings, Studied, write_report
+from sharpness.report.page import PoolResults, StudyResults, write_report
 from sharpness.report.tables.build import build_table, read_published_taus
 from sharpness.statistics.correlation import read_correlations, read_pool
 from sharpness.studies.findings import Study, read_findings
@@ -24,7 +24,7 @@ with job(snakemake):
         snakemake.output[0],
         snakemake.params.scale,
         {
-            name: Findings(title, pools[name], found[name], errors.get(name), name in taken)
+            name: PoolResults(title, pools[name], found[name], errors.get(name), name in taken)
             for name, title in titles.items()
         },
         [
@@ -37,7 +37,7 @@ with job(snakemake):
         ],
         [*([note] if note else []), *remarks(snakemake.params.records)],
         {
-            name: Studied(
+            name: StudyResults(
                 study := Study(**entry),
                 read_findings(summary),
                 {figure: drawings[figure] for figure in study.figures},

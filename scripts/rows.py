@@ -4,13 +4,13 @@ from pathlib import Path
 
 from sharpness.evaluation.model_results import write_rows
 from sharpness.evaluation.plan import Plan
-from sharpness.io.files import entry, read_json
+from sharpness.io.files import model_entry, read_json
 from sharpness.io.job import job
 
 with job(snakemake):
     model = snakemake.wildcards.model
     write_rows(
-        entry(read_json(snakemake.input[0]), model, snakemake.input[0]),
+        model_entry(read_json(snakemake.input[0]), model, snakemake.input[0]),
         Path(snakemake.input[0]).parents[1] / "state" / model,
         Plan.parse(snakemake.params.plan).rows(),
         **dict(snakemake.output.items()),

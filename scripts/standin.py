@@ -3,7 +3,7 @@
 from pathlib import Path
 from shutil import rmtree
 
-from sharpness.checkpoints.table import Member
+from sharpness.checkpoints.table import PublishedModel
 from sharpness.evaluation.published import KEYS
 from sharpness.io.files import write_csv
 from sharpness.io.job import job
@@ -11,7 +11,7 @@ from sharpness.mini.make import make_standins
 
 with job(snakemake):
     params = snakemake.params
-    members = [Member(**member) for member in params.members]
+    members = [PublishedModel(**member) for member in params.members]
     own = Path(snakemake.output[0]).with_suffix("")
     rmtree(own, ignore_errors=True)
     found = make_standins(params.format, members, params.network, own / "mirror")

@@ -4,13 +4,13 @@ from pathlib import Path
 
 from sharpness.data.load import load_dataset
 from sharpness.data.locate import read_record
-from sharpness.io.files import entry, write_json
-from sharpness.io.gpu import card, compute_device
+from sharpness.io.files import model_entry, write_json
+from sharpness.io.gpu import compute_device, gpu_slot
 from sharpness.io.job import job
 from sharpness.training.hyperparameters import Training, read_models
 from sharpness.training.loop import SweepJob, train_models
 
-with job(snakemake), card(snakemake.params.device, snakemake.config.get("jobs_per_card", 1)):
+with job(snakemake), gpu_slot(snakemake.params.device, snakemake.config.get("jobs_per_card", 1)):
     record = read_record(snakemake.input.data)
     sweep = SweepJob(
         seed=snakemake.params.seed,
@@ -21,5 +21,5 @@ with job(snakemake), card(snakemake.params.device, snakemake.config.get("jobs_pe
         state=Path(snakemake.output[0]).parents[1] / "state",
     )
     drawn, names = read_models(snakemake.input.models), snakemake.params.models
-    models = {name: entry(drawn, name, snakemake.input.models) for name in names}
+    models = {name: model_entry(drawn, name, snakemake.input.models) for name in names}
     write_json(snakemake.output[0], train_models(models, names, sweep))

@@ -16,7 +16,7 @@ from sharpness.studies.wen.descent import EpochSchedule, Phase
 from sharpness.studies.wen.networks import (
     LearningTask,
     Loss,
-    TwoLayer,
+    ReferenceNetwork,
     Weights,
     initial_weights,
     parity,
@@ -78,7 +78,7 @@ def example_losses(f: Tensor, y: Tensor, loss: Loss) -> Tensor:
 
 def gradient(architecture: str, weights: Weights, x, y, loss: Loss) -> Weights:
     """∇ of the mean loss of some examples."""
-    module = TwoLayer(architecture, weights, TASK.inputs)
+    module = ReferenceNetwork(architecture, weights, TASK.inputs)
     example_losses(module(torch.tensor(x)), torch.tensor(y), loss).mean().backward()
     return {name: np.asarray(part.grad) for name, part in module.named_parameters()}
 
@@ -115,7 +115,7 @@ def hessian_trace(
     adaptive: bool = False,
 ) -> float:
     """The diagonal of the whole Hessian by autograd, summed."""
-    module = TwoLayer(architecture, weights, task.inputs)
+    module = ReferenceNetwork(architecture, weights, task.inputs)
     flat = torch.cat([torch.tensor(w).flatten() for w in weights.values()])
     shapes = [np.shape(w) for w in weights.values()]
     sizes = [int(np.prod(shape)) for shape in shapes]

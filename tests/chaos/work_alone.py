@@ -12,7 +12,7 @@ import torch
 from evaluations import OK, PLAN, SETS, made_subject, record
 
 from sharpness.checkpoints.convert import download_checkpoint
-from sharpness.checkpoints.table import Member
+from sharpness.checkpoints.table import PublishedModel
 from sharpness.data.small import digits
 from sharpness.evaluation import datasets
 from sharpness.evaluation.evaluate import evaluate as evaluated
@@ -37,7 +37,7 @@ MODELS = {
     "everything": (1, Hyperparameters(0.1, 0.05, True, True)),
 }
 EPOCHS = 8
-MEMBER = Member("one", {}, "https://publisher.example/pool/one.npz")
+MEMBER = PublishedModel("one", {}, "https://publisher.example/pool/one.npz")
 
 
 def announced(work: Callable[[Path], None], folder: Path, mark: Path, window: str = "") -> None:

@@ -32,7 +32,7 @@ from sharpness.checkpoints import augreg
 from sharpness.checkpoints.table import read_table
 from sharpness.config import validated
 from sharpness.data import small
-from sharpness.evaluation.guard import Sources
+from sharpness.evaluation.guard import ModelFiles
 from sharpness.evaluation.model_results import CELLS, ERRORS
 from sharpness.evaluation.published import read_published_errors
 from sharpness.evaluation.results import assemble
@@ -228,7 +228,7 @@ def read_a_model(folder: Path, damaged_one: tuple[bool, bytes]) -> None:
         True: written(folder, rows_of(CELLS, cells).encode(), "cells.csv"),
     }
     paths[of_cells].write_bytes(content.replace(b"0" * 16, digest))
-    source = Sources("model-000", paths[False], paths[True], folder / "batches.csv", weights)
+    source = ModelFiles("model-000", paths[False], paths[True], folder / "batches.csv", weights)
     titles = {"train": "digits", "test": "digits"}
     assemble(pd.DataFrame([{"model": "model-000", "mixup": 1}]), [source], PLAN.rows(), titles, 0.5)
 

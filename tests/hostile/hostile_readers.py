@@ -13,7 +13,7 @@ from toy_bert import TINY
 from toys import CLIP, PRETRAINED_VIT, RESNET
 
 from sharpness.checkpoints.convert import download_checkpoint, write_published_file
-from sharpness.checkpoints.table import Member
+from sharpness.checkpoints.table import PublishedModel
 from sharpness.data.load import load_dataset
 from sharpness.data.locate import locate, read_record
 from sharpness.io.files import write_json
@@ -61,7 +61,9 @@ def obtained(form: str) -> Reader:
     """Download, verification, conversion."""
 
     def read(path: Path, work: Path) -> None:
-        member = Member(model="m", parameters={}, url=f"https://host.example/models/{NAMES[form]}")
+        member = PublishedModel(
+            model="m", parameters={}, url=f"https://host.example/models/{NAMES[form]}"
+        )
         out = work / "m.safetensors"
         places: dict[str, Any] = {"cache": work / "cache", "mirror": path.parents[2]}
         try:

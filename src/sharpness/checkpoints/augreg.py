@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from sharpness.checkpoints.weight_map import Array, WeightEntry, apply, invert
+from sharpness.checkpoints.weight_map import Array, WeightEntry, to_file, to_network
 from sharpness.io.errors import UserError
 from sharpness.io.files import atomic
 from sharpness.io.numpy_file import read_npz
@@ -46,12 +46,12 @@ def read(path: str | Path, architecture: Mapping[str, Any]) -> dict[str, Array]:
         raise UserError(f"{path}: no such file")
     table = entries(architecture)
     most = sum(4 * prod(entry.upstream_shape) + _HEADER for entry in table) + _SLACK
-    return apply(table, read_npz(Path(path), most), str(path))
+    return to_network(table, read_npz(Path(path), most), str(path))
 
 
 def write(path: str | Path, weights: Mapping[str, Array], architecture: Mapping[str, Any]) -> None:
     """Write a file as ``numpy.savez`` does, reproducibly; see ``convert.write_published_file``."""
-    arrays = invert(entries(architecture), weights)
+    arrays = to_file(entries(architecture), weights)
     with atomic(path) as temporary, open(temporary, "wb") as stream:
         np.savez(stream, allow_pickle=False, **arrays)
 

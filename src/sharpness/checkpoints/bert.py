@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sharpness.checkpoints.torch_file import read_tensors, write_tensors
-from sharpness.checkpoints.weight_map import Array, WeightEntry, apply, invert
+from sharpness.checkpoints.weight_map import Array, WeightEntry, to_file, to_network
 
 POSITION_IDS = "bert.embeddings.position_ids"
 """The numbers 0, 1, ... that older releases of transformers stored with the weights."""
@@ -69,13 +69,13 @@ def tensors(part: Part) -> dict[str, tuple[int, ...]]:
 
 def read(path: str | Path, architecture: Mapping[str, Any]) -> dict[str, Array]:
     """Read the weights of a file under our network's names; see ``convert.read_published_file``."""
-    return apply(entries(architecture), read_tensors(path), str(path), {POSITION_IDS})
+    return to_network(entries(architecture), read_tensors(path), str(path), {POSITION_IDS})
 
 
 def write(path: str | Path, weights: Mapping[str, Array], architecture: Mapping[str, Any]) -> None:
     """Write a file as published, with position ids; see ``convert.write_published_file``."""
     numbers: Array = np.arange(architecture["positions"], dtype=np.int64)[None]
-    write_tensors(path, {POSITION_IDS: numbers} | invert(entries(architecture), weights))
+    write_tensors(path, {POSITION_IDS: numbers} | to_file(entries(architecture), weights))
 
 
 def _layer(index: int, dim: int, hidden: int) -> list[Part]:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from sharpness.checkpoints.bert import Part, parts
-from sharpness.checkpoints.weight_map import Array, WeightEntry, apply
+from sharpness.checkpoints.weight_map import Array, WeightEntry, to_network
 from sharpness.data.unpack import unpacked
 from sharpness.io.errors import UserError
 
@@ -52,7 +52,7 @@ def read(path: str | Path, architecture: Mapping[str, Any]) -> dict[str, Array]:
             }
         except Exception as error:  # a damaged file may raise anything
             raise UserError(f"{path}: is no whole checkpoint ({error}); fetch it again") from error
-    return apply(table, arrays, str(path), unused)
+    return to_network(table, arrays, str(path), unused)
 
 
 def tensorflow(what: str) -> ModuleType:

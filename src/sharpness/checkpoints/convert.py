@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
 from sharpness.checkpoints import augreg, bert, bert_tf1, released, soups
-from sharpness.checkpoints.table import Member
+from sharpness.checkpoints.table import PublishedModel
 from sharpness.checkpoints.weight_map import Array
 from sharpness.io.download import fetch, locked, place
 from sharpness.io.errors import UserError
@@ -79,7 +79,7 @@ def _module(format: str) -> ModuleType:
 
 
 def download_checkpoint(
-    member: Member,
+    member: PublishedModel,
     format: str,
     architecture: Mapping[str, Any],
     out: str | Path,
@@ -141,7 +141,7 @@ def _save(out: Path, weights: Mapping[str, Array], metadata: str) -> None:
 
 @contextmanager
 def _original(
-    member: Member,
+    member: PublishedModel,
     cache: str | Path,
     mirror: str | Path | None,
     offline: bool,

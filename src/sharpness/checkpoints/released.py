@@ -85,7 +85,7 @@ def table_of(folder: str | Path, model: str | None = None) -> list[dict[str, str
 def main(words: list[str] | None = None) -> int:
     """Print the table of a folder as CSV."""
     parser = argparse.ArgumentParser(
-        prog="python -m sharpness.pools.released",
+        prog="python -m sharpness.checkpoints.released",
         description="Print a table of the authors' CIFAR-10 models, read from their file names.",
     )
     parser.add_argument("folder", type=Path)

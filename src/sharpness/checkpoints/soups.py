@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from sharpness.checkpoints.torch_file import read_tensors, write_tensors
-from sharpness.checkpoints.weight_map import Array, WeightEntry, apply, invert
+from sharpness.checkpoints.weight_map import Array, WeightEntry, to_file, to_network
 
 _CONTEXT, _VOCABULARY = 77, 49408
 """Sizes of CLIP's text encoder."""
@@ -58,12 +58,12 @@ def text_side(embedding: int) -> dict[str, tuple[int, ...]]:
 def read(path: str | Path, architecture: Mapping[str, Any]) -> dict[str, Array]:
     """Read the weights of a file under our network's names; see ``convert.read_published_file``."""
     extras = text_side(architecture["embedding"])
-    return apply(entries(architecture), read_tensors(path), str(path), extras)
+    return to_network(entries(architecture), read_tensors(path), str(path), extras)
 
 
 def write(path: str | Path, weights: Mapping[str, Array], architecture: Mapping[str, Any]) -> None:
     """Write a file as published, text side all zeros; see ``convert.write_published_file``."""
-    arrays = invert(entries(architecture), weights)
+    arrays = to_file(entries(architecture), weights)
     for name, shape in text_side(architecture["embedding"]).items():
         # A broadcast view of one zero takes no space in the file.
         arrays[name] = np.broadcast_to(np.float32(0), shape)

@@ -49,7 +49,7 @@ _FILE_COLUMNS = ("url", "file", "bytes", "checksum")
 
 
 @dataclass(frozen=True)
-class Member(PublishedFile):
+class PublishedModel(PublishedFile):
     """One published model.
 
     Attributes:
@@ -69,7 +69,7 @@ class Member(PublishedFile):
     file: str = ""
 
 
-def read_table(path: str | Path) -> list[Member]:
+def read_table(path: str | Path) -> list[PublishedModel]:
     """Read the models of a table, one per row.
 
     The columns are ``model``, at least one of ``url`` and ``file``, and optionally ``bytes`` and
@@ -86,7 +86,7 @@ def read_table(path: str | Path) -> list[Member]:
     except (UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path}: cannot be read as a table: {error}") from error
     _check_header(header, path)
-    members: dict[str, Member] = {}
+    members: dict[str, PublishedModel] = {}
     for number, row in enumerate(rows, start=2):
         where = f"{path}: row {number}"
         if len(row) != len(header):
@@ -100,7 +100,7 @@ def read_table(path: str | Path) -> list[Member]:
     return list(members.values())
 
 
-def choose(members: Sequence[Member], take: int | None, seed: int) -> list[Member]:
+def choose(members: Sequence[PublishedModel], take: int | None, seed: int) -> list[PublishedModel]:
     """Draw ``take`` of the models, in the table's order; None takes all.
 
     Each model's place in the draw depends on the seed and its name alone: a larger ``take`` only
@@ -115,7 +115,7 @@ def choose(members: Sequence[Member], take: int | None, seed: int) -> list[Membe
     return [member for member in members if member.model in names]
 
 
-def write_models(members: Sequence[Member], path: str | Path) -> None:
+def write_models(members: Sequence[PublishedModel], path: str | Path) -> None:
     """Write names and hyper-parameters as CSV; numbers are exact."""
     rows = [{"model": member.model, **member.parameters} for member in members]
     write_csv(path, rows, list(dict.fromkeys(name for row in rows for name in row)) or ["model"])
@@ -129,7 +129,7 @@ def _check_header(header: Sequence[str], path: str | Path) -> None:
         raise UserError(f"{path}: needs a column `model`, and `url` or `file`; add what is missing")
 
 
-def _member(row: dict[str, str], where: str) -> Member:
+def _member(row: dict[str, str], where: str) -> PublishedModel:
     name = row.pop("model")
     url, file, size, checksum = (row.pop(key, "") for key in _FILE_COLUMNS)
     try:
@@ -145,7 +145,7 @@ def _member(row: dict[str, str], where: str) -> Member:
     if checksum and not all(_CHECKSUM.fullmatch(part.strip()) for part in checksum.split(";")):
         raise UserError(f"{where}: checksum {checksum!r} is not `sha256 ...` or `md5 ...`")
     parameters = {key: _value(text) for key, text in row.items()}
-    return Member(name, parameters, url, int(size) if size else None, checksum, file)
+    return PublishedModel(name, parameters, url, int(size) if size else None, checksum, file)
 
 
 def _value(text: str) -> str | float | int:

@@ -62,7 +62,7 @@ class WeightEntry:
         return array.reshape(self._ordered).transpose(back)
 
 
-def apply(
+def to_network(
     entries: Sequence[WeightEntry],
     arrays: Mapping[str, Array],
     source: str,
@@ -91,8 +91,8 @@ def apply(
     return ours
 
 
-def invert(entries: Sequence[WeightEntry], weights: Mapping[str, Array]) -> dict[str, Array]:
-    """Convert the tensors of a network to the arrays of a file: the inverse of ``apply``.
+def to_file(entries: Sequence[WeightEntry], weights: Mapping[str, Array]) -> dict[str, Array]:
+    """Convert the tensors of a network to the arrays of a file: the inverse of ``to_network``.
 
     Raises:
         UserError: naming the tensor that is missing, left over, or of another shape or type.

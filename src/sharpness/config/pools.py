@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
-from sharpness.checkpoints.table import Member, choose, read_table, stem
+from sharpness.checkpoints.table import PublishedModel, choose, read_table, stem
 from sharpness.config.fields import (
     Bert,
     ClipViT,
@@ -207,7 +207,7 @@ class PublishedPool(_Pool):
                 raise ValueError(f"inputs.size: {size}: architecture.image_size is {side}")
 
     @cached_property
-    def members(self) -> dict[str, Member]:
+    def members(self) -> dict[str, PublishedModel]:
         """The models that are used, by name, in the table's order."""
         settings = self.checkpoints
         chosen = choose(read_table(settings.models), settings.take, settings.seed)

@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sharpness.checkpoints.table import Member
+from sharpness.checkpoints.table import PublishedModel
 from sharpness.config import Config
 from sharpness.data.registry import REGISTRY, SOURCES, TITLES, downloads
-from sharpness.evaluation.published import read_published_errors, usable
-from sharpness.io.download import Download, fetch, known, place
+from sharpness.evaluation.published import errors_for_preprocessing, read_published_errors
+from sharpness.io.download import Download, download_named, fetch, place
 from sharpness.io.files import read_json, sha256, write_json
 
 PUBLISHED_ERRORS = "resources/published_errors.csv"
@@ -54,9 +54,13 @@ def _parts(settings: Config, name: str) -> dict[str, str]:
     # The published errors of stand-ins are not written yet.
     if pool.kind == "sweep" or pool.errors == "evaluate" or settings.standins:
         return parts
-    stated = usable(read_published_errors(PUBLISHED_ERRORS, name), pool.preparation)
-    known = set.intersection(*(set(stated.get(model, ())) for model in pool.models))
-    return {part: data for part, data in parts.items() if part == "train" or part not in known}
+    stated = errors_for_preprocessing(
+        read_published_errors(PUBLISHED_ERRORS, name), pool.preparation
+    )
+    download_named = set.intersection(*(set(stated.get(model, ())) for model in pool.models))
+    return {
+        part: data for part, data in parts.items() if part == "train" or part not in download_named
+    }
 
 
 Item = list[dict[str, Any]]
@@ -78,11 +82,11 @@ def items(settings: Config, data: Iterable[str]) -> dict[str, Item]:
     }
     for source in sorted({REGISTRY[name].source or "" for name in data} - {""}):
         if not _given(settings, source) and downloads(source):
-            found[f"data/{source}"] = [_arguments(known(row)) for row in downloads(source)]
+            found[f"data/{source}"] = [_arguments(download_named(row)) for row in downloads(source)]
     return found
 
 
-def by_hand(settings: Config, data: Iterable[str]) -> list[str]:
+def missing_by_hand(settings: Config, data: Iterable[str]) -> list[str]:
     """Return one line for each missing file that the user has to provide.
 
     Such files cannot be downloaded, or do not exist at the path that the user named.
@@ -99,7 +103,9 @@ def by_hand(settings: Config, data: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def bring(item: Item, cache: str | Path, mirror: str | Path | None, record: str | Path) -> None:
+def download_item(
+    item: Item, cache: str | Path, mirror: str | Path | None, record: str | Path
+) -> None:
     """Download an item's files into the cache and write their sizes and SHA-256 to ``record``."""
     found = []
     for file in item:
@@ -108,14 +114,14 @@ def bring(item: Item, cache: str | Path, mirror: str | Path | None, record: str 
     write_json(record, {"cache": str(cache), "files": found})
 
 
-def is_gone(record: str | Path, item: Item, cache: str | Path) -> bool:
+def left_cache(record: str | Path, item: Item, cache: str | Path) -> bool:
     """Return whether a file of a downloaded item is no longer in the cache."""
     there = [(Path(cache) / place(file["url"])).is_file() for file in item]
     return Path(record).exists() and not all(there)
 
 
-def told(records: Sequence[str | Path], hand: Sequence[str], cache: str) -> list[str]:
-    """Return the closing messages for the user, from records of `bring` and lines of `by_hand`."""
+def closing_messages(records: Sequence[str | Path], hand: Sequence[str], cache: str) -> list[str]:
+    """Return messages for the user: what `download_item` recorded, what is `missing_by_hand`."""
     files = [file for record in records for file in read_json(record)["files"]]
     sizes = {file["url"]: file["bytes"] for file in files}
     lines = [f"by hand: {line}" for line in hand]
@@ -156,6 +162,6 @@ def _given(settings: Config, source: str) -> bool:
     return bool(place["standin"] or place["file"] or place["folder"])
 
 
-def _arguments(published: Download | Member) -> dict[str, Any]:
+def _arguments(published: Download | PublishedModel) -> dict[str, Any]:
     """Return the keyword arguments of `fetch` for a file."""
     return {"url": published.url, **published.claims()}

@@ -14,7 +14,7 @@ from sharpness.config.fields import Name, PathName, ProtocolName, Results, Sourc
 from sharpness.config.pools import Pool
 from sharpness.config.studies import Simple, Study
 from sharpness.data.locate import within_reach
-from sharpness.data.registry import REGISTRY, SOURCES, named
+from sharpness.data.registry import REGISTRY, SOURCES, user_copy_key
 from sharpness.io.errors import UserError
 from sharpness.io.validation import Count, Distinct, Seed, Settings, checked
 
@@ -68,7 +68,7 @@ class Config(Settings):
     @model_validator(mode="after")
     def _fitting(self) -> Self:
         for word, source in self.data.items():
-            named(word, source.model_dump())
+            user_copy_key(word, source.model_dump())
         for name, pool in self.pools.items():
             if name in FOLDERS:
                 raise ValueError(f"pools.{name}: has the name of a folder; call the pool another")

@@ -13,7 +13,7 @@ Inputs = Tensor | Mapping[str, Tensor]
 Batch = tuple[Inputs, Tensor]
 
 
-def each(function: Callable[[Tensor], Tensor], inputs: Inputs) -> Inputs:
+def map_tensors(function: Callable[[Tensor], Tensor], inputs: Inputs) -> Inputs:
     """Apply ``function`` to the tensor, or to every tensor of the mapping."""
     if isinstance(inputs, Tensor):
         return function(inputs)
@@ -23,7 +23,7 @@ def each(function: Callable[[Tensor], Tensor], inputs: Inputs) -> Inputs:
 def to_device(batch: Batch, device: torch.device) -> Batch:
     """Return the batch on ``device``."""
     inputs, targets = batch
-    return each(lambda tensor: tensor.to(device), inputs), targets.to(device)
+    return map_tensors(lambda tensor: tensor.to(device), inputs), targets.to(device)
 
 
 def logits_of(outputs: Any) -> Tensor:
@@ -46,7 +46,7 @@ def split_batch(batch: Batch, size: int) -> list[Batch]:
     """Split a batch into views of ``size`` examples each; the last may be smaller."""
     inputs, targets = batch
     pieces = [slice(start, start + size) for start in range(0, len(targets), size)]
-    return [(each(itemgetter(piece), inputs), targets[piece]) for piece in pieces]
+    return [(map_tensors(itemgetter(piece), inputs), targets[piece]) for piece in pieces]
 
 
 def _joined(inputs: Sequence[Inputs]) -> Inputs:

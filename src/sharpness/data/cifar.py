@@ -17,11 +17,12 @@ import torch
 from numpy.typing import NDArray
 
 from sharpness.data.images import Images
-from sharpness.data.locate import PREPARED, TITLES
-from sharpness.data.photos import opened
+from sharpness.data.locate import PREPARED
+from sharpness.data.photos import open_image
 from sharpness.data.pickle_file import unpickle
-from sharpness.data.unpack import BATCHES, CORRUPTIONS, LABELS, bounded, members
-from sharpness.io.download import known
+from sharpness.data.registry import TITLES
+from sharpness.data.unpack import BATCHES, CORRUPTIONS, LABELS, members, read_bounded
+from sharpness.io.download import download_named
 from sharpness.io.errors import UserError
 from sharpness.io.numpy_file import read_header, read_npz
 
@@ -34,7 +35,8 @@ PARTS = ("images", "label", "is_test", "bytes", "offset")
 """Arrays that are read from a prepared file."""
 _LARGEST = 1 << 29  # limit on the unpacked bytes of a prepared file; the images have 184 million
 
-_INSTEAD = f"get {known('cifar10').url}, or name a prepared array file (.npz) in data.cifar10.file"
+_URL = download_named("cifar10").url
+_INSTEAD = f"get {_URL}, or name a prepared array file (.npz) in data.cifar10.file"
 
 Array = NDArray[Any]
 
@@ -52,7 +54,7 @@ def images(pixels: Array, labels: Array, title: str) -> Images:
     )
 
 
-def published(files: Sequence[Path], split: str, digests: Mapping[str, str] = BATCHES) -> Images:
+def read_archive(files: Sequence[Path], split: str, digests: Mapping[str, str] = BATCHES) -> Images:
     """Return the training or test images of the published archive, in its order.
 
     ``files`` is the archive, or its unpacked members; ``digests`` holds the MD5 of each member.
@@ -64,13 +66,15 @@ def published(files: Sequence[Path], split: str, digests: Mapping[str, str] = BA
     found = {}
     for name, stream in members(files, wanted):
         source = f"{files[0]}: {name}"
-        found[name] = unpickle(bounded(stream, source), source, f"md5 {digests[name]}", _INSTEAD)
+        found[name] = unpickle(
+            read_bounded(stream, source), source, f"md5 {digests[name]}", _INSTEAD
+        )
     planes = np.concatenate([found[name]["data"] for name in wanted]).reshape(-1, 3, 32, 32)
     labels = np.concatenate([found[name]["labels"] for name in wanted])
     return images(planes.transpose(0, 2, 3, 1), labels, TITLES["cifar10"])
 
 
-def prepared(path: Path, split: str) -> Images:
+def read_prepared(path: Path, split: str) -> Images:
     """Return the training or test images of a prepared ``.npz`` file, in its order.
 
     It holds ``label`` (n,) and ``is_test`` (n,), and either ``images`` (n, 32, 32, 3) uint8 or,
@@ -115,7 +119,7 @@ def _decode(content: Array, offset: Array, chosen: Array) -> Array:
         raise ValueError(f"bytes are {content.dtype}, offsets {offset.dtype}")
     pixels = np.empty((len(chosen), 32, 32, 3), np.uint8)
     for row, i in enumerate(chosen):
-        with opened(io.BytesIO(content[offset[i] : offset[i + 1]].tobytes())) as image:
+        with open_image(io.BytesIO(content[offset[i] : offset[i + 1]].tobytes())) as image:
             if image.size != (32, 32):
                 raise ValueError(f"image {i} is of size {image.size}")
             pixels[row] = np.asarray(image.convert("RGB"))
@@ -128,7 +132,7 @@ SEVERITIES = 5
 SHAPE = (32, 32, 3)
 
 
-def paper(
+def read_cifar10c_selection(
     files: Sequence[Path], test: int = TEST, first: int = 1_000, kept: int = 10_000
 ) -> Images:
     """Return the authors' selection: 10,000 images of 15 corruptions at severity 5.
@@ -146,8 +150,8 @@ def paper(
     return images(pixels[order], labels[order], TITLES["cifar10-c"])
 
 
-def whole(files: Sequence[Path], test: int = TEST) -> Images:
-    """Return 15 corruptions at all five severities (750,000 images, 2.3 GB); see `paper`."""
+def read_cifar10c(files: Sequence[Path], test: int = TEST) -> Images:
+    """Return 15 corruptions at all five severities (750,000 images, 2.3 GB)."""
     pixels, labels = _rows(files, test, slice(0, SEVERITIES * test))
     return images(pixels, labels, TITLES["cifar10-c-whole"])
 

@@ -78,25 +78,25 @@ Naming = Literal["wnid", "number", "objectnet"]
 
 
 @cache
-def imagenet() -> tuple[str, ...]:
+def imagenet_wnids() -> tuple[str, ...]:
     """Return the WordNet ids of ImageNet-1k's 1000 classes, in the order of the logits."""
     return tuple((RESOURCES / "imagenet_classes.txt").read_text(encoding="utf-8").split())
 
 
 @cache
-def objectnet() -> dict[str, tuple[str, ...]]:
+def objectnet_wnids() -> dict[str, tuple[str, ...]]:
     """Return the WordNet ids of each of the 113 ObjectNet folders that are ImageNet classes."""
     with open(RESOURCES / "objectnet.csv", encoding="utf-8", newline="") as stream:
         return {row["folder"]: tuple(row["wnids"].split()) for row in csv.DictReader(stream)}
 
 
-def belongs(folder: str, naming: Naming) -> bool:
+def is_imagenet_class(folder: str, naming: Naming) -> bool:
     """Return whether a class folder of this name holds an ImageNet class."""
     if naming == "objectnet":
-        return folder in objectnet()
+        return folder in objectnet_wnids()
     if naming == "number":
         return folder.isascii() and folder.isdecimal() and str(int(folder)) == folder
-    return folder in imagenet()
+    return folder in imagenet_wnids()
 
 
 def labelled(
@@ -130,5 +130,5 @@ def _logits(folder: str, naming: Naming, classes: Sequence[str]) -> tuple[int, .
         if int(folder) >= len(classes):
             raise UserError(f"class folder {folder}: the network has only {len(classes)} classes")
         return (int(folder),)
-    wnids = objectnet()[folder] if naming == "objectnet" else (folder,)
+    wnids = objectnet_wnids()[folder] if naming == "objectnet" else (folder,)
     return tuple(sorted(classes.index(wnid) for wnid in wnids if wnid in classes))

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sharpness.data.class_folders import Naming, belongs, names, subfolders, summary
+from sharpness.data.class_folders import Naming, is_imagenet_class, names, subfolders, summary
 from sharpness.data.registry import REGISTRY, SOURCES
 from sharpness.data.unpack import made_once, unpacked
-from sharpness.io.download import Absent, known
+from sharpness.io.download import Absent, download_named
 from sharpness.io.errors import UserError
 from sharpness.io.files import sha256
 from sharpness.io.numpy_file import read_npy
@@ -57,7 +57,7 @@ def find_imagenet(name: str, given: Path, settings: Mapping[str, Any]) -> dict[s
             "data.imagenet.holdout: is not set; name imagenet_98_idxs.npy of "
             "https://github.com/mlfoundations/model-soups there"
         )
-    part = summary(folder / "train", chosen(train, held))
+    part = summary(folder / "train", select_images(train, held))
     return {**found, "files": [], "splits": {"test": part}}
 
 
@@ -89,7 +89,7 @@ def _classes(folder: Path) -> list[str]:
         if not found[part]:
             raise UserError(f"{folder / part}: has no class folders, such as n01440764; add them")
         for name in found[part]:
-            if not belongs(name, "wnid"):
+            if not is_imagenet_class(name, "wnid"):
                 raise UserError(f"{folder / part / name}: is no class of ImageNet-1k; move it away")
     for name in found.get("val", ()):
         if name not in found["train"]:
@@ -120,7 +120,7 @@ def held_out(path: Path, images: int) -> NDArray[np.bool_]:
     return index.astype(bool)
 
 
-def chosen(images: list[str], mask: NDArray[np.bool_]) -> list[str]:
+def select_images(images: list[str], mask: NDArray[np.bool_]) -> list[str]:
     """Return the images at which the mask is true."""
     return [image for image, wanted in zip(images, mask, strict=True) if wanted]
 
@@ -170,7 +170,9 @@ PUBLISHED = {
 """Numbers of classes, and of images in each split, of the published sets."""
 
 
-def find(name: str, key: str, path: Path | None, settings: Mapping[str, Any]) -> dict[str, Any]:
+def find_photos(
+    name: str, key: str, path: Path | None, settings: Mapping[str, Any]
+) -> dict[str, Any]:
     """Return the record entries of a data set of photos.
 
     ``path`` is the archive or folder of the photos, according to ``key`` (``file`` or ``folder``),
@@ -215,7 +217,7 @@ def _class_folders(given: Path, layout: FolderLayout) -> tuple[Path, list[str]]:
     """Return the folder with the class folders, and their names; no names if none are found."""
     for folder in (given, *(given / step for step in layout.inside)):
         found = subfolders(folder) if folder.is_dir() else []
-        classes = [name for name in found if belongs(name, layout.naming)]
+        classes = [name for name in found if is_imagenet_class(name, layout.naming)]
         # Two thirds of ObjectNet's folders are of classes that ImageNet does not have.
         if classes and layout.naming != "objectnet" and classes != found:
             odd = next(name for name in found if name not in classes)
@@ -244,5 +246,5 @@ def _advice(name: str, key: str, path: Path | None = None) -> str:
     source = REGISTRY[name].source or name
     keys = " or ".join(f"data.{source}.{word}" for word in SOURCES[source].takes)
     lacking = f"data.{source}.{key}: {path} is not there; " if path else ""
-    advice = SOURCES[source].advice or f"get {known(source).url}"
+    advice = SOURCES[source].advice or f"get {download_named(source).url}"
     return f"{lacking}{advice}; name it in {keys}"

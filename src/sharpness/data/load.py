@@ -12,7 +12,7 @@ from typing import Any
 from sharpness.data import cifar
 from sharpness.data.batches import Examples
 from sharpness.data.images import Images
-from sharpness.data.registry import REGISTRY, remade
+from sharpness.data.registry import REGISTRY, relocate_advice
 from sharpness.data.small import digits, digits_c
 from sharpness.io.errors import UserError
 
@@ -42,7 +42,9 @@ def load_dataset(
     splits = record.get("splits", REGISTRY[name].splits)
     if split not in splits:
         only = f"data set {name}: has no split {split!r}, only {', '.join(splits)}"
-        advice = f"; add it to {record['folder']}, {remade(name)}" if "splits" in record else ""
+        advice = (
+            f"; add it to {record['folder']}, {relocate_advice(name)}" if "splits" in record else ""
+        )
         raise UserError(f"{only}{advice}")
     files = [Path(entry["path"]) for entry in record["files"]]
     try:
@@ -53,7 +55,7 @@ def load_dataset(
         where = getattr(error, "filename", None) or (files[0] if files else record["folder"])
         reason = getattr(error, "strerror", None) or error
         raise UserError(
-            f"{where}: cannot be read ({reason}); fetch it again, or {remade(name)}"
+            f"{where}: cannot be read ({reason}); fetch it again, or {relocate_advice(name)}"
         ) from error
 
 
@@ -67,12 +69,12 @@ def _resident(name: str, split: str, files: list[Path]) -> Images:
     if name == "digits-c":
         return digits_c()
     if name == "cifar10-c":
-        return cifar.paper(files)
+        return cifar.read_cifar10c_selection(files)
     if name == "cifar10-c-whole":
-        return cifar.whole(files)
+        return cifar.read_cifar10c(files)
     if files[0].suffix == ".npz":
-        return cifar.prepared(files[0], split)
-    return cifar.published(files, split)
+        return cifar.read_prepared(files[0], split)
+    return cifar.read_archive(files, split)
 
 
 def _streamed(

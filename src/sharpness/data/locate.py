@@ -17,10 +17,10 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from sharpness.data import imagenet, nli
-from sharpness.data.registry import REGISTRY, SOURCES, TITLES, DataSet, downloads, named
+from sharpness.data.registry import REGISTRY, SOURCES, TITLES, DataSet, downloads, user_copy_key
 from sharpness.data.unpack import BATCHES, CORRUPTIONS, LABELS
-from sharpness.io.archive import damage
-from sharpness.io.download import Absent, Download, fetch, known, reachable
+from sharpness.io.archive import archive_errors
+from sharpness.io.download import Absent, Download, download_named, fetch, reachable
 from sharpness.io.errors import UserError
 from sharpness.io.files import read_json, sha256
 from sharpness.io.transfer import Checksum
@@ -80,8 +80,6 @@ def standin_digest(listed: str | Path, url: str) -> str:
         raise UserError(f"{listed}: states no digest of {place}; {_MEND}") from None
 
 
-__all__ = ["PREPARED", "TITLES", "locate", "remarks", "unneeded", "within_reach"]
-
 PREPARED = {True: "CIFAR-10 (JPEG)", False: "CIFAR-10 (prepared)"}
 """Titles of a prepared array file, by whether it holds packed JPEG files."""
 
@@ -118,7 +116,7 @@ def locate(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     if name not in REGISTRY:
         raise UserError(f"data set {name!r} is unknown; one of {', '.join(REGISTRY)}")
     entry = REGISTRY[name]
-    key = named(entry.source, settings) if entry.source else None
+    key = user_copy_key(entry.source, settings) if entry.source else None
     try:
         found = _found(entry, name, key, settings)
     except Absent as absence:
@@ -146,10 +144,10 @@ def within_reach(name: str, settings: Mapping[str, Any]) -> bool:
         )
     places = {key: settings[key] for key in ("mirror", "offline")}
     cache, rows = Path(settings["cache"]).expanduser(), downloads(source)
-    return bool(rows) and all(reachable(known(row).url, cache, **places) for row in rows)
+    return bool(rows) and all(reachable(download_named(row).url, cache, **places) for row in rows)
 
 
-def unneeded(name: str) -> dict[str, Any]:
+def skipped_record(name: str) -> dict[str, Any]:
     """Return the record, with status missing, of a set whose errors are taken as published."""
     return _record(name, "missing", "its errors are taken as published", {"files": []}, {})
 
@@ -170,7 +168,7 @@ def _found(
     fetched = [] if path else _fetched(entry.source, settings)
     if entry.kind == "photos":
         kind, place = ("file", fetched[0]) if fetched else (key or "folder", path)
-        found = imagenet.find(name, kind, place, settings)
+        found = imagenet.find_photos(name, kind, place, settings)
     else:
         files = _files(entry.source, key, path) if path else fetched
         found = {"files": [{"path": str(file), "sha256": sha256(file)} for file in files]}
@@ -195,7 +193,7 @@ def _record(
 
 def _files(source: str, key: str | None, path: Path) -> list[Path]:
     """Return the files of a data set other than photos: ``path`` itself, or those in it."""
-    urls = [known(row).url for row in downloads(source)]
+    urls = [download_named(row).url for row in downloads(source)]
     names = _MEMBERS.get(source) or [url.rpartition("/")[2] for url in urls]
     files = [path] if key == "file" else [path / name for name in names]
     for i, file in enumerate(files):
@@ -208,7 +206,7 @@ def _files(source: str, key: str | None, path: Path) -> list[Path]:
 
 def _fetched(source: str, settings: Mapping[str, Any]) -> list[Path]:
     """Fetch the published files from cache, mirror or network; empty if unpublished."""
-    return [_brought(source, known(row), settings) for row in downloads(source)]
+    return [_brought(source, download_named(row), settings) for row in downloads(source)]
 
 
 def _brought(source: str, published: Download, settings: Mapping[str, Any]) -> Path:
@@ -239,7 +237,7 @@ def _other(source: str, given: list[Path], settings: Mapping[str, Any]) -> str:
         return ""
     if source == "cifar10" and given[0].suffix == ".npz":  # the title says that it was prepared
         return ""
-    for path, published in zip(given, map(known, rows), strict=True):
+    for path, published in zip(given, map(download_named, rows), strict=True):
         try:
             if published.checksum:
                 Checksum(path, **published.claims()).check(path)
@@ -250,5 +248,5 @@ def _other(source: str, given: list[Path], settings: Mapping[str, Any]) -> str:
 
 def _holds_jpeg(path: Path) -> bool:
     """Return whether a prepared file is of the packed form; reads only its directory."""
-    with damage(f"{path}: is no .npz file"), zipfile.ZipFile(path) as archive:
+    with archive_errors(f"{path}: is no .npz file"), zipfile.ZipFile(path) as archive:
         return "bytes.npy" in archive.namelist()

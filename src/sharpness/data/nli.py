@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from sharpness.data.unpack import contents
-from sharpness.io.archive import damage
+from sharpness.data.unpack import read_small_file
+from sharpness.io.archive import archive_errors
 from sharpness.io.errors import UserError
 
 LABELS = ("contradiction", "entailment", "neutral")
@@ -76,7 +76,7 @@ def hans_pairs(record: Mapping[str, Any], heuristic: str) -> Iterator[Pair]:
     """
     source = record["files"][0]["path"]
     try:
-        text = contents(Path(source)).decode()
+        text = read_small_file(Path(source)).decode()
     except UnicodeDecodeError as error:
         raise UserError(f"{source}: is no UTF-8 text ({error}); fetch it again") from error
     first, *lines = text.removesuffix("\n").split("\n")
@@ -108,7 +108,7 @@ def _mnli(record: Mapping[str, Any], split: str) -> Iterator[tuple[IO[bytes], st
             yield stream, str(path)
         return
     path, member = Path(record["files"][0]["path"]), f"{FOLDER}/{name}"
-    with damage(f"{path}: is no whole zip archive"), zipfile.ZipFile(path) as archive:
+    with archive_errors(f"{path}: is no whole zip archive"), zipfile.ZipFile(path) as archive:
         if member not in archive.namelist():
             raise UserError(f"{path}: has no member {member}; fetch it again")
         if archive.getinfo(member).file_size > _LARGEST:

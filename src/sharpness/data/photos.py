@@ -20,15 +20,15 @@ from sharpness.data.batches import Batch, Groups
 from sharpness.data.class_folders import (
     File,
     digest_of,
-    imagenet,
+    imagenet_wnids,
     labelled,
     names,
     sized,
     subfolders,
 )
-from sharpness.data.imagenet import LAYOUTS, chosen, held_out
+from sharpness.data.imagenet import LAYOUTS, held_out, select_images
 from sharpness.data.preprocessing import RECIPES, Recipe, Values
-from sharpness.data.registry import remade
+from sharpness.data.registry import relocate_advice
 from sharpness.data.sample import PHOTOS, REDRAWN, read_sample
 from sharpness.io.errors import UserError
 from sharpness.io.files import digest
@@ -41,7 +41,7 @@ LONGEST = 100
 
 
 @contextmanager
-def opened(source: Path | IO[bytes]) -> Iterator[Image.Image]:
+def open_image(source: Path | IO[bytes]) -> Iterator[Image.Image]:
     """Open an image lazily; a damaged one raises ValueError, also from within the block."""
     try:
         with Image.open(source, formats=KINDS) as image:
@@ -125,7 +125,7 @@ class Photos:
             return self._kept[name]
         path = self.folder / name
         try:
-            with opened(path) as image:
+            with open_image(path) as image:
                 values = self.recipe(image)
         except (OSError, ValueError) as error:
             reason = " ".join(str(error).split())
@@ -180,7 +180,7 @@ def _classes(
     if name not in LAYOUTS:  # ImageNet itself: its training images define the classes
         return {wnid: label for label, wnid in enumerate(record["classes"])}, None
     try:
-        network = inputs.get("classes") or imagenet()
+        network = inputs.get("classes") or imagenet_wnids()
         return labelled(record["classes"], LAYOUTS[name].naming, network)
     except UserError as problem:
         raise UserError(f"{record['folder']}: {problem}") from None
@@ -199,7 +199,7 @@ def _files(
         if listed is None and digest_of(files) != (part["images"], part["digest"]):
             raise UserError(f"{folder}: has changed since it was found")
     except UserError as problem:
-        raise UserError(f"{problem}; {remade(name)}") from None
+        raise UserError(f"{problem}; {relocate_advice(name)}") from None
     return files
 
 
@@ -209,7 +209,7 @@ def _listed(name: str, folder: Path, record: Mapping[str, Any]) -> list[str]:
         return list(names(folder, record["classes"]))
     found = list(names(folder, subfolders(folder)))
     if name == "imagenet-2p":
-        return chosen(found, held_out(Path(record["holdout"]["path"]), len(found)))
+        return select_images(found, held_out(Path(record["holdout"]["path"]), len(found)))
     return found
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from sharpness.data.locate import standin_digest
 from sharpness.data.registry import REGISTRY, downloads
-from sharpness.io.download import known
+from sharpness.io.download import download_named
 from sharpness.io.errors import UserError
 
 _RENAMED = {
@@ -77,7 +77,7 @@ def pinned(record: Mapping[str, Any]) -> list[str]:
 
     It is the publisher's or, for a stand-in, that in the list of stand-ins.
     """
-    files = [known(row) for row in downloads(REGISTRY[record["name"]].source or "")]
+    files = [download_named(row) for row in downloads(REGISTRY[record["name"]].source or "")]
     if "standin" not in record:
         return [f"sha256 {file.digest('sha256')}" for file in files]
     return [f"sha256 {standin_digest(record['standin'], file.url)}" for file in files]

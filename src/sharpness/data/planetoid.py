@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sharpness.data.pickle_file import check_digest, unpickle
-from sharpness.data.unpack import contents
+from sharpness.data.unpack import read_small_file
 
 VALIDATION = 500
 _INSTEAD = "get it from https://github.com/kimiyoung/planetoid"
@@ -69,12 +69,12 @@ def read_planetoid(files: Sequence[Path], pinned: Sequence[str]) -> Graph:
 
 
 def _unpickled(path: Path, pinned: str) -> Any:
-    return unpickle(contents(path), str(path), pinned, _INSTEAD)
+    return unpickle(read_small_file(path), str(path), pinned, _INSTEAD)
 
 
 def _order(path: Path, pinned: str) -> Integers:
     """Return the node of each row of ``tx``, (tests,)."""
-    content = contents(path)
+    content = read_small_file(path)
     check_digest(content, str(path), pinned, _INSTEAD)
     return np.array(content.split(), dtype=np.int64)
 

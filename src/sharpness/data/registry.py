@@ -131,7 +131,7 @@ def downloads(source: str) -> tuple[str, ...]:
     return (found.rows or (source,)) if found.published else ()
 
 
-def named(source: str, given: Mapping[str, Any]) -> str | None:
+def user_copy_key(source: str, given: Mapping[str, Any]) -> str | None:
     """Return the key under which the user names a copy: ``file``, ``folder`` or None.
 
     Raises:
@@ -146,7 +146,7 @@ def named(source: str, given: Mapping[str, Any]) -> str | None:
     return keys[0] if keys else None
 
 
-def remade(name: str) -> str:
+def relocate_advice(name: str) -> str:
     """Return the advice on how to locate a data set again, for error messages."""
     return f"remove data/{name}.json in the results folder and run again"
 

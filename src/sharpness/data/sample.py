@@ -17,8 +17,8 @@ from typing import Any
 from sharpness.data.class_folders import names
 from sharpness.data.imagenet import held_out
 from sharpness.data.nli import mnli_lines
-from sharpness.data.registry import remade
-from sharpness.io.errors import UserError, readable
+from sharpness.data.registry import relocate_advice
+from sharpness.io.errors import UserError, reading
 from sharpness.io.files import write_csv
 
 REVISION = 1
@@ -49,14 +49,14 @@ def write_sample(
     except OSError as error:
         where = error.filename or f"data set {name}"
         raise UserError(
-            f"{where}: {error.strerror or error}; put it back, or {remade(name)}"
+            f"{where}: {error.strerror or error}; put it back, or {relocate_advice(name)}"
         ) from error
     write_csv(path, chosen, columns)
 
 
 def read_sample(path: str | Path, columns: Sequence[str]) -> list[dict[str, str]]:
     """Read a sample list; raise UserError if it is unreadable, empty or has other columns."""
-    with readable(path, REDRAWN), open(path, encoding="utf-8", newline="") as stream:
+    with reading(path, REDRAWN), open(path, encoding="utf-8", newline="") as stream:
         reader = csv.DictReader(stream)
         rows = list(reader)
     whole = all(None not in row and None not in row.values() for row in rows)

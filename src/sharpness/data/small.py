@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from sharpness.data.images import Images
-from sharpness.data.unpack import contents
+from sharpness.data.unpack import read_small_file
 from sharpness.io.errors import UserError
 
 TRAIN = 1000
@@ -146,7 +146,7 @@ def read_abalone(files: Sequence[Path]) -> Abalone:
             sex, seven measurements and a number of rings.
     """
     (path,) = files
-    lines = contents(path).decode("latin1").splitlines()
+    lines = read_small_file(path).decode("latin1").splitlines()
     rows = np.array([_shell(line, f"{path}, line {i}") for i, line in enumerate(lines, 1)])
     if len(rows) != ABALONE_ROWS:
         raise UserError(f"{path}: has {len(rows)} rows, not {ABALONE_ROWS}; fetch it again")
@@ -212,7 +212,7 @@ def _part(images: Path, labels: Path) -> tuple[Bytes, Bytes]:
 
 def _idx(path: Path, dimensions: int) -> Bytes:
     """Read an IDX file: two zeros, type 8 (bytes), dimensions, sizes, then the values."""
-    content = contents(path)
+    content = read_small_file(path)
     start = 4 + 4 * dimensions
     if content[:4] != bytes((0, 0, 8, dimensions)) or len(content) < start:
         raise UserError(f"{path}: is no IDX file of bytes in {dimensions} dimensions")

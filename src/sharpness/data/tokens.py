@@ -21,7 +21,7 @@ from tokenizers.pre_tokenizers import BertPreTokenizer
 from torch import Tensor
 
 from sharpness.data.batches import Batch, Groups
-from sharpness.data.unpack import contents
+from sharpness.data.unpack import read_small_file
 from sharpness.io.errors import UserError
 
 PAD, UNKNOWN, START, END = "[PAD]", "[UNK]", "[CLS]", "[SEP]"
@@ -87,7 +87,7 @@ def fit(first: int, second: int, room: int) -> tuple[int, int]:
 def read_vocabulary(path: str | Path) -> dict[str, int]:
     """Read token ids; raise UserError if a token occurs twice or a special one is missing."""
     try:
-        tokens = contents(Path(path)).decode().rstrip("\n").split("\n")
+        tokens = read_small_file(Path(path)).decode().rstrip("\n").split("\n")
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: is no readable vocabulary ({error}); fetch it again") from error
     numbers: dict[str, int] = {}

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
-from sharpness.io.archive import MEMBERS, allowance, bound, damage, tar_members
+from sharpness.io.archive import MEMBERS, allowance, archive_errors, check_limits, tar_members
 from sharpness.io.download import locked
 from sharpness.io.errors import UserError
 
@@ -63,7 +63,7 @@ def unpacked(archive: Path, place: Path) -> Path:
 
     def make(part: Path) -> None:
         print(f"unpacking {archive} into {place}", file=sys.stderr)
-        with damage(f"{archive}: cannot be unpacked"):
+        with archive_errors(f"{archive}: cannot be unpacked"):
             try:
                 (_unzip if archive.suffix == ".zip" else _untar)(archive, part)
             except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
@@ -85,7 +85,7 @@ def _unzip(archive: Path, folder: Path) -> None:
     with zipfile.ZipFile(archive) as members:
         found = members.infolist()
         total = sum(member.file_size for member in found)
-        bound(archive, len(found), total, MEMBERS, allowance(archive, BYTES))
+        check_limits(archive, len(found), total, MEMBERS, allowance(archive, BYTES))
         for member in found:
             kind = stat.S_IFMT(member.external_attr >> 16)
             if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
@@ -177,23 +177,23 @@ def _from_folder(files: Sequence[Path]) -> Iterator[tuple[str, IO[bytes]]]:
             yield path.name, stream
 
 
-MOST = 64 << 20
+SMALL_FILE_LIMIT = 64 << 20
 """Limit on the unpacked bytes of a small file; the largest published one has 47 million."""
 
 
-def contents(path: Path) -> bytes:
-    """Return a file's bytes (``.gz`` unpacked); raise UserError if damaged or above `MOST`."""
+def read_small_file(path: Path) -> bytes:
+    """Return a file's bytes, ``.gz`` unpacked; raise UserError if it is damaged or too large."""
     try:
         with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as stream:
-            return bounded(cast(IO[bytes], stream), f"{path}:")
+            return read_bounded(cast(IO[bytes], stream), f"{path}:")
     except (OSError, EOFError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or error
         raise UserError(f"{path}: cannot be read ({reason}); fetch it again") from error
 
 
-def bounded(stream: IO[bytes], what: str) -> bytes:
-    """Read the rest of a stream; above `MOST` bytes raise UserError, beginning with ``what``."""
-    content = stream.read(MOST + 1)
-    if len(content) > MOST:
-        raise UserError(f"{what} holds more than {MOST} bytes; fetch it again")
+def read_bounded(stream: IO[bytes], what: str) -> bytes:
+    """Read a stream; raise UserError, beginning with ``what``, above `SMALL_FILE_LIMIT` bytes."""
+    content = stream.read(SMALL_FILE_LIMIT + 1)
+    if len(content) > SMALL_FILE_LIMIT:
+        raise UserError(f"{what} holds more than {SMALL_FILE_LIMIT} bytes; fetch it again")
     return content

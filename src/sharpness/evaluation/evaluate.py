@@ -17,7 +17,7 @@ from sharpness.data.batches import Batch, Examples
 from sharpness.evaluation.datasets import EvalDatasets, augmented, first_points, resident
 from sharpness.evaluation.plan import REVISION, Plan, Row
 from sharpness.io.errors import UserError
-from sharpness.io.files import digest, finite, sha256, write_json
+from sharpness.io.files import digest, finite_or_none, sha256, write_json
 from sharpness.measures.definition import PROTOCOLS, Cell, Data, Estimate
 from sharpness.measures.error_rates import ROWS, error_and_loss
 from sharpness.measures.micro_batch import MicroBatch
@@ -75,7 +75,7 @@ class ResultCache:
                 min(ROWS, len(examples)),
             )
             row = {"part": part, "data": examples.title, "examples": len(examples), "error": error}
-            write_json(path, row | {"loss": finite(loss), **self._common})
+            write_json(path, row | {"loss": finite_or_none(loss), **self._common})
             found = f"{100 * error:.2f} % of {len(examples)} on {examples.title}"
             self._say(f"error {number}: {found}", start)
         return path.name
@@ -130,7 +130,7 @@ def _value(result: Estimate | UserError) -> Row:
         return {**nothing, "status": "failed", "reason": str(result)}
     return {
         "value": result.value,
-        "stderr": finite(result.stderr),
+        "stderr": finite_or_none(result.stderr),
         "per_batch": list(result.per_batch),
         "examples": list(result.examples),
         "status": "ok",

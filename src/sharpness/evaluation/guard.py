@@ -27,7 +27,7 @@ _FIRST = {"revision": 1}
 
 
 @dataclass(frozen=True)
-class Sources:
+class ModelFiles:
     """The files from which one model's row is made; they lie in folders of the pool's folder.
 
     ``errors``, ``sharpness`` and ``per_batch`` are its ``<model>.csv`` in folders of these names.
@@ -45,13 +45,13 @@ class Sources:
         return self.checkpoint.parents[1]
 
 
-def remake(*gone: Path) -> str:
+def remake_advice(*gone: Path) -> str:
     """Return advice how to remake files; finished cells and epochs are stored elsewhere."""
     return f"remove it and run again: rm -rf {shlex.join(map(str, gone))}"
 
 
 def check_trainings(
-    sources: Iterable[Sources], records: Iterable[str | Path], wanted: Mapping[str, Any]
+    sources: Iterable[ModelFiles], records: Iterable[str | Path], wanted: Mapping[str, Any]
 ) -> None:
     """Raise UserError if trainings have other settings, or weights are of another training.
 
@@ -69,14 +69,16 @@ def check_trainings(
         }
         record = _FIRST | read_training(path)
         names = ("models.csv", "trained", "training", "checkpoints")
-        mend = remake(*(source.home / name for name in names))
+        mend = remake_advice(*(source.home / name for name in names))
         if found := _difference(record, shared | drawn):
             raise UserError(f"{path}: {found}; {mend}")
         if found := _difference(_metadata(source.checkpoint), {"training": record.get("digest")}):
             raise UserError(f"{source.checkpoint}: {found}; {mend}")
 
 
-def check_conversions(sources: Sequence[Sources], wanted: Mapping[str, Mapping[str, Any]]) -> None:
+def check_conversions(
+    sources: Sequence[ModelFiles], wanted: Mapping[str, Mapping[str, Any]]
+) -> None:
     """Raise UserError if weights were converted from another file, or in another way.
 
     The message names the first such file, the difference, and the command that remakes all.
@@ -94,11 +96,13 @@ def check_conversions(sources: Sequence[Sources], wanted: Mapping[str, Mapping[s
     gone = [first.home / "checkpoints"] if all_of_them else [s.checkpoint for s in [*wrong][:10]]
     if wanted[first.name]["standin"]:
         gone.append(first.home.parent / "standin" / f"{first.home.name}.csv")
-    raise UserError(f"{first.checkpoint}: {found}; {remake(first.home / 'models.csv', *gone)}")
+    raise UserError(
+        f"{first.checkpoint}: {found}; {remake_advice(first.home / 'models.csv', *gone)}"
+    )
 
 
 def check_rows(
-    source: Sources,
+    source: ModelFiles,
     errors: pd.DataFrame,
     cells: pd.DataFrame,
     wanted: Sequence[Mapping[str, Any]],
@@ -111,7 +115,7 @@ def check_rows(
     part.
     """
     folders = ("evaluated", "errors", "sharpness", "per_batch")
-    mend = remake(*(source.home / name for name in folders))
+    mend = remake_advice(*(source.home / name for name in folders))
     settings = [name for name in wanted[0] if name in cells]
     have = cells[settings].to_dict("records")
     for row, want in zip(have, wanted, strict=False):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sharpness.io.errors import UserError, readable
+from sharpness.io.errors import UserError, reading
 from sharpness.io.files import write_text
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def read_published_errors(path: str | Path, pool: str) -> dict[str, dict[str, Pu
     Raises:
         UserError: if a column is missing, an error is no fraction, or one is stated twice.
     """
-    with readable(path), open(path, encoding="utf-8", newline="") as stream:
+    with reading(path), open(path, encoding="utf-8", newline="") as stream:
         reader = csv.DictReader(stream, strict=True)
         if absent := [key for key in KEYS if key not in (reader.fieldnames or ())]:
             raise UserError(f"{path}: no column {absent[0]!r}; it needs {', '.join(KEYS)}")
@@ -81,7 +81,9 @@ def _fraction(text: str, where: str) -> float:
     return value
 
 
-def usable(published: Published, preprocessing: str) -> dict[str, dict[str, float]]:
+def errors_for_preprocessing(
+    published: Published, preprocessing: str
+) -> dict[str, dict[str, float]]:
     """Return the errors for the pool's preprocessing, which may replace evaluated ones."""
     return {
         model: {part: p.error for part, p in parts.items() if p.comparable(preprocessing)}

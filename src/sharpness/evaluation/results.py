@@ -10,10 +10,10 @@ from typing import Any
 
 import pandas as pd
 
-from sharpness.evaluation.guard import Sources, check_rows, remake
+from sharpness.evaluation.guard import ModelFiles, check_rows, remake_advice
 from sharpness.evaluation.model_results import BATCHES
 from sharpness.io.csv_files import check_columns, read_frame
-from sharpness.io.errors import UserError, readable
+from sharpness.io.errors import UserError, reading
 from sharpness.io.files import write_csv, write_text
 
 _OF_ERRORS = ("part", "data", "revision", "error")
@@ -25,7 +25,7 @@ FLOATS = "%.9g"
 
 def assemble(
     models: pd.DataFrame,
-    sources: Sequence[Sources],
+    sources: Sequence[ModelFiles],
     wanted: Sequence[Mapping[str, Any]],
     titles: Mapping[str, str],
     max_test_error: float | None = None,
@@ -48,7 +48,7 @@ def assemble(
     """
     if list(models["model"]) != [source.name for source in sources]:
         path = sources[0].home / "models.csv"
-        raise UserError(f"{path}: its models are not those that are wanted; {remake(path)}")
+        raise UserError(f"{path}: its models are not those that are wanted; {remake_advice(path)}")
     read = [(s, _read(s.errors, *_OF_ERRORS), _read(s.sharpness, *_OF_CELLS)) for s in sources]
     for files in read:
         check_rows(*files, wanted, titles)
@@ -82,7 +82,7 @@ def write_pool(table: pd.DataFrame, path: str | Path) -> None:
     write_text(path, table.to_csv(index=False, float_format=FLOATS, lineterminator="\n"))
 
 
-def write_per_batch(table: pd.DataFrame, sources: Iterable[Sources], path: str | Path) -> None:
+def write_per_batch(table: pd.DataFrame, sources: Iterable[ModelFiles], path: str | Path) -> None:
     """Write the value of every batch of every cell in the pool's ``table``, digits unchanged."""
     excluded = set(table.loc[table["status"] == "excluded", "model"])
     rows: list[dict[str, str]] = []
@@ -96,7 +96,7 @@ def write_per_batch(table: pd.DataFrame, sources: Iterable[Sources], path: str |
 def _batches(path: Path) -> list[dict[str, str]]:
     """Return the rows of ``per_batch/<model>.csv``, unchanged."""
     mend = "remove it and run again"
-    with readable(path, mend), path.open(encoding="utf-8", newline="") as stream:
+    with reading(path, mend), path.open(encoding="utf-8", newline="") as stream:
         header, *rows = csv.reader(stream, strict=True)
         if header != BATCHES or {len(row) for row in rows} - {len(BATCHES)}:
             raise UserError(f"{path}: is no table of {', '.join(BATCHES)}; {mend}")
@@ -110,7 +110,7 @@ def _read(path: Path, *names: str) -> pd.DataFrame:
     return frame
 
 
-def _row(source: Sources, errors: pd.DataFrame, cells: pd.DataFrame) -> dict[str, Any]:
+def _row(source: ModelFiles, errors: pd.DataFrame, cells: pd.DataFrame) -> dict[str, Any]:
     bad = cells[cells["status"] != "ok"]
     failed = bad["status"].iloc[0] if len(bad) == len(cells) else "ok"
     return {
@@ -125,7 +125,7 @@ def _row(source: Sources, errors: pd.DataFrame, cells: pd.DataFrame) -> dict[str
     }
 
 
-def _check_devices(measured: Iterable[tuple[Sources, pd.DataFrame]]) -> None:
+def _check_devices(measured: Iterable[tuple[ModelFiles, pd.DataFrame]]) -> None:
     """Raise UserError if models were measured on both CPU and GPU, which draw different noise."""
     found: dict[str, Path] = {}
     for source, cells in measured:

@@ -47,7 +47,7 @@ _EXTENSIONS = (
 
 
 @contextmanager
-def damage(what: str) -> Iterator[None]:
+def archive_errors(what: str) -> Iterator[None]:
     """Turn errors of a damaged archive into a UserError; errors of the disk pass unchanged.
 
     ``what`` is the start of the message, such as ``x.zip: is no whole archive``.
@@ -87,12 +87,12 @@ def tar_members(
             total += member.size
             if member.size < 0 or member.issparse():
                 raise UserError(f"{path}: refused: {member.name} has holes, or less than no bytes")
-            bound(path, count, total, members, limit)
+            check_limits(path, count, total, members, limit)
             yield archive, member
         _check_rest(path, archive)
 
 
-def bound(path: Path, count: int, total: int, members: int, limit: int) -> None:
+def check_limits(path: Path, count: int, total: int, members: int, limit: int) -> None:
     """Raise UserError if an archive has too many members or bytes."""
     if count > members or total > limit:
         raise UserError(f"{path}: refused: more than {members} files or {limit} bytes come out")

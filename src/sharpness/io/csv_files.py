@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from sharpness.io.errors import UserError, readable
+from sharpness.io.errors import UserError, reading
 
 WORDS = ("model", "status", "reason", "checkpoint", "points_digest", "part", "data", "source")
 """Columns of text, even where a value is "NA" or looks like a number."""
@@ -17,7 +17,7 @@ WORDS = ("model", "status", "reason", "checkpoint", "points_digest", "part", "da
 def read_frame(path: str | Path) -> pd.DataFrame:
     """Read a CSV file of this project (empty cells are NaN); raise UserError if it is no table."""
     words = dict.fromkeys(WORDS, str)
-    with readable(path, "remove it and run again"):
+    with reading(path, "remove it and run again"):
         return pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=words)
 
 

@@ -47,7 +47,7 @@ class Download(PublishedFile):
     note: str
 
 
-def known(name: str) -> Download:
+def download_named(name: str) -> Download:
     """Return the row of ``downloads.csv`` with this name; raise UserError if there is none."""
     with open(TABLE, encoding="utf-8", newline="") as stream:
         for row in csv.DictReader(stream):

@@ -74,7 +74,7 @@ def out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and bool(_OUT.search(str(error)))
 
 
-def number_of(error: BaseException) -> int | None:
+def errno_of(error: BaseException) -> int | None:
     """Return the operating system's error number behind an exception; None without one.
 
     Libraries that write files themselves give the number in their message, or only say that writing
@@ -94,14 +94,14 @@ def number_of(error: BaseException) -> int | None:
     return None
 
 
-def explained(error: BaseException, file: str | os.PathLike[str]) -> str:
+def user_message(error: BaseException, file: str | os.PathLike[str]) -> str:
     """Return a one-line message for an error of the machine; empty for a defect in the code.
 
     ``file`` is the one being written, for an error that names none.
     """
     if isinstance(error, MemoryError) or out_of_memory(error):
         return f"{file}: out of memory while it was made; allow the job more (mem_mb) {_AGAIN}"
-    number = number_of(error)
+    number = errno_of(error)
     if number is None:
         return ""
     named = getattr(error, "filename", None)
@@ -119,14 +119,14 @@ def _behind(error: BaseException) -> Iterator[BaseException]:
 
 
 @contextmanager
-def readable(path: str | Path, mend: str = "mend it, or get it anew") -> Iterator[None]:
+def reading(path: str | Path, mend: str = "mend it, or get it anew") -> Iterator[None]:
     """Turn an error of reading a text or table into a UserError that ends with ``mend``."""
     try:
         yield
     except UserError:
         raise
     except OSError as error:
-        why = explained(error, path)  # another file does not fix a disk error
+        why = user_message(error, path)  # another file does not fix a disk error
         raise UserError(why or f"{path}: cannot be read ({error}); {mend}") from error
     except (ValueError, csv.Error) as error:  # not UTF-8, no table for pandas, an endless cell
         raise UserError(f"{path}: is no table ({error}); {mend}") from error

@@ -20,7 +20,7 @@ from typing import Any
 
 import yaml
 
-from sharpness.io.errors import UserError, number_of
+from sharpness.io.errors import UserError, errno_of
 
 
 @contextmanager
@@ -95,7 +95,7 @@ def _of_this(error: Exception, path: Path) -> int | None:
     """Return the error number if the error concerns ``path``, not another file that it names."""
     named = getattr(error, "filename", None)
     mine = named is None or Path(os.fsdecode(named)).name.startswith(f".{path.name}.")
-    return number_of(error) if mine else None
+    return errno_of(error) if mine else None
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -123,7 +123,7 @@ def write_csv(path: str | Path, rows: Iterable[Mapping[str, Any]], columns: Sequ
     write_text(path, text.getvalue())
 
 
-def finite(number: float) -> float | None:
+def finite_or_none(number: float) -> float | None:
     """Return the number, or None if it is infinite or NaN, which JSON cannot hold."""
     return number if math.isfinite(number) else None
 
@@ -138,7 +138,7 @@ def read_json(path: str | Path) -> Any:
         ) from error
 
 
-def entry(found: Mapping[str, Any], name: str, path: str | Path) -> Any:
+def model_entry(found: Mapping[str, Any], name: str, path: str | Path) -> Any:
     """Return the value of model ``name`` in a file; raise UserError if made for other models."""
     if name not in found:
         gone = shlex.quote(str(path))

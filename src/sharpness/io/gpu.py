@@ -25,7 +25,7 @@ PAUSE = 1.0
 
 
 @contextmanager
-def card(device: str, jobs_per_card: int) -> Iterator[None]:
+def gpu_slot(device: str, jobs_per_card: int) -> Iterator[None]:
     """Make one GPU visible to torch and hold a slot of it; wait until one is free.
 
     It must be entered before torch looks for GPUs; without a GPU, or on device "cpu", it does

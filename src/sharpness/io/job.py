@@ -10,7 +10,7 @@ from io import FileIO, TextIOWrapper
 from pathlib import Path
 from typing import Any, TextIO
 
-from sharpness.io.errors import UserError, explained
+from sharpness.io.errors import UserError, user_message
 
 
 @contextmanager
@@ -26,7 +26,9 @@ def job(snakemake: Any) -> Iterator[TextIO]:
             yield terminal
         except Exception as error:
             line = (
-                str(error) if isinstance(error, UserError) else explained(error, _made(snakemake))
+                str(error)
+                if isinstance(error, UserError)
+                else user_message(error, _made(snakemake))
             )
             with suppress(OSError):  # the log may be on the full disk
                 print(line or traceback.format_exc(), file=stream)
@@ -40,7 +42,7 @@ def _opened(log: str) -> TextIO:
         Path(log).parent.mkdir(parents=True, exist_ok=True)
         return TextIOWrapper(FileIO(log, "w"), encoding="utf-8", write_through=True)
     except OSError as error:
-        print(explained(error, log) or f"{log}: {error}", file=sys.stderr)
+        print(user_message(error, log) or f"{log}: {error}", file=sys.stderr)
         raise SystemExit(1) from None
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from sharpness.io.archive import BROKEN, damage
+from sharpness.io.archive import BROKEN, archive_errors
 from sharpness.io.errors import UserError
 
 Array = NDArray[Any]
@@ -44,7 +44,7 @@ def read_npz(path: Path, most: int, names: Collection[str] | None = None) -> dic
     Raises:
         UserError: if the file is broken, holds anything but arrays of numbers, or exceeds ``most``.
     """
-    with damage(f"{path}: is no whole .npz file"), zipfile.ZipFile(path) as stored:
+    with archive_errors(f"{path}: is no whole .npz file"), zipfile.ZipFile(path) as stored:
         found = {info.filename.removesuffix(".npy"): info for info in stored.infolist()}
         wanted = {name: info for name, info in found.items() if names is None or name in names}
         total = sum(info.file_size for info in wanted.values())

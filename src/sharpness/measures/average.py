@@ -13,7 +13,7 @@ from sharpness.measures.definition import Estimate
 from sharpness.measures.objective import LogitScale, Objective
 
 
-def combined(values: Sequence[Tensor], examples: Sequence[int]) -> Estimate:
+def combine_batches(values: Sequence[Tensor], examples: Sequence[int]) -> Estimate:
     """Average the values of all batches, weighted by their numbers of examples.
 
     ``values`` holds one float64 tensor per batch: its draws, or its one maximum. The standard error
@@ -43,7 +43,7 @@ def _over_draws(values: Tensor) -> float:
     return (values.std() / len(values) ** 0.5).item() if len(values) > 1 else math.nan
 
 
-def draws(
+def sample_loss_changes(
     objective: Objective,
     width: Tensor,
     noise: Callable[[int], Tensor],

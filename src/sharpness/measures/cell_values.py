@@ -12,7 +12,7 @@ from torch import Tensor
 
 from sharpness.data.batches import Batch, rebatched
 from sharpness.io.errors import UserError
-from sharpness.measures.average import draws
+from sharpness.measures.average import sample_loss_changes
 from sharpness.measures.ball import NORMS, ball, noise_generator, scaling
 from sharpness.measures.definition import Cell, Data, Norm, Protocol
 from sharpness.measures.objective import LogitScale, Loss, Network, Objective
@@ -59,7 +59,7 @@ class CellTask:
         self.scale: LogitScale = self.protocol.logit_scale if normalize else None
 
 
-class Points:
+class ObjectiveCache:
     """The objectives of all batches, built once for each kind of data and each m."""
 
     def __init__(
@@ -96,7 +96,7 @@ class Points:
         return self._made[key]
 
 
-def noise_of(cell: Cell) -> tuple[Norm, bool, float]:
+def noise_key(cell: Cell) -> tuple[Norm, bool, float]:
     """Return the settings that determine the perturbations of an average-case cell."""
     return cell.definition.norm, cell.definition.adaptive, cell.radius
 
@@ -143,7 +143,7 @@ def _average_case(
     scales = list(dict.fromkeys(task.scale for task in tasks))
     samples = max(task.samples for task in tasks)
     drawn = [
-        draws(
+        sample_loss_changes(
             objective,
             width,
             partial(_noise, cell.definition.norm, weights, seed, batch),

@@ -12,13 +12,13 @@ from torch.nn.functional import cross_entropy
 
 from sharpness.data.batches import Batch
 from sharpness.io.errors import UserError
-from sharpness.measures.average import combined
+from sharpness.measures.average import combine_batches
 from sharpness.measures.cell_values import (
     AS_THE_PROTOCOL,
     CellTask,
     Effort,
-    Points,
-    noise_of,
+    ObjectiveCache,
+    noise_key,
     values_of,
 )
 from sharpness.measures.definition import Cell, Data, Definition, Estimate, Protocol
@@ -133,11 +133,11 @@ def measure_cells(
         except UserError as problem:
             yield cell, problem
         else:
-            alike = cell if cell.definition.case == "worst" else noise_of(cell)
+            alike = cell if cell.definition.case == "worst" else noise_key(cell)
             groups[(cell.data, cell.m, alike)].append(task)
     with evaluation_mode(model):
         try:
-            points = Points(Network(model), data, loss)
+            points = ObjectiveCache(Network(model), data, loss)
         except UserError as problem:
             yield from ((task.cell, problem) for group in groups.values() for task in group)
             return
@@ -155,7 +155,11 @@ def measure_cells(
 
 
 def _group(
-    points: Points, tasks: list[CellTask], seed: int, antithetic: bool, micro_batch: int | None
+    points: ObjectiveCache,
+    tasks: list[CellTask],
+    seed: int,
+    antithetic: bool,
+    micro_batch: int | None,
 ) -> tuple[Sequence[Sequence[Tensor]], list[int]]:
     """Return the values of each task in each batch, and the number of examples of each batch."""
     objectives = points.objectives(tasks[0].cell, micro_batch)
@@ -165,7 +169,7 @@ def _group(
 
 def _combined(per_batch: Sequence[Tensor], examples: Sequence[int]) -> Estimate | UserError:
     try:
-        return combined(per_batch, examples)
+        return combine_batches(per_batch, examples)
     except UserError as problem:
         return problem
 

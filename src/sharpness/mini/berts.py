@@ -16,12 +16,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
-from sharpness.checkpoints.table import Member
+from sharpness.checkpoints.table import PublishedModel
 from sharpness.data.batches import Groups
 from sharpness.data.entailment import TWO
 from sharpness.data.nli import HEURISTICS, LABELS, NOT_ENTAILED
 from sharpness.data.tokens import Texts, texts
-from sharpness.mini.sentences import Drawn, draw, mixed, truth, write_vocabulary
+from sharpness.mini.sentences import Drawn, draw_mnli_pair, draw_pairs, gold_label, write_vocabulary
 from sharpness.mini.templates import HANS
 from sharpness.mini.trainer import Standins, torch_generator, train_standin
 from sharpness.networks import build
@@ -41,17 +41,19 @@ def standins(architecture: Mapping[str, Any]) -> Standins:
 
     The row's ``run`` is the seed. The architecture has ``name: bert``.
     """
-    pairs = draw()
+    pairs = draw_pairs()
     train, test = (_texts(pairs[split], split) for split in ("train", "test"))
     hans = {
         name.removeprefix("hans-"): _texts(
-            [p for sub in HANS[kind] if truth(sub) == NOT_ENTAILED for p in pairs[sub]], name, TWO
+            [p for sub in HANS[kind] if gold_label(sub) == NOT_ENTAILED for p in pairs[sub]],
+            name,
+            TWO,
         )
         for name, kind in HEURISTICS.items()
     }
     pretrained = _pretrained(architecture)
 
-    def trained(member: Member) -> nn.Module:
+    def trained(member: PublishedModel) -> nn.Module:
         return _fine_tuned(architecture, pretrained, train, int(member.parameters["run"]))
 
     return trained, {"test": test, **hans}
@@ -64,11 +66,11 @@ def _pretrained(architecture: Mapping[str, Any]) -> dict[str, Tensor]:
     is taken after the first layer, so that the second can tell the first token if all occur.
     """
     source = random.Random("unlabelled")
-    examples = _texts([mixed(source) for _ in range(PRETRAINING * BATCH)], "pre-training")
+    examples = _texts([draw_mnli_pair(source) for _ in range(PRETRAINING * BATCH)], "pre-training")
     network = build(architecture).eval()  # no dropout, which would slow training down
     encoder = network.get_submodule("bert")
     heads = nn.ModuleList(nn.Linear(architecture["dim"], 1) for _ in range(2))
-    refresh(nn.ModuleList([network, heads]), torch_generator("bert", "weights"))
+    reinitialize(nn.ModuleList([network, heads]), torch_generator("bert", "weights"))
     inputs = examples.inputs()
 
     def loss(chosen: Tensor) -> Tensor:
@@ -104,7 +106,7 @@ def _fine_tuned(
 ) -> nn.Module:
     network, name = build(architecture).eval(), f"bert {run}"
     network.load_state_dict(pretrained)
-    refresh(network.get_submodule("classifier"), torch_generator(name, "head"))
+    reinitialize(network.get_submodule("classifier"), torch_generator(name, "head"))
     inputs = train.inputs()
 
     def loss(chosen: Tensor) -> Tensor:
@@ -116,7 +118,7 @@ def _fine_tuned(
     return network
 
 
-def refresh(module: nn.Module, random: torch.Generator) -> None:
+def reinitialize(module: nn.Module, random: torch.Generator) -> None:
     """Re-initialize weights: normal matrices, zero biases, LayerNorms as the identity."""
     for part in module.modules():
         if isinstance(part, nn.Linear | nn.Embedding):

@@ -23,12 +23,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from sharpness.checkpoints.table import Member
+from sharpness.checkpoints.table import PublishedModel
 from sharpness.data.images import Images
 from sharpness.io.errors import UserError
 from sharpness.io.files import digest
-from sharpness.mini.pictures import CLIP, Augmentation, classification, parts, pictures
-from sharpness.mini.shifts import SHIFTS, Photos, held_out, photos, shifted
+from sharpness.mini.pictures import CLIP, Augmentation, make_loss, parts, to_images
+from sharpness.mini.shifts import SHIFTS, DigitImages, digits_of, held_out, shifted
 from sharpness.mini.trainer import Standins, seed, train_standin
 from sharpness.networks import build
 
@@ -48,38 +48,38 @@ def standins(architecture: Mapping[str, Any]) -> Standins:
 
     The architecture has ``name: clip-vit``, images of 8 × 8 pixels and ten classes.
     """
-    train, held = photos("train"), held_out()
-    digits = pictures(train.where(~held), CLIP)
+    train, held = digits_of("train"), held_out()
+    digits = to_images(train.where(~held), CLIP)
     base = _pretrained(architecture, train.where(~held))
 
-    def trained(member: Member) -> nn.Module:
+    def trained(member: PublishedModel) -> nn.Module:
         network = deepcopy(base)
         if member.parameters["learning_rate"] != "":
             _fine_tune(network, member, digits)
         return network
 
-    return trained, {**parts(CLIP), "heldout": pictures(train.where(held), CLIP, "test")}
+    return trained, {**parts(CLIP), "heldout": to_images(train.where(held), CLIP, "test")}
 
 
-def _pretrained(architecture: Mapping[str, Any], digits: Photos) -> nn.Module:
+def _pretrained(architecture: Mapping[str, Any], digits: DigitImages) -> nn.Module:
     """Train a network on the digits under each shift."""
     kinds = [shifted(digits, part, OTHER_SEED) for part in SHIFTS]
     pixels = np.concatenate([kind.pixels for kind in kinds])
-    images = pictures(Photos(pixels, np.tile(digits.labels, len(kinds))), CLIP)
+    images = to_images(DigitImages(pixels, np.tile(digits.labels, len(kinds))), CLIP)
     with torch.random.fork_rng(devices=[]):  # open_clip only uses the global generator
         torch.manual_seed(seed("clip", "weights"))
         network: Any = build(architecture)
     with torch.no_grad():
         network.head.weight.mul_(SCALE)
     optimizer = torch.optim.AdamW(network.parameters(), PEAK, fused=True)
-    loss = classification(network, images, "clip")
+    loss = make_loss(network, images, "clip")
     train_standin(
         loss, optimizer, examples=len(images), batch=BATCH, steps=PRETRAINING, name="clip"
     )
     return network
 
 
-def _fine_tune(network: nn.Module, member: Member, digits: Images) -> None:
+def _fine_tune(network: nn.Module, member: PublishedModel, digits: Images) -> None:
     """Train all weights with a row's hyper-parameters; their digest is the seed."""
     row = {key: value for key, value in member.parameters.items() if key != "note"}
     rate, epochs, decay, smoothing, mixing = (
@@ -87,7 +87,7 @@ def _fine_tune(network: nn.Module, member: Member, digits: Images) -> None:
     )
     optimizer = torch.optim.AdamW(network.parameters(), RATE * rate, weight_decay=decay, fused=True)
     kind, name = Augmentation(*_randaugment(str(row["augmentation"])), mixing), digest(row)
-    loss = classification(network, digits, name, kind, smoothing)
+    loss = make_loss(network, digits, name, kind, smoothing)
     steps = int(epochs) * (len(digits) // BATCH)
     train_standin(loss, optimizer, examples=len(digits), batch=BATCH, steps=steps, name=name)
 

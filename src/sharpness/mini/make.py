@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from sharpness.checkpoints import convert
-from sharpness.checkpoints.table import Member
+from sharpness.checkpoints.table import PublishedModel
 from sharpness.io.download import place
 from sharpness.io.errors import UserError
 from sharpness.io.files import digest, read_json, sha256, write_json
@@ -66,7 +66,7 @@ MAKERS = {"augreg": vits.standins, "soups": clips.standins, "bert": berts.standi
 
 
 def make_standins(
-    format: str, members: Sequence[Member], architecture: Mapping[str, Any], mirror: Path
+    format: str, members: Sequence[PublishedModel], architecture: Mapping[str, Any], mirror: Path
 ) -> dict[str, dict[str, float]]:
     """Train stand-ins for published models and write them as the publishers' files.
 

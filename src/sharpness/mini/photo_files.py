@@ -14,10 +14,10 @@ from typing import IO
 import numpy as np
 from PIL import Image
 
-from sharpness.data.class_folders import objectnet
-from sharpness.io.download import known
+from sharpness.data.class_folders import objectnet_wnids
+from sharpness.io.download import download_named
 from sharpness.io.files import atomic
-from sharpness.mini.shifts import CLASSES, Photos, held_out, photos
+from sharpness.mini.shifts import CLASSES, DigitImages, digits_of, held_out
 
 BORDER = (255, 0, 0)
 """Colour of the frame, one pixel wide, by which ObjectNet marks its test images."""
@@ -39,22 +39,22 @@ def write_photos(work: Path) -> None:
     wnid = CLASSES.__getitem__
     folders = work / "folders"
     with _folder(folders / "imagenet") as save:
-        _write(save, "train", photos("train"), wnid, "train")
-        _write(save, "val", photos("test"), wnid, "ILSVRC2012_val")
+        _write(save, "train", digits_of("train"), wnid, "train")
+        _write(save, "val", digits_of("test"), wnid, "ILSVRC2012_val")
     _write_held_out(folders / "imagenet_98_idxs.npy")
     with _folder(folders / "imagenet-sketch") as save:
-        _write(save, ".", photos("sketch"), wnid, "sketch")
+        _write(save, ".", digits_of("sketch"), wnid, "sketch")
     with _folder(folders / "objectnet") as save:
-        turned, named = photos("objectnet"), objectnet_folders().__getitem__
+        turned, named = digits_of("objectnet"), objectnet_folders().__getitem__
         _write(save, "images", turned, named, "o", _framed)
         _write(save, "images", turned.where(turned.labels == 0), lambda _: FOREIGN, "o", _framed)
-    with _archive(mirrored(work, known("imagenet-v2").url)) as save:
-        _write(save, "imagenetv2-matched-frequency-format-val", photos("v2"), str, "v2")
+    with _archive(mirrored(work, download_named("imagenet-v2").url)) as save:
+        _write(save, "imagenetv2-matched-frequency-format-val", digits_of("v2"), str, "v2")
     for part in ("r", "a"):
         name = f"imagenet-{part}"
-        with _archive(mirrored(work, known(name).url)) as save:
+        with _archive(mirrored(work, download_named(name).url)) as save:
             save(f"{name}/README.txt", b"Digits of scikit-learn in the place of photographs.\n")
-            _write(save, name, photos(part), wnid, part)
+            _write(save, name, digits_of(part), wnid, part)
 
 
 def mirrored(work: Path, url: str) -> Path:
@@ -67,14 +67,14 @@ def objectnet_folders() -> dict[int, str]:
     return {
         digit: folder
         for digit, wnid in enumerate(CLASSES)
-        for folder, wnids in objectnet().items()
+        for folder, wnids in objectnet_wnids().items()
         if wnid in wnids
     }
 
 
 def _write_held_out(path: Path) -> None:
     """Write an array with 1 for each held-out training image, in the order of the files."""
-    order = np.argsort(photos("train").labels, kind="stable")
+    order = np.argsort(digits_of("train").labels, kind="stable")
     with atomic(path) as temporary, open(temporary, "wb") as stream:
         np.save(stream, held_out()[order].astype(np.float64))
 
@@ -82,7 +82,7 @@ def _write_held_out(path: Path) -> None:
 def _write(
     save: Save,
     top: str,
-    images: Photos,
+    images: DigitImages,
     folder: Callable[[int], str],
     stem: str,
     finish: Callable[[np.ndarray], np.ndarray] = lambda image: image,

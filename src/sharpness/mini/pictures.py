@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy
 
 from sharpness.data.images import Images
 from sharpness.data.preprocessing import CLIP_MEAN, CLIP_STD
-from sharpness.mini.shifts import PARTS, Photos, groups, photos
+from sharpness.mini.shifts import PARTS, DigitImages, digits_of, groups
 from sharpness.mini.trainer import seed, torch_generator
 from sharpness.training.loader import mixup
 
@@ -87,7 +87,9 @@ class Augmentation(NamedTuple):
 PLAIN = Augmentation()
 
 
-def pictures(images: Photos, recipe: tuple[Channels, Channels], part: str = "train") -> Images:
+def to_images(
+    images: DigitImages, recipe: tuple[Channels, Channels], part: str = "train"
+) -> Images:
     """Convert grey images to three channels; labels are the classes of ``part``.
 
     ``recipe`` holds the means and standard deviations of the channels.
@@ -102,10 +104,10 @@ def pictures(images: Photos, recipe: tuple[Channels, Channels], part: str = "tra
 
 def parts(recipe: tuple[Channels, Channels]) -> dict[str, Images]:
     """Return the sets on which errors are measured: the test digits and the five shifts."""
-    return {part: pictures(photos(part), recipe, part) for part in PARTS}
+    return {part: to_images(digits_of(part), recipe, part) for part in PARTS}
 
 
-def classification(
+def make_loss(
     network: nn.Module,
     images: Images,
     name: str,

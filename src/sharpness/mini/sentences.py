@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sharpness.data.nli import ENTAILED, FOLDER, MEMBERS, NOT_ENTAILED, UNDECIDED
-from sharpness.io.download import known
+from sharpness.io.download import download_named
 from sharpness.io.files import atomic, write_text
 from sharpness.mini.templates import (
     ACTIONS,
@@ -30,7 +30,7 @@ from sharpness.mini.templates import (
     QUALITIES,
     TASK,
     Template,
-    filled,
+    fill_template,
 )
 
 SEED = 0
@@ -38,7 +38,7 @@ TRAIN, TEST = 2_400, 600
 """Numbers of pairs with a gold label."""
 UNDECIDED_PAIRS = 12
 """Number of pairs of the development set without a gold label."""
-EACH = 60
+PAIRS_PER_SUBCASE = 60
 """Number of pairs of each HANS subcase."""
 VOCABULARY = 128
 
@@ -68,7 +68,7 @@ class Drawn(NamedTuple):
     sentences: Sentences
 
 
-def draw() -> dict[str, list[Drawn]]:
+def draw_pairs() -> dict[str, list[Drawn]]:
     """Draw all pairs, which are distinct and the same at every call.
 
     The keys are ``train``, ``test``, ``undecided`` (of the development set), and HANS subcases.
@@ -76,20 +76,24 @@ def draw() -> dict[str, list[Drawn]]:
     source = random.Random(SEED)
     seen: set[Sentences] = set()
     sizes = {"train": TRAIN, "test": TEST, "undecided": UNDECIDED_PAIRS}
-    mnli = {part: _distinct(size, seen, partial(mixed, source)) for part, size in sizes.items()}
+    mnli = {
+        part: _distinct(size, seen, partial(draw_mnli_pair, source)) for part, size in sizes.items()
+    }
     return mnli | {
-        name: _distinct(EACH, seen, partial(drawn, truth(name), template, source))
+        name: _distinct(
+            PAIRS_PER_SUBCASE, seen, partial(draw_from_template, gold_label(name), template, source)
+        )
         for name, template in _SUBCASES.items()
     }
 
 
 def write_sentences(mirror: Path) -> None:
     """Write the stand-ins as ``HOST/PATH`` of the publishers; each call writes the same bytes."""
-    pairs = draw()
+    pairs = draw_pairs()
     test = pairs["test"] + [pair._replace(label=UNDECIDED) for pair in pairs["undecided"]]
-    _write_mnli(place(mirror, "mnli"), {"train": pairs["train"], "test": test})
-    _write_hans(place(mirror, "hans"), pairs)
-    write_vocabulary(place(mirror, "bert-vocabulary"))
+    _write_mnli(mirror_path(mirror, "mnli"), {"train": pairs["train"], "test": test})
+    _write_hans(mirror_path(mirror, "hans"), pairs)
+    write_vocabulary(mirror_path(mirror, "bert-vocabulary"))
 
 
 def write_vocabulary(path: Path) -> None:
@@ -97,9 +101,9 @@ def write_vocabulary(path: Path) -> None:
     write_text(path, "".join(f"{word}\n" for word in vocabulary()))
 
 
-def place(mirror: Path, name: str) -> Path:
+def mirror_path(mirror: Path, name: str) -> Path:
     """Return the path in a mirror of the download called ``name`` in ``downloads.csv``."""
-    return mirror / known(name).url.removeprefix("https://")
+    return mirror / download_named(name).url.removeprefix("https://")
 
 
 def vocabulary() -> list[str]:
@@ -110,18 +114,18 @@ def vocabulary() -> list[str]:
     return special + words + [f"[unused{number}]" for number in range(free)]
 
 
-def mixed(source: random.Random) -> Drawn:
+def draw_mnli_pair(source: random.Random) -> Drawn:
     """Draw a pair like those of MNLI, from `KINDS`."""
     label, templates = source.choices(list(KINDS), list(KINDS.values()))[0]
-    return drawn(label, source.choice(templates), source)
+    return draw_from_template(label, source.choice(templates), source)
 
 
-def drawn(label: str, template: Template, source: random.Random) -> Drawn:
+def draw_from_template(label: str, template: Template, source: random.Random) -> Drawn:
     """Draw a pair from one template."""
-    return Drawn(label, filled(template, source))
+    return Drawn(label, fill_template(template, source))
 
 
-def truth(subcase: str) -> str:
+def gold_label(subcase: str) -> str:
     """Return the gold label of a HANS subcase, which its name's second letter encodes."""
     return ENTAILED if subcase[1] == "e" else NOT_ENTAILED
 
@@ -131,7 +135,7 @@ KINDS: dict[tuple[str, tuple[Template, ...]], float] = {
     ("entailment", TASK["entailment"]): 0.18,
     ("contradiction", TASK["contradiction"]): 0.33,
     ("neutral", TASK["neutral"]): 0.29,
-    ("entailment", tuple(t for n, t in _SUBCASES.items() if truth(n) == ENTAILED)): 0.15,
+    ("entailment", tuple(t for n, t in _SUBCASES.items() if gold_label(n) == ENTAILED)): 0.15,
     ("neutral", tuple(_SUBCASES[name] for name in MISLEADING)): 0.05,
 }
 """Shares of the labels and templates among the MNLI-like pairs."""

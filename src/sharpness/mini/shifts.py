@@ -49,7 +49,7 @@ Labels = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Photos:
+class DigitImages:
     """Grey images (n, 8, 8) of digits, and the digits as labels (n,)."""
 
     pixels: Pixels
@@ -59,18 +59,18 @@ class Photos:
         """Return the number of images."""
         return len(self.labels)
 
-    def where(self, chosen: NDArray[np.bool_]) -> Photos:
+    def where(self, chosen: NDArray[np.bool_]) -> DigitImages:
         """Return the images that a mask (n,) selects."""
-        return Photos(self.pixels[chosen], self.labels[chosen])
+        return DigitImages(self.pixels[chosen], self.labels[chosen])
 
 
-def photos(part: str) -> Photos:
+def digits_of(part: str) -> DigitImages:
     """Return the images of ``train``, ``test`` or a shift; they are the same at every call.
 
     The shifts are ``v2``, ``r``, ``a``, ``sketch`` and ``objectnet``.
     """
     images = digits("train" if part == "train" else "test")
-    plain = Photos(images.pixels[:, 0].numpy(), images.labels.numpy())
+    plain = DigitImages(images.pixels[:, 0].numpy(), images.labels.numpy())
     if part in ("train", "test"):
         return plain
     if part == "r":
@@ -80,15 +80,15 @@ def photos(part: str) -> Photos:
     return shifted(plain, part, SEED)
 
 
-def shifted(images: Photos, part: str, seed: int) -> Photos:
+def shifted(images: DigitImages, part: str, seed: int) -> DigitImages:
     """Apply the shift ``part``, a key of `SHIFTS`, to images."""
     values = SHIFTS[part](images.pixels.astype(np.float64), np.random.default_rng(seed))
-    return Photos(values.clip(0, 255).round().astype(np.uint8), images.labels)
+    return DigitImages(values.clip(0, 255).round().astype(np.uint8), images.labels)
 
 
 def held_out() -> NDArray[np.bool_]:
     """Return a mask (n,) of the training images on which the soups do not train."""
-    order = np.argsort(photos("train").labels, kind="stable")
+    order = np.argsort(digits_of("train").labels, kind="stable")
     mask = np.zeros(len(order), bool)
     mask[order[::HELD_OUT]] = True
     return mask
@@ -140,13 +140,13 @@ SHIFTS: dict[str, Callable[[Values, np.random.Generator], Values]] = {
 }
 
 
-def _adversarial(test: Photos) -> NDArray[np.bool_]:
+def _adversarial(test: DigitImages) -> NDArray[np.bool_]:
     """Return a mask of the hardest images of each class, for ImageNet-A (unaltered images).
 
     They have the smallest margin of a nearest-centroid classifier: the distance to the nearest
     centroid of another class less that to their own.
     """
-    train = photos("train")
+    train = digits_of("train")
     flat = train.pixels.reshape(len(train), -1).astype(np.float64)
     centroids = np.stack([flat[train.labels == k].mean(axis=0) for k in range(len(CLASSES))])
     points = test.pixels.reshape(len(test), 1, -1).astype(np.float64)

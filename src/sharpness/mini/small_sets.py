@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from sharpness.data.planetoid import VALIDATION
 from sharpness.data.registry import downloads
 from sharpness.data.small import ABALONE_ROWS
-from sharpness.io.download import known, place
+from sharpness.io.download import download_named, place
 from sharpness.io.files import atomic
-from sharpness.mini.shifts import photos
+from sharpness.mini.shifts import digits_of
 
 SEED = 0
 
@@ -39,13 +39,17 @@ OWN, OTHER = 0.14, 0.04
 
 def write_small_sets(mirror: Path) -> None:
     """Write the stand-ins as ``HOST/PATH`` of the publishers; each call writes the same bytes."""
-    for name, files in (("abalone", shells()), ("fashion-mnist", digits()), ("cora", citations())):
+    for name, files in (
+        ("abalone", abalone_files()),
+        ("fashion-mnist", fashion_mnist_files()),
+        ("cora", cora_files()),
+    ):
         for row, content in zip(downloads(name), files, strict=True):
-            with atomic(mirror / place(known(row).url)) as temporary:
+            with atomic(mirror / place(download_named(row).url)) as temporary:
                 temporary.write_bytes(content)
 
 
-def shells() -> list[bytes]:
+def abalone_files() -> list[bytes]:
     """Return ``abalone.data``: sizes and weights that grow with the rings, with noise."""
     random = np.random.default_rng([SEED, 0])
     rings = np.clip(np.rint(np.exp(random.normal(2.25, 0.3, ABALONE_ROWS))), 1, 29)
@@ -66,11 +70,11 @@ def shells() -> list[bytes]:
     return ["".join(lines).encode()]
 
 
-def digits() -> list[bytes]:
+def fashion_mnist_files() -> list[bytes]:
     """Return the files of Fashion-MNIST: training images and labels, test images and labels."""
     files = []
     for part in ("train", "test"):
-        found = photos(part)
+        found = digits_of(part)
         images = np.kron(found.pixels, np.ones((1, SCALE, SCALE), np.uint8))
         files += [_idx(np.pad(images, ((0, 0), *[(BORDER, BORDER)] * 2))), _idx(found.labels)]
     return files
@@ -83,7 +87,7 @@ def _idx(array: NDArray[np.generic]) -> bytes:
     return gzip.compress(content, mtime=0)
 
 
-def citations() -> list[bytes]:
+def cora_files() -> list[bytes]:
     """Return Planetoid's eight files for a stochastic block model; words depend on the topic."""
     from scipy.sparse import csr_matrix
 

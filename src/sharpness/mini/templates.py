@@ -115,7 +115,7 @@ MISLEADING = (
 """Non-entailed HANS subcases with a few training pairs; a network can infer the others."""
 
 
-def filled(template: Template, source: random.Random) -> tuple[str, str]:
+def fill_template(template: Template, source: random.Random) -> tuple[str, str]:
     """Draw words for a template's letters; return premise and hypothesis."""
     *people, many = source.sample(PEOPLE, 4)
     people = [word + PLURAL * (source.random() < MANY) for word in people]

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor, nn
 
-from sharpness.checkpoints.table import Member
+from sharpness.checkpoints.table import PublishedModel
 from sharpness.data.batches import Examples
 from sharpness.io.files import digest
 
@@ -21,7 +21,7 @@ WARM_UP = 0.1
 CLIP = 1.0
 """Gradients are clipped to this norm, as in AugReg and the soups."""
 
-Standins = tuple[Callable[[Member], nn.Module], Mapping[str, Examples]]
+Standins = tuple[Callable[[PublishedModel], nn.Module], Mapping[str, Examples]]
 """A function that trains the network of a row of a pool's table; the parts on which to test it."""
 
 

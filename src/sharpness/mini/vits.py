@@ -22,11 +22,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sharpness.checkpoints.table import Member
+from sharpness.checkpoints.table import PublishedModel
 from sharpness.data.images import Images
 from sharpness.io.files import digest
-from sharpness.mini.pictures import AUGREG, Augmentation, classification, parts, pictures
-from sharpness.mini.shifts import photos
+from sharpness.mini.pictures import AUGREG, Augmentation, make_loss, parts, to_images
+from sharpness.mini.shifts import digits_of
 from sharpness.mini.trainer import Standins, seed, torch_generator, train_standin
 from sharpness.networks import build, initialise
 
@@ -63,10 +63,10 @@ def standins(architecture: Mapping[str, Any]) -> Standins:
     It takes rows of ``augreg-i21k.csv`` too. The architecture has ``name: vit``, images of 8 × 8
     pixels and ten classes.
     """
-    digits = pictures(photos("train"), AUGREG)
+    digits = to_images(digits_of("train"), AUGREG)
     pretrained: dict[str, Weights] = {}
 
-    def trained(member: Member) -> nn.Module:
+    def trained(member: PublishedModel) -> nn.Module:
         shared = {key: v for key, v in member.parameters.items() if key != "learning_rate"}
         name = digest(shared)
         if name not in pretrained:
@@ -79,13 +79,13 @@ def standins(architecture: Mapping[str, Any]) -> Standins:
 def _pretrained(
     name: str, row: Mapping[str, Any], architecture: Mapping[str, Any], digits: Images
 ) -> Weights:
-    images = turned(digits) if row["pretraining"] == "i21k" else digits
+    images = quarter_turns(digits) if row["pretraining"] == "i21k" else digits
     network = build({**architecture, "classes": images.classes})
-    start(network, torch_generator(name, "weights"))
+    initialize_weights(network, torch_generator(name, "weights"))
     regularise(network, float(row["dropout"]), float(row["stochastic_depth"]))
     decay = DECAY * float(row["weight_decay"])
     optimizer = torch.optim.AdamW(network.parameters(), PEAK, weight_decay=decay, fused=True)
-    loss = classification(network, images, name, AUGMENTATIONS[row["augmentation_level"]])
+    loss = make_loss(network, images, name, AUGMENTATIONS[row["augmentation_level"]])
     steps = PRETRAINING[row["pretraining"]]
     with torch.random.fork_rng(devices=[]):  # dropout only uses the global generator
         torch.manual_seed(seed(name, "dropout"))
@@ -94,7 +94,7 @@ def _pretrained(
 
 
 def _fine_tuned(
-    member: Member, weights: Weights, architecture: Mapping[str, Any], digits: Images
+    member: PublishedModel, weights: Weights, architecture: Mapping[str, Any], digits: Images
 ) -> nn.Module:
     """Fine-tune the pre-trained network with a zero head on the digits, without augmentation."""
     network, name = build(architecture), f"{member.model} fine"
@@ -103,12 +103,12 @@ def _fine_tuned(
     network.load_state_dict(weights | head)
     rate = float(member.parameters["learning_rate"])
     optimizer = torch.optim.SGD(network.parameters(), rate, momentum=MOMENTUM)
-    loss = classification(network, digits, name)
+    loss = make_loss(network, digits, name)
     train_standin(loss, optimizer, examples=len(digits), batch=BATCH, steps=FINE_TUNING, name=name)
     return network
 
 
-def start(network: Any, random: torch.Generator) -> None:
+def initialize_weights(network: Any, random: torch.Generator) -> None:
     """Initialize the weights of a ``vit``."""
     initialise(network, random)
     for embedding in (network.pos_embed, network.cls_token):
@@ -130,7 +130,7 @@ def regularise(network: Any, dropout: float, depth: float) -> None:
         block.drop_path1, block.drop_path2 = DropPath(rate), DropPath(rate)
 
 
-def turned(digits: Images) -> Images:
+def quarter_turns(digits: Images) -> Images:
     """Return the digits in four quarter-turns; digit k in turn t has label 10t + k."""
     pixels = torch.cat([digits.pixels.rot90(turn, (2, 3)) for turn in range(4)])
     labels = torch.cat([digits.labels + 10 * turn for turn in range(4)])

@@ -9,7 +9,7 @@ from open_clip.transformer import QuickGELU, VisionTransformer
 from torch import Tensor, nn
 from torch.backends import mha
 
-from sharpness.networks.vision_transformer import ratio
+from sharpness.networks.vision_transformer import mlp_ratio
 
 
 class ClipViT(nn.Module):
@@ -42,7 +42,7 @@ class ClipViT(nn.Module):
             width=dim,
             layers=depth,
             heads=heads,
-            mlp_ratio=ratio(mlp_dim, dim),
+            mlp_ratio=mlp_ratio(mlp_dim, dim),
             output_dim=embedding,
             act_layer=QuickGELU,
         )

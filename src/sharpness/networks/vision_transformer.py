@@ -36,13 +36,13 @@ class ViT(VisionTransformer):
             embed_dim=dim,
             depth=depth,
             num_heads=heads,
-            mlp_ratio=ratio(mlp_dim, dim),
+            mlp_ratio=mlp_ratio(mlp_dim, dim),
             num_classes=classes,
             norm_layer=partial(nn.LayerNorm, eps=1e-6),
             act_layer=nn.GELU,
         )
 
 
-def ratio(mlp_dim: int, dim: int) -> float:
+def mlp_ratio(mlp_dim: int, dim: int) -> float:
     """Return the factor on ``dim`` that libraries truncate to exactly ``mlp_dim``."""
     return (mlp_dim + 0.5) / dim

@@ -14,10 +14,10 @@ from jinja2 import Environment, StrictUndefined
 
 from sharpness.io.files import write_text
 from sharpness.report.figures.catalogue import Figure
-from sharpness.report.pool_summary import accuracies, agreement, counts, effect_of_copies
+from sharpness.report.pool_summary import accuracies, agreement, count_models, effect_of_copies
 from sharpness.report.tables.parts import Table
-from sharpness.report.tables.writers import written
-from sharpness.report.verdict import judge, main_protocol, ranks
+from sharpness.report.tables.writers import render_table
+from sharpness.report.verdict import judge, main_protocol, summarize_targets
 from sharpness.studies.findings import Finding, Study
 
 
@@ -27,7 +27,7 @@ def embedded(png: str | Path) -> str:
 
 
 @dataclass(frozen=True)
-class Studied:
+class StudyResults:
     """The results of one simple study.
 
     Attributes:
@@ -41,7 +41,7 @@ class Studied:
     note: str
 
 
-def on_the_page(name: str, studied: Studied) -> dict[str, Any]:
+def study_entry(name: str, studied: StudyResults) -> dict[str, Any]:
     """Return a study's entry of the page, as the template reads it."""
     return {
         "name": name,
@@ -62,7 +62,7 @@ def on_the_page(name: str, studied: Studied) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Findings:
+class PoolResults:
     """The results of one pool: its title and the contents of its CSV files.
 
     Attributes:
@@ -80,11 +80,11 @@ class Findings:
 def write_report(
     out: str | Path,
     scale: str,
-    pools: Mapping[str, Findings],
+    pools: Mapping[str, PoolResults],
     tables: Sequence[Table],
     figures: Sequence[tuple[Figure, str | Path]],
     notes: Sequence[str] = (),
-    studies: Mapping[str, Studied] | None = None,
+    studies: Mapping[str, StudyResults] | None = None,
 ) -> None:
     """Write ``report.html`` as one file without a date.
 
@@ -99,7 +99,7 @@ def write_report(
         notes=notes,
         pools=[_pool(name, found) for name, found in pools.items()],
         tables=[
-            {"number": t.number, "html": written(t, "html"), "agreement": agreement(t)}
+            {"number": t.number, "html": render_table(t, "html"), "agreement": agreement(t)}
             for t in tables
         ],
         figures=[
@@ -112,13 +112,13 @@ def write_report(
             }
             for figure, png in figures
         ],
-        studies=[on_the_page(name, found) for name, found in (studies or {}).items()],
+        studies=[study_entry(name, found) for name, found in (studies or {}).items()],
     )
     write_text(out, page.rstrip() + "\n")
 
 
-def _pool(name: str, found: Findings) -> dict[str, Any]:
-    sentences, warning = [("Models", counts(found.pool))], ""
+def _pool(name: str, found: PoolResults) -> dict[str, Any]:
+    sentences, warning = [("Models", count_models(found.pool))], ""
     if copies := effect_of_copies(found.pool):
         sentences.append(("The same model twice", copies))
     if found.taken:
@@ -132,6 +132,6 @@ def _pool(name: str, found: Findings) -> dict[str, Any]:
         "title": found.title,
         "warning": warning,
         "sentences": sentences + judge(found.pool, found.correlations),
-        "ranks": ranks(found.correlations),
+        "ranks": summarize_targets(found.correlations),
         "protocol": main_protocol(found.correlations["cell"].unique()),
     }

@@ -13,7 +13,7 @@ import pandas as pd
 from sharpness.evaluation.published import LIMIT
 from sharpness.measures.definition import Cell
 from sharpness.report.tables.parts import PUBLISHED, Section, Table, in_words
-from sharpness.report.verdict import describe, in_print, listed, main_cells
+from sharpness.report.verdict import describe, join_names, main_cells, target_title
 from sharpness.statistics.correlation import cell_columns
 from sharpness.statistics.kendall import kendall
 
@@ -29,7 +29,7 @@ _ROUNDING = 1e-6
 """Absolute tolerance: cells are differences of losses in single precision."""
 
 
-def counts(pool: pd.DataFrame) -> str:
+def count_models(pool: pd.DataFrame) -> str:
     """Return a sentence with the number of models used, and of the others by status and reason."""
     used = int((pool["status"] == "ok").sum())
     parts = [f"{len(pool)} models, {used} of them used"]
@@ -37,7 +37,7 @@ def counts(pool: pd.DataFrame) -> str:
     for status in (*_STATUSES, *sorted(others)):
         rows = pool[pool["status"] == status]
         if len(rows):
-            names = f" ({listed([*rows['model']])})" if status in _NAMED else ""
+            names = f" ({join_names([*rows['model']])})" if status in _NAMED else ""
             parts.append(f"{len(rows)} {status}{names}: {_kinds(rows['reason'])}")
     return "; ".join(parts) + "."
 
@@ -54,7 +54,7 @@ def _kinds(reasons: pd.Series) -> str:
     )
 
 
-def copies(pool: pd.DataFrame) -> list[list[str]]:
+def duplicate_models(pool: pd.DataFrame) -> list[list[str]]:
     """Return groups of identical models: equal errors, and cells that agree within 1 %."""
     used = pool[pool["status"] == "ok"]
     errors = used[[name for name in used.columns if name.startswith("error_")]].to_numpy(float)
@@ -75,7 +75,7 @@ def copies(pool: pd.DataFrame) -> list[list[str]]:
 
 def effect_of_copies(pool: pd.DataFrame) -> str:
     """Return a sentence on duplicate models and how τ changes without them; empty if none."""
-    groups = copies(pool)
+    groups = duplicate_models(pool)
     if not groups:
         return ""
     names = "; ".join(f"{in_words(group)} are one model" for group in groups)
@@ -177,7 +177,7 @@ def _warning(off: pd.DataFrame, compared: int) -> str:
         return ""
     worst = off["difference"].abs().sort_values(ascending=False, kind="stable").index[:_WORST]
     words = [
-        f"{row['model']}, {in_print('error_' + row['part'])}: "
+        f"{row['model']}, {target_title('error_' + row['part'])}: "
         f"{100 * row['evaluated']:.2f} % here, {100 * row['published']:.2f} % published"
         for row in off.loc[worst].to_dict("records")
     ]

@@ -23,7 +23,7 @@ _NEAR = ("train", "test", "heldout", "v2")
 """In-distribution parts; App. F counts ImageNet-V2 among them."""
 
 
-def in_print(target: str) -> str:
+def target_title(target: str) -> str:
     """Return the title of a target of ``correlations.csv``, such as "ImageNet-R error"."""
     return LABELS.get(target, target.replace("_", " ")).removesuffix(" (%)")
 
@@ -41,14 +41,14 @@ def describe(cell: Cell) -> str:
     return f"{cell.definition.title} {logits} logit normalization at ρ = {radius}"
 
 
-def listed(names: list[str], most: int = 12) -> str:
+def join_names(names: list[str], most: int = 12) -> str:
     """Join up to ``most`` names with commas and count the remaining ones."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
 
 
 @dataclass(frozen=True)
-class Rank:
+class TargetSummary:
     """Summary of the correlations of sharpness with one target (an error or the learning rate).
 
     Attributes:
@@ -91,7 +91,7 @@ def shown(targets: Iterable[str]) -> list[str]:
     return [name for name in targets if name.partition("_")[0] != "gap"]
 
 
-def ranks(correlations: pd.DataFrame) -> list[Rank]:
+def summarize_targets(correlations: pd.DataFrame) -> list[TargetSummary]:
     """Summarize ``correlations.csv`` for each error and the learning rate over all models."""
     overall = main_coefficients(correlations)
     overall = overall[overall["subgroup"] == "all"]
@@ -99,13 +99,13 @@ def ranks(correlations: pd.DataFrame) -> list[Rank]:
     return [_rank(overall[overall["target"] == target], target) for target in targets]
 
 
-def _rank(rows: pd.DataFrame, target: str) -> Rank:
-    words = in_print(target)
+def _rank(rows: pd.DataFrame, target: str) -> TargetSummary:
+    words = target_title(target)
     defined = rows[rows["status"] == "ok"]
     if defined.empty:
-        return Rank(words, f"none: {rows['reason'].iloc[0]}")
+        return TargetSummary(words, f"none: {rows['reason'].iloc[0]}")
     best = defined.iloc[int(defined["tau"].abs().to_numpy().argmax())]
-    return Rank(
+    return TargetSummary(
         words,
         describe(Cell.parse(best["cell"])),
         f"{format_tau(best['tau'])} [{format_tau(best['low'])}, {format_tau(best['high'])}]",
@@ -211,7 +211,7 @@ def _ties(pool: pd.DataFrame) -> Iterator[str]:
         same = values.value_counts()
         if pairs and (most := 1 - (same * (same - 1) / 2).sum() / pairs) < _REACHABLE:
             distinct = f"{len(same)} distinct values among {len(values)} models"
-            yield f"{in_print(target)}: |τ| cannot exceed {most:.2f} ({distinct})"
+            yield f"{target_title(target)}: |τ| cannot exceed {most:.2f} ({distinct})"
 
 
 def _word(support: int, total: int) -> str:

@@ -10,21 +10,18 @@ from matplotlib.figure import Figure
 
 from sharpness.plots.style import save_figure
 from sharpness.plots.text import title_lines
-from sharpness.studies.diagonal import figure7 as diagonal
-from sharpness.studies.diagonal import figure7 as diagonal_figures
+from sharpness.studies.diagonal import figure7
 from sharpness.studies.findings import Finding
-from sharpness.studies.hammoud import summary as small_networks
-from sharpness.studies.hammoud import summary as small_networks_figures
-from sharpness.studies.linear import figure1 as linear
-from sharpness.studies.linear import figure1 as linear_figures
-from sharpness.studies.wen import figures as two_layer_relu_figures
-from sharpness.studies.wen import summary as two_layer_relu
+from sharpness.studies.hammoud import summary as hammoud
+from sharpness.studies.linear import figure1
+from sharpness.studies.wen import figures as wen_figures
+from sharpness.studies.wen import summary as wen
 
 _STUDIES = {
-    "linear": (linear, linear_figures),
-    "diagonal": (diagonal, diagonal_figures),
-    "small_networks": (small_networks, small_networks_figures),
-    "two_layer_relu": (two_layer_relu, two_layer_relu_figures),
+    "linear": (figure1, figure1),
+    "diagonal": (figure7, figure7),
+    "small_networks": (hammoud, hammoud),
+    "two_layer_relu": (wen, wen_figures),
 }
 """For each study, its module with ``summarise`` and its module with ``compose``."""
 

@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from sharpness.io.errors import UserError, number_of
+from sharpness.io.errors import UserError, errno_of
 from sharpness.io.files import atomic
 from sharpness.networks import build
 from sharpness.training.records import KEY, MOMENTUM, WEIGHTS
@@ -46,7 +46,7 @@ def load(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             text = (stream.metadata() or {}).get(KEY)
             weights = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
-        if number := number_of(error):  # a disk error: the file may well be whole
+        if number := errno_of(error):  # a disk error: the file may well be whole
             raise OSError(number, os.strerror(number), str(path)) from error
         raise UserError(f"{path}: not a whole safetensors file ({error}); make it again") from error
     if text is None:

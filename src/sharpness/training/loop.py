@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from sharpness.data.images import Images
 from sharpness.io.errors import UserError, out_of_memory
-from sharpness.io.files import finite
+from sharpness.io.files import finite_or_none
 from sharpness.measures.error_rates import ROWS, error_and_loss
 from sharpness.measures.micro_batch import MicroBatch
 from sharpness.training.checkpoint import State
@@ -100,7 +100,7 @@ def _epoch(task: Task, data: Images, learner: Learner, epoch: int) -> dict[str, 
         rows += len(inputs)
     return {
         "epoch": epoch + 1,
-        "loss": finite(losses.item() / rows),
+        "loss": finite_or_none(losses.item() / rows),
         "error": misses.item() / rows,
         "learning_rate": rate,
     }
@@ -125,7 +125,7 @@ def _record(
         "status": "diverged" if reason else "ok",
         "reason": reason,
         "train_error": error,
-        "train_loss": finite(loss),
+        "train_loss": finite_or_none(loss),
         "epochs": len(curve),
         "curve": curve,
         "data": {"title": data.title, "digest": data.digest()},

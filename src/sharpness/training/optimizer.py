@@ -20,7 +20,9 @@ _TINY = 1e-12
 
 
 @contextmanager
-def ascended(parameters: list[Tensor], gradients: tuple[Tensor, ...], rho: float) -> Iterator[None]:
+def perturbed_weights(
+    parameters: list[Tensor], gradients: tuple[Tensor, ...], rho: float
+) -> Iterator[None]:
     """Hold the weights at w + ρ g/‖g‖₂ inside the block (Foret et al., Eq. 2, p = 2).
 
     The norm is that of all gradients together. The weights are restored bit for bit.
@@ -95,7 +97,10 @@ class Learner:
         loss, logits, gradients = self._gradient(inputs, targets)
         rho = self._task.hyperparameters.sam_rho
         if rho > 0:
-            with ascended(self._parameters, gradients, rho), frozen_statistics(self.network):
+            with (
+                perturbed_weights(self._parameters, gradients, rho),
+                frozen_statistics(self.network),
+            ):
                 _, _, gradients = self._gradient(inputs, targets)
         with torch.no_grad():
             torch._foreach_mul_(self.momentum, self._task.settings.momentum)

@@ -26,9 +26,9 @@ from toys import CLIP, PRETRAINED_VIT
 
 from sharpness.checkpoints import augreg, bert, bert_tf1, convert, soups
 from sharpness.checkpoints.convert import download_checkpoint
-from sharpness.checkpoints.table import Member, choose, read_table, write_models
+from sharpness.checkpoints.table import PublishedModel, choose, read_table, write_models
 from sharpness.checkpoints.torch_file import read_tensors, write_tensors
-from sharpness.checkpoints.weight_map import Array, WeightEntry, apply, invert
+from sharpness.checkpoints.weight_map import Array, WeightEntry, to_file, to_network
 from sharpness.networks import build
 from sharpness.training.checkpoint import load_model
 
@@ -108,11 +108,11 @@ def test_entries_order_join_and_stack() -> None:
     ]
     q = np.arange(6, dtype=np.float32).reshape(2, 3, 1)
     arrays = {"q": q, "k": q + 6, "b": np.zeros(2, np.float32)}
-    ours = apply(table, arrays, "file")
+    ours = to_network(table, arrays, "file")
     assert ours["qk"].tolist() == [[0, 3], [1, 4], [2, 5], [6, 9], [7, 10], [8, 11]]
     assert list(ours) == ["qk", "bias"]
     assert all(array.flags.c_contiguous for array in ours.values())
-    back = invert(table, ours)
+    back = to_file(table, ours)
     assert list(back) == ["q", "k", "b"]
     for name, array in arrays.items():
         np.testing.assert_array_equal(back[name], array)
@@ -157,7 +157,7 @@ def test_an_npz_is_as_numpy_writes_it(tmp_path: Path) -> None:
     """Uncompressed members, so that a full-size file has its 346 MB."""
     augreg.write(tmp_path / "file.npz", weights_of(PRETRAINED_VIT), PRETRAINED_VIT)
     plain = io.BytesIO()
-    np.savez(plain, **invert(augreg.entries(PRETRAINED_VIT), weights_of(PRETRAINED_VIT)))
+    np.savez(plain, **to_file(augreg.entries(PRETRAINED_VIT), weights_of(PRETRAINED_VIT)))
     assert (tmp_path / "file.npz").read_bytes() == plain.getvalue()
 
 
@@ -343,7 +343,7 @@ def test_the_projects_own_tables() -> None:
 
 
 def test_choosing_is_seeded_nested_and_in_order() -> None:
-    members = [Member(f"m{index}", {}) for index in range(30)]
+    members = [PublishedModel(f"m{index}", {}) for index in range(30)]
     assert choose(members, None, 0) == members
     chosen = choose(members, 10, 0)
     assert len(chosen) == 10
@@ -369,16 +369,16 @@ def mirror(tmp_path: Path) -> Path:
     return tmp_path / "mirror"
 
 
-def member(path: Path | None = None, **change: Any) -> Member:
+def member(path: Path | None = None, **change: Any) -> PublishedModel:
     """The model of the mirror, with its digest if its path is given."""
     given: dict[str, Any] = {"model": "a-1", "parameters": {"rate": 0.1, "kind": ""}, "url": URL}
     if path is not None:
         given["bytes"] = path.stat().st_size
         given["checksum"] = f"sha256 {hashlib.sha256(path.read_bytes()).hexdigest()}"
-    return Member(**given | change)
+    return PublishedModel(**given | change)
 
 
-def bring(member: Member, mirror: Path | None, out: Path, **change: Any) -> None:
+def bring(member: PublishedModel, mirror: Path | None, out: Path, **change: Any) -> None:
     places: dict[str, Any] = {"cache": out.parent / "cache", "mirror": mirror, "offline": True}
     settings = places | {"architecture": PRETRAINED_VIT, "standin": False, "keep": True} | change
     download_checkpoint(member, "augreg", settings.pop("architecture"), out, **settings)

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from sharpness import Definition, sharpness
 from sharpness.checkpoints import convert
 from sharpness.checkpoints.convert import download_checkpoint
-from sharpness.checkpoints.table import Member
+from sharpness.checkpoints.table import PublishedModel
 from sharpness.checkpoints.weight_map import Array
 from sharpness.data.batches import Inputs
 from sharpness.io.files import sha256
@@ -106,7 +106,7 @@ def test_the_whole_chain_at_full_size(
     size = original.stat().st_size
     assert size == SIZES.get(form, size)
 
-    member = Member("model", {}, URL, size, f"sha256 {sha256(original)}")
+    member = PublishedModel("model", {}, URL, size, f"sha256 {sha256(original)}")
     where = {"cache": tmp_path / "cache", "mirror": server.url, "offline": True}
     download_checkpoint(member, form, architecture, out, **where, standin=False, keep=False)
     loaded = load_model(out)

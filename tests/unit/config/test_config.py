@@ -13,7 +13,7 @@ import torch
 import yaml
 
 from sharpness.config import Config, schema, validated
-from sharpness.io.download import known, place
+from sharpness.io.download import download_named, place
 from sharpness.measures.definition import Definition
 from sharpness.networks import build
 
@@ -144,7 +144,7 @@ def test_small_sets_are_stand_ins_until_they_can_be_had(tmp_path: Path):
     assert not standin(data={"abalone": {"file": "nowhere"}})
     assert standin(mirror=str(tmp_path / "mirror"))
     for folder in ("mirror", "cache"):
-        file = tmp_path / folder / place(known("abalone").url)
+        file = tmp_path / folder / place(download_named("abalone").url)
         file.parent.mkdir(parents=True)
         file.write_text("")
         assert not standin(mirror=str(tmp_path / "mirror"))

@@ -12,16 +12,16 @@ import pytest
 import yaml
 
 from sharpness.checkpoints.convert import download_checkpoint
-from sharpness.checkpoints.table import Member
+from sharpness.checkpoints.table import PublishedModel
 from sharpness.config import Config, validated
 from sharpness.config.required import (
-    bring,
-    by_hand,
-    is_gone,
+    closing_messages,
+    download_item,
     items,
+    left_cache,
+    missing_by_hand,
     needed_data,
     needed_parts,
-    told,
 )
 from sharpness.data.locate import locate
 from sharpness.io.errors import UserError
@@ -108,13 +108,13 @@ def test_one_model_without_an_error_needs_the_set(
 
 def test_what_cannot_be_downloaded_is_named_and_standins_need_nothing() -> None:
     settings = configured(["clip-soups"])
-    lines = by_hand(settings, needed(settings))
+    lines = missing_by_hand(settings, needed(settings))
     for words in ("image-net.org", "objectnet.dev", "ImageNet-Sketch", "imagenet_98_idxs.npy"):
         assert sum(words in line for line in lines) == 1
     assert not any("imagenet-v2" in line for line in lines)
     mini = validated(yaml.safe_load((ROOT / "config.yaml").read_text()))
     assert items(mini, needed(mini)) == {}
-    assert by_hand(mini, needed(mini)) == []
+    assert missing_by_hand(mini, needed(mini)) == []
     assert list(items(mini, needed(mini, "abalone"))) == ["data/abalone"]
 
 
@@ -127,7 +127,7 @@ def test_models_and_sources_are_brought_once_each() -> None:
     assert file["url"].startswith("https://huggingface.co/connectivity/feather_berts_")
     assert len(found["data/cora"]) == 8
     assert found["data/hans"][0]["checksum"].startswith("git-blob e042af")
-    assert by_hand(settings, needed(settings, "cora")) == []
+    assert missing_by_hand(settings, needed(settings, "cora")) == []
 
 
 def test_what_the_user_has_is_not_brought(tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ def test_what_the_user_has_is_not_brought(tmp_path: Path) -> None:
     )
     found = items(settings, needed(settings))
     assert list(found) == ["models/augreg-i1k/b", "data/imagenet-a", "data/imagenet-v2"]
-    lines = by_hand(settings, needed(settings))
+    lines = missing_by_hand(settings, needed(settings))
     assert len(lines) == 3
     assert f"data.imagenet-r.file: {tmp_path}/r.tar is not there" in lines
     assert any("ImageNet-Sketch.zip" in line and ".folder" in line for line in lines)
@@ -169,8 +169,8 @@ def wanted(*names: str) -> list[dict[str, Any]]:
 
 def test_what_came_is_written_down_and_told(tmp_path: Path, mirror: Path) -> None:
     cache, record = tmp_path / "cache", tmp_path / "record.json"
-    assert not is_gone(record, wanted("a", "b"), cache)
-    bring(wanted("a", "b"), cache, mirror, record)
+    assert not left_cache(record, wanted("a", "b"), cache)
+    download_item(wanted("a", "b"), cache, mirror, record)
     digests = {name: sha256(mirror / "host.example" / name) for name in "ab"}
     assert read_json(record) == {
         "cache": str(cache),
@@ -179,14 +179,14 @@ def test_what_came_is_written_down_and_told(tmp_path: Path, mirror: Path) -> Non
             {"url": "https://host.example/b", "bytes": 234, "sha256": digests["b"]},
         ],
     }
-    total, by_hand_line, settings = told([record, record], ["get it"], str(cache))
+    total, by_hand_line, settings = closing_messages([record, record], ["get it"], str(cache))
     assert total == f"2 files, 1,234 bytes, verified, in {cache}"
     assert by_hand_line == "by hand: get it"
     assert f"`mirror: {cache}`" in settings
     assert "`offline: true`" in settings
-    assert not is_gone(record, wanted("a", "b"), cache)
+    assert not left_cache(record, wanted("a", "b"), cache)
     (cache / "host.example" / "b").unlink()
-    assert is_gone(record, wanted("a", "b"), cache)
+    assert left_cache(record, wanted("a", "b"), cache)
 
 
 # -- a cache that is shared
@@ -205,7 +205,7 @@ def test_an_original_that_was_there_is_never_deleted(
     monkeypatch.setattr(
         "sharpness.checkpoints.convert.read", lambda *_: {"w": np.zeros(2, np.float32)}
     )
-    member, out = Member("m", {}, "https://host.example/m.npz"), tmp_path / "m.safetensors"
+    member, out = PublishedModel("m", {}, "https://host.example/m.npz"), tmp_path / "m.safetensors"
     places: dict[str, Any] = {"cache": cache, "mirror": mirror, "offline": True, "standin": False}
     download_checkpoint(member, "augreg", {}, out, keep=False, **places)
     assert out.exists()

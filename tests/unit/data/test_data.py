@@ -195,7 +195,7 @@ def test_the_published_archive_is_read_in_its_own_order(tmp_path: Path) -> None:
     archive = tmp_path / "cifar-10-python.tar.gz"
     archive.write_bytes(tar(members, "gz"))
     for split, rows in (("train", slice(0, 20)), ("test", slice(20, 24))):
-        images = cifar.published([archive], split, PINNED)
+        images = cifar.read_archive([archive], split, PINNED)
         assert torch.equal(images.pixels.flatten(1), torch.from_numpy(pixels[rows]))
         assert images.labels.tolist() == labels[rows]
         assert (images.title, images.classes, images.flip) == ("CIFAR-10", 10, True)
@@ -204,14 +204,14 @@ def test_the_published_archive_is_read_in_its_own_order(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [archive]
     # A member that is not the published one, or not there.
     with refused("is not the published file", "data.cifar10.file"):
-        cifar.published([archive], "train")
+        cifar.read_archive([archive], "train")
     assert BATCHES["data_batch_1"] == "c99cafc152244af753f735de768cd75f"
     assert BATCHES["test_batch"] == "40351d587109b95175f43aff81a1287e"
     del members["cifar-10-batches-py/data_batch_3"]
     archive.write_bytes(tar(members, "gz"))
     with refused("lacks data_batch_3"):
-        cifar.published([archive], "train", PINNED)
-    assert len(cifar.published([archive], "test", PINNED)) == 4
+        cifar.read_archive([archive], "train", PINNED)
+    assert len(cifar.read_archive([archive], "test", PINNED)) == 4
 
 
 # -- CIFAR-10: a prepared array file
@@ -280,7 +280,7 @@ def test_a_damaged_array_file_is_one_line(tmp_path: Path, name: str) -> None:
     path = tmp_path / "cifar.npz"
     np.savez(path, **damaged()[name])
     with refused(path):
-        cifar.prepared(path, "train")
+        cifar.read_prepared(path, "train")
 
 
 # -- CIFAR-10-C
@@ -331,7 +331,7 @@ PAPER_ORDER = [
 def test_the_authors_selection(tmp_path: Path, form: str) -> None:
     test, first, kept = 60, 20, 200
     files = write_corrupted(tmp_path, test, form)
-    images = cifar.paper(files, test, first, kept)
+    images = cifar.read_cifar10c_selection(files, test, first, kept)
     stored = list(corrupted_members(1))
     order = np.random.RandomState(0).permutation(15 * first)[:kept]
     assert images.title == "CIFAR-10-C"
@@ -350,12 +350,12 @@ def test_the_shuffle_is_the_one_on_record() -> None:
     order = np.random.RandomState(0).permutation(15_000)
     assert order[:5].tolist() == [1670, 13379, 10234, 4719, 7003]
     assert order[9999] == 14720
-    assert cifar.paper.__defaults__ == (10_000, 1_000, 10_000)
+    assert cifar.read_cifar10c_selection.__defaults__ == (10_000, 1_000, 10_000)
 
 
 @pytest.mark.parametrize("form", ["tar", "folder"])
 def test_the_whole_set(tmp_path: Path, form: str) -> None:
-    images = cifar.whole(write_corrupted(tmp_path, 6, form), 6)
+    images = cifar.read_cifar10c(write_corrupted(tmp_path, 6, form), 6)
     assert len(images) == 15 * 30
     assert images.pixels.is_contiguous()
     stored = list(corrupted_members(1))
@@ -385,7 +385,7 @@ def test_a_damaged_corruption_is_one_line(
     changed = {key: value for key, value in {**members, name: content}.items() if value is not None}
     path = write_files(tmp_path, {"c.tar": tar(changed)}) / "c.tar"
     with refused(f"{path}: ", name, message):
-        cifar.paper([path], 6, 6, 10)
+        cifar.read_cifar10c_selection([path], 6, 6, 10)
 
 
 # -- finding and loading
@@ -396,7 +396,7 @@ def test_an_archive_comes_from_the_mirror(tmp_path: Path, monkeypatch: pytest.Mo
     digest, url = f"md5 {hashlib.md5(content).hexdigest()}", "host.example/cifar.tar.gz"
     row = Download("cifar10", f"https://{url}", len(content), digest, "", "")
     monkeypatch.setattr(locating, "known", lambda name: row)
-    monkeypatch.setattr(cifar.published, "__defaults__", (PINNED,))
+    monkeypatch.setattr(cifar.read_archive, "__defaults__", (PINNED,))
     mirror, path = tmp_path / "mirror", tmp_path / "cache" / url
     given = settings(tmp_path, mirror=str(mirror))
     write_files(mirror, {url: content[::-1]})
@@ -413,9 +413,9 @@ def test_an_archive_comes_from_the_mirror(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_unpacked_folders_serve_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cifar.published, "__defaults__", (PINNED,))
-    monkeypatch.setattr(cifar.paper, "__defaults__", (6, 6, 10))
-    monkeypatch.setattr(cifar.whole, "__defaults__", (6,))
+    monkeypatch.setattr(cifar.read_archive, "__defaults__", (PINNED,))
+    monkeypatch.setattr(cifar.read_cifar10c_selection, "__defaults__", (6, 6, 10))
+    monkeypatch.setattr(cifar.read_cifar10c, "__defaults__", (6,))
     members = {name.rpartition("/")[2]: content for name, content in cifar_members()[0].items()}
     write_files(tmp_path, members)
     write_corrupted(tmp_path, 6, "folder")

@@ -26,7 +26,7 @@ from sharpness.data import locate as locating
 from sharpness.data.imagenet import LAYOUTS, PUBLISHED
 from sharpness.data.locate import locate
 from sharpness.data.registry import REGISTRY, SOURCES, downloads
-from sharpness.io.download import TABLE, Download, known
+from sharpness.io.download import TABLE, Download, download_named
 from sharpness.io.files import write_json
 
 TOPS = {
@@ -70,7 +70,7 @@ def publish(
     """A mirror that holds these downloads, known by their digests: settings, and their paths."""
     rows, paths = {}, []
     for name, content in files.items():
-        url = known(name).url
+        url = download_named(name).url
         rows[name] = Download(name, url, len(content), f"sha256 {sha256(content)}", "", "")
         paths.append(tmp_path / "mirror" / url.partition("://")[2])
         write_files(tmp_path / "mirror", {url.partition("://")[2]: content})
@@ -95,12 +95,12 @@ def test_every_set_has_a_source_that_can_be_downloaded_or_says_where_it_is() -> 
     for name, source in SOURCES.items():
         assert source.published == (f"\n{name}," in TABLE.read_text() or len(downloads(name)) > 1)
         assert source.published or "https://" in source.advice
-        for row in map(known, downloads(name)):
+        for row in map(download_named, downloads(name)):
             assert row.url.startswith("https://") or row.digest("sha256")
 
 
 def test_the_classes_are_all_there() -> None:
-    known_classes, table = class_folders.imagenet(), class_folders.objectnet()
+    known_classes, table = class_folders.imagenet_wnids(), class_folders.objectnet_wnids()
     assert len(set(known_classes)) == 1000
     assert list(known_classes) == sorted(known_classes)
     means = {wnid for wnids in table.values() for wnid in wnids}
@@ -411,7 +411,9 @@ def test_whether_a_set_is_within_reach_is_seen_in_the_file_system(tmp_path: Path
     assert reach("objectnet", folder=str(tmp_path))
     there = {"mirror": str(tmp_path / "mirror")}
     assert not reach("imagenet-r", **there)
-    write_files(tmp_path / "mirror", {known("imagenet-r").url.removeprefix("https://"): b""})
+    write_files(
+        tmp_path / "mirror", {download_named("imagenet-r").url.removeprefix("https://"): b""}
+    )
     assert reach("imagenet-r", **there)
     assert reach("imagenet-r", mirror="https://mirror.example")
     assert reach("imagenet-r", cache=there["mirror"])

@@ -12,8 +12,8 @@ from refusal import refused
 from sharpness.evaluation.published import (
     PublishedError,
     compare,
+    errors_for_preprocessing,
     read_published_errors,
-    usable,
     write_compared,
 )
 
@@ -56,9 +56,12 @@ def test_each_pool_has_its_own_rows(table: Path) -> None:
 
 def test_only_errors_of_the_same_preprocessing_stand_in(table: Path) -> None:
     found = read_published_errors(table, "soups")
-    assert usable(found, "clip") == {"a": {"test": 0.25}, "b": {"test": 0.125}}
-    assert usable(found, "timm") == {"a": {"v2": 0.5}, "b": {"test": 0.125}}
-    assert usable(found, "") == {"a": {"test": 0.25, "v2": 0.5}, "b": {"test": 0.125}}
+    assert errors_for_preprocessing(found, "clip") == {"a": {"test": 0.25}, "b": {"test": 0.125}}
+    assert errors_for_preprocessing(found, "timm") == {"a": {"v2": 0.5}, "b": {"test": 0.125}}
+    assert errors_for_preprocessing(found, "") == {
+        "a": {"test": 0.25, "v2": 0.5},
+        "b": {"test": 0.125},
+    }
 
 
 def test_a_difference_above_the_limit_is_a_warning_where_it_means_something(table: Path) -> None:
@@ -87,7 +90,7 @@ def test_what_was_taken_is_not_compared_with_itself(table: Path) -> None:
     stated = read_published_errors(table, "soups")
     found = compare(POOL, stated, "clip", {"a": ["test"]})
     assert found[["model", "part"]].to_numpy().tolist() == [["b", "test"], ["a", "v2"]]
-    rest = compare(POOL, stated, "clip", usable(stated, "clip"))
+    rest = compare(POOL, stated, "clip", errors_for_preprocessing(stated, "clip"))
     assert rest[["model", "part"]].to_numpy().tolist() == [["a", "v2"]]
 
 
@@ -128,5 +131,8 @@ def test_the_published_facts_are_whole() -> None:
     assert {frozenset(parts) for parts in berts.values()} == {
         frozenset(("test", "lexical", "subsequence", "constituent"))
     }
-    assert len(usable(berts, "bert")["bert_00"]) == 4
-    assert usable(read_published_errors(facts, "augreg-i1k"), "augreg").popitem()[1] == {}
+    assert len(errors_for_preprocessing(berts, "bert")["bert_00"]) == 4
+    assert (
+        errors_for_preprocessing(read_published_errors(facts, "augreg-i1k"), "augreg").popitem()[1]
+        == {}
+    )

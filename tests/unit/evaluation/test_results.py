@@ -20,7 +20,7 @@ from safetensors.numpy import save_file
 from sharpness.evaluation import datasets as sets_module
 from sharpness.evaluation.datasets import EvalDatasets
 from sharpness.evaluation.evaluate import EvaluatedModel, evaluate
-from sharpness.evaluation.guard import Sources, check_conversions, check_trainings
+from sharpness.evaluation.guard import ModelFiles, check_conversions, check_trainings
 from sharpness.evaluation.plan import Plan
 from sharpness.evaluation.results import assemble, write_per_batch, write_pool
 from sharpness.io.errors import UserError
@@ -52,10 +52,10 @@ MODELS = pd.DataFrame([{"model": "model-000", "learning_rate": 0.1, "mixup": 1}]
 TITLES = dict.fromkeys(("train", "test"), "noise")
 
 
-def sources(subject: EvaluatedModel) -> list[Sources]:
+def sources(subject: EvaluatedModel) -> list[ModelFiles]:
     home = subject.state.parent
     paths = (home / kind / "model-000.csv" for kind in ("errors", "sharpness", "per_batch"))
-    return [Sources("model-000", *paths, subject.checkpoint)]
+    return [ModelFiles("model-000", *paths, subject.checkpoint)]
 
 
 def assembled(
@@ -240,12 +240,12 @@ CONVERTED: dict[str, Any] = {
 }
 
 
-def weights(home: Path, name: str, said: Mapping[str, Any]) -> Sources:
+def weights(home: Path, name: str, said: Mapping[str, Any]) -> ModelFiles:
     """A model whose checkpoint says what it is."""
     path = home / "checkpoints" / f"{name}.safetensors"
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file({"w": np.zeros(1)}, path, metadata={KEY: json.dumps(said)})
-    return Sources(name, *[home / "x" / f"{name}.csv"] * 3, path)
+    return ModelFiles(name, *[home / "x" / f"{name}.csv"] * 3, path)
 
 
 def check_sweep(home: Path, change: Mapping[str, Any], **other: Any) -> None:

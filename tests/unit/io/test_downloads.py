@@ -19,7 +19,7 @@ from urllib3.util import Retry
 
 from sharpness.io import download as downloads
 from sharpness.io import transfer
-from sharpness.io.download import Absent, fetch, known
+from sharpness.io.download import Absent, download_named, fetch
 from sharpness.io.errors import UserError
 from sharpness.io.transfer import Checksum
 
@@ -397,7 +397,7 @@ def test_a_closed_door_names_the_variable_and_no_secret(gated: Publisher, cache:
 
 
 def test_the_table_knows_what_is_published_of_a_file(tmp_path: Path) -> None:
-    cifar, hans = known("cifar10"), known("hans")
+    cifar, hans = download_named("cifar10"), download_named("hans")
     assert cifar.url == "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
     assert cifar.bytes == 170_498_071
     assert cifar.digest("md5") == "c58f30108f718f92721af3b95e74349a"
@@ -407,4 +407,4 @@ def test_the_table_knows_what_is_published_of_a_file(tmp_path: Path) -> None:
         "checksum": "git-blob e042af242b19708d9c0256c713e873415c0b58a1",
     }
     with pytest.raises(UserError, match=r"downloads.csv: has no download named 'x'"):
-        known("x")
+        download_named("x")

@@ -8,7 +8,15 @@ from types import SimpleNamespace
 import pytest
 
 from sharpness.io.errors import UserError
-from sharpness.io.files import atomic, digest, entry, read_json, sha256, write_json, write_text
+from sharpness.io.files import (
+    atomic,
+    digest,
+    model_entry,
+    read_json,
+    sha256,
+    write_json,
+    write_text,
+)
 from sharpness.io.job import job
 
 
@@ -36,9 +44,9 @@ def test_json_is_canonical(tmp_path: Path):
 
 def test_a_model_that_a_file_lacks_is_one_line_with_a_command(tmp_path: Path):
     path = tmp_path / "made here.json"
-    assert entry({"a": 1}, "a", path) == 1
+    assert model_entry({"a": 1}, "a", path) == 1
     with pytest.raises(UserError, match=f"here.json: b is not in it; .*: rm '{path}'$"):
-        entry({"a": 1}, "b", path)
+        model_entry({"a": 1}, "b", path)
 
 
 def test_digests_tell_values_apart():

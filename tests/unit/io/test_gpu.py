@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from sharpness.io import gpu
-from sharpness.io.gpu import card, slot, visible_cards
+from sharpness.io.gpu import gpu_slot, slot, visible_cards
 
 CARDS = ["GPU-a", "GPU-b"]
 HOLDER = """
@@ -65,12 +65,12 @@ def test_a_killed_job_frees_its_slot(tmp_path: Path):
 
 
 def test_torch_sees_the_card_of_the_job_alone(driver):
-    with card("auto", 1):
+    with gpu_slot("auto", 1):
         assert os.environ["CUDA_VISIBLE_DEVICES"] == "GPU-a"
 
 
 def test_the_processor_needs_no_slot(driver, tmp_path: Path):
-    with card("cpu", 1):
+    with gpu_slot("cpu", 1):
         assert os.environ["CUDA_VISIBLE_DEVICES"] == "0,1"
     assert not list(tmp_path.glob("sharpness-cards-*"))
 
@@ -91,5 +91,5 @@ def test_without_a_driver_nothing_happens(tmp_path: Path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert visible_cards() == []
     start = dict(os.environ)
-    with card("auto", 1):
+    with gpu_slot("auto", 1):
         assert dict(os.environ) == start

@@ -23,7 +23,7 @@ import torch
 from matplotlib.figure import Figure
 
 from sharpness.checkpoints.torch_file import write_tensors
-from sharpness.io.errors import UserError, explained, number_of
+from sharpness.io.errors import UserError, errno_of, user_message
 from sharpness.io.files import atomic, check_writable, read_json, write_json, write_text
 from sharpness.io.job import job
 from sharpness.plots.style import save_figure as save_figure
@@ -181,8 +181,8 @@ def test_a_defect_keeps_its_traceback_in_the_log_alone(tmp_path: Path, capsys: A
     with failing(given):
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
     assert line(capsys).startswith("this is a defect")
-    assert number_of(OSError("a library's own words")) is None
-    assert explained(ConnectionResetError(errno.ECONNRESET, "reset"), "a.csv") == ""
+    assert errno_of(OSError("a library's own words")) is None
+    assert user_message(ConnectionResetError(errno.ECONNRESET, "reset"), "a.csv") == ""
 
 
 def test_no_memory_is_no_defect(tmp_path: Path, capsys: Any) -> None:

@@ -20,7 +20,7 @@ from toys import (
 )
 
 from sharpness import Definition, Estimate, sharpness
-from sharpness.measures.average import combined
+from sharpness.measures.average import combine_batches
 
 WEIGHTS, HESSIAN = normal(6, seed=1), positive_definite(6, seed=2)
 GAUSSIAN = Definition("average", "l2", adaptive=False, logit_norm=False)
@@ -83,7 +83,7 @@ def test_the_standard_error_covers_the_truth() -> None:
 
 def test_several_batches_have_the_error_over_batches() -> None:
     values = [torch.tensor(v, dtype=torch.float64) for v in ([1.0, 3.0], [5.0, 5.0], [0.0, 2.0])]
-    found = combined(values, [8, 8, 8])
+    found = combine_batches(values, [8, 8, 8])
     assert found.per_batch == (2.0, 5.0, 1.0)
     assert found.value == pytest.approx(8 / 3)
     # Variance of (2, 5, 1): 13 / 3, over three batches.
@@ -93,15 +93,15 @@ def test_several_batches_have_the_error_over_batches() -> None:
 
 def test_one_batch_has_the_error_over_its_draws_and_one_draw_has_none() -> None:
     draws = torch.tensor([1.0, 2.0, 6.0], dtype=torch.float64)
-    assert combined([draws], [4]).stderr == pytest.approx((7 / 3) ** 0.5)
-    assert math.isnan(combined([draws[:1]], [4]).stderr)
-    assert math.isnan(combined([draws[:1]], [4]).per_batch_stderr[0])
-    assert combined([draws[:1], draws[1:2]], [4, 4]).stderr == pytest.approx(0.5)
+    assert combine_batches([draws], [4]).stderr == pytest.approx((7 / 3) ** 0.5)
+    assert math.isnan(combine_batches([draws[:1]], [4]).stderr)
+    assert math.isnan(combine_batches([draws[:1]], [4]).per_batch_stderr[0])
+    assert combine_batches([draws[:1], draws[1:2]], [4, 4]).stderr == pytest.approx(0.5)
 
 
 def test_batches_of_unequal_size_count_by_their_examples() -> None:
     ones = torch.ones(1, dtype=torch.float64)
-    assert combined([2 * ones, 10 * ones], [3, 1]).value == pytest.approx(4.0)
+    assert combine_batches([2 * ones, 10 * ones], [3, 1]).value == pytest.approx(4.0)
     inputs, labels = noisy_points(12, seed=5)
     sizes = ((0, 7), (7, 12))
     batches: Batches = [(inputs[a:b], labels[a:b]) for a, b in sizes]
@@ -120,7 +120,7 @@ def test_the_weighted_error_covers_the_truth() -> None:
     for _ in range(2000):
         noise = torch.randn(5, generator=generator, dtype=torch.float64)
         batches = noise / torch.tensor(examples).sqrt()
-        estimates.append(combined(list(batches[:, None]), examples))
+        estimates.append(combine_batches(list(batches[:, None]), examples))
     spread = torch.tensor([e.value for e in estimates]).std().item()
     squares = torch.tensor([e.stderr**2 for e in estimates]).mean().item()
     assert squares**0.5 == pytest.approx(spread, rel=0.1)

@@ -12,7 +12,7 @@ import torch
 from photo_files import listed
 
 from sharpness.checkpoints import convert
-from sharpness.checkpoints.table import Member
+from sharpness.checkpoints.table import PublishedModel
 from sharpness.data.load import load_dataset
 from sharpness.data.locate import locate
 from sharpness.data.nli import HEURISTICS, hans_pairs, mnli_pairs
@@ -23,14 +23,23 @@ from sharpness.io.files import sha256
 from sharpness.measures.error_rates import error_and_loss
 from sharpness.mini import berts
 from sharpness.mini.make import make_standins
-from sharpness.mini.sentences import EACH, TEST, TRAIN, place, vocabulary, write_sentences
-from sharpness.mini.templates import ACTIONS, EVENTS, QUALITIES, TASK, filled
+from sharpness.mini.sentences import (
+    PAIRS_PER_SUBCASE,
+    TEST,
+    TRAIN,
+    mirror_path,
+    vocabulary,
+    write_sentences,
+)
+from sharpness.mini.templates import ACTIONS, EVENTS, QUALITIES, TASK, fill_template
 from sharpness.networks import build
 
 ARCHITECTURE = {"name": "bert", "vocabulary": 128, "positions": 32, "types": 2, "classes": 3}
 ARCHITECTURE |= {"dim": 28, "depth": 2, "heads": 2, "mlp_dim": 64}
 MEMBERS = [
-    Member(f"bert_{run:02}", {"run": run}, f"https://models.example/berts_{run}/weights.bin")
+    PublishedModel(
+        f"bert_{run:02}", {"run": run}, f"https://models.example/berts_{run}/weights.bin"
+    )
     for run in (3, 8)
 ]
 PARTS = {"test": "mnli", **{name.removeprefix("hans-"): name for name in HEURISTICS}}
@@ -73,24 +82,26 @@ def overlaps(first: str, second: str) -> bool:
 def test_files_are_the_same_every_time(mirror: Path, tmp_path: Path) -> None:
     write_sentences(tmp_path)
     for name in ("mnli", "hans", "bert-vocabulary"):
-        assert sha256(place(tmp_path, name)) == sha256(place(mirror, name))
+        assert sha256(mirror_path(tmp_path, name)) == sha256(mirror_path(mirror, name))
 
 
 def test_templates_use_different_words_with_their_opposites() -> None:
     for seed in range(50):
-        rest, _ = filled(("{v} {w} {V} {i} {j} {I} {x} {y} {X} {Y} {p}", "x"), random.Random(seed))
+        rest, _ = fill_template(
+            ("{v} {w} {V} {i} {j} {I} {x} {y} {X} {Y} {p}", "x"), random.Random(seed)
+        )
         words = dict(zip("vwVijIxyXYp", rest.lower().split(), strict=False))
         assert len(set(words.values())) == len(words)
         for pairs, letter in ((ACTIONS, "v"), (EVENTS, "i"), (QUALITIES, "x"), (QUALITIES, "y")):
             assert pairs.index(words[letter]) ^ 1 == pairs.index(words[letter.upper()])
-        people, _ = filled(("{a} {b} {c} was", "x"), random.Random(seed))
+        people, _ = fill_template(("{a} {b} {c} was", "x"), random.Random(seed))
         *three, verb, _ = people.lower().split()
         assert len({word.removesuffix("s") for word in three}) == 3
         assert verb == ("were" if three[-1].endswith("s") else "was")
 
 
 def test_every_word_is_in_the_vocabulary_and_no_pair_is_there_twice(mirror: Path) -> None:
-    path = place(mirror, "bert-vocabulary")
+    path = mirror_path(mirror, "bert-vocabulary")
     assert list(read_vocabulary(path)) == vocabulary()
     pairs = sentences(mirror)
     assert len(set(pairs)) == len(pairs)
@@ -107,7 +118,7 @@ def test_the_task_has_three_labels_and_a_shortcut(mirror: Path) -> None:
     assert 0.75 < shortcut[True] / shortcut.total() < 0.95
     for label, templates in TASK.items():
         for template in templates:
-            first, second = filled(template, random.Random(0))
+            first, second = fill_template(template, random.Random(0))
             new = set(second.lower().split()) - set(first.lower().split())
             assert bool(new - {"was", "by", "were"}) == (label != "entailment"), (first, second)
 
@@ -116,13 +127,16 @@ def test_hans_is_made_against_the_shortcut(mirror: Path) -> None:
     for name, heuristic in HEURISTICS.items():
         pairs = list(hans_pairs(record(mirror, name), heuristic))
         labels = Counter(pair.label for pair in pairs)
-        assert labels == {"entailment": 5 * EACH, "non-entailment": 5 * EACH}
+        assert labels == {
+            "entailment": 5 * PAIRS_PER_SUBCASE,
+            "non-entailment": 5 * PAIRS_PER_SUBCASE,
+        }
         assert all(overlaps(pair.first, pair.second) for pair in pairs)
 
 
 def test_the_data_sets_find_and_read_them(mirror: Path, tmp_path: Path) -> None:
     for name in PARTS.values():
-        size = TEST if name == "mnli" else 5 * EACH
+        size = TEST if name == "mnli" else 5 * PAIRS_PER_SUBCASE
         assert len(load_dataset(name, "test", record(mirror, name), inputs(mirror))) == size
     found = record(mirror, "mnli") | {"sample": str(tmp_path / "sample.csv")}
     write_sample(found["sample"], "mnli", found, 100, seed=0)

@@ -13,14 +13,14 @@ import torch
 from torch import Tensor, nn
 
 from sharpness.checkpoints import convert
-from sharpness.checkpoints.table import Member, read_table
+from sharpness.checkpoints.table import PublishedModel, read_table
 from sharpness.io.download import place
 from sharpness.io.errors import UserError
 from sharpness.measures.error_rates import error_and_loss
 from sharpness.mini import clips, vits
 from sharpness.mini.make import make_standins
-from sharpness.mini.pictures import AUGREG, CLIP, OPERATIONS, parts, pictures, randaugment
-from sharpness.mini.shifts import photos
+from sharpness.mini.pictures import AUGREG, CLIP, OPERATIONS, parts, randaugment, to_images
+from sharpness.mini.shifts import digits_of
 from sharpness.mini.trainer import train_standin
 from sharpness.networks import build
 
@@ -39,7 +39,7 @@ VITS = [
 SOUPS = [TABLE[f"model_{k}"] for k in (0, 4, 5, 26)]
 
 
-def stored(member: Member, mirror: Path, format: str) -> nn.Module:
+def stored(member: PublishedModel, mirror: Path, format: str) -> nn.Module:
     """The network that a stand-in's file holds."""
     network = build(NETWORKS[format])
     weights = convert.read_published_file(format, mirror / place(member.url), NETWORKS[format])
@@ -50,7 +50,7 @@ def stored(member: Member, mirror: Path, format: str) -> nn.Module:
 @pytest.fixture(scope="module", params=["augreg", "soups"])
 def made(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[str, list[Member], Path, Mapping[str, Mapping[str, float]]]:
+) -> tuple[str, list[PublishedModel], Path, Mapping[str, Mapping[str, float]]]:
     """A format, its models, where their files lie, and their errors."""
     members = {"augreg": VITS, "soups": SOUPS}[request.param]
     mirror = tmp_path_factory.mktemp("mirror")
@@ -101,7 +101,7 @@ def test_every_augmentation_of_the_tables_has_a_meaning() -> None:
 
 def test_regularisation_acts_while_training_alone() -> None:
     network: Any = build(NETWORKS["augreg"])
-    inputs = pictures(photos("test"), AUGREG).normalized()[:8]
+    inputs = to_images(digits_of("test"), AUGREG).normalized()[:8]
     plain = network.eval()(inputs)
     vits.regularise(network, 0.5, 0.0)
     torch.testing.assert_close(network(inputs), plain)
@@ -134,7 +134,7 @@ class Answers(nn.Module):
 
 def test_errors_count_the_classes_of_the_part_alone() -> None:
     for part, images in parts(AUGREG).items():
-        digits = torch.from_numpy(photos(part).labels)
+        digits = torch.from_numpy(digits_of(part).labels)
         nine = Answers(torch.eye(10)[digits] + 2 * torch.eye(10)[9])  # louder than the right one
         share = 0 if part == "r" else (digits != 9).double().mean()  # r has no nine
         assert error_and_loss(nine, images)[0] == pytest.approx(float(share))
@@ -163,7 +163,7 @@ def test_learning_rate_grows_then_falls_and_every_example_is_seen_once_an_epoch(
 
 
 def test_augmentation_grows_with_layers_and_magnitude() -> None:
-    images = pictures(photos("test"), AUGREG).normalized()
+    images = to_images(digits_of("test"), AUGREG).normalized()
 
     def change(layers: int, magnitude: int) -> float:
         random = torch.Generator().manual_seed(0)

@@ -12,20 +12,20 @@ from photo_files import listed
 from PIL import Image
 from sklearn.neighbors import NearestCentroid
 
-from sharpness.data.class_folders import imagenet, objectnet
+from sharpness.data.class_folders import imagenet_wnids, objectnet_wnids
 from sharpness.data.load import load_dataset
 from sharpness.data.locate import locate
 from sharpness.mini.make import digests
 from sharpness.mini.photo_files import objectnet_folders, write_photos
-from sharpness.mini.pictures import AUGREG, CLIP, pictures
+from sharpness.mini.pictures import AUGREG, CLIP, to_images
 from sharpness.mini.shifts import (
     ADVERSARIAL,
     CLASSES,
     SHIFTS,
-    Photos,
+    DigitImages,
+    digits_of,
     groups,
     held_out,
-    photos,
     shifted,
 )
 
@@ -55,14 +55,14 @@ def record(work: Path, part: str) -> dict[str, Any]:
     return locate(SETS[part], settings)
 
 
-def wanted(part: str) -> tuple[Photos, np.ndarray]:
+def wanted(part: str) -> tuple[DigitImages, np.ndarray]:
     """The images of a part in the order of their class folders, and their classes."""
-    plain = photos("train").where(held_out()) if part == "heldout" else photos(part)
+    plain = digits_of("train").where(held_out()) if part == "heldout" else digits_of(part)
     number = {digit: k for k, digits in enumerate(groups(part)) for digit in digits}
     classes = np.array([number[label] for label in plain.labels])
     named = objectnet_folders() if part == "objectnet" else CLASSES
     order = np.argsort([named[label] for label in plain.labels], kind="stable")
-    return Photos(plain.pixels[order], plain.labels[order]), classes[order]
+    return DigitImages(plain.pixels[order], plain.labels[order]), classes[order]
 
 
 @pytest.mark.parametrize("part", SETS)
@@ -73,7 +73,7 @@ def test_the_workflow_reads_what_the_trainings_see(work: Path, part: str) -> Non
         inputs = {"name": "photos", "recipe": recipe, "size": 8, "threads": 1, "classes": CLASSES}
         examples = load_dataset(SETS[part], "train" if part == "train" else "test", found, inputs)
         (pixels, labels) = next(iter(examples.batches(len(examples))))
-        expected = pictures(images, preparation, part).normalized()
+        expected = to_images(images, preparation, part).normalized()
         torch.testing.assert_close(pixels, expected, rtol=0, atol=2e-6)
         assert labels.tolist() == kinds.tolist()
         assert examples.groups == (None if groups(part) == whole else tuple(groups(part)))
@@ -89,10 +89,10 @@ def test_the_same_bytes_each_time(work: Path, tmp_path: Path) -> None:
 
 
 def test_classes_are_ten_of_imagenet_in_its_order_and_two_share_a_folder_of_objectnet() -> None:
-    known = {wnid for wnids in objectnet().values() for wnid in wnids}
+    known = {wnid for wnids in objectnet_wnids().values() for wnid in wnids}
     assert len(set(CLASSES)) == 10
     assert set(CLASSES) <= known
-    assert sorted(CLASSES, key=imagenet().index) == list(CLASSES)
+    assert sorted(CLASSES, key=imagenet_wnids().index) == list(CLASSES)
     named = objectnet_folders()
     assert named[0] == named[5] == "alarm_clock"
     assert len(set(named.values())) == 9
@@ -107,12 +107,14 @@ def test_objectnet_has_a_red_frame_of_one_pixel(work: Path) -> None:
     frame[1:-1, 1:-1] = False
     assert (pixels[frame] == (255, 0, 0)).all()
     assert not (pixels[~frame] == (255, 0, 0)).all(axis=-1).any()
-    assert not {path.name for path in folder.iterdir()} <= set(objectnet())  # one that is foreign
+    assert not {path.name for path in folder.iterdir()} <= set(
+        objectnet_wnids()
+    )  # one that is foreign
 
 
 @pytest.mark.filterwarnings("ignore:self.within_class_std_dev_")  # corners are always blank
 def test_adversarial_images_are_natural_and_hard() -> None:
-    train, test, hard = photos("train"), photos("test"), photos("a")
+    train, test, hard = digits_of("train"), digits_of("test"), digits_of("a")
     rows = {(image.tobytes(), label) for image, label in zip(test.pixels, test.labels, strict=True)}
     assert {(i.tobytes(), k) for i, k in zip(hard.pixels, hard.labels, strict=True)} <= rows
     assert set(hard.labels) == set(ADVERSARIAL)
@@ -123,7 +125,7 @@ def test_adversarial_images_are_natural_and_hard() -> None:
 
 @pytest.mark.parametrize("part", SHIFTS)
 def test_shifts_alter_every_image_and_depend_on_their_seed_alone(part: str) -> None:
-    train = photos("train")
+    train = digits_of("train")
     one, again, other = (shifted(train, part, seed) for seed in (0, 0, 1))
     assert one.pixels.dtype == np.uint8
     assert (one.labels == train.labels).all()
@@ -133,7 +135,7 @@ def test_shifts_alter_every_image_and_depend_on_their_seed_alone(part: str) -> N
 
 
 def test_one_training_image_in_ten_is_held_out_of_every_class() -> None:
-    labels = photos("train").labels
+    labels = digits_of("train").labels
     share = np.bincount(labels[held_out()], minlength=10) / np.bincount(labels)
     assert held_out().sum() == len(labels) / 10
     assert (np.abs(share - 0.1) < 0.02).all()

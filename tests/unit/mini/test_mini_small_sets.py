@@ -62,7 +62,7 @@ def test_a_gat_learns_the_topics_and_not_all_of_them(own: Path) -> None:
     assert np.bincount(graph.labels[graph.train]).tolist() == [20] * 7
     same = graph.labels[graph.edges[0]] == graph.labels[graph.edges[1]]
     assert abs(same.mean() - LOYAL) < 0.03
-    rows = list(gat.measured_gat(graph, PRESETS["gat"]["code"], 0, [0, 1]))
+    rows = list(gat.train_and_measure_gat(graph, PRESETS["gat"]["code"], 0, [0, 1]))
     for row in rows:
         assert 0.4 < float(row["test_accuracy"]) < 0.9
 

@@ -15,11 +15,17 @@ from markup import read_tags
 from sharpness.evaluation.published import PublishedError, compare
 from sharpness.measures.definition import Cell, Definition
 from sharpness.report.figures.catalogue import load_catalogue
-from sharpness.report.page import Findings, write_report
-from sharpness.report.pool_summary import accuracies, agreement, copies, counts, effect_of_copies
+from sharpness.report.page import PoolResults, write_report
+from sharpness.report.pool_summary import (
+    accuracies,
+    agreement,
+    count_models,
+    duplicate_models,
+    effect_of_copies,
+)
 from sharpness.report.tables.build import build_table, read_published_taus
 from sharpness.report.tables.parts import Column, Row, Section, Table, TableEntry
-from sharpness.report.verdict import judge, main_cells, ranks
+from sharpness.report.verdict import judge, main_cells, summarize_targets
 from sharpness.statistics.correlation import cell_columns, correlations, read_pool
 from sharpness.statistics.kendall import kendall
 
@@ -56,7 +62,7 @@ def test_counts_name_the_reasons() -> None:
     pool = pd.DataFrame(
         {"model": [*"abcdefg"], "status": statuses, "reason": [*reasons, "no file", "why"]}
     )
-    assert counts(pool) == (
+    assert count_models(pool) == (
         "7 models, 1 of them used; 2 skipped: 2 like 'training error 4.1 %'; "
         "1 excluded (e): test error 99 % (1); 1 failed (d): loss is NaN (1); "
         "1 missing: no file (1); 1 odd: why (1)."
@@ -65,20 +71,20 @@ def test_counts_name_the_reasons() -> None:
 
 def test_a_model_that_is_there_twice_is_found_and_its_effect_stated() -> None:
     pool = pretrained.pool("clip-soups", 14)
-    assert copies(pool) == []
+    assert duplicate_models(pool) == []
     assert effect_of_copies(pool) == ""
     cells = cell_columns(pool)
     same = [*cells, *(name for name in pool if name.startswith("error_"))]
     pool.loc[9, same] = pool.loc[4, same]
     # Rounding alone does not hide a copy; another error does.
     pool.loc[9, cells] = pool.loc[9, cells] * (1 + 1e-4)
-    assert copies(pool) == [["model_4", "model_9"]]
-    assert copies(pool.assign(error_r=np.arange(14))) == []
-    assert copies(pool.assign(status=["skipped"] * 14)) == []
+    assert duplicate_models(pool) == [["model_4", "model_9"]]
+    assert duplicate_models(pool.assign(error_r=np.arange(14))) == []
+    assert duplicate_models(pool.assign(status=["skipped"] * 14)) == []
     for change in (1.5, np.nan):
         other = pool.copy()
         other.loc[9, cells[3]] *= change
-        assert copies(other) == []
+        assert duplicate_models(other) == []
 
     text = effect_of_copies(pool)
     assert text.startswith("By their errors and cells, model_4 and model_9 are one model.")
@@ -144,7 +150,7 @@ def verdict_of(sharpness: np.ndarray, error: np.ndarray) -> dict[str, str]:
     lines = {
         rank.target: f"{rank.strongest}; {rank.tau}; {rank.models}; "
         f"{rank.positive} and {rank.negative} of {rank.cells}"
-        for rank in ranks(found)
+        for rank in summarize_targets(found)
     }
     return dict(judge(pool, found)) | lines
 
@@ -192,7 +198,7 @@ def test_only_what_a_pool_has_is_judged() -> None:
     assert "data sets, definitions and radii" in headings["Strong hypothesis, OOD error"]
     assert " of 36 " in headings["Strong hypothesis, OOD error"]
     parts = ("Test", "HANS lexical", "HANS subsequence", "HANS constituent")
-    assert [rank.target for rank in ranks(found)] == [f"{part} error" for part in parts]
+    assert [rank.target for rank in summarize_targets(found)] == [f"{part} error" for part in parts]
     near = pool[[name for name in pool if name.partition("_")[2] not in pretrained.SENTENCES[1:]]]
     headings = dict(judge(near, correlations(near, resamples=20)))
     assert not any("OOD" in heading for heading in headings)
@@ -222,7 +228,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> str:
         by = BY if name.startswith("cifar") else ()
         found = correlations(read, by, resamples=20)
         errors = published() if name == "clip-soups" else None
-        findings[name] = Findings(f"all about {name}", read, found, errors)
+        findings[name] = PoolResults(f"all about {name}", read, found, errors)
     facts = read_published_taus(ROOT / "resources" / "paper_taus.csv")
     numbers = {1: pretrained.POOLS[:3], 2: pretrained.POOLS[3:], 3: ["cifar10-resnet18"]}
     tables = [

@@ -15,7 +15,7 @@ from sharpness.measures.definition import PAPER, Cell, Definition
 from sharpness.plots.text import format_radius, format_tau
 from sharpness.report.tables.build import LAYOUTS, build_table, read_published_taus
 from sharpness.report.tables.parts import Table
-from sharpness.report.tables.writers import write_table, written
+from sharpness.report.tables.writers import render_table, write_table
 from sharpness.statistics.correlation import correlations
 
 ROOT = Path(__file__).parents[3]
@@ -158,13 +158,13 @@ def check_latex(latex: str, rows: int, separators: int) -> None:
 def test_every_notation_escapes_what_has_a_meaning_in_it(published: pd.DataFrame) -> None:
     note = "mini: 50 % & more_data #1 $x$ {y} \\^~ ≤"
     table = build_table(4, {NAMES[4]: measured()}, published, note)
-    latex = written(table, "tex")
+    latex = render_table(table, "tex")
     check_latex(latex, 49, 9)
     escaped = r"50 \% \& more\_data \#1 \$x\$ \{y\} \textbackslash{}\textasciicircum{}"
     assert escaped + r"\textasciitilde{} \ensuremath{\le}." in latex
     assert r"too few \& \ensuremath{<}far\ensuremath{>} between" in latex
     assert r"Adaptive worst-case \ensuremath{\ell_2} & Yes & 0.25 & 9 & $\mathbf{-0.50}$" in latex
-    page = written(table, "html")
+    page = render_table(table, "html")
     assert "too few & <far> between" in read_tags(page).text
     assert "<b>-0.50</b> <small>[-0.60, -0.40]</small>" in page
 
@@ -204,9 +204,9 @@ def test_a_missing_data_set_is_a_footnote(published: pd.DataFrame) -> None:
     table = build_table(1, {"augreg-i1k": found}, published)
     column = [(c.heading, c.source) for c in table.columns].index(("IN-Sketch", "paper"))
     assert {row.entries[column].reason for row in table.rows} == {why}
-    assert f"\n(1) {why}" in written(table, "md")
-    assert rf"\textsuperscript{{1}} {why}." in written(table, "tex")
-    assert f"<sup>1</sup> {why}" in written(table, "html")
+    assert f"\n(1) {why}" in render_table(table, "md")
+    assert rf"\textsuperscript{{1}} {why}." in render_table(table, "tex")
+    assert f"<sup>1</sup> {why}" in render_table(table, "html")
     assert {row.models for row in table.rows} == {"10–12"}
 
 
@@ -215,13 +215,13 @@ def test_every_notation_of_a_wide_table_has_every_section(published: pd.DataFram
     table = build_table(1, frames, published, "mini: digits")
     assert len(table.columns) == 12
 
-    markdown = written(table, "md")
+    markdown = render_table(table, "md")
     assert markdown.count("| Sharpness | LogitNorm | ρ | Models | IN: paper | IN: released |") == 3
     assert {line.count("|") for line in markdown.splitlines() if line.startswith("|")} == {17}
     for name, title in LAYOUTS[1].titles.items():
         assert f"\n**{title}** ({name})\n" in markdown
 
-    (grid,) = read_tags(written(table, "html")).tables
+    (grid,) = read_tags(render_table(table, "html")).tables
     assert {len(row) for row in grid} == {16}
     assert grid[0][4:] == [h for h, _ in LAYOUTS[1].columns.values() for _ in range(3)]
     assert len(grid) == 2 + 3 + len(table.rows) == 2 + 3 + 12 + 12 + 18
@@ -233,7 +233,7 @@ def test_every_notation_of_a_wide_table_has_every_section(published: pd.DataFram
         f"{format_tau(entry.tau)} [{format_tau(entry.low)}, {format_tau(entry.high)}]"
     )
 
-    latex = written(table, "tex")
+    latex = render_table(table, "tex")
     check_latex(latex, len(table.rows), 15)
     assert latex.startswith("% \\usepackage{booktabs,graphicx,rotating}\n")
     assert latex.count(r"\begin{sidewaystable}[p]") == 3
@@ -251,7 +251,7 @@ def test_a_pool_of_ones_own_has_a_section_of_its_own(published: pd.DataFrame) ->
     assert "the models of mine and cifar10-vit" in both.caption
     alone = build_table(4, {"mine": found}, published)
     known = build_table(4, {NAMES[4]: found}, published)
-    assert written(alone, "md") == written(known, "md").replace(NAMES[4], "mine")
+    assert render_table(alone, "md") == render_table(known, "md").replace(NAMES[4], "mine")
     assert alone.sections[0].title == ""
     table = build_table(1, of_pretrained("augreg-i1k") | {"mine": found}, published)
     assert [section.title for section in table.sections][1] == "mine"

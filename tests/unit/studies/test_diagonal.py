@@ -28,8 +28,8 @@ from sharpness.studies.diagonal.task import (
     DiagonalNetwork,
     SparseRegression,
     half_squares,
+    measure_network,
     network_scaling,
-    quantities,
     sparse_regression,
 )
 
@@ -78,7 +78,7 @@ def test_rescaled_limits_are_norms_of_beta() -> None:
     """With c as corrected; with the printed one they are not, with |w| they are others."""
     u, v = weights(12)
     task, size = whitened(u, v, 20), np.abs(u * v)
-    found = quantities(task, u, v)
+    found = measure_network(task, u, v)
     assert found["rescaled_trace"] / 2 == pytest.approx(size.sum()) == pytest.approx(found["l1"])
     assert found["rescaled_eigenvalue"] / 2 == pytest.approx(size.max())
     assert found["linf"] == size.max()
@@ -95,17 +95,17 @@ def test_rescaled_limits_do_not_see_a_reparametrization(powers: list[float], see
     """Nor does the test loss, for (αu, v/α) with an α for each coordinate, anywhere."""
     task, (u, v) = sparse_regression(seed, n=4, d=6, nonzero=2), weights(6, seed)
     alpha = np.exp(powers)
-    before, after = quantities(task, u, v), quantities(task, alpha * u, v / alpha)
+    before, after = measure_network(task, u, v), measure_network(task, alpha * u, v / alpha)
     for name in before.keys() - {"trace"}:
         assert after[name] == pytest.approx(before[name], rel=1e-8)
     alpha[0] = 100.0
-    assert quantities(task, alpha * u, v / alpha)["trace"] > 1.5 * before["trace"]
+    assert measure_network(task, alpha * u, v / alpha)["trace"] > 1.5 * before["trace"]
 
 
 def test_a_zero_weight_has_a_zero_share() -> None:
     u, v = np.array([0.0, 2.0, 0.0, -1.0]), np.array([3.0, 0.0, 0.0, 2.0])
     np.testing.assert_allclose(network_scaling(u, v) ** 2, [0, 0, 0, 0.5, 0, 0, 0, 2])
-    found = quantities(whitened(u, v, 5), u, v)
+    found = measure_network(whitened(u, v, 5), u, v)
     assert found["rescaled_trace"] / 2 == pytest.approx(2.0)
     assert found["rescaled_eigenvalue"] / 2 == pytest.approx(2.0)
 

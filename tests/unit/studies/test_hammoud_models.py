@@ -23,9 +23,9 @@ from sharpness.studies.hammoud.procedures import DATA, PRESETS
 
 MIRROR = Path(__file__).parents[4] / "shared" / "mirror"
 MEASURED = {
-    "fcnn": (fcnn.measured_fcnn, shells),
-    "gat": (gat.measured_gat, papers),
-    "lenet": (lenet.measured_lenet, clothes),
+    "fcnn": (fcnn.train_and_measure_fcnn, shells),
+    "gat": (gat.train_and_measure_gat, papers),
+    "lenet": (lenet.train_and_measure_lenet, clothes),
 }
 SHORT = {
     "fcnn": PRESETS["fcnn"]["text"],

@@ -24,8 +24,8 @@ from sharpness.studies.linear.curves import (
     SCALES,
     Classifier,
     adaptive_curves,
+    exact_sharpness,
     gaussians,
-    largest_rise,
     margin_radius,
     published_curves,
     two_gaussians,
@@ -112,18 +112,18 @@ def test_the_published_maximum_is_what_auto_pgd_finds(radius: float, scale: floa
     definition = Definition("worst", "l2", adaptive=False, logit_norm=False)
     found = sharpness(linear, batches, definition, ball, loss=logistic).value
     few = replace(model, inputs=model.inputs[:6], targets=model.targets[:6])
-    assert found == pytest.approx(largest_rise(few, radius, scale), rel=1e-9)
+    assert found == pytest.approx(exact_sharpness(few, radius, scale), rel=1e-9)
 
 
 def test_beyond_the_margin_the_published_sharpness_grows_with_the_scale(
     published: list[dict],
 ) -> None:
     model, breaks = two_gaussians(0), published[0]["margin_radius"]
-    assert largest_rise(model, 0.98 * breaks, 1e4) == pytest.approx(0, abs=1e-12)
+    assert exact_sharpness(model, 0.98 * breaks, 1e4) == pytest.approx(0, abs=1e-12)
     # From then on log(1 + exp(−f)) is −f: twice the scale, twice the sharpness.
-    large = largest_rise(model, 1.3 * breaks, 2**9)
+    large = exact_sharpness(model, 1.3 * breaks, 2**9)
     assert large > 100
-    assert largest_rise(model, 1.3 * breaks, 2**10) == pytest.approx(2 * large, rel=1e-9)
+    assert exact_sharpness(model, 1.3 * breaks, 2**10) == pytest.approx(2 * large, rel=1e-9)
 
 
 @pytest.mark.parametrize("definition", RAW, ids=ident)

@@ -14,12 +14,12 @@ from small_relu import hessian_trace
 
 from sharpness.io.errors import UserError
 from sharpness.studies.wen.constructions import (
-    bound,
     exclusive_or,
     generalising,
+    least_trace,
     memorising,
 )
-from sharpness.studies.wen.networks import LearningTask, TwoLayer, Weights, ball, parity
+from sharpness.studies.wen.networks import LearningTask, ReferenceNetwork, Weights, ball, parity
 
 D, N = 30, 100
 TASK = parity(1, d=D, n=N)
@@ -35,12 +35,12 @@ AT_THE_BOUND = [pair for pairs in NETWORKS.values() for pair in pairs][:-1]
 
 def outputs(architecture: str, weights: Weights, task: LearningTask, x: np.ndarray) -> np.ndarray:
     with torch.no_grad():
-        return TwoLayer(architecture, weights, task.inputs)(torch.tensor(x)).numpy()
+        return ReferenceNetwork(architecture, weights, task.inputs)(torch.tensor(x)).numpy()
 
 
 def trace_at_interpolation(architecture: str, weights: Weights, task: LearningTask) -> float:
     """(2/n) Σ ‖∇f(xᵢ)‖², by autograd (Lemma 4.1)."""
-    module = TwoLayer(architecture, weights, task.inputs)
+    module = ReferenceNetwork(architecture, weights, task.inputs)
     values = module(torch.tensor(task.inputs))
     gradients = [torch.autograd.grad(f, module.parameters(), retain_graph=True) for f in values]
     return 2 * float(np.mean([sum(float(part.square().sum()) for part in g) for g in gradients]))
@@ -49,9 +49,9 @@ def trace_at_interpolation(architecture: str, weights: Weights, task: LearningTa
 def test_bounds_in_numbers() -> None:
     numbers = {"no-bias": 21.9089, "bias": 22.2711, "layernorm": 2, "batchnorm": 6.9282}
     for architecture, number in numbers.items():
-        assert bound(architecture, D) == pytest.approx(number, abs=5e-5)
+        assert least_trace(architecture, D) == pytest.approx(number, abs=5e-5)
     with pytest.raises(UserError, match="softplus"):
-        bound("softplus", D)
+        least_trace("softplus", D)
 
 
 @pytest.mark.parametrize(("build", "architecture"), NETWORKS["memorising"])
@@ -79,7 +79,7 @@ def test_generalising_networks_know_the_whole_cube(build, architecture: str) -> 
 @pytest.mark.parametrize(("build", "architecture"), AT_THE_BOUND)
 def test_traces_are_at_the_bound(build, architecture: str) -> None:
     found = trace_at_interpolation(architecture, build(architecture, TASK), TASK)
-    least = bound(architecture, D)
+    least = least_trace(architecture, D)
     # BatchNorm approaches its infimum as the first layer grows.
     assert found == pytest.approx(least, rel=1e-6 if architecture == "batchnorm" else 1e-12)
     assert found >= least * (1 - 1e-12)
@@ -89,7 +89,7 @@ def test_traces_are_at_the_bound(build, architecture: str) -> None:
 def test_lemma_4_1_gives_the_trace_of_the_hessian(build, architecture: str) -> None:
     task = parity(3, d=5, n=10)
     found = hessian_trace(architecture, build(architecture, task), task)
-    assert found == pytest.approx(bound(architecture, 5), rel=1e-5)
+    assert found == pytest.approx(least_trace(architecture, 5), rel=1e-5)
 
 
 def test_four_neurons_with_batchnorm_are_sharper_than_three() -> None:
@@ -110,7 +110,7 @@ def test_any_other_balance_of_the_layers_is_sharper(
         factors = {"W1": scale, "b1": scale, "W2": 1 / scale}
         other = {name: w * factors[name] for name, w in weights.items()}
         # Tr ∇²L = (2/n) Σ (‖x'‖² W2² + h²), two equal halves at the bound.
-        expected = bound(architecture, 6) * (scale**2 + scale**-2) / 2
+        expected = least_trace(architecture, 6) * (scale**2 + scale**-2) / 2
         assert trace_at_interpolation(architecture, other, task) == pytest.approx(expected)
 
 

@@ -27,7 +27,7 @@ from small_relu import (
 )
 
 from sharpness.studies.wen import batchnorm, networks, plain
-from sharpness.studies.wen.constructions import bound
+from sharpness.studies.wen.constructions import least_trace
 from sharpness.studies.wen.descent import Phase
 from sharpness.studies.wen.measures import outputs, trace
 from sharpness.studies.wen.networks import (
@@ -36,7 +36,7 @@ from sharpness.studies.wen.networks import (
     TASKS,
     LearningTask,
     Loss,
-    TwoLayer,
+    ReferenceNetwork,
     Weights,
     ball,
     initial_weights,
@@ -220,7 +220,7 @@ def test_trace_is_that_of_the_hessian(architecture: str, adaptive: bool, loss: L
 def test_outputs_are_those_of_the_module(architecture: str) -> None:
     weights = network(architecture)
     with torch.no_grad():
-        module = TwoLayer(architecture, weights, TASK.inputs)
+        module = ReferenceNetwork(architecture, weights, TASK.inputs)
         expected = module(torch.tensor(TASK.test_inputs))
     found = outputs(architecture, weights, TASK.test_inputs, TASK.inputs)
     np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-14)
@@ -312,7 +312,7 @@ def test_sam_at_batch_size_one_minimises_sharpness(
             rng = np.random.default_rng(number)
             orders = rng.permuted(np.tile(np.arange(24), (phase.epochs, 1)), axis=1)
             weights = trained(architecture, weights, phase, task=task, orders=orders)
-        least = bound(architecture, 8)
+        least = least_trace(architecture, 8)
         if architecture == "batchnorm":
             least = 4 * np.sqrt(batchnorm.active_neurons(weights, task.inputs))
         fits, fresh = (

@@ -24,7 +24,7 @@ from sharpness.studies.wen import training
 from sharpness.studies.wen.constructions import memorising
 from sharpness.studies.wen.figures import compose
 from sharpness.studies.wen.measures import CELLS, COLUMNS, gauss_newton, measure_solution
-from sharpness.studies.wen.networks import Loss, TwoLayer, initial_weights, parity
+from sharpness.studies.wen.networks import Loss, ReferenceNetwork, initial_weights, parity
 from sharpness.studies.wen.runs import Catalogue, Run, architectures, load_runs
 from sharpness.studies.wen.solutions import COLUMNS as ROW
 from sharpness.studies.wen.solutions import POINTS, Solution, solutions, write_solutions
@@ -229,7 +229,7 @@ def test_the_gauss_newton_part_is_that_of_autograd(architecture: str, loss: Loss
     task = parity(3, d=5, n=8)
     weights = initial_weights(architecture, 5, 6, 3, gain=0.7)
     doubles = {name: w.astype(np.float64) for name, w in weights.items()}
-    network = TwoLayer(architecture, doubles, task.inputs)
+    network = ReferenceNetwork(architecture, doubles, task.inputs)
     f = network(torch.tensor(task.inputs))
     gradients = [torch.autograd.grad(x, network.parameters(), retain_graph=True) for x in f]
     squares = [sum(part.square().sum().item() for part in gradient) for gradient in gradients]

@@ -32,7 +32,7 @@ from sharpness.training.hyperparameters import (
 )
 from sharpness.training.loader import batches, mixup
 from sharpness.training.loop import train_model
-from sharpness.training.optimizer import Learner, ascended
+from sharpness.training.optimizer import Learner, perturbed_weights
 from sharpness.training.task import Task
 
 ARCHITECTURE = {
@@ -180,11 +180,11 @@ def test_sam_goes_up_by_rho_along_the_gradient_and_comes_back() -> None:
     weights = [torch.tensor([1.0, 2.0], dtype=torch.float64), torch.tensor([0.1]).double()]
     before = [w.clone() for w in weights]
     gradients = (torch.tensor([3.0, 0.0]).double(), torch.tensor([4.0]).double())
-    with ascended(weights, gradients, 0.5):
+    with perturbed_weights(weights, gradients, 0.5):
         torch.testing.assert_close(weights[0], torch.tensor([1.3, 2.0]).double())
         torch.testing.assert_close(weights[1], torch.tensor([0.5]).double())
     assert all(torch.equal(w, b) for w, b in zip(weights, before, strict=True))
-    with ascended(weights, tuple(map(torch.zeros_like, weights)), 0.5):
+    with perturbed_weights(weights, tuple(map(torch.zeros_like, weights)), 0.5):
         assert all(torch.equal(w, b) for w, b in zip(weights, before, strict=True))
 
 

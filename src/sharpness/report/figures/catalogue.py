@@ -40,7 +40,7 @@ PARTS = {
 }
 """Titles of the parts, that is, the roles of data sets in a pool."""
 
-OF_A_PART = {"error": "Error (%)", "gap": "Gap (%)"}
+PART_LABELS = {"error": "Error (%)", "gap": "Gap (%)"}
 """Axis labels of the quantities that refer to the panel's part."""
 
 LABELS = {
@@ -74,8 +74,8 @@ def factor_of(label: str) -> float:
 
 def column_axis(quantity: str, part: str | None) -> Axis:
     """Return the axis of a quantity such as ``error_test``, or ``error`` of ``part``."""
-    whole = f"{quantity}_{part}" if quantity in OF_A_PART and part else quantity
-    label = OF_A_PART[quantity] if whole != quantity else LABELS[whole]
+    whole = f"{quantity}_{part}" if quantity in PART_LABELS and part else quantity
+    label = PART_LABELS[quantity] if whole != quantity else LABELS[whole]
     # The gap of the test data has no suffix in pool.csv.
     column = "gap" if whole == "gap_test" else whole
     return Axis(column, label, factor_of(label), LABELS[whole].removesuffix(" (%)"))
@@ -96,8 +96,8 @@ def _coding(value: Any) -> Any:
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_several)]
 
-Quantity = Annotated[str, OneOf(LABELS | OF_A_PART)]
-"""Quantity of an axis: a key of `LABELS`, or of `OF_A_PART`."""
+Quantity = Annotated[str, OneOf(LABELS | PART_LABELS)]
+"""Quantity of an axis: a key of `LABELS`, or of `PART_LABELS`."""
 
 Part = Annotated[str, OneOf(PARTS)]
 
@@ -153,7 +153,7 @@ class Panel(Closed):
 
 def check_part(panel: Panel) -> None:
     """Raise ValueError if the axes of a panel and its part do not fit each other."""
-    bare = [quantity for quantity in (panel.x, panel.y) if quantity in OF_A_PART]
+    bare = [quantity for quantity in (panel.x, panel.y) if quantity in PART_LABELS]
     if "error" in bare and panel.part is None:
         raise ValueError("a panel lacks 'part', whose error it shows")
     if panel.part is not None and not bare:

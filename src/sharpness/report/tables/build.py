@@ -15,7 +15,7 @@ from typing import get_args
 import pandas as pd
 
 from sharpness.io.csv_files import check_columns
-from sharpness.io.errors import readable
+from sharpness.io.errors import reading
 from sharpness.measures.definition import ALL, PROTOCOLS, Case, Cell, Definition
 from sharpness.report.tables.parts import PUBLISHED, Column, Row, Section, Table, TableEntry
 
@@ -108,7 +108,7 @@ _ABSENT |= {PUBLISHED: TableEntry(math.nan, reason="not printed in the paper")}
 
 def read_published_taus(path: str | Path) -> pd.DataFrame:
     """Read the printed τ: one row per table, family, definition (id), radius and dataset."""
-    with readable(path):
+    with reading(path):
         facts = pd.read_csv(path)
     check_columns(facts, path, _FACTS, ("table", "radius", "tau"))
     words = facts[["case", "norm", "adaptive", "logit_norm"]].itertuples(index=False)

@@ -43,7 +43,7 @@ _TEMPLATES = Environment(
 _TEMPLATES.filters |= {"tex": latex_escape, "tau": format_tau}
 
 
-def written(table: Table, notation: str) -> str:
+def render_table(table: Table, notation: str) -> str:
     """Render a table as ``md``, ``tex`` (needs booktabs, graphicx and rotating) or ``html``."""
     reasons = dict.fromkeys(reason for section in table.sections for reason in section.reasons)
     headings = list(dict.fromkeys(column.heading for column in table.columns))
@@ -62,7 +62,7 @@ def write_table(table: Table, out_prefix: str | Path) -> None:
     """Write ``<out_prefix>.csv``, ``.md`` and ``.tex``."""
     write_text(f"{out_prefix}.csv", _csv(table))
     for notation in ("md", "tex"):
-        write_text(f"{out_prefix}.{notation}", written(table, notation))
+        write_text(f"{out_prefix}.{notation}", render_table(table, notation))
 
 
 def _csv(table: Table) -> str:

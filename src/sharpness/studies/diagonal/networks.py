@@ -12,7 +12,12 @@ import numpy.typing as npt
 from numba import njit
 
 from sharpness.io.errors import UserError
-from sharpness.studies.diagonal.task import STREAM, SparseRegression, quantities, sparse_regression
+from sharpness.studies.diagonal.task import (
+    STREAM,
+    SparseRegression,
+    measure_network,
+    sparse_regression,
+)
 
 Floats = npt.NDArray[np.float64]
 
@@ -224,7 +229,7 @@ def network_rows(networks: int, steps: int, seed: int) -> Iterator[dict[str, Any
             "train_loss": network.train_loss,
         }
         if network.status == "converged":
-            row |= quantities(task, network.u, network.v)
+            row |= measure_network(task, network.u, network.v)
             measured += 1
             if measured % _MEASURED_AT == 0 or measured == networks:
                 print(f"seed {seed}: {measured} of {networks} measured", file=sys.stderr)

@@ -79,7 +79,7 @@ def network_scaling(u: Floats, v: Floats) -> Floats:
         return np.where(np.tile(a * b > 0, 2), np.sqrt(np.concatenate([a / b, b / a])), 0.0)
 
 
-def quantities(task: SparseRegression, u: Floats, v: Floats) -> dict[str, float]:
+def measure_network(task: SparseRegression, u: Floats, v: Floats) -> dict[str, float]:
     """Return test loss, norms and curvature of the network (u, v), (d,) each.
 
     The keys are ``test_loss``; ``trace`` = tr ∇²L; ``rescaled_trace`` and ``rescaled_eigenvalue`` =

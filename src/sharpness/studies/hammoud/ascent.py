@@ -50,7 +50,7 @@ def loss_and_gradient(
     return values.detach(), dict(zip(leaves, gradients, strict=True))
 
 
-def descended(weights: Weights, gradient: Weights, learning_rate: float) -> Weights:
+def gradient_step(weights: Weights, gradient: Weights, learning_rate: float) -> Weights:
     """Return the weights after a gradient descent step; of ascent if the rate is negative."""
     return {name: w - learning_rate * gradient[name] for name, w in weights.items()}
 
@@ -90,7 +90,7 @@ def _rise(
     greatest = torch.full_like(start, -torch.inf)
     at = weights
     for step in range(1, steps + 1):
-        at = box.project(descended(at, gradient, -learning_rate))
+        at = box.project(gradient_step(at, gradient, -learning_rate))
         if step < steps:
             value, gradient = loss_and_gradient(loss, at, batch)
         else:

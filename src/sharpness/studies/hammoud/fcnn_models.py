@@ -13,7 +13,13 @@ from torch import Tensor
 
 from sharpness.data.small import Abalone
 from sharpness.studies.hammoud import ascent
-from sharpness.studies.hammoud.ascent import Box, Weights, descended, loss_and_gradient, train_stack
+from sharpness.studies.hammoud.ascent import (
+    Box,
+    Weights,
+    gradient_step,
+    loss_and_gradient,
+    train_stack,
+)
 from sharpness.studies.hammoud.fcnn import AbaloneSplit, fcnn_initial, mean_squared_error, prepare
 from sharpness.studies.hammoud.models import Purpose, generator, row
 from sharpness.studies.hammoud.procedures import FCNN_STOPS, FcnnProcedure
@@ -48,7 +54,7 @@ def _epoch(
     sums = torch.zeros(len(generators), dtype=torch.float64)
     for batch in task.epoch(generators, procedure.minibatches):
         values, gradient = loss_and_gradient(loss, weights, batch)
-        weights = descended(weights, gradient, procedure.learning_rate)
+        weights = gradient_step(weights, gradient, procedure.learning_rate)
         sums += values
     return weights, sums.tolist()
 
@@ -96,7 +102,7 @@ def _single(
         total = torch.zeros_like(greatest)
         for batch in task.epoch(generators, procedure.minibatches):
             values, gradient = ascent.loss_and_gradient(loss, at, batch)
-            at = box.project(ascent.descended(at, gradient, -procedure.learning_rate))
+            at = box.project(ascent.gradient_step(at, gradient, -procedure.learning_rate))
             total += values
         better = (total > greatest)[:, None, None]
         worst = {name: torch.where(better, at[name], worst[name]) for name in at}
@@ -112,7 +118,7 @@ STACK_OF_WHOLE = 1
 """Models trained together on all rows: more would not fit into the cache and take longer."""
 
 
-def measured_fcnn(
+def train_and_measure_fcnn(
     data: Abalone,
     procedure: FcnnProcedure,
     base: int,

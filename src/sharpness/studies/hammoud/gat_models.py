@@ -13,7 +13,13 @@ from torch import Tensor
 
 from sharpness.data.planetoid import Graph
 from sharpness.studies.hammoud import ascent
-from sharpness.studies.hammoud.ascent import Box, Weights, descended, loss_and_gradient, train_stack
+from sharpness.studies.hammoud.ascent import (
+    Box,
+    Weights,
+    gradient_step,
+    loss_and_gradient,
+    train_stack,
+)
 from sharpness.studies.hammoud.gat import (
     Dropout,
     Field,
@@ -56,7 +62,7 @@ def _epoch(
         values, gradient = loss_and_gradient(
             lambda w, S: cross_entropy(w, field, S, dropout), weights, shares
         )
-        weights = descended(weights, gradient, learning_rate)
+        weights = gradient_step(weights, gradient, learning_rate)
         sums += values
     return weights, sums.tolist()
 
@@ -116,7 +122,7 @@ def _greatest(
     values = []
     for _ in range(STEPS):
         _, gradient = ascent.loss_and_gradient(loss, at, shares)
-        at = box.project(ascent.descended(at, gradient, -procedure.learning_rate))
+        at = box.project(ascent.gradient_step(at, gradient, -procedure.learning_rate))
         values.append(objective(at))
     return torch.stack(values).amax(dim=0)
 
@@ -133,7 +139,7 @@ class _Fields:
     test: Field
 
 
-def measured_gat(
+def train_and_measure_gat(
     data: Graph,
     procedure: GatProcedure,
     base: int,

@@ -19,7 +19,7 @@ import torch
 
 from sharpness.data.small import FashionMnist
 from sharpness.studies.hammoud import lenet
-from sharpness.studies.hammoud.ascent import Box, Weights, descended
+from sharpness.studies.hammoud.ascent import Box, Weights, gradient_step
 from sharpness.studies.hammoud.lenet import (
     LenetExamples,
     Statistics,
@@ -62,7 +62,7 @@ def train_lenet(
                 weights, statistics, batch, dropped=generator if train_mode else None
             )
             decayed = {name: (1 - rate * procedure.weight_decay) * w for name, w in weights.items()}
-            weights = descended(decayed, slope, rate)
+            weights = gradient_step(decayed, slope, rate)
             met.append(loss)
         losses.append(sum(met) / len(met))
     return TrainedLenet(weights, statistics, losses)
@@ -117,7 +117,7 @@ def _rise(
     for steps in rounds:
         for batch in steps:
             _, slope = loss_and_slope(at, moved, batch, dropped)
-            at = descended(at, slope, -procedure.learning_rate)
+            at = gradient_step(at, slope, -procedure.learning_rate)
             box = box or Box.around(at, procedure.rho)
             at = box.project(at)
         found.append(loss(at))
@@ -132,7 +132,7 @@ class _Purpose(IntEnum):
     REPETITION = 2
 
 
-def measured_lenet(
+def train_and_measure_lenet(
     data: FashionMnist,
     procedure: LenetProcedure,
     base: int,

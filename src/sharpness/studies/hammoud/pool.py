@@ -13,9 +13,9 @@ from sharpness.data import planetoid, small
 from sharpness.data.pickle_file import pinned
 from sharpness.io.files import digest, read_json, write_json
 from sharpness.io.gpu import compute_device
-from sharpness.studies.hammoud.fcnn_models import measured_fcnn as measured_fcnn
-from sharpness.studies.hammoud.gat_models import measured_gat as measured_gat
-from sharpness.studies.hammoud.lenet_models import measured_lenet as measured_lenet
+from sharpness.studies.hammoud.fcnn_models import train_and_measure_fcnn as measured_fcnn
+from sharpness.studies.hammoud.gat_models import train_and_measure_gat as measured_gat
+from sharpness.studies.hammoud.lenet_models import train_and_measure_lenet as measured_lenet
 from sharpness.studies.hammoud.procedures import REVISION, procedure_of
 
 

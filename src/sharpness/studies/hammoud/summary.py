@@ -35,23 +35,23 @@ LEAST = 1e-4
 """Smaller p-values are printed as less than this."""
 
 
-def number(tau: float) -> str:
+def format_number(tau: float) -> str:
     """Format with three decimals, a proper minus sign, and no negative zero."""
     text = f"{tau:.3f}"
     return "0.000" if text == "-0.000" else text.replace("-", "−")
 
 
-def coefficient(tau: float, p: float) -> str:
+def format_coefficient(tau: float, p: float) -> str:
     """Format a coefficient with its p-value, or as undefined."""
-    return "undefined" if math.isnan(tau) else f"{number(tau)} ({significance(p)})"
+    return "undefined" if math.isnan(tau) else f"{format_number(tau)} ({format_p(p)})"
 
 
-def significance(p: float) -> str:
+def format_p(p: float) -> str:
     """Format a p-value with two significant digits."""
     return f"p = {p:.2g}" if p >= LEAST else f"p < {LEAST:.4f}"
 
 
-def missing(records: Iterable[str | Path]) -> dict[str, str]:
+def missing_data(records: Iterable[str | Path]) -> dict[str, str]:
     """Return why data are missing, by network in the published order.
 
     ``records`` are paths of the data sets' records, from `sharpness.data.locate.locate`.
@@ -94,7 +94,7 @@ def summarise(files: Mapping[str, Any]) -> list[Finding]:
     pools: dict[tuple[str, str], list[Coefficients]] = {}
     for found in coefficients(models):
         pools.setdefault((found.network, found.procedure), []).append(found)
-    absent, titled, findings = missing(files["records"]), titles(files["records"]), []
+    absent, titled, findings = missing_data(files["records"]), titles(files["records"]), []
     for network in PUBLISHED:
         findings += [
             _main(titled[network], *key, bases) for key, bases in pools.items() if key[0] == network
@@ -116,13 +116,13 @@ def _main(title: str, network: str, procedure: str, bases: list[Coefficients]) -
     remark = published.remark if procedure == "code" else ""
     spread = _over([found.tau for found in bases])
     if len(bases) == 1 and math.isfinite(first.low):
-        ends = f"{number(first.low)} to {number(first.high)}"
+        ends = f"{format_number(first.low)} to {format_number(first.high)}"
         spread = f"{LEVEL:.0%} interval {ends}, over models"
     return Finding(
         MAIN,
         f"{title}, {procedure}, {first.models} models",
-        coefficient(published.tau, published.p),
-        coefficient(first.tau, first.p),
+        format_coefficient(published.tau, published.p),
+        format_coefficient(first.tau, first.p),
         spread,
         "; ".join(filter(None, (first.reason, remark))),
     )
@@ -131,13 +131,13 @@ def _main(title: str, network: str, procedure: str, bases: list[Coefficients]) -
 def _absent(title: str, network: str, reason: str) -> Finding:
     """Return the finding that a network's data are missing, and why."""
     published = PUBLISHED[network]
-    said = coefficient(published.tau, published.p)
+    said = format_coefficient(published.tau, published.p)
     return Finding(MAIN, title, said, "not measured", note=reason)
 
 
 def _other(quantity: str, setting: str, values: list[float]) -> Finding:
     """Return the finding on a τ that the paper does not print; empty if not measured."""
-    value = "" if math.isnan(values[0]) else number(values[0])
+    value = "" if math.isnan(values[0]) else format_number(values[0])
     return Finding(quantity, setting, "", value, _over(values))
 
 
@@ -164,7 +164,9 @@ def _over(values: list[float]) -> str:
     known = [value for value in values if math.isfinite(value)]
     if len(values) == 1 or not known:
         return ""
-    return f"{number(min(known))} to {number(max(known))} over {len(known)} seed bases"
+    return (
+        f"{format_number(min(known))} to {format_number(max(known))} over {len(known)} seed bases"
+    )
 
 
 REASON = 230
@@ -181,7 +183,7 @@ def compose(figure: str, files: Mapping[str, Any]) -> Figure:
     """
     if figure != "hammoud1":
         raise UserError(f"figure {figure!r} is not of the small networks; they have hammoud1")
-    models, absent = read_models(files["models"]), missing(files["records"])
+    models, absent = read_models(files["models"]), missing_data(files["records"])
     titled = titles(files["records"])
     first = models.groupby(["network", "procedure"])["base"].transform("min")
     models = models[models["base"] == first]
@@ -215,8 +217,8 @@ def _scatter(
     axes.set_ylabel("Test loss", labelpad=2)
     lines = (
         f"{title}, {found.procedure}",
-        f"τ = {coefficient(found.tau, found.p)}",
-        f"published {coefficient(published.tau, published.p)}",
+        f"τ = {format_coefficient(found.tau, found.p)}",
+        f"published {format_coefficient(published.tau, published.p)}",
     )
     axes.set_title("\n".join(lines), pad=3)
 

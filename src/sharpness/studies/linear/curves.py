@@ -134,11 +134,11 @@ def published_curves(seed: int) -> list[dict[str, Any]]:
         common | {"radius": radius, "scale": float(scale), "sharpness": value}
         for radius in RADII
         for scale in SCALES
-        for value in [largest_rise(model, radius, scale)]
+        for value in [exact_sharpness(model, radius, scale)]
     ]
 
 
-def largest_rise(model: Classifier, radius: float, scale: float) -> float:
+def exact_sharpness(model: Classifier, radius: float, scale: float) -> float:
     """Return the mean over examples of max L(w + δ) − L(w), ‖δ‖₂ ≤ ρ ‖w‖₂, at ``scale`` · w.
 
     L is the logistic loss log(1 + exp(−y ⟨w, x⟩)) of one example (m = 1). It decreases with

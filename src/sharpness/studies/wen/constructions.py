@@ -25,7 +25,7 @@ CORNERS = np.array([[1.0, 1.0], [-1.0, -1.0], [1.0, -1.0], [-1.0, 1.0]])
 _SCALE = 1e4  # ‖W1‖ of the BatchNorm networks; their trace nears its bound as 1/‖W1‖²
 
 
-def bound(architecture: str, d: int) -> float:
+def least_trace(architecture: str, d: int) -> float:
     """Return the infimum of Tr ∇²L over the interpolators of P_xor with squared error.
 
     It is 4√d without bias (Thm 3.1), 4√(d + 1) with bias (Thm 4.1) and 2 with simplified LayerNorm

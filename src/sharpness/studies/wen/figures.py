@@ -21,7 +21,14 @@ from sharpness.plots.style import COLOURS, MARKERS
 from sharpness.plots.text import format_tau
 from sharpness.statistics.kendall import kendall
 from sharpness.studies.wen.runs import POOL, TITLES, Catalogue, Run, architectures, load_runs
-from sharpness.studies.wen.summary import Files, in_pool, length, of_run, read_tables, several
+from sharpness.studies.wen.summary import (
+    Files,
+    describe_training,
+    in_pool,
+    of_run,
+    paths_of,
+    read_tables,
+)
 
 Look = dict[str, Any]
 """Keyword arguments of matplotlib's lines."""
@@ -54,7 +61,9 @@ def draw_curves(
     the columns `solutions.COLUMNS` and `solutions.POINTS`; ``colours`` are by seed.
     """
     name = f"{run.title} (ours)" if run.ours else run.title
-    above.set_title(f"({run.panel}) {name}\n{fill(length(run, solutions), TITLE)}", pad=3)
+    above.set_title(
+        f"({run.panel}) {name}\n{fill(describe_training(run, solutions), TITLE)}", pad=3
+    )
     points = curves[(curves["run"] == run.id) & (curves["epoch"] > 0)]
     if points.empty:
         above.text(0.5, 0.5, "not measured", transform=above.transAxes, ha="center", color="0.4")
@@ -171,7 +180,7 @@ def first_layer(files: Files, run: Run, seed: int) -> npt.NDArray[np.floating]:
     from safetensors import safe_open
 
     name = f"{run.id}/{seed}/W1"
-    for path in several(files, "weights"):
+    for path in paths_of(files, "weights"):
         with safe_open(path, framework="np") as stream:
             if name in stream.keys():  # noqa: SIM118
                 return stream.get_tensor(name)

@@ -22,7 +22,7 @@ from sharpness.measures.definition import Cell, Definition
 from sharpness.measures.objective import Loss as TorchLoss
 from sharpness.measures.sharpness import sharpness_table
 from sharpness.studies.wen import batchnorm, layernorm
-from sharpness.studies.wen.networks import LearningTask, Loss, TwoLayer, Weights
+from sharpness.studies.wen.networks import LearningTask, Loss, ReferenceNetwork, Weights
 
 Floats = npt.NDArray[np.float64]
 
@@ -122,7 +122,7 @@ def measure_solution(
     same for all networks of a shape.
     """
     weights = {name: value.astype(np.float64) for name, value in weights.items()}
-    model = TwoLayer(architecture, weights, task.inputs)
+    model = ReferenceNetwork(architecture, weights, task.inputs)
     batch = (torch.tensor(task.inputs), torch.tensor(loss.goal(task.targets)))
     found = sharpness_table(model, [batch], CELLS, loss=_LOSSES[loss.kind], effort=EFFORT)
     return {

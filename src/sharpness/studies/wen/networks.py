@@ -146,7 +146,7 @@ EPSILON = 1e-3
 """Simplified LayerNorm divides by max(‖relu(h)‖, ε); the paper does not give its ε."""
 
 
-class TwoLayer(nn.Module):
+class ReferenceNetwork(nn.Module):
     """A network of any architecture in ``NAMES``, with outputs of shape (examples,)."""
 
     W1: Tensor

@@ -150,7 +150,7 @@ POOL = "wenpool"
 """This project's own figure: test error against the trace, for all runs that are compared."""
 
 
-class Row(Closed):
+class Table1Row(Closed):
     """A row of the paper's Table 1: do all flattest solutions generalize, and does 1-SAM?"""
 
     flattest: bool
@@ -160,7 +160,7 @@ class Row(Closed):
 class Catalogue(Closed):
     """All experiments: the paper's Table 1 by architecture, figures by id, and runs."""
 
-    table1: dict[Architecture, Row]
+    table1: dict[Architecture, Table1Row]
     figures: dict[str, Drawing]
     runs: tuple[Run, ...]
 

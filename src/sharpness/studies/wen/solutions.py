@@ -15,7 +15,7 @@ import torch
 
 from sharpness.io.files import write_csv
 from sharpness.studies.wen.batchnorm import active_neurons
-from sharpness.studies.wen.constructions import bound, exclusive_or, generalising, memorising
+from sharpness.studies.wen.constructions import exclusive_or, generalising, least_trace, memorising
 from sharpness.studies.wen.measures import COLUMNS as MEASURES
 from sharpness.studies.wen.measures import measure_solution
 from sharpness.studies.wen.networks import LearningTask, Weights
@@ -53,7 +53,7 @@ class Solution:
     weights: Weights
 
 
-def bounds(run: Run, weights: Weights, task: LearningTask) -> dict[str, float]:
+def known_bounds(run: Run, weights: Weights, task: LearningTask) -> dict[str, float]:
     """Return ``bound`` and ``active_bound`` where they are known: for parity by squared error.
 
     The latter is 4√k with simplified BatchNorm, whose k active neurons each add to the trace.
@@ -61,7 +61,7 @@ def bounds(run: Run, weights: Weights, task: LearningTask) -> dict[str, float]:
     known = ("no-bias", "bias", "layernorm", "batchnorm")
     if not run.pool or run.architecture not in known:
         return {}
-    found = {"bound": bound(run.architecture, run.task.d)}
+    found = {"bound": least_trace(run.architecture, run.task.d)}
     if run.architecture == "batchnorm":
         found["active_bound"] = 4 * math.sqrt(active_neurons(weights, task.inputs))
     return found
@@ -86,7 +86,7 @@ def constructed(training: Training) -> Iterator[Solution]:
             **{"architecture": run.architecture, "run": name, "role": "construction"},
             **{"seed": training.seed, "task": task.name, "loss": loss.kind, "status": "ok"},
             **training.errors(weights),
-            **bounds(run, weights, task),
+            **known_bounds(run, weights, task),
             **measure_solution(run.architecture, weights, task, loss),
         }
         yield Solution(row, [], weights)
@@ -140,7 +140,7 @@ def _trained(training: Training, state: Path) -> Solution:
     row = {
         **{"architecture": run.architecture, "run": run.id, "role": run.role, "seed": seed},
         **{"task": run.task.name, "loss": run.loss, "schedule": training.schedule},
-        **bounds(run, progress.weights, training.task),
+        **known_bounds(run, progress.weights, training.task),
         **(progress.result or {}),
     }
     curve = [{"run": run.id, "seed": seed, **point} for point in progress.curve]

@@ -26,14 +26,14 @@ def read_tables(files: Files, kind: str) -> pd.DataFrame:
     Raises:
         UserError: if there is no file of the kind.
     """
-    paths = several(files, kind)
+    paths = paths_of(files, kind)
     if not paths:
         raise UserError(f"no file of {kind} of two_layer_relu; make two_layer_relu first")
     tables = [pd.read_csv(path) for path in paths]
     return pd.concat([table for table in tables if len(table)], ignore_index=True)
 
 
-def several(files: Files, kind: str) -> list[Path]:
+def paths_of(files: Files, kind: str) -> list[Path]:
     """Return the paths of a kind as a list, even if a single one is given."""
     found = files.get(kind, [])
     return [Path(path) for path in ([found] if isinstance(found, str | Path) else found)]
@@ -50,7 +50,7 @@ def in_pool(solutions: pd.DataFrame, runs: Iterable[Run]) -> pd.DataFrame:
     return solutions[solutions["run"].isin(names) & (solutions["status"] == "ok")]
 
 
-def length(run: Run, solutions: pd.DataFrame) -> str:
+def describe_training(run: Run, solutions: pd.DataFrame) -> str:
     """Describe a run's training: ``4,000 of 100,000 epochs``, and if its settings deviate."""
     rows = of_run(solutions, run)
     if rows.empty:
@@ -120,8 +120,8 @@ def _sam(architecture: str, published: bool, runs: Iterable[Run], rows: pd.DataF
     good = [1 - error >= GENERALIZES for _, found in measured for error in found["test_error"]]
     value = NONE if not good else _yes(good[0]) if len(set(good)) == 1 else "in part"
     shown = [
-        f"{run.id}: test accuracy {listed(1 - found['test_error'], '.3f')}; "
-        f"Tr ∇²L {listed(found['trace'], '.4g')}{_fitted(found)}"
+        f"{run.id}: test accuracy {join_numbers(1 - found['test_error'], '.3f')}; "
+        f"Tr ∇²L {join_numbers(found['trace'], '.4g')}{_fitted(found)}"
         for run, found in measured
     ]
     least = [
@@ -139,7 +139,7 @@ def _sam(architecture: str, published: bool, runs: Iterable[Run], rows: pd.DataF
         note="; ".join(
             [
                 f"yes from a test accuracy of {GENERALIZES} on",
-                *(f"{run.id}: {length(run, found)}" for run, found in measured),
+                *(f"{run.id}: {describe_training(run, found)}" for run, found in measured),
                 *reasons,
             ]
         ),
@@ -150,10 +150,10 @@ def _fitted(rows: pd.DataFrame) -> str:
     """Return `measures.gauss_newton` as text, or "" where it equals the trace."""
     if np.allclose(rows["trace"], rows["gauss_newton"]):
         return ""
-    return f", without the residuals' part {listed(rows['gauss_newton'], '.4g')}"
+    return f", without the residuals' part {join_numbers(rows['gauss_newton'], '.4g')}"
 
 
-def listed(values: Iterable[float], form: str) -> str:
+def join_numbers(values: Iterable[float], form: str) -> str:
     """Join formatted numbers by commas."""
     return ", ".join(f"{value:{form}}" for value in values)
 
@@ -238,7 +238,7 @@ def _of_run(run: Run, solutions: pd.DataFrame) -> Iterator[Finding]:
     parity = run.task.name == "parity"
     errors = 1 - rows["test_error"] if parity else rows["test_error"]
     finite = rows["status"] == "ok"
-    seeds = f"seeds {listed(rows.loc[finite, 'seed'], 'd')}"
+    seeds = f"seeds {join_numbers(rows.loc[finite, 'seed'], 'd')}"
     figure = f"Figure {run.figure.removeprefix('wen')} ({run.panel}); " if run.figure else ""
     reasons = "; ".join(rows["reason"].dropna().unique())
     for quantity, values, form in (
@@ -250,6 +250,6 @@ def _of_run(run: Run, solutions: pd.DataFrame) -> Iterator[Finding]:
             setting=f"{run.id}: {TITLES[run.architecture]}, {run.title}",
             published=run.claim if quantity != "Tr ∇²L" else "",
             value=f"{values[finite].mean():{form}}" if finite.any() else NONE,
-            spread=f"{listed(values[finite], form)} ({seeds})" if finite.any() else "",
-            note="; ".join(filter(None, (f"{figure}{length(run, solutions)}", reasons))),
+            spread=f"{join_numbers(values[finite], form)} ({seeds})" if finite.any() else "",
+            note="; ".join(filter(None, (f"{figure}{describe_training(run, solutions)}", reasons))),
         )
