@@ -395,7 +395,7 @@ def test_an_archive_comes_from_the_mirror(tmp_path: Path, monkeypatch: pytest.Mo
     content = tar(cifar_members()[0], "gz")
     digest, url = f"md5 {hashlib.md5(content).hexdigest()}", "host.example/cifar.tar.gz"
     row = Download("cifar10", f"https://{url}", len(content), digest, "", "")
-    monkeypatch.setattr(locating, "known", lambda name: row)
+    monkeypatch.setattr(locating, "download_named", lambda name: row)
     monkeypatch.setattr(cifar.read_archive, "__defaults__", (PINNED,))
     mirror, path = tmp_path / "mirror", tmp_path / "cache" / url
     given = settings(tmp_path, mirror=str(mirror))

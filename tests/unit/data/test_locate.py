@@ -74,7 +74,7 @@ def publish(
         rows[name] = Download(name, url, len(content), f"sha256 {sha256(content)}", "", "")
         paths.append(tmp_path / "mirror" / url.partition("://")[2])
         write_files(tmp_path / "mirror", {url.partition("://")[2]: content})
-    monkeypatch.setattr(locating, "known", rows.__getitem__)
+    monkeypatch.setattr(locating, "download_named", rows.__getitem__)
     return settings(tmp_path, mirror=str(tmp_path / "mirror")), paths
 
 

@@ -51,7 +51,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
         calls.append((name, split, inputs))
         return SETS[name] if name in SETS else images(30, len(name))
 
-    monkeypatch.setattr(sets_module, "load", load)
+    monkeypatch.setattr(sets_module, "load_dataset", load)
     return calls
 
 
@@ -100,7 +100,7 @@ def test_finished_items_are_not_computed_again(
         asked.extend(cells)
         return iter(())
 
-    monkeypatch.setattr(evaluating, "measured", counting)
+    monkeypatch.setattr(evaluating, "measure_cells", counting)
     monkeypatch.setattr(evaluating, "resident", lambda *_: [])
     wider = replace(PLAN, cells=(*CELLS, Cell(WORST, 0.02)))
     evaluate(subject, wider, present(*SOME), OK)

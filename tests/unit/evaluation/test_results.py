@@ -32,7 +32,7 @@ from sharpness.training.records import KEY
 
 @pytest.fixture
 def subject(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> EvaluatedModel:
-    monkeypatch.setattr(sets_module, "load", lambda name, *_, **__: SETS[name])
+    monkeypatch.setattr(sets_module, "load_dataset", lambda name, *_, **__: SETS[name])
     return made_subject(tmp_path)
 
 

@@ -129,7 +129,7 @@ def test_no_room_for_one_example_is_a_line_and_another_error_is_not_taken_for_it
 
 @pytest.fixture
 def data(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    monkeypatch.setattr(sets_module, "load", lambda name, *_, **__: SETS[name])
+    monkeypatch.setattr(sets_module, "load_dataset", lambda name, *_, **__: SETS[name])
     return {part: record(part) for part in ("train", "test")}
 
 

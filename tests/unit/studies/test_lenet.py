@@ -232,7 +232,7 @@ class PointEncoding:
 
     def __init__(self, monkeypatch):
         self.seen = []
-        monkeypatch.setattr(lenet_models, "outputs", self)
+        monkeypatch.setattr(lenet_models, "lenet_outputs", self)
 
     def __call__(self, weights, statistics, examples):
         self.seen.append((weights, copies(statistics)))
