@@ -355,12 +355,12 @@ def test_files_carry_no_date_and_have_the_same_bytes(
     for name, pool in pools.items():
         pool.to_csv(tmp_path / f"{name}.csv", index=False, float_format="%.17g")
     program = (
-        "import sys; from sharpness.report.figures.drawing import draw;"
+        "import sys; from sharpness.report.figures.drawing import draw_figure;"
         "from sharpness.statistics.correlation import read_pool;"
         "from sharpness.report.figures.catalogue import load_catalogue;"
         f"pools = {{n: read_pool(f'{tmp_path}/{{n}}.csv') for n in {list(pools)}}};"
         f"catalogue = load_catalogue({str(CATALOGUE)!r});"
-        f"[draw(catalogue[figure], pools, {str(tmp_path / 'there')!r} + '-' + figure,"
+        f"[draw_figure(catalogue[figure], pools, {str(tmp_path / 'there')!r} + '-' + figure,"
         f"'mini: digits', {DEFAULTS!r}) for figure in {drawn}]; assert 'torch' not in sys.modules"
     )
     # Another hash seed and another day: neither may show in the files.
