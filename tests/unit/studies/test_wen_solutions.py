@@ -68,8 +68,8 @@ def test_the_published_schedules_are_the_papers(catalogue: Catalogue) -> None:
 
 def test_the_snakefile_may_load_the_catalogue() -> None:
     code = (
-        "import sys; from sharpness.studies.wen.runs import load_catalogue; "
-        f"load_catalogue({str(CATALOGUE)!r}); "
+        "import sys; from sharpness.studies.wen.runs import load_runs; "
+        f"load_runs({str(CATALOGUE)!r}); "
         "print(sorted({'torch', 'numba', 'numpy', 'pandas'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
