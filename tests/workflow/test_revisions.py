@@ -21,8 +21,8 @@ FAR = {
     "table": "tables/formats.py",
     "figures": "figures/style.py",
     "report": "report/page.html.j2",
-    "linear_curves": "noise.py",
-    "study": "simple/two_layer_relu/neurons.py",
+    "linear_curves": "ball.py",
+    "study": "simple/two_layer_relu/reading.py",
 }
 """For each cheap rule, a file that its script does not import by itself."""
 DEAR = {
