@@ -21,7 +21,7 @@ from sharpness.simple.small_networks.ascent import (
     train_stack,
 )
 from sharpness.simple.small_networks.fcnn import Task, initial, mean_squared_error, prepare
-from sharpness.simple.small_networks.models import Purpose, generator, row
+from sharpness.simple.small_networks.models import Purpose, row, streams
 from sharpness.simple.small_networks.procedures import FCNN_STOPS, FcnnProcedure
 
 
@@ -111,8 +111,8 @@ def _single(
     for _ in range(EPOCHS):
         total = torch.zeros_like(greatest)
         for batch in task.epoch(generators, procedure.minibatches):
-            values, gradient = ascent.loss_and_gradient(loss, at, batch)
-            at = box.project(ascent.descended(at, gradient, -procedure.learning_rate))
+            values, gradient = loss_and_gradient(loss, at, batch)
+            at = box.project(descended(at, gradient, -procedure.learning_rate))
             total += values
         better = (total > greatest)[:, None, None]
         worst = {name: torch.where(better, at[name], worst[name]) for name in at}
@@ -164,14 +164,11 @@ def _stack(
 ) -> Iterator[dict[str, Any]]:
     """The rows of models that are trained and measured together."""
 
-    def streams(purpose: Purpose) -> list[np.random.Generator]:
-        return [generator(base, model, purpose) for model in models]
-
     def measure(purpose: Purpose) -> Tensor:
-        return sharpness(task, procedure, weights, streams(purpose))
+        return sharpness(task, procedure, weights, streams(base, models, purpose))
 
-    weights = initial(procedure, streams(Purpose.WEIGHTS))
-    weights, epochs = train(task, procedure, weights, streams(Purpose.ORDER))
+    weights = initial(procedure, streams(base, models, Purpose.WEIGHTS))
+    weights, epochs = train(task, procedure, weights, streams(base, models, Purpose.ORDER))
     train_loss = mean_squared_error(weights, task.whole(len(models)), procedure)
     test_loss = mean_squared_error(weights, task.test(len(models)), procedure)
     first = measure(Purpose.MEASURE)

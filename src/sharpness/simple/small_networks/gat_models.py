@@ -30,7 +30,7 @@ from sharpness.simple.small_networks.gat import (
     outputs,
     receptive_field,
 )
-from sharpness.simple.small_networks.models import Purpose, generator, row
+from sharpness.simple.small_networks.models import Purpose, row, streams
 from sharpness.simple.small_networks.procedures import GAT_STOPS, GatProcedure
 
 Streams = Sequence[np.random.Generator]
@@ -132,8 +132,8 @@ def _greatest(
     at = weights
     values = []
     for _ in range(STEPS):
-        _, gradient = ascent.loss_and_gradient(loss, at, shares)
-        at = box.project(ascent.descended(at, gradient, -procedure.learning_rate))
+        _, gradient = loss_and_gradient(loss, at, shares)
+        at = box.project(descended(at, gradient, -procedure.learning_rate))
         values.append(objective(at))
     return torch.stack(values).amax(dim=0)
 
@@ -190,15 +190,14 @@ def _stack(
 ) -> Iterator[dict[str, Any]]:
     """The rows of models that are trained and measured together."""
 
-    def streams(purpose: Purpose) -> list[np.random.Generator]:
-        return [generator(base, model, purpose) for model in models]
-
     def measure(purpose: Purpose) -> Tensor:
-        drawn = streams(purpose)
+        drawn = streams(base, models, purpose)
         return sharpness(fields.train, procedure, weights, drawn, drawn)
 
-    weights = initial(fields.train.features.shape[1], classes, streams(Purpose.WEIGHTS))
-    orders, drops = streams(Purpose.ORDER), streams(Purpose.DROPOUT)
+    weights = initial(
+        fields.train.features.shape[1], classes, streams(base, models, Purpose.WEIGHTS)
+    )
+    orders, drops = streams(base, models, Purpose.ORDER), streams(base, models, Purpose.DROPOUT)
     weights, epochs = train(fields.train, procedure, weights, orders, drops)
     train_loss, test_loss = _loss(weights, fields.train), _loss(weights, fields.test)
     right = outputs(weights, fields.test).argmax(dim=2) == fields.test.labels[:, None]

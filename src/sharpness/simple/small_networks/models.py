@@ -6,6 +6,7 @@ Everything random of model k of base b comes from (b, k) and what it is for.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from enum import IntEnum
 
 import numpy as np
@@ -24,6 +25,11 @@ class Purpose(IntEnum):
 def generator(base: int, model: int, purpose: Purpose) -> np.random.Generator:
     """The stream of a model, the same whichever models are trained beside it."""
     return np.random.default_rng([base, model, int(purpose)])
+
+
+def streams(base: int, models: Iterable[int], purpose: Purpose) -> list[np.random.Generator]:
+    """The stream of each of some models."""
+    return [generator(base, model, purpose) for model in models]
 
 
 COLUMNS = (

@@ -24,7 +24,7 @@ from numba import njit
 from sharpness.simple.two_layer_relu.data import Task
 from sharpness.simple.two_layer_relu.descent import Visits, descend
 from sharpness.simple.two_layer_relu.losses import Loss
-from sharpness.simple.two_layer_relu.modules import Weights
+from sharpness.simple.two_layer_relu.modules import Weights, doubles
 
 Array = npt.NDArray[np.floating]
 Floats = npt.NDArray[np.float64]
@@ -91,7 +91,7 @@ def outputs(weights: Weights, X: npt.ArrayLike, train: npt.ArrayLike) -> Floats:
         X: inputs, (examples, d).
         train: all training inputs, (n, d).
     """
-    w = _doubles(weights)
+    w = doubles(weights)
     s = _rms(np.maximum(_hidden(w, np.asarray(train)), 0))
     phi = np.maximum(_hidden(w, np.asarray(X)), 0) / s
     return np.asarray(phi @ (w["g"] * w["W2"]), dtype=np.float64)
@@ -112,7 +112,7 @@ def trace(weights: Weights, task: Task, loss: Loss, *, adaptive: bool = False) -
         loss: ℓ(f, y).
         adaptive: weigh each diagonal entry by its parameter's square: tr(∇²L ⊙ wwᵀ).
     """
-    w = _doubles(weights)
+    w = doubles(weights)
     sizes = {name: v**2 if adaptive else np.ones_like(v) for name, v in w.items()}
     size = np.column_stack([sizes["W1"], sizes["b1"]])  # (m, d + 1)
     x = np.column_stack([task.inputs, np.ones(len(task.inputs))])  # x', (n, d + 1)
@@ -143,7 +143,7 @@ def active_neurons(weights: Weights, train: npt.ArrayLike) -> int:
         weights: the network's weights.
         train: all training inputs, (n, d).
     """
-    return int(np.count_nonzero((_hidden(_doubles(weights), np.asarray(train)) > 0).any(axis=0)))
+    return int(np.count_nonzero((_hidden(doubles(weights), np.asarray(train)) > 0).any(axis=0)))
 
 
 def _hidden(weights: Weights, x: Array) -> Array:
@@ -155,10 +155,6 @@ def _rms(a: Array) -> Array:
     """Every neuron's s, (m,), from a (n, m); 1 for one that is active nowhere."""
     s = np.sqrt(np.mean(a**2, axis=0))
     return np.where(s > 0, s, np.ones_like(s))
-
-
-def _doubles(weights: Weights) -> Weights:
-    return {name: np.asarray(w, dtype=np.float64) for name, w in weights.items()}
 
 
 @njit(cache=True, error_model="numpy")

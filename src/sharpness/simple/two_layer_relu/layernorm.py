@@ -20,7 +20,7 @@ from numba import njit
 from sharpness.simple.two_layer_relu.data import Task
 from sharpness.simple.two_layer_relu.descent import Visits, descend
 from sharpness.simple.two_layer_relu.losses import Loss
-from sharpness.simple.two_layer_relu.modules import EPSILON, Weights
+from sharpness.simple.two_layer_relu.modules import EPSILON, Weights, doubles
 
 Array = npt.NDArray[np.floating]
 Floats = npt.NDArray[np.float64]
@@ -75,7 +75,7 @@ def outputs(weights: Weights, X: npt.ArrayLike) -> Floats:
         weights: the network's weights.
         X: inputs, (examples, d).
     """
-    w = _doubles(weights)
+    w = doubles(weights)
     a = np.maximum(np.asarray(X) @ w["W1"].T + w["b1"], 0)
     return (a @ w["W2"]) / np.maximum(np.linalg.norm(a, axis=1), EPSILON)
 
@@ -91,7 +91,7 @@ def trace(weights: Weights, task: Task, loss: Loss, *, adaptive: bool = False) -
         loss: ℓ(f, y).
         adaptive: weigh each diagonal entry by its parameter's square: tr(∇²L ⊙ wwᵀ).
     """
-    w, x = _doubles(weights), task.inputs
+    w, x = doubles(weights), task.inputs
     sizes = {name: v**2 if adaptive else np.ones_like(v) for name, v in w.items()}
     f, u, first, second = _derivatives(w, x)
     # Σ of each neuron's (∂h/∂w)², times the weights' sizes, (n, m).
@@ -118,10 +118,6 @@ def _derivatives(weights: Weights, x: Array) -> tuple[Array, Array, Array, Array
     first = (h > 0) * (W2 - pull * u) / norms
     second = (h > 0) * curved * (pull * (3 * u**2 - 1) - 2 * W2 * u) / norms**2
     return f, u, first, second
-
-
-def _doubles(weights: Weights) -> Weights:
-    return {name: np.asarray(w, dtype=np.float64) for name, w in weights.items()}
 
 
 # Divisions that raise on zero, numba's default, would keep loops from being vectorised.

@@ -23,7 +23,7 @@ from sharpness.objective import Loss as TorchLoss
 from sharpness.simple.two_layer_relu import batchnorm, layernorm
 from sharpness.simple.two_layer_relu.data import Task
 from sharpness.simple.two_layer_relu.losses import Loss
-from sharpness.simple.two_layer_relu.modules import TwoLayer, Weights
+from sharpness.simple.two_layer_relu.modules import TwoLayer, Weights, doubles
 from sharpness.tasks import Effort
 
 Floats = npt.NDArray[np.float64]
@@ -42,7 +42,7 @@ def outputs(architecture: str, weights: Weights, X: npt.ArrayLike, train: npt.Ar
         return layernorm.outputs(weights, X)
     if architecture == "batchnorm":
         return batchnorm.outputs(weights, X, train)
-    w = _doubles(weights)
+    w = doubles(weights)
     h = _hidden(w, np.asarray(X, dtype=np.float64))
     a = np.logaddexp(0, h) if architecture == "softplus" else np.maximum(h, 0)
     if architecture == "three-layer":
@@ -65,7 +65,7 @@ def trace(
     if architecture in ("layernorm", "batchnorm"):
         module = layernorm if architecture == "layernorm" else batchnorm
         return module.trace(weights, task, loss, adaptive=adaptive)
-    w = _doubles(weights)
+    w = doubles(weights)
     # What each parameter's derivatives are squared and summed with.
     sizes = {name: v**2 if adaptive else np.ones_like(v) for name, v in w.items()}
     x = task.inputs
@@ -95,14 +95,10 @@ def _activations(architecture: str, h: Floats) -> tuple[Floats, Floats, Floats]:
     return np.maximum(h, 0), (h > 0).astype(np.float64), np.zeros_like(h)
 
 
-def _hidden(w: dict[str, Floats], x: Floats) -> Floats:
+def _hidden(w: Weights, x: Floats) -> Floats:
     """The first layer before its activation, (examples, m)."""
     h = x @ w["W1"].T
     return h + w["b1"] if "b1" in w else h
-
-
-def _doubles(weights: Weights) -> dict[str, Floats]:
-    return {name: np.asarray(w, dtype=np.float64) for name, w in weights.items()}
 
 
 CELLS = tuple(
