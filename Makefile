@@ -43,7 +43,7 @@ test: $(STAMP) ## the environment, then the tests (PYTEST="-k words" selects, WO
 	@$(ACTIVATE)
 	$(RUN_TESTS) $(PYTEST)
 
-test-fast: $(STAMP) ## those that need neither Snakemake nor a paper's own size: three minutes
+test-fast: $(STAMP) ## those that need neither Snakemake nor a paper's own size: four minutes
 	@$(ACTIVATE)
 	$(RUN_TESTS) -m "not workflow and not full and not slow" $(PYTEST)
 

@@ -12,16 +12,16 @@ import torch
 from torch import Tensor
 
 from sharpness.data.small import Abalone
-from sharpness.studies.hammoud import ascent
 from sharpness.studies.hammoud.ascent import (
     Box,
     Weights,
+    ascent_sharpness,
     gradient_step,
     loss_and_gradient,
     train_stack,
 )
 from sharpness.studies.hammoud.fcnn import AbaloneSplit, fcnn_initial, mean_squared_error, prepare
-from sharpness.studies.hammoud.models import Purpose, generator, row
+from sharpness.studies.hammoud.models import Purpose, row, streams
 from sharpness.studies.hammoud.procedures import FCNN_STOPS, FcnnProcedure
 
 
@@ -76,7 +76,7 @@ def fcnn_sharpness(
     """
     if procedure.ascent == "single":
         return _single(task, procedure, weights, generators)
-    return ascent.ascent_sharpness(
+    return ascent_sharpness(
         weights,
         partial(mean_squared_error, procedure=procedure),
         (task.drawn(generators) for _ in range(RESTARTS)),
@@ -101,8 +101,8 @@ def _single(
     for _ in range(EPOCHS):
         total = torch.zeros_like(greatest)
         for batch in task.epoch(generators, procedure.minibatches):
-            values, gradient = ascent.loss_and_gradient(loss, at, batch)
-            at = box.project(ascent.gradient_step(at, gradient, -procedure.learning_rate))
+            values, gradient = loss_and_gradient(loss, at, batch)
+            at = box.project(gradient_step(at, gradient, -procedure.learning_rate))
             total += values
         better = (total > greatest)[:, None, None]
         worst = {name: torch.where(better, at[name], worst[name]) for name in at}
@@ -145,14 +145,11 @@ def _stack(
 ) -> Iterator[dict[str, Any]]:
     """Yield the rows of models that are trained and measured together."""
 
-    def streams(purpose: Purpose) -> list[np.random.Generator]:
-        return [generator(base, model, purpose) for model in models]
-
     def measure(purpose: Purpose) -> Tensor:
-        return fcnn_sharpness(task, procedure, weights, streams(purpose))
+        return fcnn_sharpness(task, procedure, weights, streams(base, models, purpose))
 
-    weights = fcnn_initial(procedure, streams(Purpose.WEIGHTS))
-    weights, epochs = train_fcnn(task, procedure, weights, streams(Purpose.ORDER))
+    weights = fcnn_initial(procedure, streams(base, models, Purpose.WEIGHTS))
+    weights, epochs = train_fcnn(task, procedure, weights, streams(base, models, Purpose.ORDER))
     train_loss = mean_squared_error(weights, task.whole(len(models)), procedure)
     test_loss = mean_squared_error(weights, task.test(len(models)), procedure)
     first = measure(Purpose.MEASURE)

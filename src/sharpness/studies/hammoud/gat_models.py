@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from sharpness.data.planetoid import Graph
-from sharpness.studies.hammoud import ascent
 from sharpness.studies.hammoud.ascent import (
     Box,
     Weights,
+    ascent_sharpness,
     gradient_step,
     loss_and_gradient,
     train_stack,
@@ -30,7 +30,7 @@ from sharpness.studies.hammoud.gat import (
     gat_outputs,
     receptive_field,
 )
-from sharpness.studies.hammoud.models import Purpose, generator, row
+from sharpness.studies.hammoud.models import Purpose, row, streams
 from sharpness.studies.hammoud.procedures import GAT_STOPS, GatProcedure
 
 Streams = Sequence[np.random.Generator]
@@ -90,7 +90,7 @@ def gat_sharpness(
         for _ in range(procedure.restarts)
     )
     if procedure.objective == "batch":
-        return ascent.ascent_sharpness(
+        return ascent_sharpness(
             weights,
             loss,
             draws,
@@ -121,8 +121,8 @@ def _greatest(
     at = weights
     values = []
     for _ in range(STEPS):
-        _, gradient = ascent.loss_and_gradient(loss, at, shares)
-        at = box.project(ascent.gradient_step(at, gradient, -procedure.learning_rate))
+        _, gradient = loss_and_gradient(loss, at, shares)
+        at = box.project(gradient_step(at, gradient, -procedure.learning_rate))
         values.append(objective(at))
     return torch.stack(values).amax(dim=0)
 
@@ -170,15 +170,14 @@ def _stack(
 ) -> Iterator[dict[str, Any]]:
     """Yield the rows of models that are trained and measured together."""
 
-    def streams(purpose: Purpose) -> list[np.random.Generator]:
-        return [generator(base, model, purpose) for model in models]
-
     def measure(purpose: Purpose) -> Tensor:
-        draw_nodes = streams(purpose)
-        return gat_sharpness(fields.train, procedure, weights, draw_nodes, draw_nodes)
+        drawn = streams(base, models, purpose)
+        return gat_sharpness(fields.train, procedure, weights, drawn, drawn)
 
-    weights = gat_initial(fields.train.features.shape[1], classes, streams(Purpose.WEIGHTS))
-    orders, drops = streams(Purpose.ORDER), streams(Purpose.DROPOUT)
+    weights = gat_initial(
+        fields.train.features.shape[1], classes, streams(base, models, Purpose.WEIGHTS)
+    )
+    orders, drops = streams(base, models, Purpose.ORDER), streams(base, models, Purpose.DROPOUT)
     weights, epochs = train_gat(fields.train, procedure, weights, orders, drops)
     train_loss, test_loss = _loss(weights, fields.train), _loss(weights, fields.test)
     right = gat_outputs(weights, fields.test).argmax(dim=2) == fields.test.labels[:, None]

@@ -6,6 +6,7 @@ All randomness of model k with seed base b comes from (b, k) and the purpose of 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from enum import IntEnum
 
 import numpy as np
@@ -24,6 +25,11 @@ class Purpose(IntEnum):
 def generator(base: int, model: int, purpose: Purpose) -> np.random.Generator:
     """Return a model's random stream, which does not depend on the models trained beside it."""
     return np.random.default_rng([base, model, int(purpose)])
+
+
+def streams(base: int, models: Iterable[int], purpose: Purpose) -> list[np.random.Generator]:
+    """Return one random stream for each model."""
+    return [generator(base, model, purpose) for model in models]
 
 
 COLUMNS = (

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from numba import njit
 
 from sharpness.studies.wen.descent import EpochSchedule, descend
-from sharpness.studies.wen.networks import LearningTask, Loss, Weights
+from sharpness.studies.wen.networks import LearningTask, Loss, Weights, doubles
 
 Array = npt.NDArray[np.floating]
 Floats = npt.NDArray[np.float64]
@@ -74,7 +74,7 @@ def outputs(weights: Weights, X: npt.ArrayLike, train: npt.ArrayLike) -> Floats:
 
     ``train`` holds all training inputs, (n, d).
     """
-    w = _doubles(weights)
+    w = doubles(weights)
     s = _rms(np.maximum(_hidden(w, np.asarray(train)), 0))
     phi = np.maximum(_hidden(w, np.asarray(X)), 0) / s
     return np.asarray(phi @ (w["g"] * w["W2"]), dtype=np.float64)
@@ -91,7 +91,7 @@ def trace(weights: Weights, task: LearningTask, loss: Loss, *, adaptive: bool = 
 
     ``adaptive`` weighs each diagonal entry by its parameter's square: tr(∇²L ⊙ wwᵀ).
     """
-    w = _doubles(weights)
+    w = doubles(weights)
     sizes = {name: v**2 if adaptive else np.ones_like(v) for name, v in w.items()}
     size = np.column_stack([sizes["W1"], sizes["b1"]])  # (m, d + 1)
     x = np.column_stack([task.inputs, np.ones(len(task.inputs))])  # x', (n, d + 1)
@@ -117,7 +117,7 @@ def trace(weights: Weights, task: LearningTask, loss: Loss, *, adaptive: bool = 
 
 def active_neurons(weights: Weights, train: npt.ArrayLike) -> int:
     """Return the number of neurons active on some training input: k of the bound 4√k."""
-    return int(np.count_nonzero((_hidden(_doubles(weights), np.asarray(train)) > 0).any(axis=0)))
+    return int(np.count_nonzero((_hidden(doubles(weights), np.asarray(train)) > 0).any(axis=0)))
 
 
 def _hidden(weights: Weights, x: Array) -> Array:
@@ -129,10 +129,6 @@ def _rms(a: Array) -> Array:
     """Return s of every neuron, (m,), from a (n, m); 1 for a neuron that is never active."""
     s = np.sqrt(np.mean(a**2, axis=0))
     return np.where(s > 0, s, np.ones_like(s))
-
-
-def _doubles(weights: Weights) -> Weights:
-    return {name: np.asarray(w, dtype=np.float64) for name, w in weights.items()}
 
 
 @njit(cache=True, error_model="numpy")

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from numba import njit
 
 from sharpness.studies.wen.descent import EpochSchedule, descend
-from sharpness.studies.wen.networks import EPSILON, LearningTask, Loss, Weights
+from sharpness.studies.wen.networks import EPSILON, LearningTask, Loss, Weights, doubles
 
 Array = npt.NDArray[np.floating]
 Floats = npt.NDArray[np.float64]
@@ -57,7 +57,7 @@ def gradient(weights: Weights, x: Array, y: Array, loss: Loss) -> Weights:
 
 def outputs(weights: Weights, X: npt.ArrayLike) -> Floats:
     """Return f(x), (examples,), in float64 for inputs X (examples, d)."""
-    w = _doubles(weights)
+    w = doubles(weights)
     a = np.maximum(np.asarray(X) @ w["W1"].T + w["b1"], 0)
     return (a @ w["W2"]) / np.maximum(np.linalg.norm(a, axis=1), EPSILON)
 
@@ -68,7 +68,7 @@ def trace(weights: Weights, task: LearningTask, loss: Loss, *, adaptive: bool = 
     It is mean(ℓ'' ‖∇f‖² + ℓ' Tr ∇²f), and f is linear in W2. ``adaptive`` weighs each diagonal
     entry by its parameter's square: tr(∇²L ⊙ wwᵀ).
     """
-    w, x = _doubles(weights), task.inputs
+    w, x = doubles(weights), task.inputs
     sizes = {name: v**2 if adaptive else np.ones_like(v) for name, v in w.items()}
     f, u, first, second = _derivatives(w, x)
     # Σ over each neuron's weights of (∂h/∂w)² times their sizes, (n, m).
@@ -95,10 +95,6 @@ def _derivatives(weights: Weights, x: Array) -> tuple[Array, Array, Array, Array
     first = (h > 0) * (W2 - pull * u) / norms
     second = (h > 0) * curved * (pull * (3 * u**2 - 1) - 2 * W2 * u) / norms**2
     return f, u, first, second
-
-
-def _doubles(weights: Weights) -> Weights:
-    return {name: np.asarray(w, dtype=np.float64) for name, w in weights.items()}
 
 
 # numba's default, divisions that raise on zero, would prevent vectorised loops.

@@ -22,7 +22,7 @@ from sharpness.measures.definition import Cell, Definition
 from sharpness.measures.objective import Loss as TorchLoss
 from sharpness.measures.sharpness import sharpness_table
 from sharpness.studies.wen import batchnorm, layernorm
-from sharpness.studies.wen.networks import LearningTask, Loss, ReferenceNetwork, Weights
+from sharpness.studies.wen.networks import LearningTask, Loss, ReferenceNetwork, Weights, doubles
 
 Floats = npt.NDArray[np.float64]
 
@@ -36,7 +36,7 @@ def outputs(architecture: str, weights: Weights, X: npt.ArrayLike, train: npt.Ar
         return layernorm.outputs(weights, X)
     if architecture == "batchnorm":
         return batchnorm.outputs(weights, X, train)
-    w = _doubles(weights)
+    w = doubles(weights)
     h = _hidden(w, np.asarray(X, dtype=np.float64))
     a = np.logaddexp(0, h) if architecture == "softplus" else np.maximum(h, 0)
     if architecture == "three-layer":
@@ -54,7 +54,7 @@ def trace(
     if architecture in ("layernorm", "batchnorm"):
         module = layernorm if architecture == "layernorm" else batchnorm
         return module.trace(weights, task, loss, adaptive=adaptive)
-    w = _doubles(weights)
+    w = doubles(weights)
     # Weights of the sums of squared derivatives by the parameters.
     sizes = {name: v**2 if adaptive else np.ones_like(v) for name, v in w.items()}
     x = task.inputs
@@ -84,14 +84,10 @@ def _activations(architecture: str, h: Floats) -> tuple[Floats, Floats, Floats]:
     return np.maximum(h, 0), (h > 0).astype(np.float64), np.zeros_like(h)
 
 
-def _hidden(w: dict[str, Floats], x: Floats) -> Floats:
+def _hidden(w: Weights, x: Floats) -> Floats:
     """Return the first layer before its activation, (examples, m)."""
     h = x @ w["W1"].T
     return h + w["b1"] if "b1" in w else h
-
-
-def _doubles(weights: Weights) -> dict[str, Floats]:
-    return {name: np.asarray(w, dtype=np.float64) for name, w in weights.items()}
 
 
 CELLS = tuple(

@@ -224,3 +224,8 @@ def initial_weights(
         draws = rng.uniform(-bound, bound, size=shapes[name])
         weights[name] = (draws * (first_layer_scale if first else 1.0)).astype(np.float32)
     return weights
+
+
+def doubles(weights: Weights) -> Weights:
+    """Return the weights in float64."""
+    return {name: np.asarray(w, dtype=np.float64) for name, w in weights.items()}
