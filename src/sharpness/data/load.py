@@ -88,6 +88,6 @@ def _streamed(
         from sharpness.data.photos import load_photos
 
         return load_photos(name, split, record, inputs)
-    from sharpness.data.entailment import load_hans, load_mnli
+    from sharpness.data.tokens import load_hans, load_mnli
 
     return load_mnli(split, record, inputs) if name == "mnli" else load_hans(name, record, inputs)

@@ -27,7 +27,7 @@ from sharpness.checkpoints.table import PublishedModel
 from sharpness.data.images import Images
 from sharpness.io.errors import UserError
 from sharpness.io.files import digest
-from sharpness.mini.pictures import CLIP, Augmentation, make_loss, parts, to_images
+from sharpness.mini.photo_files import CLIP, Augmentation, make_loss, parts, to_images
 from sharpness.mini.shifts import SHIFTS, DigitImages, digits_of, held_out, shifted
 from sharpness.mini.trainer import Standins, seed, train_standin
 from sharpness.networks import build

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from sharpness.checkpoints.table import PublishedModel
 from sharpness.data.images import Images
 from sharpness.io.files import digest
-from sharpness.mini.pictures import AUGREG, Augmentation, make_loss, parts, to_images
+from sharpness.mini.photo_files import AUGREG, Augmentation, make_loss, parts, to_images
 from sharpness.mini.shifts import digits_of
 from sharpness.mini.trainer import Standins, seed, torch_generator, train_standin
 from sharpness.networks import build, initialise

@@ -1,14 +1,21 @@
-"""The style of all figures, written as PDF and PNG without a date: equal data give equal bytes."""
+"""The style of all figures: scales and ticks that stay legible in a panel one inch high.
+
+PDF and PNG are written without a date: equal data give equal bytes.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure as Canvas
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from sharpness.io.files import atomic
 
@@ -72,3 +79,63 @@ def save_figure(compose: Callable[[], Canvas], out_stem: str | Path, title: str)
             with atomic(f"{out_stem}.{suffix}") as temporary:
                 canvas.savefig(temporary, format=suffix, metadata=metadata)
             canvas.set_layout_engine("none")  # both files get the same layout
+
+
+LOG_RANGE = 10
+"""Positive values that span more than this factor get a logarithmic axis."""
+
+LONG = 1e-3
+"""Axes of values below this have long tick labels, so they get one tick interval less."""
+
+TICKS = 4
+"""Largest number of intervals between ticks."""
+
+
+def scale_axis(
+    axes: Axes, which: Literal["x", "y"], values: np.ndarray, ticks: int = TICKS
+) -> None:
+    """Set a logarithmic scale if the values are positive and span over a decade, else linear."""
+    low, high = float(values.min()), float(values.max())
+    logarithmic = low > 0 and high > LOG_RANGE * low
+    axes.set(**{f"{which}scale": "log" if logarithmic else "linear"})
+    set_ticks(axes.xaxis if which == "x" else axes.yaxis, low, high, logarithmic, ticks)
+
+
+def set_ticks(axis: Axis, low: float, high: float, logarithmic: bool, ticks: int = TICKS) -> None:
+    """Set ticks and tick labels of an axis that shows values from ``low`` to ``high``."""
+    if logarithmic and high > LOG_RANGE * low:
+        axis.set_major_locator(FixedLocator(_decades(low, high, ticks)))
+        plain = low >= 5e-3 and high < 1e4
+        axis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}" if plain else _power(v)))
+        axis.set_minor_locator(NullLocator())
+        return
+    if max(abs(low), abs(high)) < LONG:
+        ticks -= 1
+    axis.set_major_locator(MaxNLocator(ticks, steps=[1, 2, 5, 10]))
+    # No offset or common factor: its text at the end of the axis would overlap the axis label.
+    axis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:.4g}"))
+    axis.set_minor_locator(NullLocator())
+
+
+def _decades(low: float, high: float, ticks: int = TICKS) -> list[float]:
+    """Return the ticks of a logarithmic axis: powers of ten, and 3·10ᵏ if there are too few."""
+    exponents = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
+    found = [10.0**e for e in exponents if low <= 10.0**e <= high]
+    if len(found) < 2:
+        found = [f * 10.0**e for e in exponents for f in (1, 3) if low <= f * 10.0**e <= high]
+    return found[:: -(-len(found) // ticks)]
+
+
+def _power(value: float) -> str:
+    """Return a tick label such as 10⁻³ or 3·10⁻³."""
+    exponent = int(np.floor(np.log10(value) + 1e-9))
+    factor = round(value / 10.0**exponent)
+    front = "" if factor == 1 else rf"{factor}\cdot "
+    return f"${front}10^{{{exponent}}}$"
+
+
+def draw_diagonal(axes: Axes) -> None:
+    """Draw the line x = y without changing the limits."""
+    limits = axes.get_xlim(), axes.get_ylim()
+    axes.axline((1, 1), (2, 2), color="0.5", linewidth=0.7, linestyle=":", zorder=0.5)
+    axes.set(xlim=limits[0], ylim=limits[1])

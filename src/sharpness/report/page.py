@@ -15,8 +15,7 @@ from jinja2 import Environment, StrictUndefined
 from sharpness.io.files import write_text
 from sharpness.report.figures.catalogue import Figure
 from sharpness.report.pool_summary import accuracies, agreement, count_models, effect_of_copies
-from sharpness.report.tables.parts import Table
-from sharpness.report.tables.writers import render_table
+from sharpness.report.tables.writers import Table, render_table
 from sharpness.report.verdict import judge, main_protocol, summarize_targets
 from sharpness.studies.findings import Finding, Study
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from sharpness.evaluation.published import LIMIT
 from sharpness.measures.definition import Cell
-from sharpness.report.tables.parts import PUBLISHED, Section, Table, in_words
+from sharpness.report.tables.writers import PUBLISHED, Section, Table, in_words
 from sharpness.report.verdict import describe, join_names, main_cells, target_title
 from sharpness.statistics.correlation import cell_columns
 from sharpness.statistics.kendall import kendall

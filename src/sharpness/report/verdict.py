@@ -15,7 +15,7 @@ import pandas as pd
 from sharpness.measures.definition import Cell
 from sharpness.plots.text import format_radius, format_tau
 from sharpness.report.figures.catalogue import LABELS
-from sharpness.report.tables.parts import STRONG
+from sharpness.report.tables.writers import STRONG
 from sharpness.statistics.correlation import cell_columns, target_columns
 from sharpness.statistics.kendall import FEWEST
 

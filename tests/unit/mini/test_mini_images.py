@@ -19,7 +19,7 @@ from sharpness.io.errors import UserError
 from sharpness.measures.error_rates import error_and_loss
 from sharpness.mini import clips, vits
 from sharpness.mini.make import make_standins
-from sharpness.mini.pictures import AUGREG, CLIP, OPERATIONS, parts, randaugment, to_images
+from sharpness.mini.photo_files import AUGREG, CLIP, OPERATIONS, parts, randaugment, to_images
 from sharpness.mini.shifts import digits_of
 from sharpness.mini.trainer import train_standin
 from sharpness.networks import build

@@ -16,8 +16,7 @@ from sharpness.data.class_folders import imagenet_wnids, objectnet_wnids
 from sharpness.data.load import load_dataset
 from sharpness.data.locate import locate
 from sharpness.mini.make import digests
-from sharpness.mini.photo_files import objectnet_folders, write_photos
-from sharpness.mini.pictures import AUGREG, CLIP, to_images
+from sharpness.mini.photo_files import AUGREG, CLIP, objectnet_folders, to_images, write_photos
 from sharpness.mini.shifts import (
     ADVERSARIAL,
     CLASSES,

@@ -23,8 +23,7 @@ from matplotlib.figure import Figure as Canvas
 
 from sharpness.io.errors import UserError
 from sharpness.measures.definition import Cell, Definition
-from sharpness.plots.axes import _decades, _power
-from sharpness.plots.style import COLOURS, RAMP, STYLE
+from sharpness.plots.style import COLOURS, RAMP, STYLE, _decades, _power
 from sharpness.plots.text import format_tau
 from sharpness.report.figures.catalogue import Figure, load_catalogue
 from sharpness.report.figures.drawing import compose, draw_figure

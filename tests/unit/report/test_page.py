@@ -24,7 +24,7 @@ from sharpness.report.pool_summary import (
     effect_of_copies,
 )
 from sharpness.report.tables.build import build_table, read_published_taus
-from sharpness.report.tables.parts import Column, Row, Section, Table, TableEntry
+from sharpness.report.tables.writers import Column, Row, Section, Table, TableEntry
 from sharpness.report.verdict import judge, main_cells, summarize_targets
 from sharpness.statistics.correlation import cell_columns, correlations, read_pool
 from sharpness.statistics.kendall import kendall

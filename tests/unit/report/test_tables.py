@@ -14,8 +14,7 @@ from markup import read_tags
 from sharpness.measures.definition import PAPER, Cell, Definition
 from sharpness.plots.text import format_radius, format_tau
 from sharpness.report.tables.build import LAYOUTS, build_table, read_published_taus
-from sharpness.report.tables.parts import Table
-from sharpness.report.tables.writers import render_table, write_table
+from sharpness.report.tables.writers import Table, render_table, write_table
 from sharpness.statistics.correlation import correlations
 
 ROOT = Path(__file__).parents[3]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from small_relu import hessian_trace
 
 from sharpness.io.errors import UserError
-from sharpness.studies.wen.constructions import (
+from sharpness.studies.wen.solutions import (
     exclusive_or,
     generalising,
     least_trace,

@@ -27,7 +27,7 @@ from small_relu import (
 )
 
 from sharpness.studies.wen import batchnorm, networks, plain
-from sharpness.studies.wen.constructions import least_trace
+from sharpness.studies.wen.solutions import least_trace
 from sharpness.studies.wen.descent import Phase
 from sharpness.studies.wen.measures import outputs, trace
 from sharpness.studies.wen.networks import (

@@ -16,8 +16,7 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.lines import Line2D
 
 from sharpness.io.errors import UserError
-from sharpness.plots.axes import TICKS, set_ticks
-from sharpness.plots.style import COLOURS, MARKERS, RAMP
+from sharpness.plots.style import COLOURS, MARKERS, RAMP, TICKS, set_ticks
 from sharpness.report.figures.catalogue import Coding, Figure, factor_of
 
 AREAS = (0.4, 1.0, 1.9, 3.1)

@@ -18,8 +18,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
-from sharpness.plots.axes import TICKS, draw_diagonal, scale_axis
-from sharpness.plots.style import save_figure
+from sharpness.plots.style import TICKS, draw_diagonal, save_figure, scale_axis
 from sharpness.plots.text import format_tau, title_lines
 from sharpness.report.figures.catalogue import COMPARED, Figure
 from sharpness.report.figures.codings import Legend, PointEncoding

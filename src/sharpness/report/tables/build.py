@@ -17,7 +17,7 @@ import pandas as pd
 from sharpness.io.csv_files import check_columns
 from sharpness.io.errors import reading
 from sharpness.measures.definition import ALL, PROTOCOLS, Case, Cell, Definition
-from sharpness.report.tables.parts import PUBLISHED, Column, Row, Section, Table, TableEntry
+from sharpness.report.tables.writers import PUBLISHED, Column, Row, Section, Table, TableEntry
 
 
 @dataclass(frozen=True)

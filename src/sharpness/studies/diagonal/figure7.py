@@ -12,8 +12,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from sharpness.io.errors import UserError
-from sharpness.plots.axes import draw_diagonal, scale_axis, set_ticks
-from sharpness.plots.style import RAMP
+from sharpness.plots.style import RAMP, draw_diagonal, scale_axis, set_ticks
 from sharpness.plots.text import format_tau
 from sharpness.statistics.kendall import kendall
 from sharpness.studies.findings import Finding

@@ -17,8 +17,7 @@ from matplotlib.figure import Figure
 
 from sharpness.data.locate import read_record
 from sharpness.io.errors import UserError
-from sharpness.plots.axes import scale_axis
-from sharpness.plots.style import COLOURS
+from sharpness.plots.style import COLOURS, scale_axis
 from sharpness.statistics.kendall import LEVEL
 from sharpness.studies.findings import Finding
 from sharpness.studies.hammoud.correlations import (

@@ -16,8 +16,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from sharpness.io.errors import UserError
-from sharpness.plots.axes import LOG_RANGE, scale_axis
-from sharpness.plots.style import COLOURS, MARKERS
+from sharpness.plots.style import COLOURS, LOG_RANGE, MARKERS, scale_axis
 from sharpness.plots.text import format_tau
 from sharpness.statistics.kendall import kendall
 from sharpness.studies.wen.runs import POOL, TITLES, Catalogue, Run, architectures, load_runs
