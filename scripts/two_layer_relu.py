@@ -2,8 +2,8 @@
 
 from sharpness.io.gpu import compute_device
 from sharpness.io.job import job
-from sharpness.studies.wen.solutions import solutions, write_solutions
 from sharpness.studies.wen.runs import Run
+from sharpness.studies.wen.solutions import solutions, write_solutions
 
 with job(snakemake):
     compute_device("cpu")

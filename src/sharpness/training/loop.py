@@ -69,8 +69,6 @@ class Trained:
     record: dict[str, Any]
 
 
-
-
 def train_model(
     task: Task, data: Images, state_folder: str | Path, device: torch.device | str = "cpu"
 ) -> Trained:

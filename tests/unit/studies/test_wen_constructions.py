@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from small_relu import hessian_trace
 
 from sharpness.io.errors import UserError
+from sharpness.studies.wen.networks import LearningTask, ReferenceNetwork, Weights, ball, parity
 from sharpness.studies.wen.solutions import (
     exclusive_or,
     generalising,
     least_trace,
     memorising,
 )
-from sharpness.studies.wen.networks import LearningTask, ReferenceNetwork, Weights, ball, parity
 
 D, N = 30, 100
 TASK = parity(1, d=D, n=N)

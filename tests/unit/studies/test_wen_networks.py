@@ -27,7 +27,6 @@ from small_relu import (
 )
 
 from sharpness.studies.wen import batchnorm, networks, plain
-from sharpness.studies.wen.solutions import least_trace
 from sharpness.studies.wen.descent import Phase
 from sharpness.studies.wen.measures import outputs, trace
 from sharpness.studies.wen.networks import (
@@ -42,6 +41,7 @@ from sharpness.studies.wen.networks import (
     initial_weights,
     parity,
 )
+from sharpness.studies.wen.solutions import least_trace
 from sharpness.studies.wen.training import advance
 
 NORMALISED = st.sampled_from(["layernorm", "batchnorm"])

@@ -21,6 +21,10 @@ from sharpness.io.errors import UserError
 from sharpness.io.files import write_csv
 from sharpness.studies.findings import Finding
 from sharpness.studies.wen import training
+from sharpness.studies.wen.figures import compose
+from sharpness.studies.wen.measures import CELLS, COLUMNS, gauss_newton, measure_solution
+from sharpness.studies.wen.networks import Loss, ReferenceNetwork, initial_weights, parity
+from sharpness.studies.wen.runs import Catalogue, Run, architectures, load_runs
 from sharpness.studies.wen.solutions import COLUMNS as ROW
 from sharpness.studies.wen.solutions import (
     POINTS,
@@ -29,10 +33,6 @@ from sharpness.studies.wen.solutions import (
     solutions,
     write_solutions,
 )
-from sharpness.studies.wen.figures import compose
-from sharpness.studies.wen.measures import CELLS, COLUMNS, gauss_newton, measure_solution
-from sharpness.studies.wen.networks import Loss, ReferenceNetwork, initial_weights, parity
-from sharpness.studies.wen.runs import Catalogue, Run, architectures, load_runs
 from sharpness.studies.wen.summary import summarise
 from sharpness.studies.wen.training import LONGEST, Progress, Training, stretches
 from sharpness.training import checkpoint

@@ -1,4 +1,4 @@
-"""Tables as sections (one per pool) of rows, written as CSV and, by templates, Markdown, LaTeX and HTML."""
+"""Tables as sections (one per pool) of rows; written as CSV, Markdown, LaTeX and HTML."""
 
 from __future__ import annotations
 
