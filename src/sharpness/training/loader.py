@@ -11,7 +11,7 @@ from torch.nn.functional import one_hot
 
 from sharpness.data.images import augment
 from sharpness.training.hyperparameters import Purpose, random_stream, torch_seed
-from sharpness.training.loop import Task
+from sharpness.training.task import Task
 
 
 def mixup(

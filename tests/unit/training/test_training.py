@@ -31,8 +31,9 @@ from sharpness.training.hyperparameters import (
     learning_rate,
 )
 from sharpness.training.loader import batches, mixup
-from sharpness.training.loop import Task, train_model
+from sharpness.training.loop import train_model
 from sharpness.training.optimizer import Learner, perturbed_weights
+from sharpness.training.task import Task
 
 ARCHITECTURE = {
     "name": "preact-resnet",
