@@ -16,7 +16,7 @@ import pytest
 import work_alone
 from remains import files, leftovers
 
-from sharpness.checkpoints.convert import write_published_file
+from sharpness.checkpoints import formats
 from sharpness.networks import build
 from sharpness.training.checkpoint import State
 
@@ -158,7 +158,7 @@ def mirror(tmp_path: Path) -> None:
     shapes = {name: value.shape for name, value in build(work_alone.VIT).state_dict().items()}
     weights = {name: stream.random(tuple(shape), np.float32) for name, shape in shapes.items()}
     path = tmp_path / "mirror" / work_alone.MEMBER.url.removeprefix("https://")
-    write_published_file("augreg", path, weights, work_alone.VIT)
+    formats.write("augreg", path, weights, work_alone.VIT)
 
 
 DOWNLOADS = [work_alone.download, work_alone.download_and_drop]

@@ -12,7 +12,8 @@ from photo_files import settings
 from toy_bert import TINY
 from toys import CLIP, PRETRAINED_VIT, RESNET
 
-from sharpness.checkpoints.convert import download_checkpoint, write_published_file
+from sharpness.checkpoints import formats
+from sharpness.checkpoints.convert import download_checkpoint
 from sharpness.checkpoints.table import PublishedModel
 from sharpness.data.load import load_dataset
 from sharpness.data.locate import locate, read_record
@@ -46,7 +47,7 @@ def published(form: str, given: Path) -> Path:
 def genuine(form: str, given: Path) -> Path:
     """A whole file of a published model, to be spoilt."""
     path = published(form, given)
-    write_published_file(form, path, weights(form), ARCHITECTURES[form])
+    formats.write(form, path, weights(form), ARCHITECTURES[form])
     return path
 
 

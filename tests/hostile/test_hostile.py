@@ -17,7 +17,7 @@ from hostile_pickles import ACTS, acts
 from hostile_readers import ARCHITECTURES, NAMES, weights
 from hostile_world import CANARY, Case, small, tree, watched
 
-from sharpness.checkpoints.convert import read_published_file, write_published_file
+from sharpness.checkpoints import formats
 from sharpness.io.errors import UserError
 
 pytestmark = pytest.mark.skipif(
@@ -67,8 +67,8 @@ def test_numbers_that_are_none_are_reported(
     path, found = tmp_path / NAMES[form], weights(form)
     last = list(found)[-1]
     found[last].flat[0] = np.nan
-    write_published_file(form, path, found, ARCHITECTURES[form])
-    read_published_file(form, path, ARCHITECTURES[form])
+    formats.write(form, path, found, ARCHITECTURES[form])
+    formats.read(form, path, ARCHITECTURES[form])
     assert f"{path}: {last}: NaN or infinite" in capsys.readouterr().err
 
 

@@ -41,7 +41,7 @@ def entries(architecture: Mapping[str, Any]) -> list[WeightEntry]:
 
 
 def read(path: str | Path, architecture: Mapping[str, Any]) -> dict[str, Array]:
-    """Read the weights of a file under our network's names; see ``convert.read_published_file``."""
+    """Read the weights of a file under our network's names; see ``formats.read``."""
     if not Path(path).is_file():
         raise UserError(f"{path}: no such file")
     table = entries(architecture)
@@ -50,7 +50,7 @@ def read(path: str | Path, architecture: Mapping[str, Any]) -> dict[str, Array]:
 
 
 def write(path: str | Path, weights: Mapping[str, Array], architecture: Mapping[str, Any]) -> None:
-    """Write a file as ``numpy.savez`` does, reproducibly; see ``convert.write_published_file``."""
+    """Write a file as ``numpy.savez`` does, reproducibly; see ``formats.write``."""
     arrays = to_file(entries(architecture), weights)
     with atomic(path) as temporary, open(temporary, "wb") as stream:
         np.savez(stream, allow_pickle=False, **arrays)

@@ -68,12 +68,12 @@ def tensors(part: Part) -> dict[str, tuple[int, ...]]:
 
 
 def read(path: str | Path, architecture: Mapping[str, Any]) -> dict[str, Array]:
-    """Read the weights of a file under our network's names; see ``convert.read_published_file``."""
+    """Read the weights of a file under our network's names; see ``formats.read``."""
     return to_network(entries(architecture), read_tensors(path), str(path), {POSITION_IDS})
 
 
 def write(path: str | Path, weights: Mapping[str, Array], architecture: Mapping[str, Any]) -> None:
-    """Write a file as published, with position ids; see ``convert.write_published_file``."""
+    """Write a file as published, with position ids; see ``formats.write``."""
     numbers: Array = np.arange(architecture["positions"], dtype=np.int64)[None]
     write_tensors(path, {POSITION_IDS: numbers} | to_file(entries(architecture), weights))
 

@@ -28,7 +28,7 @@ def entries(architecture: Mapping[str, Any]) -> list[WeightEntry]:
 
 
 def read(path: str | Path, architecture: Mapping[str, Any]) -> dict[str, Array]:
-    """Read the weights of an archive by our network's names; see ``convert.read_published_file``.
+    """Read the weights of an archive by our network's names; see ``formats.read``.
 
     It is unpacked into a temporary folder (1.3 GB for BERT-base).
     """

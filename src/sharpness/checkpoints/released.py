@@ -32,7 +32,7 @@ _WHOLE = re.compile(r"\d+")
 
 
 def read(path: str | Path, architecture: Mapping[str, Any]) -> dict[str, Array]:
-    """Read the final weights of a file by our names; see ``convert.read_published_file``.
+    """Read the final weights of a file by our names; see ``formats.read``.
 
     Some of the authors' transformers diverged (34 of 198 are exactly at chance). The batch counters
     of a ``preact-resnet`` are integers.

@@ -56,13 +56,13 @@ def text_side(embedding: int) -> dict[str, tuple[int, ...]]:
 
 
 def read(path: str | Path, architecture: Mapping[str, Any]) -> dict[str, Array]:
-    """Read the weights of a file under our network's names; see ``convert.read_published_file``."""
+    """Read the weights of a file under our network's names; see ``formats.read``."""
     extras = text_side(architecture["embedding"])
     return to_network(entries(architecture), read_tensors(path), str(path), extras)
 
 
 def write(path: str | Path, weights: Mapping[str, Array], architecture: Mapping[str, Any]) -> None:
-    """Write a file as published, text side all zeros; see ``convert.write_published_file``."""
+    """Write a file as published, text side all zeros; see ``formats.write``."""
     arrays = to_file(entries(architecture), weights)
     for name, shape in text_side(architecture["embedding"]).items():
         # A broadcast view of one zero takes no space in the file.

@@ -57,10 +57,8 @@ def _parts(settings: Config, name: str) -> dict[str, str]:
     stated = errors_for_preprocessing(
         read_published_errors(PUBLISHED_ERRORS, name), pool.preparation
     )
-    download_named = set.intersection(*(set(stated.get(model, ())) for model in pool.models))
-    return {
-        part: data for part, data in parts.items() if part == "train" or part not in download_named
-    }
+    published = set.intersection(*(set(stated.get(model, ())) for model in pool.models))
+    return {part: data for part, data in parts.items() if part == "train" or part not in published}
 
 
 Item = list[dict[str, Any]]

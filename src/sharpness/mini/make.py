@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from sharpness.checkpoints import convert
+from sharpness.checkpoints import formats
 from sharpness.checkpoints.table import PublishedModel
 from sharpness.io.download import place
 from sharpness.io.errors import UserError
@@ -88,7 +88,7 @@ def make_standins(
         network = trained(member)
         errors = {part: error_and_loss(network, parts[part])[0] for part in parts}
         weights = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
-        convert.write_published_file(format, mirror / place(member.url), weights, architecture)
+        formats.write(format, mirror / place(member.url), weights, architecture)
         found[member.model] = errors
         said = f"{member.model}: test error {errors['test']:.1%}, {perf_counter() - start:.1f} s"
         print(f"{number} of {len(members)}: {said}", file=sys.stderr, flush=True)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from sharpness.data.images import augment
+from sharpness.data.images import Images, augment
 from sharpness.training.hyperparameters import Purpose, random_stream, torch_seed
 from sharpness.training.task import Task
 
@@ -27,9 +26,6 @@ def mixup(
     targets = one_hot(labels, classes).to(inputs.dtype)
     return inputs.lerp(inputs[partner], 1 - weight), targets.lerp(targets[partner], 1 - weight)
 
-
-if TYPE_CHECKING:
-    from sharpness.data.images import Images
 
 # Views are made for many steps at once: one large call is cheaper than many small ones.
 _IMAGES_AT_ONCE = 8192

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -23,13 +23,6 @@ from sharpness.training.hyperparameters import REVISION, Hyperparameters, Traini
 from sharpness.training.loader import batches
 from sharpness.training.optimizer import Learner
 from sharpness.training.task import Task, Trained
-
-if TYPE_CHECKING:
-    from sharpness.data.images import Images
-
-
-if TYPE_CHECKING:
-    from sharpness.data.images import Images
 
 
 def train_model(

@@ -11,8 +11,7 @@ from torch import Tensor
 from torch.nn.functional import layer_norm, linear
 from toy_bert import BASE, TINY, arrays, drawn, loaded, pairs
 
-from sharpness.checkpoints import bert, bert_tf1
-from sharpness.checkpoints.convert import read_published_file, write_published_file
+from sharpness.checkpoints import bert, bert_tf1, formats
 from sharpness.networks import build
 
 
@@ -84,8 +83,8 @@ def test_base_has_the_published_size_and_the_tables_names() -> None:
 
 def test_a_bin_file_comes_back_and_is_laid_out_as_the_published_ones(tmp_path: Path) -> None:
     network, path = drawn(), tmp_path / "pytorch_model.bin"
-    write_published_file("bert", path, arrays(network), TINY)
-    logits = loaded(read_published_file("bert", path, TINY))(**pairs()).logits
+    formats.write("bert", path, arrays(network), TINY)
+    logits = loaded(formats.read("bert", path, TINY))(**pairs()).logits
     torch.testing.assert_close(logits, network(**pairs()).logits, atol=0, rtol=0)
     content = torch.load(path, weights_only=True)
     numbers = content.pop("bert.embeddings.position_ids")
@@ -94,11 +93,11 @@ def test_a_bin_file_comes_back_and_is_laid_out_as_the_published_ones(tmp_path: P
     assert content.keys() == network.state_dict().keys()
     assert all(tensor.equal(content[name]) for name, tensor in network.state_dict().items())
     torch.save(content, path)  # the numbers of positions may be missing
-    assert read_published_file("bert", path, TINY).keys() == content.keys()
+    assert formats.read("bert", path, TINY).keys() == content.keys()
 
 
 def test_a_file_that_does_not_fit_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "pytorch_model.bin"
-    write_published_file("bert", path, arrays(drawn()), TINY)
+    formats.write("bert", path, arrays(drawn()), TINY)
     with refused(path, "bert.embeddings.position_embeddings.weight has shape (7, 8)"):
-        read_published_file("bert", path, {**TINY, "positions": 6})
+        formats.read("bert", path, {**TINY, "positions": 6})

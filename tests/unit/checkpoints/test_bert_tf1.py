@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from toy_bert import TINY, arrays, drawn
 
+from sharpness.checkpoints import formats
 from sharpness.checkpoints.bert_tf1 import tensorflow
-from sharpness.checkpoints.convert import read_published_file
 from sharpness.io.errors import UserError
 
 
@@ -54,7 +54,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_what_tensorflow_wrote_is_read(published: Path) -> None:
-    back = read_published_file("bert-tf1", published, TINY)
+    back = formats.read("bert-tf1", published, TINY)
     for name, array in arrays(drawn()).items():
         np.testing.assert_array_equal(back[name], array, strict=True)
 
@@ -68,7 +68,7 @@ def test_what_tensorflow_wrote_is_read(published: Path) -> None:
 )
 def test_another_network_is_refused(published: Path, sizes: dict[str, int], message: str) -> None:
     with pytest.raises(UserError, match=message):
-        read_published_file("bert-tf1", published, TINY | sizes)
+        formats.read("bert-tf1", published, TINY | sizes)
 
 
 @pytest.mark.parametrize(
@@ -87,10 +87,10 @@ def test_damage_is_one_line(published: Path, tmp_path: Path, part: str, message:
             if part != "bert_00/":
                 damaged.writestr(name, content[::-1] if name.startswith(part) else content)
     with pytest.raises(UserError, match=f"{path}: {message}"):
-        read_published_file("bert-tf1", path, TINY)
+        formats.read("bert-tf1", path, TINY)
 
 
 def test_without_tensorflow_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tensorflow", None)
     with pytest.raises(UserError, match=r"^bert_00\.zip: is read by TensorFlow.*`make tensorflow`"):
-        read_published_file("bert-tf1", "bert_00.zip", TINY)
+        formats.read("bert-tf1", "bert_00.zip", TINY)

@@ -24,7 +24,7 @@ from torch import nn
 from toy_bert import BASE
 from toys import CLIP, PRETRAINED_VIT
 
-from sharpness.checkpoints import augreg, bert, bert_tf1, convert, soups
+from sharpness.checkpoints import augreg, bert, bert_tf1, convert, formats, soups
 from sharpness.checkpoints.convert import download_checkpoint
 from sharpness.checkpoints.table import PublishedModel, choose, read_table, write_models
 from sharpness.checkpoints.torch_file import read_tensors, write_tensors
@@ -128,7 +128,7 @@ def test_weights_of_another_network_are_not_written(tmp_path: Path) -> None:
     ):
         wrong = {k: v for k, v in (weights | change).items() if v is not None}
         with refused(words):
-            convert.write_published_file("soups", tmp_path / "file", wrong, CLIP)
+            formats.write("soups", tmp_path / "file", wrong, CLIP)
     assert not list(tmp_path.iterdir())
 
 
@@ -140,8 +140,8 @@ def test_what_is_written_is_read_back(
     form: str, architecture: dict[str, Any], tmp_path: Path
 ) -> None:
     weights = weights_of(architecture)
-    convert.write_published_file(form, tmp_path / "file", weights, architecture)
-    found = convert.read_published_file(form, tmp_path / "file", architecture)
+    formats.write(form, tmp_path / "file", weights, architecture)
+    found = formats.read(form, tmp_path / "file", architecture)
     assert found.keys() == weights.keys()
     for name, array in weights.items():
         assert found[name].dtype == np.float32
@@ -149,7 +149,7 @@ def test_what_is_written_is_read_back(
     images = images_of(architecture)
     logits = network_of(architecture, found)(images)
     assert logits.equal(network_of(architecture, weights)(images))
-    convert.write_published_file(form, tmp_path / "again", weights, architecture)
+    formats.write(form, tmp_path / "again", weights, architecture)
     assert (tmp_path / "again").read_bytes() == (tmp_path / "file").read_bytes()
 
 
@@ -176,7 +176,7 @@ def test_timm_reads_what_augreg_writes(tmp_path: Path) -> None:
 
 def test_the_text_side_of_the_soups_may_be_there_or_not(tmp_path: Path) -> None:
     weights, path = weights_of(CLIP), tmp_path / "file.pt"
-    convert.write_published_file("soups", path, weights, CLIP)
+    formats.write("soups", path, weights, CLIP)
     arrays = read_tensors(path)
     extras = soups.text_side(7)
     assert {name: arrays[name].shape for name in extras} == extras
@@ -184,7 +184,7 @@ def test_the_text_side_of_the_soups_may_be_there_or_not(tmp_path: Path) -> None:
         del arrays[name]
     arrays["model.ln_final.bias"] = np.full(3, np.nan, np.float32)  # whatever it holds
     write_tensors(path, arrays)
-    assert convert.read_published_file("soups", path, CLIP).keys() == weights.keys()
+    assert formats.read("soups", path, CLIP).keys() == weights.keys()
 
 
 def arrays_in(form: str, path: Path) -> dict[str, Array]:
@@ -210,7 +210,7 @@ def test_what_does_not_fit_is_named(
     form: str, architecture: dict[str, Any], tmp_path: Path
 ) -> None:
     path, name = tmp_path / "file", HEAD[form]
-    convert.write_published_file(form, path, weights_of(architecture), architecture)
+    formats.write(form, path, weights_of(architecture), architecture)
     arrays = arrays_in(form, path)
     stray = {"model.stray": np.zeros(1, np.float32)}
     for change, words in (
@@ -222,10 +222,10 @@ def test_what_does_not_fit_is_named(
     ):
         put(form, path, {k: v for k, v in (arrays | change).items() if v is not None})
         with refused(path, words):
-            convert.read_published_file(form, path, architecture)
+            formats.read(form, path, architecture)
     path.unlink()
     with refused(path, "no such file"):
-        convert.read_published_file(form, path, architecture)
+        formats.read(form, path, architecture)
 
 
 def test_a_model_that_diverged_is_read_and_named_once(
@@ -233,8 +233,8 @@ def test_a_model_that_diverged_is_read_and_named_once(
 ) -> None:
     path, weights = tmp_path / "file", weights_of(CLIP)
     weights["head.weight"].flat[1], weights["head.bias"].flat[1] = np.nan, np.inf
-    convert.write_published_file("soups", path, weights, CLIP)
-    found = convert.read_published_file("soups", path, CLIP)
+    formats.write("soups", path, weights, CLIP)
+    found = formats.read("soups", path, CLIP)
     for name, array in weights.items():
         np.testing.assert_array_equal(found[name], array, err_msg=name)
     (line,) = capsys.readouterr().err.splitlines()
@@ -268,7 +268,7 @@ def test_torch_files_of_both_kinds(new: bool, tmp_path: Path) -> None:
 
 def test_an_unknown_format_is_refused(tmp_path: Path) -> None:
     with refused("format 'onnx' is unknown; it is one of augreg, soups"):
-        convert.read_published_file("onnx", tmp_path, PRETRAINED_VIT)
+        formats.read("onnx", tmp_path, PRETRAINED_VIT)
 
 
 def test_tables_and_formats_import_no_torch() -> None:

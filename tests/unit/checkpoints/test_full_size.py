@@ -18,7 +18,7 @@ from publisher import Publisher, publishing
 from torch import Tensor, nn
 
 from sharpness import Definition, sharpness
-from sharpness.checkpoints import convert
+from sharpness.checkpoints import formats
 from sharpness.checkpoints.convert import download_checkpoint
 from sharpness.checkpoints.table import PublishedModel
 from sharpness.checkpoints.weight_map import Array
@@ -102,7 +102,7 @@ def test_the_whole_chain_at_full_size(
     out = tmp_path / "model.safetensors"
     network = build(architecture).eval()
     weights = drawn(network)
-    convert.write_published_file(form, original, weights, architecture)
+    formats.write(form, original, weights, architecture)
     size = original.stat().st_size
     assert size == SIZES.get(form, size)
 

@@ -13,7 +13,7 @@ from refusal import refused
 from torch import Tensor, nn
 from toys import RESNET, VIT
 
-from sharpness.checkpoints.convert import read_published_file, write_published_file
+from sharpness.checkpoints import formats
 from sharpness.checkpoints.released import COLUMNS, main, table_of
 from sharpness.checkpoints.table import read_table
 from sharpness.networks import build
@@ -118,7 +118,7 @@ def test_the_final_weights_give_equal_logits(
     architecture, _ = ARCHITECTURES[kind]
     other = {name: tensor + 1 for name, tensor in network.state_dict().items()}
     path = save(tmp_path / named(), network.state_dict(), best=other)
-    back = read_published_file("cifar10-released", path, architecture)
+    back = formats.read("cifar10-released", path, architecture)
     copy = build(architecture).eval()
     tensors = {name: torch.from_numpy(array.copy()) for name, array in back.items()}
     load_strictly(copy, tensors, "weights")
@@ -141,15 +141,15 @@ def test_what_does_not_fit_is_named(
     for number, (weights, message) in enumerate(cases):
         path = save(tmp_path / f"{number}.pth", weights)
         with refused(path, message):
-            read_published_file("cifar10-released", path, architecture)
+            formats.read("cifar10-released", path, architecture)
 
 
 def test_another_file_is_refused(tmp_path: Path, vit: nn.Module) -> None:
     path = save(tmp_path / "x.pth", vit.state_dict())
     with refused("another architecture"):
-        read_published_file("cifar10-released", path, RESNET)
+        formats.read("cifar10-released", path, RESNET)
     torch.save(vit.state_dict(), path)
     with refused("no dict with the key 'last'"):
-        read_published_file("cifar10-released", path, VIT)
+        formats.read("cifar10-released", path, VIT)
     with refused("only read"):
-        write_published_file("cifar10-released", path, {}, VIT)
+        formats.write("cifar10-released", path, {}, VIT)

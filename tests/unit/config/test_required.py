@@ -203,7 +203,7 @@ def test_an_original_that_was_there_is_never_deleted(
         (folder / place).parent.mkdir(parents=True, exist_ok=True)
         (folder / place).write_bytes(b"a model")
     monkeypatch.setattr(
-        "sharpness.checkpoints.convert.read_published_file",
+        "sharpness.checkpoints.formats.read",
         lambda *_: {"w": np.zeros(2, np.float32)},
     )
     member, out = PublishedModel("m", {}, "https://host.example/m.npz"), tmp_path / "m.safetensors"

@@ -11,7 +11,7 @@ import pytest
 import torch
 from photo_files import listed
 
-from sharpness.checkpoints import convert
+from sharpness.checkpoints import formats
 from sharpness.checkpoints.table import PublishedModel
 from sharpness.data.load import load_dataset
 from sharpness.data.locate import locate
@@ -157,7 +157,7 @@ def test_a_brief_training_errs_as_an_evaluation_says_and_is_its_run(
     )
     assert one != two == two_again
     network = build(ARCHITECTURE)
-    arrays = convert.read_published_file("bert", tmp_path / "a" / paths[1], ARCHITECTURE)
+    arrays = formats.read("bert", tmp_path / "a" / paths[1], ARCHITECTURE)
     network.load_state_dict({name: torch.tensor(array) for name, array in arrays.items()})
     for part, name in PARTS.items():
         examples = load_dataset(name, "test", record(mirror, name), inputs(mirror))

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sharpness.checkpoints import convert
+from sharpness.checkpoints import formats
 from sharpness.checkpoints.table import PublishedModel, read_table
 from sharpness.io.download import place
 from sharpness.io.errors import UserError
@@ -42,7 +42,7 @@ SOUPS = [TABLE[f"model_{k}"] for k in (0, 4, 5, 26)]
 def stored(member: PublishedModel, mirror: Path, format: str) -> nn.Module:
     """The network that a stand-in's file holds."""
     network = build(NETWORKS[format])
-    weights = convert.read_published_file(format, mirror / place(member.url), NETWORKS[format])
+    weights = formats.read(format, mirror / place(member.url), NETWORKS[format])
     network.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
     return network
 
