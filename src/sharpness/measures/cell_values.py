@@ -62,12 +62,7 @@ class CellTask:
 class ObjectiveCache:
     """The objectives of all batches, built once for each kind of data and each m."""
 
-    def __init__(
-        self,
-        network: Network,
-        data: Mapping[Data, Sequence[Batch]],
-        loss: Loss,
-    ) -> None:
+    def __init__(self, network: Network, data: Mapping[Data, Sequence[Batch]], loss: Loss) -> None:
         """Keep the batches; objectives are built when a cell asks for them."""
         self._network, self._data, self._loss = network, data, loss
         self._micro_batch: int | None = None
@@ -115,22 +110,12 @@ def _worst_case(objectives: list[Objective], task: CellTask, seed: int) -> list[
     definition, knobs = task.cell.definition, task.protocol
     weights = objectives[0].network.weights
     feasible = ball(definition, task.cell.radius, weights, knobs)
-    return [
-        torch.tensor(
-            [
-                worst(
-                    objective,
-                    feasible,
-                    knobs,
-                    task.scale,
-                    task.steps,
-                    partial(_noise, definition.norm, weights, seed, batch, 0),
-                )
-            ],
-            dtype=torch.float64,
-        )
-        for batch, objective in enumerate(objectives)
-    ]
+    maxima = []
+    for batch, objective in enumerate(objectives):
+        noise = partial(_noise, definition.norm, weights, seed, batch, 0)
+        found = worst(objective, feasible, knobs, task.scale, task.steps, noise)
+        maxima.append(torch.tensor([found], dtype=torch.float64))
+    return maxima
 
 
 def _average_case(
@@ -142,17 +127,10 @@ def _average_case(
     width = cell.radius * scaling(weights, cell.definition.adaptive)
     scales = list(dict.fromkeys(task.scale for task in tasks))
     samples = max(task.samples for task in tasks)
-    drawn = [
-        sample_loss_changes(
-            objective,
-            width,
-            partial(_noise, cell.definition.norm, weights, seed, batch),
-            samples,
-            scales,
-            antithetic,
-        )
-        for batch, objective in enumerate(objectives)
-    ]
+    drawn = []
+    for batch, objective in enumerate(objectives):
+        noise = partial(_noise, cell.definition.norm, weights, seed, batch)
+        drawn.append(sample_loss_changes(objective, width, noise, samples, scales, antithetic))
     return [[d[scales.index(task.scale), : task.samples] for d in drawn] for task in tasks]
 
 

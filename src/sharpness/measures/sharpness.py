@@ -68,12 +68,11 @@ def sharpness(
     knobs = Protocol.named(protocol)
     cell = Cell(definition, radius, knobs.name)
     effort = Effort(steps, samples, antithetic)
-    protocols = {knobs.name: knobs}
+    data: dict[Data, Sequence[Batch]] = {"original": batches}
+    protocols, room = {knobs.name: knobs}, MicroBatch(micro_batch)
+    results = measure_cells(model, data, [cell], seed, loss, effort, protocols, room)
     # Closing restores the mode of the model even while a raised error is being handled.
-    room = MicroBatch(micro_batch)
-    with closing(
-        measure_cells(model, {"original": batches}, [cell], seed, loss, effort, protocols, room)
-    ) as results:
+    with closing(results):
         return _raise_problem(next(results)[1])
 
 

@@ -31,9 +31,7 @@ class PreActBlock(nn.Module):
         """Apply the block to (n, in_planes, h, w)."""
         out = relu(self.bn1(x))
         shortcut = x if self.shortcut is None else self.shortcut(out)
-        out = self.conv1(out)
-        out = self.conv2(relu(self.bn2(out)))
-        return out + shortcut
+        return self.conv2(relu(self.bn2(self.conv1(out)))) + shortcut
 
 
 class PreActResNet(nn.Module):
@@ -64,8 +62,7 @@ class PreActResNet(nn.Module):
         out = self.conv1(x)
         for stage in range(self.stages):
             out = getattr(self, f"layer{stage + 1}")(out)
-        out = relu(self.bn(out)).mean(dim=(2, 3))
-        return self.linear(out)
+        return self.linear(relu(self.bn(out)).mean(dim=(2, 3)))
 
 
 def _conv3x3(in_planes: int, planes: int, stride: int) -> nn.Conv2d:

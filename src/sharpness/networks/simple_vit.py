@@ -9,8 +9,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-_TEMPERATURE = 10_000
-
 
 class Patches(nn.Module):
     """Cut images (n, c, h, w) into flat patches (n, tokens, p·p·c), channels innermost."""
@@ -134,7 +132,7 @@ def sincos_position(side: int, dim: int) -> Tensor:
     geometrically from 1 to 1/10,000.
     """
     exponent = torch.arange(dim // 4) / (dim // 4 - 1)
-    omega = 1 / _TEMPERATURE**exponent
+    omega = 1 / 10_000**exponent
     row, column = torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
     y, x = (axis.flatten()[:, None] * omega for axis in (row, column))
     return torch.cat([x.sin(), x.cos(), y.sin(), y.cos()], dim=1)

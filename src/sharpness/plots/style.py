@@ -46,16 +46,7 @@ STYLE: Any = {
 }
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart.
-COLOURS = (
-    "#0072B2",
-    "#E69F00",
-    "#009E73",
-    "#D55E00",
-    "#CC79A7",
-    "#56B4E9",
-    "#F0E442",
-    "#000000",
-)
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#F0E442", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
 # From light to dark, so that it works for colour-blind readers and in grey; its lightest end is
@@ -72,10 +63,8 @@ def save_figure(compose: Callable[[], Canvas], out_stem: str | Path, title: str)
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(STYLE)
         canvas = compose()
-        for suffix, metadata in (
-            ("pdf", {"CreationDate": None, "Title": title}),
-            ("png", {"Software": None}),
-        ):
+        pdf = {"CreationDate": None, "Title": title}
+        for suffix, metadata in ("pdf", pdf), ("png", {"Software": None}):
             with atomic(f"{out_stem}.{suffix}") as temporary:
                 canvas.savefig(temporary, format=suffix, metadata=metadata)
             canvas.set_layout_engine("none")  # both files get the same layout
@@ -103,18 +92,17 @@ def scale_axis(
 
 def set_ticks(axis: Axis, low: float, high: float, logarithmic: bool, ticks: int = TICKS) -> None:
     """Set ticks and tick labels of an axis that shows values from ``low`` to ``high``."""
+    axis.set_minor_locator(NullLocator())
     if logarithmic and high > LOG_RANGE * low:
         axis.set_major_locator(FixedLocator(_decades(low, high, ticks)))
         plain = low >= 5e-3 and high < 1e4
         axis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}" if plain else _power(v)))
-        axis.set_minor_locator(NullLocator())
         return
     if max(abs(low), abs(high)) < LONG:
         ticks -= 1
     axis.set_major_locator(MaxNLocator(ticks, steps=[1, 2, 5, 10]))
     # No offset or common factor: its text at the end of the axis would overlap the axis label.
     axis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:.4g}"))
-    axis.set_minor_locator(NullLocator())
 
 
 def _decades(low: float, high: float, ticks: int = TICKS) -> list[float]:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from sharpness.io.files import write_text
 from sharpness.report.figures.catalogue import Figure
@@ -49,12 +48,7 @@ def study_entry(name: str, studied: StudyResults) -> dict[str, Any]:
         "note": studied.note,
         "findings": studied.findings,
         "figures": [
-            {
-                "id": figure,
-                "title": drawing.title,
-                "caption": drawing.caption,
-                "png": embedded(studied.drawings[figure]),
-            }
+            (figure, drawing, embedded(studied.drawings[figure]))
             for figure, drawing in studied.study.figures.items()
         ],
     }
@@ -90,9 +84,13 @@ def write_report(
     Every heading shows the scale unless it is "paper". ``figures`` are entries of the catalogue
     with their PNG files; ``notes`` are remarks at the top, such as which data are stand-ins.
     """
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    template = files("sharpness.report").joinpath("page.html.j2").read_text(encoding="utf-8")
-    page = environment.from_string(template).render(
+    environment = Environment(
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        loader=PackageLoader("sharpness.report", ""),
+    )
+    page = environment.get_template("page.html.j2").render(
         scale=scale,
         suffix="" if scale == "paper" else f" ({scale})",
         notes=notes,
@@ -101,16 +99,7 @@ def write_report(
             {"number": t.number, "html": render_table(t, "html"), "agreement": agreement(t)}
             for t in tables
         ],
-        figures=[
-            {
-                "id": figure.id,
-                "number": figure.number,
-                "title": figure.title,
-                "caption": figure.caption,
-                "png": embedded(png),
-            }
-            for figure, png in figures
-        ],
+        figures=[(figure, embedded(png)) for figure, png in figures],
         studies=[study_entry(name, found) for name, found in (studies or {}).items()],
     )
     write_text(out, page.rstrip() + "\n")

@@ -165,10 +165,9 @@ def accuracies(published: pd.DataFrame) -> tuple[str, str]:
     }
     if left := [f"{count} {why}" for why, count in others.items() if count]:
         text += f"; not compared: {in_words(left)}"
-    sources = sorted(set(published["source"].dropna()))
-    return f"{text}. Source: {'; '.join(sources)}." if sources else f"{text}.", _warning(
-        off, len(fair)
-    )
+    if sources := sorted(set(published["source"].dropna())):
+        text += f". Source: {'; '.join(sources)}"
+    return f"{text}.", _warning(off, len(fair))
 
 
 def _warning(off: pd.DataFrame, compared: int) -> str:

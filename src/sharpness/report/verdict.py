@@ -152,12 +152,11 @@ def judge(pool: pd.DataFrame, correlations: pd.DataFrame) -> list[tuple[str, str
 
 def _within(found: pd.DataFrame) -> str:
     rows = found[(found["target"] == "error_test") & (found["subgroup"] != "all")]
-    parts = []
-    for name, group in rows.groupby("subgroup", sort=True):
-        parts.append(
-            f"{name} ({group['models'].max()} models): τ is positive for {_count(group, 1)} "
-            f"and negative for {_count(group, -1)}"
-        )
+    parts = [
+        f"{name} ({group['models'].max()} models): τ is positive for {_count(group, 1)} "
+        f"and negative for {_count(group, -1)}"
+        for name, group in rows.groupby("subgroup", sort=True)
+    ]
     return "; ".join(parts) + "." if parts else "No subgroup has enough models."
 
 

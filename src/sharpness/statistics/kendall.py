@@ -111,23 +111,14 @@ def _kendall_complete(
     low, high = _bootstrap_interval(signs, models, seed, resamples, level) + 0.0
     results = []
     for k in range(columns):
-        if constant := [v for v, z in (("x", x), ("y", y)) if np.ptp(z[:, k]) == 0]:
-            what = {"x": "the sharpness", "y": "the target"}[constant[0]]
-            results.append(_undefined(models, f"{what} is the same for all {models} models"))
+        named = (("the sharpness", x), ("the target", y))
+        if constant := [name for name, values in named if np.ptp(values[:, k]) == 0]:
+            reason = f"{constant[0]} is the same for all {models} models"
+            results.append(_undefined(models, reason))
             continue
         tau_b, p = _test(x[:, k], y[:, k]) if test else (np.nan, np.nan)
-        results.append(
-            Correlation(
-                models,
-                tau=float(tau[k]),
-                tau_b=tau_b,
-                low=float(low[k]),
-                high=float(high[k]),
-                p=p,
-                status="ok",
-                reason=left_out,
-            )
-        )
+        ends = float(low[k]), float(high[k])
+        results.append(Correlation(models, float(tau[k]), tau_b, *ends, p, "ok", left_out))
     return results
 
 
@@ -173,6 +164,5 @@ def _bootstrap_interval(
         with np.errstate(invalid="ignore"):
             taus[start : start + _BLOCK] = (weights @ signs) / total
     tail = (1 - level) / 2
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
+    with warnings.catch_warnings(action="ignore", category=RuntimeWarning):
         return np.nanquantile(taus, [tail, 1 - tail], axis=0)

@@ -81,11 +81,6 @@ def column_axis(quantity: str, part: str | None) -> Axis:
     return Axis(column, label, factor_of(label), LABELS[whole].removesuffix(" (%)"))
 
 
-def sharpness_axis(column: str, label: str) -> Axis:
-    """Return the axis of a cell's column."""
-    return Axis(column, label, 1.0, label)
-
-
 def _several(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 

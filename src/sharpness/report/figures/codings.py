@@ -76,10 +76,8 @@ class PointEncoding:
 
     def unknown(self, models: pd.DataFrame) -> npt.NDArray[np.bool_]:
         """Return a mask (models,) of the models that lack a coded value."""
-        none = np.zeros(len(models), dtype=bool)
-        return np.logical_or.reduce(
-            [none, *(models[list(c.columns)].isna().any(axis=1).to_numpy() for c in self.codings)]
-        )
+        columns = [name for coding in self.codings for name in coding.columns]
+        return models[columns].isna().any(axis=1).to_numpy(bool)
 
     def scatter(
         self, axes: Axes, models: pd.DataFrame, x: np.ndarray, y: np.ndarray, area: float
@@ -111,7 +109,7 @@ class PointEncoding:
 
     def _places(self, coding: Coding | None, models: pd.DataFrame) -> npt.NDArray[np.intp]:
         """Return the place of each model's value, (models,); 0 without levels or a value."""
-        if coding is None or coding.scale is not None or not coding.columns:
+        if coding is None or coding not in self.listed:
             return np.zeros(len(models), dtype=np.intp)
         levels = self.levels(coding)
         rows = models[list(coding.columns)].itertuples(index=False, name=None)

@@ -125,9 +125,9 @@ def _scale(which: Literal["x", "y"], panels: list[Axes], width: float) -> None:
     """Set one scale on all panels, chosen from all their points."""
     points = [np.asarray(found.get_offsets()) for panel in panels for found in panel.collections]
     values = np.concatenate(points)[:, 0 if which == "x" else 1]
+    ticks = 2 if which == "x" and width < NARROW else TICKS
     for panel in panels:
-        few = which == "x" and width < NARROW
-        scale_axis(panel, which, values, 2 if few else TICKS)
+        scale_axis(panel, which, values, ticks)
 
 
 PAGE = 7.0
@@ -143,14 +143,11 @@ def draw_figure(
     note: str | None = None,
     defaults: Defaults | None = None,
 ) -> None:
-    """Draw one figure to ``<out_stem>.pdf`` and ``<out_stem>.png``.
+    """Draw a figure of the catalogue to ``<out_stem>.pdf`` and ``<out_stem>.png``.
 
-    Args:
-        figure: an entry of the catalogue.
-        pools: the contents of ``pool.csv``, by pool.
-        out_stem: path of the files without suffix.
-        note: printed in the title when the scale is not the paper's, such as "mini: digits".
-        defaults: for each pool, the m and steps of cells that name neither.
+    ``pools`` holds the contents of each pool's ``pool.csv``. ``note`` is printed in the title when
+    the scale is not the paper's, such as "mini: digits". ``defaults`` holds, for each pool, the m
+    and steps of cells that name neither.
 
     Raises:
         UserError: if a pool of the figure, or a column that it codes, is missing.

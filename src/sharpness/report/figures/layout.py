@@ -17,7 +17,6 @@ from sharpness.report.figures.catalogue import (
     Figure,
     Panel,
     column_axis,
-    sharpness_axis,
 )
 from sharpness.statistics.correlation import cell_columns
 
@@ -166,7 +165,7 @@ def _axis(quantity: str, panel: Panel, source: _Source) -> Axis:
     compared = quantity == "sharpness" and "sharpness_augmented" in _quantities(source.figure)
     label = COMPARED[0] if compared else LABELS[quantity]
     if not isinstance(panel.radius, float):  # nothing of this definition was measured
-        return sharpness_axis(f"{panel.definition}@", label)
+        return Axis(f"{panel.definition}@", label, 1.0, label)
     exact = Cell(
         Definition.parse(str(panel.definition)),
         panel.radius,
@@ -181,4 +180,4 @@ def _axis(quantity: str, panel: Panel, source: _Source) -> Axis:
         m=None if exact.m == source.own.get("m") else exact.m,
         steps=None if exact.steps == source.own.get("steps") else exact.steps,
     )
-    return sharpness_axis((same if same in source.cells else exact).id, label)
+    return Axis((same if same in source.cells else exact).id, label, 1.0, label)

@@ -49,10 +49,7 @@ _PRETRAINED = tuple(
 
 _CIFAR = TableLayout(
     "error",
-    {
-        "error_test": ("Test error", "cifar10"),
-        "error_corrupted": ("OOD error", "cifar10-c"),
-    },
+    {"error_test": ("Test error", "cifar10"), "error_corrupted": ("OOD error", "cifar10-c")},
 )
 
 LAYOUTS = {
@@ -176,15 +173,10 @@ def _rows(
     entries: Mapping[Place, TableEntry], layout: TableLayout, columns: Iterable[Column]
 ) -> tuple[Row, ...]:
     order = [*dict.fromkeys((*layout.definitions, *ALL))]
-    places = {(order.index(definition), radius) for definition, radius, *_ in entries}
+    keys = {(definition, radius) for definition, radius, *_ in entries}
     return tuple(
         Row(
-            order[place],
-            radius,
-            tuple(
-                entries.get((order[place], radius, c.target, c.source), _ABSENT[c.source])
-                for c in columns
-            ),
+            *key, tuple(entries.get((*key, c.target, c.source), _ABSENT[c.source]) for c in columns)
         )
-        for place, radius in sorted(places)
+        for key in sorted(keys, key=lambda key: (order.index(key[0]), key[1]))
     )

@@ -1,0 +1,63 @@
+"""The publishers' file formats: read their weights under our names, and write them back."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from sharpness.checkpoints import augreg, bert, bert_tf1, released, soups
+from sharpness.checkpoints.weight_map import Array
+from sharpness.io.errors import UserError
+
+_MODULES = {
+    "augreg": augreg,
+    "soups": soups,
+    "bert": bert,
+    "bert-tf1": bert_tf1,
+    "cifar10-released": released,
+}
+FORMATS = tuple(_MODULES)
+
+
+def read(format: str, path: str | Path, architecture: Mapping[str, Any]) -> dict[str, Array]:
+    """Read the weights of a published file as a state dict of float32 arrays with our names.
+
+    NaN and infinite weights are allowed, with a message on stderr: a model that diverged is a
+    result, and must not keep the others of its pool out. ``format`` is one of ``FORMATS``, and
+    ``architecture`` is as ``networks.build`` takes it.
+
+    Raises:
+        UserError: naming the file and what in it is broken, missing, left over or of a wrong shape.
+    """
+    weights: dict[str, Array] = _module(format).read(path, architecture)
+    odd = [name for name, array in weights.items() if not np.isfinite(array).all()]
+    if odd:
+        more = f" and {len(odd) - 1} more" if odd[1:] else ""
+        print(f"{path}: {odd[0]}{more}: NaN or infinite; the model diverged", file=sys.stderr)
+    return weights
+
+
+def write(
+    format: str, path: str | Path, weights: Mapping[str, Array], architecture: Mapping[str, Any]
+) -> None:
+    """Write weights in a publisher's format, atomically: same names, shapes and types.
+
+    Raises:
+        UserError: if the weights are not those of the architecture, or the format is only read, as
+            ``cifar10-released`` and ``bert-tf1`` are.
+    """
+    module = _module(format)
+    if not hasattr(module, "write"):
+        raise UserError(f"format {format!r} is only read; none of its files can be written")
+    module.write(path, weights, architecture)
+
+
+def _module(format: str) -> ModuleType:
+    if format not in _MODULES:
+        raise UserError(f"format {format!r} is unknown; it is one of {', '.join(FORMATS)}")
+    return _MODULES[format]
