@@ -83,7 +83,7 @@ def train(folder: Path) -> None:
 
 def evaluate(folder: Path) -> None:
     """Evaluate one small model, item by item."""
-    datasets.load = lambda name, *_, **__: SETS[name]  # type: ignore[assignment]
+    datasets.load_dataset = lambda name, *_, **__: SETS[name]  # type: ignore[assignment]
     found = evaluated(
         made_subject(folder), PLAN, datasets.EvalDatasets({p: record(p) for p in SETS}), OK
     )

@@ -20,7 +20,7 @@ FAR = {
     "correlations": "statistics/kendall.py",
     "table": "plots/text.py",
     "figures": "plots/style.py",
-    "report": "report/page.html.j2",
+    "report": "report/page/page.html.j2",
     "linear_curves": "measures/ball.py",
     "study": "studies/wen/runs.py",
 }

@@ -88,7 +88,7 @@ def write_report(
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
-        loader=PackageLoader("sharpness.report", ""),
+        loader=PackageLoader("sharpness.report.page", ""),
     )
     page = environment.get_template("page.html.j2").render(
         scale=scale,
