@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
+from urllib.parse import quote
 
 from sharpness.io.errors import UserError
 from sharpness.io.files import write_csv
 from sharpness.io.transfer import PublishedFile
 
-_SAFE = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")
 LONGEST = 150
 """Bytes of a stem; file systems end names at 255, and ours add prefixes and suffixes."""
 
@@ -28,18 +28,12 @@ def stem(name: str) -> str:
     """
     if not name or not name.isprintable():
         raise UserError(f"{name!r} is no name of a model; use characters that can be seen")
-    written = "".join(map(_written, name))
+    written = quote(name, safe="").replace("~", "~7E").replace("%", "~")  # quote leaves ~
     if written[0] in "._-":
         written = f"~{ord(written[0]):02X}{written[1:]}"
     if len(written) > LONGEST:
         raise UserError(f"{name!r} is too long for a file's name; {LONGEST} letters are allowed")
     return written
-
-
-def _written(character: str) -> str:
-    if character in _SAFE:
-        return character
-    return "".join(f"~{byte:02X}" for byte in character.encode())
 
 
 _WHOLE = re.compile(r"-?\d{1,18}")
@@ -110,7 +104,11 @@ def choose(members: Sequence[PublishedModel], take: int | None, seed: int) -> li
         return list(members)
     if take > len(members):
         raise UserError(f"take is {take}, but the table has {len(members)} models; take fewer")
-    drawn = sorted(members, key=lambda member: _lot(seed, member.model))[:take]
+
+    def lot(member: PublishedModel) -> str:
+        return hashlib.sha256(f"{seed} {member.model}".encode()).hexdigest()
+
+    drawn = sorted(members, key=lot)[:take]
     names = {member.model for member in drawn}
     return [member for member in members if member.model in names]
 
@@ -152,7 +150,3 @@ def _value(text: str) -> str | float | int:
     if _WHOLE.fullmatch(text):
         return int(text)
     return float(text) if _NUMBER.fullmatch(text) and isfinite(float(text)) else text
-
-
-def _lot(seed: int, name: str) -> str:
-    return hashlib.sha256(f"{seed} {name}".encode()).hexdigest()

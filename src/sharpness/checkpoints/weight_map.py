@@ -41,11 +41,11 @@ class WeightEntry:
     @property
     def _ordered(self) -> tuple[int, ...]:
         """Upstream's shape with the axes in our order."""
-        return tuple(self.upstream_shape[axis] for axis in self.axes or self._kept)
+        return tuple(self.upstream_shape[axis] for axis in self._axes)
 
     @property
-    def _kept(self) -> tuple[int, ...]:
-        return tuple(range(len(self.upstream_shape)))
+    def _axes(self) -> tuple[int, ...]:
+        return self.axes or tuple(range(len(self.upstream_shape)))
 
     @property
     def ours_shape(self) -> tuple[int, ...]:
@@ -54,12 +54,11 @@ class WeightEntry:
 
     def forward(self, array: Array) -> Array:
         """Convert an array from the file's (upstream_shape) to the network's (ours_shape)."""
-        return array.transpose(self.axes or self._kept).reshape(self.ours_shape)
+        return array.transpose(self._axes).reshape(self.ours_shape)
 
     def backward(self, array: Array) -> Array:
         """Convert an array from the network's (ours_shape) to the file's (upstream_shape)."""
-        back = np.argsort(self.axes or self._kept)
-        return array.reshape(self._ordered).transpose(back)
+        return array.reshape(self._ordered).transpose(np.argsort(self._axes))
 
 
 def to_network(

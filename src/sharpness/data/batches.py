@@ -67,25 +67,19 @@ class Examples(Protocol):
     @property
     def title(self) -> str:
         """Return the name of the data set in tables and figures."""
-        ...
 
     @property
     def groups(self) -> Groups | None:
         """Return the logits of each class; None where class k is logit k."""
-        ...
 
     def __len__(self) -> int:
         """Return the number of examples."""
-        ...
 
     def subset(self, index: slice) -> Self:
         """Return the examples at these positions, in this order."""
-        ...
 
     def batches(self, size: int) -> Iterator[Batch]:
         """Yield (inputs, labels) on the device of the data; the last batch may be smaller."""
-        ...
 
     def digest(self) -> str:
         """Return a 16-digit hash of the contents and of their preparation."""
-        ...

@@ -9,7 +9,7 @@ import stat
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from sharpness.io.errors import UserError
 
@@ -67,9 +67,6 @@ def digest_of(files: Iterable[File]) -> tuple[int, str]:
     return count, state.hexdigest()[:16]
 
 
-if TYPE_CHECKING:
-    from sharpness.data.batches import Groups
-
 RESOURCES = Path(__file__).parents[3] / "resources"
 """The project's own tables; the path assumes an editable install."""
 
@@ -101,7 +98,7 @@ def is_imagenet_class(folder: str, naming: Naming) -> bool:
 
 def labelled(
     folders: Iterable[str], naming: Naming, classes: Sequence[str]
-) -> tuple[dict[str, int], Groups | None]:
+) -> tuple[dict[str, int], tuple[tuple[int, ...], ...] | None]:
     """Map class folders to labels, and labels to logits.
 
     Folders of classes that the network does not have are left out, as are logits without a folder:

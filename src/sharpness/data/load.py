@@ -41,11 +41,10 @@ def load_dataset(
         raise UserError(f"data set {name} is missing: {record['reason']}")
     splits = record.get("splits", REGISTRY[name].splits)
     if split not in splits:
-        only = f"data set {name}: has no split {split!r}, only {', '.join(splits)}"
-        advice = (
-            f"; add it to {record['folder']}, {relocate_advice(name)}" if "splits" in record else ""
-        )
-        raise UserError(f"{only}{advice}")
+        problem = f"data set {name}: has no split {split!r}, only {', '.join(splits)}"
+        if "splits" in record:
+            problem += f"; add it to {record['folder']}, {relocate_advice(name)}"
+        raise UserError(problem)
     files = [Path(entry["path"]) for entry in record["files"]]
     try:
         if REGISTRY[name].kind in _INPUTS:

@@ -138,10 +138,9 @@ def within_reach(name: str, settings: Mapping[str, Any]) -> bool:
     source = REGISTRY[name].source
     if source is None or settings["standin"]:
         return True
-    if settings["file"] or settings["folder"]:
-        return any(
-            Path(p).expanduser().exists() for p in (settings["file"], settings["folder"]) if p
-        )
+    given = [settings[key] for key in ("file", "folder") if settings[key]]
+    if given:
+        return any(Path(path).expanduser().exists() for path in given)
     places = {key: settings[key] for key in ("mirror", "offline")}
     cache, rows = Path(settings["cache"]).expanduser(), downloads(source)
     return bool(rows) and all(reachable(download_named(row).url, cache, **places) for row in rows)
@@ -165,7 +164,8 @@ def _found(
     if entry.source is None:
         return {"files": []}
     path = Path(settings[key]).expanduser() if key else None
-    fetched = [] if path else _fetched(entry.source, settings)
+    rows = () if path else downloads(entry.source)
+    fetched = [_fetched(entry.source, download_named(row), settings) for row in rows]
     if entry.kind == "photos":
         kind, place = ("file", fetched[0]) if fetched else (key or "folder", path)
         found = imagenet.find_photos(name, kind, place, settings)
@@ -204,15 +204,10 @@ def _files(source: str, key: str | None, path: Path) -> list[Path]:
     return files
 
 
-def _fetched(source: str, settings: Mapping[str, Any]) -> list[Path]:
-    """Fetch the published files from cache, mirror or network; empty if unpublished."""
-    return [_brought(source, download_named(row), settings) for row in downloads(source)]
-
-
-def _brought(source: str, published: Download, settings: Mapping[str, Any]) -> Path:
-    listed = settings.get("standin")
+def _fetched(source: str, published: Download, settings: Mapping[str, Any]) -> Path:
+    """Fetch a published file from cache, mirror or network."""
     claims = published.claims()
-    if listed:
+    if listed := settings.get("standin"):
         claims = {"checksum": f"sha256 {standin_digest(listed, published.url)}"}
     try:
         return fetch(

@@ -125,14 +125,10 @@ def _parsed(line: bytes, number: int, where: str) -> Pair:
         raise UserError(f"{where}: is no sentence pair ({error!r}); fetch it again") from error
     if pair.label not in (*LABELS, UNDECIDED):
         raise UserError(_unknown(where, pair.label))
-    if not all(map(_is_text, (pair.first, pair.second))):
+    # JSON can contain lone surrogates.
+    if not all(isinstance(text, str) and not _HALF.search(text) for text in pair[2:]):
         raise UserError(f"{where}: a sentence is no text; fetch it again")
     return pair
-
-
-def _is_text(sentence: object) -> bool:
-    """Return whether a value is a string without lone surrogates, which JSON can contain."""
-    return isinstance(sentence, str) and not _HALF.search(sentence)
 
 
 def _unknown(where: str, label: object) -> str:

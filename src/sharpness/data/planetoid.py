@@ -53,7 +53,9 @@ def read_planetoid(files: Sequence[Path], pinned: Sequence[str]) -> Graph:
         UserError: if a file cannot be read or has another digest.
     """
     _, y, tx, ty, allx, ally, neighbours = map(_unpickled, files[:-1], pinned[:-1])
-    order = _order(files[-1], pinned[-1])
+    index = read_small_file(files[-1])
+    check_digest(index, str(files[-1]), pinned[-1], _INSTEAD)
+    order = np.array(index.split(), dtype=np.int64)  # (tests,), the node of each row of tx
     labelled, known = len(y), len(ally)
     features = np.concatenate([allx.toarray(), tx.toarray()]).astype(np.float32)
     labels = np.concatenate([ally, ty]).argmax(axis=1).astype(np.int64)
@@ -70,13 +72,6 @@ def read_planetoid(files: Sequence[Path], pinned: Sequence[str]) -> Graph:
 
 def _unpickled(path: Path, pinned: str) -> Any:
     return unpickle(read_small_file(path), str(path), pinned, _INSTEAD)
-
-
-def _order(path: Path, pinned: str) -> Integers:
-    """Return the node of each row of ``tx``, (tests,)."""
-    content = read_small_file(path)
-    check_digest(content, str(path), pinned, _INSTEAD)
-    return np.array(content.split(), dtype=np.int64)
 
 
 def _edges(neighbours: Mapping[int, Sequence[int]]) -> Integers:

@@ -1,14 +1,4 @@
-"""Preprocessing of decoded photos as the published networks were tested. Needs no torchvision.
-
-Each recipe is its publishers' evaluation:
-
-- ``augreg``: resizes the whole image to a square, as Steiner et al. (2021): ``tf.image.resize``
-  interpolates the four nearest pixels and, unlike Pillow, does not smooth before it shrinks. Values
-  in [-1, 1].
-- ``timm``: short side to size / 0.9, Pillow's bicubic filter, centre crop; values in [-1, 1].
-- ``clip``: short side to size, Pillow's bicubic filter, centre crop; the constants of Radford et
-  al. (2021).
-"""
+"""Preprocessing of decoded photos as the published networks were tested. Needs no torchvision."""
 
 from __future__ import annotations
 
@@ -24,6 +14,7 @@ Values = NDArray[np.float32]
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+"""Constants of Radford et al. (2021)."""
 TIMM_CROP = 0.9
 """Part of the resized short side that timm keeps for these networks."""
 
@@ -49,7 +40,11 @@ class Recipe:
 
 
 def augreg(image: Image.Image, size: int) -> Values:
-    """Resize the whole image to (3, size, size), with values in [-1, 1]."""
+    """Resize the whole image to (3, size, size), with values in [-1, 1] (Steiner et al., 2021).
+
+    As ``tf.image.resize``, it interpolates the four nearest pixels and, unlike Pillow, does not
+    smooth before it shrinks.
+    """
     values = bilinear(np.asarray(image), size).transpose(2, 0, 1)
     return (np.ascontiguousarray(values) - np.float32(127.5)) / np.float32(127.5)
 
@@ -102,7 +97,7 @@ def _neighbours(length: int, size: int) -> tuple[NDArray[np.int64], NDArray[np.i
 
 
 def centre(image: Image.Image, short: int, size: int) -> NDArray[np.uint8]:
-    """Resize the short side of an image to ``short`` and crop the centre: (size, size, 3).
+    """Resize the short side to ``short`` (Pillow's bicubic), crop the centre: (size, size, 3).
 
     Rounding is as in torchvision: the long side down, the margins to even.
     """

@@ -206,8 +206,9 @@ def _one_each(pixels: Tensor, choice: Tensor, negative: Tensor, centre: Tensor) 
     """Apply to each image the operation of its ``choice`` (n,)."""
     order = choice.argsort(stable=True)
     grouped, negative, centre = pixels[order], negative[order], centre[order]
+    counts = torch.bincount(choice, minlength=len(OPERATIONS)).tolist()
     start = 0
-    for name, count in zip(OPERATIONS, _counts(choice), strict=True):
+    for name, count in zip(OPERATIONS, counts, strict=True):
         rows = slice(start, start + count)
         start += count
         if count:
@@ -215,10 +216,6 @@ def _one_each(pixels: Tensor, choice: Tensor, negative: Tensor, centre: Tensor) 
     result = torch.empty_like(grouped)
     result[order] = grouped
     return result
-
-
-def _counts(choice: Tensor) -> list[int]:
-    return torch.bincount(choice, minlength=len(OPERATIONS)).tolist()
 
 
 def _operate(name: str, pixels: Tensor, negative: Tensor, centre: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from sharpness.data.class_folders import names
-from sharpness.data.imagenet import held_out
+from sharpness.data.imagenet import held_out, select_images
 from sharpness.data.nli import mnli_lines
 from sharpness.data.registry import relocate_advice
 from sharpness.io.errors import UserError, reading
@@ -77,13 +77,10 @@ def draw_sample(
 
 
 def _photos(record: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
-    """Yield every training image that is not held out."""
+    """Return every training image that is not held out."""
     classes = record["classes"]
     found = list(names(Path(record["splits"]["train"]["folder"]), classes))
-    held = [False] * len(found)
     if record["holdout"]:
-        held = held_out(Path(record["holdout"]["path"]), len(found)).tolist()
+        found = select_images(found, ~held_out(Path(record["holdout"]["path"]), len(found)))
     labels = {wnid: label for label, wnid in enumerate(classes)}
-    for name, out in zip(found, held, strict=True):
-        if not out:
-            yield {"file": name, "label": labels[name.partition("/")[0]]}
+    return ({"file": name, "label": labels[name.partition("/")[0]]} for name in found)

@@ -245,7 +245,6 @@ def _texts(
 
 
 def _vocabulary(inputs: Mapping[str, Any]) -> str:
-    """Return the path of BERT's vocabulary."""
     record = inputs.get("vocabulary")
     if record is None:
         raise UserError("inputs: no vocabulary; give the record of the data set bert-vocabulary")
