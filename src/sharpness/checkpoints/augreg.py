@@ -23,7 +23,7 @@ _SLACK = 1 << 20  # bytes of arrays without a place in the network, so that smal
 
 
 def entries(architecture: Mapping[str, Any]) -> list[WeightEntry]:
-    """Return the weight map of a ``vit``: 200 arrays at depth 12."""
+    """Return the map from names in a file to ours for a ``vit``: 200 arrays at depth 12."""
     dim, patch = architecture["dim"], architecture["patch_size"]
     tokens = (architecture["image_size"] // patch) ** 2 + 1
     classes = architecture["classes"]

@@ -53,7 +53,7 @@ def parts(architecture: Mapping[str, Any]) -> list[Part]:
 
 
 def entries(architecture: Mapping[str, Any]) -> list[WeightEntry]:
-    """Return the weight map of a ``bert``: 201 tensors at depth 12, named as in the network."""
+    """Return the map from names in a file to ours for a ``bert``: 201 tensors at depth 12."""
     return [
         WeightEntry(name, shape, name)
         for part in parts(architecture)

@@ -23,7 +23,7 @@ from sharpness.io.errors import UserError
 
 
 def entries(architecture: Mapping[str, Any]) -> list[WeightEntry]:
-    """Return the weight map of a ``bert``: 201 variables at depth 12."""
+    """Return the map from names in a file to ours for a ``bert``: 201 variables at depth 12."""
     return [entry for part in parts(architecture) for entry in _part(part)]
 
 

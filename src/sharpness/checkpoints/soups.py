@@ -19,7 +19,7 @@ _CONTEXT, _VOCABULARY = 77, 49408
 
 
 def entries(architecture: Mapping[str, Any]) -> list[WeightEntry]:
-    """Return the weight map of a ``clip-vit``: 154 tensors at depth 12."""
+    """Return the map from names in a file to ours for a ``clip-vit``: 154 tensors at depth 12."""
     dim, patch = architecture["dim"], architecture["patch_size"]
     embedding, classes = architecture["embedding"], architecture["classes"]
     tokens = (architecture["image_size"] // patch) ** 2 + 1

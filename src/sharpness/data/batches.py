@@ -70,7 +70,7 @@ class Examples(Protocol):
 
     @property
     def groups(self) -> Groups | None:
-        """Return the logits of each class; None where class k is logit k."""
+        """Return, for each class, the numbers of its logits; None where class k is logit k."""
 
     def __len__(self) -> int:
         """Return the number of examples."""

@@ -41,7 +41,7 @@ def names(folder: Path, classes: Iterable[str]) -> Iterator[str]:
 
 
 def sized(folder: Path, names: Iterable[str]) -> Iterator[File]:
-    """Yield each image and its size; raise UserError if it is not a regular file."""
+    """Yield each image's name and size in bytes; raise UserError if it is no regular file."""
     for name in names:
         try:
             found = os.stat(folder / name)

@@ -126,7 +126,7 @@ class ReleasedLinf(_InWeights, Linf):
         return self.radius * self.c * noise
 
     def ascent(self, gradient: Tensor) -> Tensor:
-        """Return the step c ⊙ sign(g)."""
+        """Return the step c ⊙ sign(g) of the released code, for the gradient g."""
         return gradient.sign() * self.c
 
     def project(self, x: Tensor) -> Tensor:

@@ -93,7 +93,7 @@ def _pretrained(architecture: Mapping[str, Any]) -> dict[str, Tensor]:
 def shared(
     input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Return masks (n, length): tokens found in the first sentence, tokens of the second."""
+    """Return two masks (n, length): tokens that occur in the first sentence; the second one's."""
     second = token_type_ids.bool()
     first = attention_mask.bool() & ~second
     same = input_ids[:, :, None] == input_ids[:, None, :]

@@ -121,7 +121,7 @@ def draw_mnli_pair(source: random.Random) -> Drawn:
 
 
 def draw_from_template(label: str, template: Template, source: random.Random) -> Drawn:
-    """Draw a pair from one template."""
+    """Draw a pair of sentences with this label, filling the template with random words."""
     return Drawn(label, fill_template(template, source))
 
 

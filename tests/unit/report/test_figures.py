@@ -79,26 +79,26 @@ def test_every_entry_has_a_panel_for_everything(catalogue: Catalogue, pools: Poo
     shapes |= dict.fromkeys(("fig18", "fig23", "fig24"), (6, 6))  # two logits, or six radii
     for name, figure in catalogue.items():
         grid = lay_out(figure, pools, DEFAULTS)
-        assert (len(grid.spots), len(grid.spots[0])) == shapes.get(name, (4, 4))
-        for spot in (spot for row in grid.spots for spot in row):
-            for pool in spot.pools:
-                assert {spot.x.column, spot.y.column} <= set(pools[pool])
+        assert (len(grid.specs), len(grid.specs[0])) == shapes.get(name, (4, 4))
+        for spec in (spec for row in grid.specs for spec in row):
+            for pool in spec.pools:
+                assert {spec.x.column, spec.y.column} <= set(pools[pool])
 
 
 def test_figures_5_and_20_are_at_the_radii_that_the_paper_prints(
     catalogue: Catalogue, pools: Pools
 ) -> None:
-    first, second = lay_out(catalogue["fig5"], pools, DEFAULTS).spots
+    first, second = lay_out(catalogue["fig5"], pools, DEFAULTS).specs
     assert [(s.pools, s.x.column, s.y.column) for s in first] == [
         ((pool,), f"{NORMALIZED}@{radius}+paper", error)
         for pool, radius in ((RESNET, 0.001), (VIT, 0.0005))
         for error in ("error_test", "error_corrupted")
     ]
     assert [s.x.column.split("@")[0] for s in second] == ["worst-linf-adaptive-rawlogits"] * 4
-    (row,) = lay_out(catalogue["fig20"], pools, {}).spots
+    (row,) = lay_out(catalogue["fig20"], pools, {}).specs
     cells = [f"{FOUR[0]}@0.002", f"{FOUR[2]}@0.1", f"{FOUR[1]}@0.002", f"{FOUR[3]}@0.1"]
-    assert [spot.x.column for spot in row] == [f"{cell}+paper" for cell in cells]
-    assert {spot.y.column for spot in row} == {"learning_rate"}
+    assert [spec.x.column for spec in row] == [f"{cell}+paper" for cell in cells]
+    assert {spec.y.column for spec in row} == {"learning_rate"}
     canvas = compose(catalogue["fig20"], pools, None, {})  # model_0 has no learning rate
     assert [len(points(axes)) for axes in canvas.axes] == [71] * 4
 
@@ -117,35 +117,35 @@ def test_four_figures_show_the_definitions_of_a_published_pool(
     for number, definition in enumerate(FOUR, start=first):
         grid = lay_out(catalogue[f"fig{number}"], pools, {})
         radii = synthetic_published.RADII[pool][definition.split("-")[0]]
-        assert [row[0].y.column for row in grid.spots] == [f"error_{part}" for part in parts]
-        for row in grid.spots:
+        assert [row[0].y.column for row in grid.specs] == [f"error_{part}" for part in parts]
+        for row in grid.specs:
             cells = [f"{definition}@{radius:g}+paper" for radius in radii]
-            assert [spot.x.column for spot in row] == cells
-            assert {spot.pools for spot in row} == {(pool,)}
+            assert [spec.x.column for spec in row] == cells
+            assert {spec.pools for spec in row} == {(pool,)}
 
 
 def test_the_gap_stands_beside_the_error(catalogue: Catalogue, pools: Pools) -> None:
     for name, pool in (("fig8", I1K), ("fig9", SOUPS)):
         grid = lay_out(catalogue[name], pools, {})
         assert grid.row_labels == SETS
-        columns = [[spot.y.column for spot in row] for row in grid.spots]
+        columns = [[spec.y.column for spec in row] for row in grid.specs]
         assert columns[0] == ["error_test", "gap"] * 2
         assert columns[1] == ["error_v2", "gap_v2"] * 2
-        assert grid.spots[0][0].pools == (pool,)
-        x = [spot.x.column for spot in grid.spots[0]]
+        assert grid.specs[0][0].pools == (pool,)
+        x = [spec.x.column for spec in grid.specs[0]]
         assert x == [f"{d}@0.002+paper" for d in FOUR[:2] for _ in range(2)]
 
 
 def test_the_ablations_include_the_pools_own_setting(catalogue: Catalogue, pools: Pools) -> None:
     grid = lay_out(catalogue["fig31"], pools, DEFAULTS)
     assert grid.row_labels == ("m = 16", "m = 32", "m = 64", "m = 128")
-    columns = [row[0].x.column.removeprefix(f"{NORMALIZED}@0.0005+paper") for row in grid.spots]
+    columns = [row[0].x.column.removeprefix(f"{NORMALIZED}@0.0005+paper") for row in grid.specs]
     assert columns == ["+m16", "+m32", "+m64", ""]
     grid = lay_out(catalogue["fig30"], pools, {RESNET: {"m": 64, "steps": 10}})
     assert grid.row_labels == tuple(f"{n} iterations" for n in (10, 50, 100, 200))
     grid = lay_out(catalogue["fig29"], pools, DEFAULTS)
     base = "average-linf-adaptive-normlogits@0.1+paper"
-    assert [(row[0].x.column, row[0].y.column) for row in grid.spots] == [
+    assert [(row[0].x.column, row[0].y.column) for row in grid.specs] == [
         (base, "error_test"),
         (f"{base}+augmented", "error_test"),
         (base, f"{base}+augmented"),
@@ -156,8 +156,8 @@ def test_a_new_radius_is_a_new_panel(catalogue: Catalogue, pools: Pools) -> None
     cell = Cell(Definition.parse("worst-linf-adaptive-normlogits"), 0.01)
     pool = pd.concat([pools[RESNET], pd.Series(1.0, pools[RESNET].index, name=cell.id)], axis=1)
     grid = lay_out(catalogue["fig38"], {RESNET: pool}, DEFAULTS)
-    assert [len([s for s in row if s]) for row in grid.spots] == [4, 4, 5, 5]
-    assert grid.spots[2][4].heading == "ρ = 0.01"
+    assert [len([s for s in row if s]) for row in grid.specs] == [4, 4, 5, 5]
+    assert grid.specs[2][4].heading == "ρ = 0.01"
 
 
 def test_titles_hold_tau_and_the_note_is_there(catalogue: Catalogue, pools: Pools) -> None:

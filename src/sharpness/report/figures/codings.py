@@ -158,12 +158,12 @@ class Legend:
     ``rows`` holds the label and a sample of each value of each discrete coding.
     """
 
-    def __init__(self, looks: PointEncoding, area: float, width: float) -> None:
+    def __init__(self, encoding: PointEncoding, area: float, width: float) -> None:
         """Make the samples for points of an area in square points and a width in inches."""
-        self._looks, self._width = looks, width
-        self._bar = looks.ramp is not None
-        self.rows = [(coding.label, _samples(looks, coding, area)) for coding in looks.listed]
-        stars = _stars(looks)
+        self._encoding, self._width = encoding, width
+        self._bar = encoding.ramp is not None
+        self.rows = [(coding.label, _samples(encoding, coding, area)) for coding in encoding.listed]
+        stars = _stars(encoding)
         self._beside = stars if self._bar and width >= ROOMY else []
         if stars and not self._beside:
             self.rows.append(("", stars))
@@ -202,7 +202,7 @@ class Legend:
         )
 
     def _draw_bar(self, canvas: Canvas, axes: np.ndarray) -> None:
-        ramp, ends, coding = self._looks.ramp, self._looks.ends, self._looks.figure.colour
+        ramp, ends, coding = self._encoding.ramp, self._encoding.ends, self._encoding.figure.colour
         assert ramp is not None
         assert ends is not None
         roomy = self._width >= ROOMY
@@ -222,9 +222,9 @@ class Legend:
             bar.ax.legend(handles=self._beside, loc="center left", bbox_to_anchor=(1.0, 0.5))
 
 
-def _samples(looks: PointEncoding, coding: Coding, area: float) -> list[Line2D]:
-    figure, samples = looks.figure, []
-    for word, place in looks.levels(coding).items():
+def _samples(encoding: PointEncoding, coding: Coding, area: float) -> list[Line2D]:
+    figure, samples = encoding.figure, []
+    for word, place in encoding.levels(coding).items():
         colour, marker, size = GREY, "o", 4.0
         if coding is figure.colour:
             colour = COLOURS[place % len(COLOURS)]
@@ -238,13 +238,13 @@ def _samples(looks: PointEncoding, coding: Coding, area: float) -> list[Line2D]:
     return samples
 
 
-def _stars(looks: PointEncoding) -> list[Line2D]:
+def _stars(encoding: PointEncoding) -> list[Line2D]:
     """Return a sample for the models that lack a coded value, named if they are few."""
-    models = looks.models[looks.unknown(looks.models)]
+    models = encoding.models[encoding.unknown(encoding.models)]
     if models.empty:
         return []
     names = ", ".join(models["model"]) if len(models) < 3 else f"{len(models)} models"
-    lacking = [c for c in looks.codings if models[list(c.columns)].isna().to_numpy().any()]
+    lacking = [c for c in encoding.codings if models[list(c.columns)].isna().to_numpy().any()]
     what = " or ".join(_plain(coding) for coding in lacking)
     star = Line2D([], [], color="k", marker="*", markerfacecolor="none", linestyle="")
     star.set(markersize=6, markeredgewidth=0.6, label=f"{names}: no {what}")

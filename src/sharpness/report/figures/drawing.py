@@ -36,35 +36,35 @@ def point_area(models: int, width: float) -> float:
 
 
 def draw_panel(
-    axes: Axes, spot: PanelSpec, models: pd.DataFrame, looks: PointEncoding, width: float
+    axes: Axes, spec: PanelSpec, models: pd.DataFrame, encoding: PointEncoding, width: float
 ) -> str:
-    """Draw the models of one panel, indexed by pool and place, or the reason why there are none.
+    """Draw the models of one panel, or write the reason why there are none.
 
     Returns:
         A title with the pools that have no point and τ, such as ``τ = −0.12``; empty if there are
         too few models.
     """
-    if reason := _absent(spot, models):
+    if reason := _absent(spec, models):
         return _say(axes, reason, width)
-    x, y = (models[axis.column].to_numpy(np.float64) * axis.factor for axis in (spot.x, spot.y))
+    x, y = (models[axis.column].to_numpy(np.float64) * axis.factor for axis in (spec.x, spec.y))
     found = kendall(x, y, resamples=0, test=False)
     if found.models < FEWEST:
         return _say(axes, found.reason, width)
-    looks.scatter(axes, models, x, y, point_area(found.models, width))
+    encoding.scatter(axes, models, x, y, point_area(found.models, width))
     _scale("x", [axes], width)
     _scale("y", [axes], width)
-    if {spot.x.label, spot.y.label} == set(COMPARED):
+    if {spec.x.label, spec.y.label} == set(COMPARED):
         draw_diagonal(axes)
     tau = f"τ = {format_tau(found.tau).replace('-', '−') if found.status == 'ok' else '–'}"
     there = set(models.index.get_level_values("pool")[np.isfinite(x) & np.isfinite(y)])
-    return "\n".join([*(f"without {name}" for name in spot.pools if name not in there), tau])
+    return "\n".join([*(f"without {name}" for name in spec.pools if name not in there), tau])
 
 
-def _absent(spot: PanelSpec, models: pd.DataFrame) -> str:
+def _absent(spec: PanelSpec, models: pd.DataFrame) -> str:
     """Return the reason why a panel is empty; an empty string if it is not."""
-    if any("@" in axis.column and axis.column not in models for axis in (spot.x, spot.y)):
+    if any("@" in axis.column and axis.column not in models for axis in (spec.x, spec.y)):
         return "the pool has no such cell"
-    for axis in (spot.x, spot.y):
+    for axis in (spec.x, spec.y):
         if axis.column not in models or models[axis.column].isna().all():
             return f"the pool has no {axis.name}"
     return ""
@@ -80,16 +80,16 @@ def _say(axes: Axes, reason: str, width: float) -> str:
 
 def label_axes(axes: Axes, grid: Grid, i: int, j: int) -> None:
     """Label the axes of panel (i, j) unless the panel below or to the left has the same label."""
-    spots = grid.spots
-    spot = spots[i][j]
-    assert spot is not None
-    below = spots[i + 1][j] if i + 1 < len(spots) else None
-    if below is None or below.x.label != spot.x.label:
-        axes.set_xlabel(spot.x.label, labelpad=2)
-    before = spots[i][j - 1] if j else None
-    if before is None or before.y.label != spot.y.label:
+    specs = grid.specs
+    spec = specs[i][j]
+    assert spec is not None
+    below = specs[i + 1][j] if i + 1 < len(specs) else None
+    if below is None or below.x.label != spec.x.label:
+        axes.set_xlabel(spec.x.label, labelpad=2)
+    before = specs[i][j - 1] if j else None
+    if before is None or before.y.label != spec.y.label:
         row = grid.row_labels[i] if j == 0 else ""
-        axes.set_ylabel("\n".join(filter(None, (row, spot.y.label))), labelpad=2)
+        axes.set_ylabel("\n".join(filter(None, (row, spec.y.label))), labelpad=2)
 
 
 def share_axes(axes: np.ndarray, grid: Grid, width: float) -> None:
@@ -97,8 +97,8 @@ def share_axes(axes: np.ndarray, grid: Grid, width: float) -> None:
 
     ``axes`` has the shape (rows, columns).
     """
-    for panels, spots in zip(axes, grid.spots, strict=True):
-        shown = [(spot.pools, spot.y) if spot else None for spot in spots]
+    for panels, specs in zip(axes, grid.specs, strict=True):
+        shown = [(spec.pools, spec.y) if spec else None for spec in specs]
         for what in dict.fromkeys(shown):
             if what is None or "@" in what[1].column:
                 continue
@@ -163,21 +163,21 @@ def compose(
 ) -> Canvas:
     """Return the figure as a matplotlib object in the current style; see `draw_figure`."""
     grid = lay_out(figure, pools, defaults or {})
-    looks = PointEncoding(figure, _models(pools, figure.pools))
-    rows, columns = len(grid.spots), len(grid.spots[0])
+    encoding = PointEncoding(figure, _models(pools, figure.pools))
+    rows, columns = len(grid.specs), len(grid.specs[0])
     width, panel_height = _sizes(grid)
-    measured = looks.models[cell_columns(looks.models)].notna().any(axis=1).sum()
-    legend = Legend(looks, point_area(int(measured), width / columns), width)
+    measured = encoding.models[cell_columns(encoding.models)].notna().any(axis=1).sum()
+    legend = Legend(encoding, point_area(int(measured), width / columns), width)
     title = title_lines(f"Figure {figure.number}. {figure.title}", note, width)
     height = panel_height * rows + 0.45 + 0.15 * len(title) + legend.height
     canvas = Canvas(figsize=(width, height), layout="constrained")
     axes = canvas.subplots(rows, columns, squeeze=False)
     for i, j in product(range(rows), range(columns)):
-        spot = grid.spots[i][j]
-        if spot is None:
+        spec = grid.specs[i][j]
+        if spec is None:
             axes[i, j].set_axis_off()
             continue
-        tau = draw_panel(axes[i, j], spot, _models(pools, spot.pools), looks, width / columns)
+        tau = draw_panel(axes[i, j], spec, _models(pools, spec.pools), encoding, width / columns)
         axes[i, j].set_title(_heading(grid, i, j, tau), pad=3)
         label_axes(axes[i, j], grid, i, j)
     share_axes(axes, grid, width / columns)
@@ -188,13 +188,13 @@ def compose(
 
 
 def _models(pools: Mapping[str, pd.DataFrame], names: tuple[str, ...]) -> pd.DataFrame:
-    """Return the models of several pools, indexed by pool and place; missing columns are NaN."""
+    """Return the rows of several pools, indexed by pool and row; missing columns are NaN."""
     return pd.concat([pools[name] for name in names], keys=names, names=["pool", "place"])
 
 
 def _sizes(grid: Grid) -> tuple[float, float]:
     """Return the width of a figure and the height of a row of panels, in inches."""
-    columns = len(grid.spots[0])
+    columns = len(grid.specs[0])
     width = _WIDTHS.get(columns, PAGE if grid.aligned else 1.75 * columns)
     height = (0.82 if columns > 2 else 0.72) * width / columns
     return width, min(height, 1.2) if grid.aligned else height
@@ -202,11 +202,11 @@ def _sizes(grid: Grid) -> tuple[float, float]:
 
 def _heading(grid: Grid, i: int, j: int, tau: str) -> str:
     """Return a panel's title; in aligned grids the radius appears in the top row only."""
-    spot = grid.spots[i][j]
-    assert spot is not None
+    spec = grid.specs[i][j]
+    assert spec is not None
     above = [grid.column_labels[j]] if i == 0 else []
     if grid.aligned:
-        lines = [*above, spot.heading if i == 0 else "", tau]
+        lines = [*above, spec.heading if i == 0 else "", tau]
     else:
-        lines = [*above, "    ".join(filter(None, (spot.heading, tau)))]
+        lines = [*above, "    ".join(filter(None, (spec.heading, tau)))]
     return "\n".join(filter(None, lines))

@@ -41,7 +41,7 @@ class PanelSpec:
 class Grid:
     """The panels row by row, None where a row has fewer, and the labels of rows and columns."""
 
-    spots: tuple[tuple[PanelSpec | None, ...], ...]
+    specs: tuple[tuple[PanelSpec | None, ...], ...]
     row_labels: tuple[str, ...]
     column_labels: tuple[str, ...]
 
@@ -49,10 +49,10 @@ class Grid:
     def aligned(self) -> bool:
         """Whether there are several rows, with the same pools, radius and x axis in each column."""
         across = [
-            {None if spot is None else (spot.pools, spot.heading, spot.x) for spot in column}
-            for column in zip(*self.spots, strict=True)
+            {None if spec is None else (spec.pools, spec.heading, spec.x) for spec in column}
+            for column in zip(*self.specs, strict=True)
         ]
-        return len(self.spots) > 1 and all(len(found) == 1 for found in across)
+        return len(self.specs) > 1 and all(len(found) == 1 for found in across)
 
 
 @dataclass(frozen=True)
@@ -80,16 +80,16 @@ def lay_out(figure: Figure, pools: Mapping[str, pd.DataFrame], defaults: Default
         return _Source(figure, tuple(dict.fromkeys(found)), own)
 
     rows = _expand(figure.rows, figure.panels, source(figure.panels))
-    spots: list[list[PanelSpec | None]] = []
+    specs: list[list[PanelSpec | None]] = []
     labels: list[list[str]] = []
     for row in rows:
         shared = figure.panels.with_(row)
         columns = _expand(figure.columns, shared, source(shared))
         panels = [shared.with_(column) for column in columns]
-        spots.append([_spot(panel, source(panel)) for panel in panels])
+        specs.append([_spec(panel, source(panel)) for panel in panels])
         labels.append([column.label or "" for column in columns])
-    width = max(map(len, spots))
-    grid = tuple((*row, *[None] * (width - len(row))) for row in spots)
+    width = max(map(len, specs))
+    grid = tuple((*row, *[None] * (width - len(row))) for row in specs)
     row_labels = tuple(row.label or "" for row in rows)
     column_labels = next(tuple(names) for names in labels if len(names) == width)
     if width == 1 and len(rows) <= MANY_ROWS:
@@ -153,7 +153,7 @@ def _is_base(cell: Cell) -> bool:
     return cell == Cell(cell.definition, cell.radius, cell.protocol)
 
 
-def _spot(panel: Panel, source: _Source) -> PanelSpec:
+def _spec(panel: Panel, source: _Source) -> PanelSpec:
     heading = f"ρ = {format_radius(panel.radius)}" if isinstance(panel.radius, float) else ""
     x, y = (_axis(str(quantity), panel, source) for quantity in (panel.x, panel.y))
     return PanelSpec(panel.pool or (), heading, x, y)

@@ -215,5 +215,5 @@ class _SparseProduct(torch.autograd.Function):
 def _xavier(shape: tuple[int, int], generators: Sequence[np.random.Generator]) -> Tensor:
     """Draw U(−b, b) with b = √(6 / (rows + columns)) for each model, (M, *shape), float32."""
     bound = math.sqrt(6 / sum(shape))
-    draw_nodes = np.stack([generator.uniform(-bound, bound, shape) for generator in generators])
-    return torch.from_numpy(draw_nodes).float()
+    drawn = np.stack([generator.uniform(-bound, bound, shape) for generator in generators])
+    return torch.from_numpy(drawn).float()

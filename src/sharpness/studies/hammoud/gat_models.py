@@ -46,8 +46,8 @@ def train_gat(
     """
 
     def one(part: Weights, models: list[int]) -> tuple[Weights, list[float]]:
-        streams = [orders[i] for i in models], [drops[i] for i in models]
-        return _epoch(field, procedure.learning_rate, part, *streams)
+        generators = [orders[i] for i in models], [drops[i] for i in models]
+        return _epoch(field, procedure.learning_rate, part, *generators)
 
     return train_stack(weights, len(orders), GAT_STOPS[procedure.stop], one)
 

@@ -152,8 +152,8 @@ def _initial(name: str, kind: str, generator: torch.Generator) -> Tensor:
     layer, role = name.split(".")
     if layer.startswith("norm"):
         return torch.ones(shape) if role == "weight" else torch.zeros(shape)
-    lenet_outputs, *inputs = SHAPES[f"{layer}.weight"]
-    fan_in, fan_out = math.prod(inputs), lenet_outputs * math.prod(inputs[1:])
+    outputs, *inputs = SHAPES[f"{layer}.weight"]
+    fan_in, fan_out = math.prod(inputs), outputs * math.prod(inputs[1:])
     if kind == "torch":
         bound = 1 / math.sqrt(fan_in)
     else:

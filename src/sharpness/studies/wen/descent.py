@@ -63,7 +63,7 @@ class EpochSchedule:
 
     @property
     def goals(self) -> Array:
-        """Return `Loss.goal` of the noisy targets in the order of visits, (epochs, n)."""
+        """Return the noisy targets as the loss takes them, in the order of visits, (epochs, n)."""
         return self.loss.goal(self.y[self.orders] + self.noise).astype(self.X.dtype)
 
     @property

@@ -129,7 +129,7 @@ class Run(Closed):
 
     @property
     def pool(self) -> bool:
-        """Return whether it is compared with other runs of its architecture: parity by mse."""
+        """Return whether the run is ranked with others of its architecture: parity by mse."""
         return (self.task.name, self.loss) == ("parity", "mse")
 
     @model_validator(mode="after")

@@ -170,7 +170,7 @@ _WORDS = {
 
 
 def summarise(files: Files) -> list[Finding]:
-    """Return the findings from the files of all jobs.
+    """Return the findings of the study beside the published values.
 
     ``files`` has the paths ``catalogue`` and ``solutions``.
 
