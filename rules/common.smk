@@ -8,7 +8,6 @@ Snakemake also reruns everything downstream of a planned job.
 import time
 from dataclasses import asdict
 from pathlib import Path
-from types import SimpleNamespace
 
 from sharpness.checkpoints.convert import REVISION as FORMATS_REVISION
 from sharpness.config.required import PUBLISHED_ERRORS, VOCABULARY, needed_data, needed_parts
@@ -23,7 +22,6 @@ from sharpness.mini import REVISION as STANDINS_REVISION
 from sharpness.studies.diagonal import REVISION as DIAGONAL_REVISION
 from sharpness.studies.hammoud.procedures import DATA as DATA_OF
 from sharpness.studies.hammoud.procedures import REVISION as SMALL_NETWORKS_REVISION
-from sharpness.studies.hammoud.procedures import procedure_of
 from sharpness.studies.wen.runs import REVISION as TWO_LAYER_REVISION
 from sharpness.training.hyperparameters import REVISION as TRAINING_REVISION
 from sharpness.training.records import REVISION as CHECKPOINT_REVISION
@@ -45,13 +43,13 @@ if "two_layer_relu" in STUDIES:
     drawn = settings.simple.two_layer_relu.catalogue.drawn
     STUDIES["two_layer_relu"] = STUDIES["two_layer_relu"].model_copy(update={"figures": drawn})
 STUDY_FIGURES = [figure for study in STUDIES.values() for figure in study.figures]
-SMALL_JOBS = {tuple(map(str, job[:4])): job.models for job in settings.simple.small_networks.jobs()}
-STUDIED_DATA = sorted({DATA_OF[job[0]] for job in SMALL_JOBS if "small_networks" in STUDIES})
+SMALL_JOBS = settings.simple.small_networks.jobs
+STUDIED_DATA = settings.simple.small_networks.data if "small_networks" in STUDIES else []
 try:
     PARTS = needed_parts(settings)
 except UserError as problem:
     sys.exit(f"configuration: {problem}")
-PLANS = {name: pool.plan(settings.protocols) for name, pool in settings.pools.items()}
+WANTED = {name: settings.wanted(name) for name in settings.pools}
 TWO_LAYER_JOBS = settings.simple.two_layer_relu.jobs
 NAME = r"[A-Za-z0-9~][A-Za-z0-9._~-]*"
 
@@ -92,42 +90,7 @@ def member_of(wildcards):
 
 def plan_of(wildcards):
     """Return the evaluation plan of the pool's models."""
-    return PLANS[wildcards.pool]
-
-
-def made_of(pool):
-    """Return the settings that determine a pool's checkpoints: those of training or conversion."""
-    if pool.kind == "sweep":
-        return {
-            "seed": pool.sweep.seed,
-            "space": pool.sweep.space,
-            "architecture": pool.architecture.model_dump(),
-            "settings": pool.training.model_dump(),
-            "revision": TRAINING_REVISION,
-        }
-    same = {
-        "format": pool.checkpoints.format,
-        "architecture": pool.network,
-        "standin": settings.standins,
-        "revision": FORMATS_REVISION,
-    }
-    return {
-        name: {**same, "source": member.file or member.url, "hyperparameters": member.parameters}
-        for name, member in pool.members.items()
-    }
-
-
-def wanted_of(wildcards):
-    """Return all settings of a pool's files; rule pool rejects files made with other settings."""
-    pool = pool_of(wildcards)
-    return {
-        "models": pool.models,
-        "data": pool.data,
-        "made": made_of(pool),
-        "plan": plan_of(wildcards),
-        "revision": REVISION,
-        "max_test_error": getattr(pool, "max_test_error", None),
-    }
+    return WANTED[wildcards.pool]["plan"]
 
 
 def notice_changes(pool):
@@ -136,7 +99,7 @@ def notice_changes(pool):
     The trigger is the input ``changed.json``: newer than pool.csv, and with new content each time.
     """
     made_for = Path(settings.home, pool, "settings.json")
-    wanted = json_text(wanted_of(SimpleNamespace(pool=pool))).encode()
+    wanted = json_text(WANTED[pool]).encode()
     if made_for.exists() and made_for.read_bytes() != wanted:
         write_json(made_for.with_name("changed.json"), {"noticed": time.time()})
 
@@ -145,16 +108,6 @@ def changed(wildcards):
     """Return the file that `notice_changes` has written, if any."""
     path = f"{settings.home}/{wildcards.pool}/changed.json"
     return [path] if exists(path) else []
-
-
-def inputs_of(wildcards):
-    """Return the preprocessing settings of the pool, or None if its data set fixes them."""
-    pool = pool_of(wildcards)
-    inputs = getattr(pool, "inputs", None)
-    if not inputs:
-        return None
-    tokens = {"tokens": pool.network["vocabulary"]} if inputs.name == "tokens" else {}
-    return {**inputs.model_dump(), **tokens}
 
 
 def of_job(pattern):
@@ -184,16 +137,14 @@ def trainings_of(wildcards):
 
 def of_each_part(wildcards):
     """Return the record of each data set that the pool's evaluation reads, by part."""
-    parts = PARTS[wildcards.pool]
-    return {part: f"<results>/data/{name}.json" for part, name in parts.items()}
+    return settings.records(PARTS[wildcards.pool])
 
 
 def beside_the_parts(wildcards):
     """Return the other inputs of an evaluation, such as training records, sample or vocabulary."""
     pool, found = pool_of(wildcards), {}
     if pool.kind == "sweep":
-        found["records"] = trainings_of(wildcards)
-        return found
+        return {"records": trainings_of(wildcards)}
     if pool.data["train"] in SAMPLED:
         found["sample"] = f"<results>/data/{pool.data['train']}-sample.csv"
     if pool.inputs and pool.inputs.name == "tokens":
@@ -219,75 +170,3 @@ def given_path(wildcards):
         return ["<results>/standin/data.json"]
     named = [source[key] for key in ("file", "folder", "holdout")]
     return [path for path in named if path and exists(path)]
-
-
-def training_data(wildcards):
-    """Return the record of the pool's training set."""
-    return f"<results>/data/{pool_of(wildcards).data['train']}.json"
-
-
-def table_inputs(wildcards):
-    """Return the correlations of the pools of a table."""
-    pools = TABLES[int(wildcards.table)]
-    return {"correlations": [f"<results>/{pool}/correlations.csv" for pool in pools]}
-
-
-def records_of(pool):
-    """Return the path of each data set's record; for rules that work without these files."""
-    parts = settings.pools[pool].data
-    return {part: f"{settings.home}/data/{name}.json" for part, name in parts.items()}
-
-
-def defaults_of(pools):
-    """Return, for each pool, the m and steps of cells that name neither."""
-    shown = {name: settings.pools[name].sharpness for name in pools}
-    return {name: {"m": found.m, "steps": found.steps} for name, found in shown.items()}
-
-
-def procedure_of_job(wildcards):
-    """Return all switches of the procedure that trains and measures a job's models."""
-    network = settings.simple.small_networks.networks[wildcards.network]
-    chosen = network.procedures[wildcards.procedure]
-    return asdict(procedure_of(wildcards.network, chosen.preset, chosen.overrides))
-
-
-def small_models(wildcards):
-    """Return the models of one job of Hammoud et al."""
-    return SMALL_JOBS[wildcards.network, wildcards.procedure, wildcards.base, wildcards.first]
-
-
-def files_of(study):
-    """Return the files that a study's summary reads, by content."""
-    home = f"<results>/simple/{study}"
-    if study == "linear":
-        return {"curves": f"{home}/curves.csv"}
-    if study == "diagonal":
-        seeds = settings.simple.diagonal.seeds
-        return {"networks": [f"{home}/networks-{seed}.csv" for seed in seeds]}
-    if study == "small_networks":
-        return {
-            "models": [f"{home}/{job[0]}/{'-'.join(job[1:])}.csv" for job in SMALL_JOBS],
-            "records": [f"<results>/data/{name}.json" for name in STUDIED_DATA],
-        }
-    stems = [f"{home}/{architecture}-{seed}" for architecture, seed in TWO_LAYER_JOBS]
-    return {
-        "catalogue": settings.simple.two_layer_relu.runs,
-        "solutions": [f"{stem}-solutions.csv" for stem in stems],
-        "curves": [f"{stem}-curves.csv" for stem in stems],
-        "weights": [f"{stem}.safetensors" for stem in stems],
-    }
-
-
-def study_note(study):
-    """Return a note on the scale of a study; empty if it is the paper's."""
-    if study == "two_layer_relu" and settings.simple.two_layer_relu.schedule == "default":
-        return "reduced schedules"
-    if study != "small_networks" or settings.scale == "paper":
-        return ""
-    parts = []
-    for name, network in settings.simple.small_networks.networks.items():
-        most = max(procedure.models for procedure in network.procedures.values())
-        data = f" on {network.examples} examples" if network.examples else ""
-        standin = " (stand-in)" if settings.source(DATA_OF[name])["standin"] else ""
-        parts.append(f"{most} {name}{data}{standin}")
-    return f"{settings.scale}: {', '.join(parts)}" if parts else ""

@@ -28,11 +28,8 @@ rule pool:
         runtime=doubled(30),
         gpu=0,
     params:
-        wanted=wanted_of,
-        records=lambda wildcards: {
-            part: f"{settings.home}/data/{name}.json"
-            for part, name in PARTS[wildcards.pool].items()
-        },
+        wanted=lambda wildcards: WANTED[wildcards.pool],
+        records=of_each_part,
         code=source_digest("scripts/pool.py"),
     script:
         "../scripts/pool.py"
@@ -55,7 +52,7 @@ rule correlations:
     params:
         resamples=settings.resamples,
         subgroups=lambda wildcards: pool_of(wildcards).subgroups,
-        records=lambda wildcards: records_of(wildcards.pool),
+        records=lambda wildcards: settings.records(pool_of(wildcards).data),
         code=source_digest("scripts/correlations.py"),
     script:
         "../scripts/correlations.py"
@@ -63,7 +60,9 @@ rule correlations:
 
 rule table:
     input:
-        unpack(table_inputs),
+        correlations=lambda wildcards: expand(
+            "<results>/{pool}/correlations.csv", pool=TABLES[int(wildcards.table)]
+        ),
         published="resources/paper_taus.csv",
     output:
         multiext("<results>/tables/table{table}", ".csv", ".md", ".tex"),

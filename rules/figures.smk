@@ -27,7 +27,10 @@ for pools, names in DRAWN_FROM.items():
         params:
             entries=[CATALOGUE[name].model_dump() for name in names],
             pools=pools,
-            defaults=defaults_of(pools),
+            defaults={
+                pool: settings.pools[pool].sharpness.model_dump(include={"m", "steps"})
+                for pool in pools
+            },
             note=settings.note,
             code=source_digest("scripts/figures.py"),
         script:
@@ -65,11 +68,13 @@ rule report:
         taken=[name for name in PUBLISHED if settings.pools[name].errors == "published"],
         tables=TABLES,
         records=sorted(
-            {path for pool in settings.pools for path in records_of(pool).values()}
-            | {f"{settings.home}/data/{name}.json" for name in STUDIED_DATA}
+            f"{settings.home}/data/{name}.json"
+            for name in {*STUDIED_DATA}.union(
+                *(pool.data.values() for pool in settings.pools.values())
+            )
         ),
         studies={name: study.model_dump() for name, study in STUDIES.items()},
-        study_notes={name: study_note(name) for name in STUDIES},
+        study_notes={name: settings.study_note(name) for name in STUDIES},
         entries=[CATALOGUE[figure].model_dump() for figure in FIGURES],
         scale=settings.scale,
         note=settings.note,

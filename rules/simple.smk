@@ -66,8 +66,12 @@ rule small_networks_pool:
         runtime=doubled(120),
         gpu=0,
     params:
-        procedure=procedure_of_job,
-        models=small_models,
+        procedure=lambda wildcards: settings.simple.small_networks.switches(
+            wildcards.network, wildcards.procedure
+        ),
+        models=lambda wildcards: SMALL_JOBS[
+            wildcards.network, wildcards.procedure, wildcards.base, wildcards.first
+        ],
         examples=lambda wildcards: settings.simple.small_networks.networks[
             wildcards.network
         ].examples,
@@ -114,7 +118,7 @@ for study in STUDIES:
         name:
             f"study+{study}"
         input:
-            **files_of(study),
+            **settings.simple.files(study, settings.home),
         output:
             summary=f"<results>/simple/{study}/summary.csv",
             pdf=expand("<results>/figures/{figure}.pdf", figure=STUDIES[study].figures),
@@ -131,7 +135,7 @@ for study in STUDIES:
         params:
             study=study,
             titles={name: figure.title for name, figure in STUDIES[study].figures.items()},
-            note=study_note(study),
+            note=settings.study_note(study),
             code=source_digest("scripts/study.py"),
         script:
             "../scripts/study.py"

@@ -32,7 +32,7 @@ rule draw:
 rule train:
     input:
         models="<results>/{pool}/models.csv",
-        data=training_data,
+        data=lambda wildcards: f"<results>/data/{pool_of(wildcards).data['train']}.json",
     output:
         "<results>/{pool}/trained/{first}.json",
     log:

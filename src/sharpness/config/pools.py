@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
+from sharpness.checkpoints.convert import REVISION as FORMATS_REVISION
 from sharpness.checkpoints.table import PublishedModel, choose, read_table, stem
 from sharpness.config.fields import (
     Bert,
@@ -24,6 +25,7 @@ from sharpness.config.fields import (
 from sharpness.data.registry import REGISTRY
 from sharpness.io.validation import Distinct, Fraction, Models, Seed, Settings, hint
 from sharpness.networks.sizes import check_sizes
+from sharpness.training.hyperparameters import REVISION as TRAINING_REVISION
 from sharpness.training.hyperparameters import Space, Training
 
 _SIDES = {"digits": 8, "cifar": 32}
@@ -78,6 +80,10 @@ class _Pool(Settings):
     @cached_property
     def models(self) -> list[str]:
         """The names of the models, in order."""
+        raise NotImplementedError
+
+    def made(self, standins: bool) -> dict[str, Any]:
+        """Return the settings that determine the checkpoints: those of training or conversion."""
         raise NotImplementedError
 
     def plan(self, protocols: list[str]) -> dict[str, Any]:
@@ -135,6 +141,16 @@ class SweepPool(_Pool):
     def models(self) -> list[str]:
         """The names of the models, in order."""
         return [f"model-{index:03d}" for index in range(self.sweep.models)]
+
+    def made(self, standins: bool) -> dict[str, Any]:
+        """Return the settings that determine the checkpoints: those of training."""
+        return {
+            "seed": self.sweep.seed,
+            "space": self.sweep.space,
+            "architecture": self.architecture.model_dump(),
+            "settings": self.training.model_dump(),
+            "revision": TRAINING_REVISION,
+        }
 
     def plan(self, protocols: list[str]) -> dict[str, Any]:
         """Return the evaluation settings, including the augmentations used in training."""
@@ -218,7 +234,20 @@ class PublishedPool(_Pool):
         """The names of the models, in order."""
         return list(self.members)
 
-    @property
+    def made(self, standins: bool) -> dict[str, Any]:
+        """Return the settings that determine each checkpoint: those of its conversion."""
+        same = {
+            "format": self.checkpoints.format,
+            "architecture": self.network,
+            "standin": standins,
+            "revision": FORMATS_REVISION,
+        }
+        return {
+            name: {**same, "source": model.file or model.url, "hyperparameters": model.parameters}
+            for name, model in self.members.items()
+        }
+
+    @cached_property
     def network(self) -> dict[str, Any]:
         """All sizes of the network, including those that CIFAR-10 fixes."""
         sizes = self.architecture.model_dump()
@@ -226,6 +255,14 @@ class PublishedPool(_Pool):
             sizes |= {"in_channels": 3, "classes": 10}
             sizes |= {"image_size": 32} if sizes["name"] == "simple-vit" else {}
         return sizes
+
+    @cached_property
+    def preprocessing(self) -> dict[str, Any] | None:
+        """The settings of the inputs; None if the data set fixes them."""
+        if self.inputs is None:
+            return None
+        tokens = {"tokens": self.network["vocabulary"]} if self.inputs.name == "tokens" else {}
+        return {**self.inputs.model_dump(), **tokens}
 
     @property
     def preparation(self) -> str:

@@ -15,8 +15,10 @@ from sharpness.config.pools import Pool
 from sharpness.config.studies import Simple, Study
 from sharpness.data.locate import within_reach
 from sharpness.data.registry import REGISTRY, SOURCES, user_copy_key
+from sharpness.evaluation.plan import REVISION
 from sharpness.io.errors import UserError
 from sharpness.io.validation import Count, Distinct, Seed, Settings, checked
+from sharpness.studies.hammoud.procedures import DATA
 
 
 class DataLocation(Settings):
@@ -111,6 +113,36 @@ class Config(Settings):
             own = f"{self.home}/standin/{standin}"
             return {"cache": f"{own}/cache", "mirror": f"{own}/mirror", "offline": True}
         return {"cache": _home(self.cache), "mirror": self.mirror, "offline": self.offline}
+
+    def records(self, parts: Mapping[str, str]) -> dict[str, str]:
+        """Return the path of each data set's record, for a mapping of keys to data sets."""
+        return {part: f"{self.home}/data/{name}.json" for part, name in parts.items()}
+
+    def wanted(self, name: str) -> dict[str, Any]:
+        """Return all settings of a pool's files; rule pool rejects files made with other ones."""
+        pool = self.pools[name]
+        return {
+            "models": pool.models,
+            "data": pool.data,
+            "made": pool.made(self.standins),
+            "plan": pool.plan(self.protocols),
+            "revision": REVISION,
+            "max_test_error": getattr(pool, "max_test_error", None),
+        }
+
+    def study_note(self, study: str) -> str:
+        """Return a note on the scale of a study; empty if it is the paper's."""
+        if study == "two_layer_relu" and self.simple.two_layer_relu.schedule == "default":
+            return "reduced schedules"
+        if study != "small_networks" or self.scale == "paper":
+            return ""
+        parts = []
+        for name, network in self.simple.small_networks.networks.items():
+            most = max(procedure.models for procedure in network.procedures.values())
+            data = f" on {network.examples} examples" if network.examples else ""
+            standin = " (stand-in)" if self.source(DATA[name])["standin"] else ""
+            parts.append(f"{most} {name}{data}{standin}")
+        return f"{self.scale}: {', '.join(parts)}" if parts else ""
 
 
 def _made(name: str, real: dict[str, Any]) -> bool:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import asdict
 from functools import cached_property
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from itertools import product
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from sharpness.config.fields import Name, PathName
 from sharpness.io.errors import UserError
 from sharpness.io.validation import Count, Distinct, Models, Seed, Settings
-from sharpness.studies.hammoud.procedures import PRESETS, procedure_of
+from sharpness.studies.hammoud.procedures import DATA, PRESETS, procedure_of
 from sharpness.studies.wen.runs import Catalogue, architectures, load_runs
 
 Seeds = Annotated[list[Seed], Field(min_length=1), Distinct]
+Network = Literal["fcnn", "lenet", "gat"]
 Study = Literal["linear", "diagonal", "small_networks", "two_layer_relu"]
 
 _EXAMPLES = {"fcnn": 4177, "lenet": 60_000, "gat": 0}
@@ -52,21 +54,11 @@ class SmallNetwork(Settings):
     procedures: dict[Name, Procedure] = Field(min_length=1)
 
 
-class Job(NamedTuple):
-    """The models of one pool that are trained and measured in one process."""
-
-    network: str
-    procedure: str
-    base: int
-    first: int
-    models: list[int]
-
-
 class SmallNetworks(Settings):
     """Hammoud et al. (2023): pools of models that differ only in their seeds."""
 
     base_seeds: Seeds = Field(default=[0])
-    networks: dict[Literal["fcnn", "lenet", "gat"], SmallNetwork] = Field(default={})
+    networks: dict[Network, SmallNetwork] = Field(default={})
 
     @model_validator(mode="after")
     def _known(self) -> Self:
@@ -88,17 +80,29 @@ class SmallNetworks(Settings):
                     raise ValueError(f"networks.{network}.procedures.{name}: {problem}") from None
         return self
 
-    def jobs(self) -> Iterator[Job]:
-        """Yield every job, in order."""
-        for network in PRESETS:
-            if network not in self.networks:
-                continue
+    @cached_property
+    def jobs(self) -> dict[tuple[str, str, str, str], list[int]]:
+        """The models of each process, by network, procedure, base seed and first model."""
+        found: dict[tuple[str, str, str, str], list[int]] = {}
+        for network in [name for name in PRESETS if name in self.networks]:
             for name, procedure in self.networks[network].procedures.items():
-                size = procedure.models_per_job
-                for base in procedure.base_seeds or self.base_seeds:
-                    for first in range(0, procedure.models, size):
-                        models = list(range(first, min(first + size, procedure.models)))
-                        yield Job(network, name, base, first, models)
+                most, size = procedure.models, procedure.models_per_job
+                for base, first in product(
+                    procedure.base_seeds or self.base_seeds, range(0, most, size)
+                ):
+                    models = list(range(first, min(first + size, most)))
+                    found[network, name, str(base), str(first)] = models
+        return found
+
+    @property
+    def data(self) -> list[str]:
+        """The data sets of all networks."""
+        return sorted({DATA[network] for network in self.networks})
+
+    def switches(self, network: Network, procedure: str) -> dict[str, Any]:
+        """Return all switches of a procedure: its preset's, with its overrides."""
+        chosen = self.networks[network].procedures[procedure]
+        return asdict(procedure_of(network, chosen.preset, chosen.overrides))
 
 
 class TwoLayerReLU(Settings):
@@ -135,3 +139,24 @@ class Simple(Settings):
     diagonal: Diagonal = Diagonal()
     small_networks: SmallNetworks = SmallNetworks()
     two_layer_relu: TwoLayerReLU = TwoLayerReLU()
+
+    def files(self, study: str, home: str) -> dict[str, str | list[str]]:
+        """Return the files that a study's summary reads, by content; ``home`` holds the results."""
+        data, home = f"{home}/data", f"{home}/simple/{study}"
+        if study == "linear":
+            return {"curves": f"{home}/curves.csv"}
+        if study == "diagonal":
+            return {"networks": [f"{home}/networks-{seed}.csv" for seed in self.diagonal.seeds]}
+        if study == "small_networks":
+            jobs = self.small_networks.jobs
+            return {
+                "models": [f"{home}/{job[0]}/{'-'.join(job[1:])}.csv" for job in jobs],
+                "records": [f"{data}/{name}.json" for name in self.small_networks.data],
+            }
+        stems = [f"{home}/{name}-{seed}" for name, seed in self.two_layer_relu.jobs]
+        return {
+            "catalogue": self.two_layer_relu.runs,
+            "solutions": [f"{stem}-solutions.csv" for stem in stems],
+            "curves": [f"{stem}-curves.csv" for stem in stems],
+            "weights": [f"{stem}.safetensors" for stem in stems],
+        }

@@ -83,7 +83,11 @@ def test_jobs_share_a_pool_out_and_a_procedure_may_have_bases_of_its_own() -> No
     code = {"preset": "code", "models": 1, "base_seeds": [7]}
     networks = {"gat": SmallNetwork.model_validate({"procedures": {"text": text, "code": code}})}
     settings = SmallNetworks(base_seeds=[0, 1], networks=networks)
-    assert [(job.procedure, job.base, job.models) for job in settings.jobs()] == [
-        *(("text", base, models) for base in (0, 1) for models in ([0, 1], [2, 3], [4])),
-        ("code", 7, [0]),
+    assert list(settings.jobs.items()) == [
+        *(
+            (("gat", "text", base, str(models[0])), models)
+            for base in ("0", "1")
+            for models in ([0, 1], [2, 3], [4])
+        ),
+        (("gat", "code", "7", "0"), [0]),
     ]
