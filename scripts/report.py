@@ -7,7 +7,7 @@ from sharpness.io.csv_files import read_frame
 from sharpness.io.job import job
 from sharpness.report.figures.catalogue import Figure
 from sharpness.report.page import PoolResults, StudyResults, write_report
-from sharpness.report.tables.build import build_table, read_published_taus
+from sharpness.report.tables import build_table, read_published_taus
 from sharpness.statistics.correlation import read_correlations, read_pool
 from sharpness.studies.findings import Study, read_findings
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from sharpness.io.job import job
-from sharpness.report.tables.build import build_table, read_published_taus
+from sharpness.report.tables import build_table, read_published_taus
 from sharpness.report.tables.writers import write_table
 from sharpness.statistics.correlation import read_correlations
 

@@ -40,7 +40,7 @@ from sharpness.io.errors import UserError
 from sharpness.io.files import sha256
 from sharpness.networks import build
 from sharpness.report.figures.catalogue import load_catalogue as load_figures
-from sharpness.report.tables.build import read_published_taus as read_facts
+from sharpness.report.tables import read_published_taus as read_facts
 from sharpness.statistics.correlation import correlations, read_correlations, read_pool
 from sharpness.studies.findings import load_studies
 from sharpness.studies.wen.runs import load_runs as load_runs

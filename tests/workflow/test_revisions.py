@@ -18,7 +18,7 @@ FAR = {
     "pool": "training/hyperparameters.py",
     "published": "statistics/kendall.py",
     "correlations": "statistics/kendall.py",
-    "table": "plots/text.py",
+    "table": "statistics/kendall.py",
     "figures": "plots/style.py",
     "report": "report/page/page.html.j2",
     "linear_curves": "measures/ball.py",

@@ -1,1 +1,1 @@
-"""Style, axes and text shared by all figures; does not depend on the catalogue."""
+"""The style that all figures share; does not depend on the catalogue."""

@@ -1,10 +1,11 @@
-"""The style of all figures: scales and ticks that stay legible in a panel one inch high.
+"""The style of all figures: titles, scales and ticks that stay legible in a panel one inch high.
 
 PDF and PNG are written without a date: equal data give equal bytes.
 """
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -68,6 +69,14 @@ def save_figure(compose: Callable[[], Canvas], out_stem: str | Path, title: str)
             with atomic(f"{out_stem}.{suffix}") as temporary:
                 canvas.savefig(temporary, format=suffix, metadata=metadata)
             canvas.set_layout_engine("none")  # both files get the same layout
+
+
+def title_lines(title: str, note: str | None, width: float) -> list[str]:
+    """Wrap a figure's title and, in brackets below it, a note to a width in inches."""
+    said = [title, *([f"[{note}]"] if note else [])]
+    lines = [line for text in said for line in textwrap.wrap(text, int(width * 15))]
+    # Mathtext, since Unicode has no subscript ∞.
+    return [line.replace("ℓ∞", r"$\ell_\infty$").replace("ℓ2", r"$\ell_2$") for line in lines]
 
 
 LOG_RANGE = 10

@@ -13,11 +13,10 @@ import numpy as np
 import pandas as pd
 
 from sharpness.measures.definition import Cell
-from sharpness.plots.text import format_radius, format_tau
 from sharpness.report.figures.catalogue import LABELS
 from sharpness.report.tables.writers import STRONG
-from sharpness.statistics.correlation import cell_columns, target_columns
-from sharpness.statistics.kendall import FEWEST
+from sharpness.statistics.correlation import cell_columns, format_radius, target_columns
+from sharpness.statistics.kendall import FEWEST, format_tau
 
 _NEAR = ("train", "test", "heldout", "v2")
 """In-distribution parts; App. F counts ImageNet-V2 among them."""

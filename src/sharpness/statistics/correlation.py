@@ -87,6 +87,11 @@ def cell_columns(pool: pd.DataFrame) -> list[str]:
     return [name for name in pool.columns if "@" in name]
 
 
+def format_radius(radius: float) -> str:
+    """Format a radius as the paper does: ``0.00001`` and ``1.0``, never ``1e-05``."""
+    return np.format_float_positional(radius, trim="0")
+
+
 def _empty_columns(pool: pd.DataFrame, missing: Mapping[str, str]) -> dict[str, str]:
     """Return the reason for each target without data, and for each cell if no model is measured."""
     found = {}

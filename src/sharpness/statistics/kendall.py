@@ -51,6 +51,12 @@ class Correlation:
     reason: str
 
 
+def format_tau(tau: float) -> str:
+    """Format a coefficient with two decimals; never ``-0.00``."""
+    text = f"{tau:.2f}"
+    return "0.00" if text == "-0.00" else text
+
+
 def kendall(
     x: npt.ArrayLike,
     y: npt.ArrayLike,

@@ -8,8 +8,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from sharpness.plots.style import save_figure
-from sharpness.plots.text import title_lines
+from sharpness.plots.style import save_figure, title_lines
 from sharpness.studies.diagonal import figure7
 from sharpness.studies.findings import Finding
 from sharpness.studies.hammoud import summary as hammoud

@@ -24,11 +24,10 @@ from matplotlib.figure import Figure as Canvas
 from sharpness.io.errors import UserError
 from sharpness.measures.definition import Cell, Definition
 from sharpness.plots.style import COLOURS, RAMP, STYLE, _decades, _power
-from sharpness.plots.text import format_tau
 from sharpness.report.figures.catalogue import Figure, load_catalogue
 from sharpness.report.figures.drawing import compose, draw_figure
 from sharpness.report.figures.layout import lay_out
-from sharpness.statistics.kendall import kendall
+from sharpness.statistics.kendall import format_tau, kendall
 
 ROOT = Path(__file__).parents[3]
 CATALOGUE = ROOT / "resources" / "figures.yaml"

@@ -15,15 +15,15 @@ from markup import read_tags
 from sharpness.evaluation.published import PublishedError, compare
 from sharpness.measures.definition import Cell, Definition
 from sharpness.report.figures.catalogue import load_catalogue
-from sharpness.report.page import PoolResults, write_report
-from sharpness.report.pool_summary import (
+from sharpness.report.page import (
+    PoolResults,
     accuracies,
-    agreement,
     count_models,
     duplicate_models,
     effect_of_copies,
+    write_report,
 )
-from sharpness.report.tables.build import build_table, read_published_taus
+from sharpness.report.tables import agreement, build_table, read_published_taus
 from sharpness.report.tables.writers import Column, Row, Section, Table, TableEntry
 from sharpness.report.verdict import judge, main_cells, summarize_targets
 from sharpness.statistics.correlation import cell_columns, correlations, read_pool

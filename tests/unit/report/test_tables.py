@@ -12,10 +12,10 @@ import pytest
 from markup import read_tags
 
 from sharpness.measures.definition import PAPER, Cell, Definition
-from sharpness.plots.text import format_radius, format_tau
-from sharpness.report.tables.build import LAYOUTS, build_table, read_published_taus
+from sharpness.report.tables import LAYOUTS, build_table, read_published_taus
 from sharpness.report.tables.writers import Table, render_table, write_table
-from sharpness.statistics.correlation import correlations
+from sharpness.statistics.correlation import correlations, format_radius
+from sharpness.statistics.kendall import format_tau
 
 ROOT = Path(__file__).parents[3]
 FACTS = ROOT / "resources" / "paper_taus.csv"

@@ -18,13 +18,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
-from sharpness.plots.style import TICKS, draw_diagonal, save_figure, scale_axis
-from sharpness.plots.text import format_tau, title_lines
+from sharpness.plots.style import TICKS, draw_diagonal, save_figure, scale_axis, title_lines
 from sharpness.report.figures.catalogue import COMPARED, Figure
 from sharpness.report.figures.codings import Legend, PointEncoding
 from sharpness.report.figures.layout import Defaults, Grid, PanelSpec, lay_out
 from sharpness.statistics.correlation import cell_columns
-from sharpness.statistics.kendall import FEWEST, kendall
+from sharpness.statistics.kendall import FEWEST, format_tau, kendall
 
 NARROW = 1.5
 """Panels narrower than this, in inches, have smaller points, fewer ticks and shorter lines."""

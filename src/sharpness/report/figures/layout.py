@@ -9,7 +9,6 @@ import pandas as pd
 
 from sharpness.io.errors import UserError
 from sharpness.measures.definition import Cell, Definition
-from sharpness.plots.text import format_radius
 from sharpness.report.figures.catalogue import (
     COMPARED,
     LABELS,
@@ -18,7 +17,7 @@ from sharpness.report.figures.catalogue import (
     Panel,
     column_axis,
 )
-from sharpness.statistics.correlation import cell_columns
+from sharpness.statistics.correlation import cell_columns, format_radius
 
 Defaults = Mapping[str, Mapping[str, int]]
 """For each pool, the m and steps of cells that name neither: ``{"m": 128, ...}``."""

@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from sharpness.evaluation.published import LIMIT
 from sharpness.io.files import write_text
+from sharpness.measures.definition import Cell
 from sharpness.report.figures.catalogue import Figure
-from sharpness.report.pool_summary import accuracies, agreement, count_models, effect_of_copies
-from sharpness.report.tables.writers import Table, render_table
-from sharpness.report.verdict import judge, main_protocol, summarize_targets
+from sharpness.report.tables import agreement
+from sharpness.report.tables.writers import Table, in_words, render_table
+from sharpness.report.verdict import (
+    describe,
+    join_names,
+    judge,
+    main_cells,
+    main_protocol,
+    summarize_targets,
+    target_title,
+)
+from sharpness.statistics.correlation import cell_columns
+from sharpness.statistics.kendall import kendall
 from sharpness.studies.findings import Finding, Study
 
 
@@ -123,3 +137,129 @@ def _pool(name: str, found: PoolResults) -> dict[str, Any]:
         "ranks": summarize_targets(found.correlations),
         "protocol": main_protocol(found.correlations["cell"].unique()),
     }
+
+
+_STATUSES = ("skipped", "excluded", "failed", "missing")
+
+_NAMED = ("excluded", "failed")
+"""Statuses whose models are named, since losing them is unexpected; others are counted."""
+
+_SAME = 0.01
+"""Relative tolerance for the cells of identical models: GPUs do not repeat bits."""
+
+_ROUNDING = 1e-6
+"""Absolute tolerance: cells are differences of losses in single precision."""
+
+
+def count_models(pool: pd.DataFrame) -> str:
+    """Return a sentence with the number of models used, and of the others by status and reason."""
+    used = int((pool["status"] == "ok").sum())
+    parts = [f"{len(pool)} models, {used} of them used"]
+    others = set(pool["status"]) - {"ok", *_STATUSES}
+    for status in (*_STATUSES, *sorted(others)):
+        rows = pool[pool["status"] == status]
+        if len(rows):
+            names = f" ({join_names([*rows['model']])})" if status in _NAMED else ""
+            parts.append(f"{len(rows)} {status}{names}: {_kinds(rows['reason'])}")
+    return "; ".join(parts) + "."
+
+
+def _kinds(reasons: pd.Series) -> str:
+    """Count models by reason; reasons that differ only in numbers count as one."""
+    kinds: dict[str, list[str]] = {}
+    for reason in reasons:
+        kinds.setdefault(re.sub(r"[\d.]+", "#", reason), []).append(reason)
+    ranked = sorted(kinds.values(), key=lambda same: (-len(same), same[0]))
+    return ", ".join(
+        f"{same[0]} ({len(same)})" if len(set(same)) == 1 else f"{len(same)} like {same[0]!r}"
+        for same in ranked
+    )
+
+
+def duplicate_models(pool: pd.DataFrame) -> list[list[str]]:
+    """Return groups of identical models: equal errors, and cells that agree within 1 %."""
+    used = pool[pool["status"] == "ok"]
+    errors = used[[name for name in used.columns if name.startswith("error_")]].to_numpy(float)
+    cells = used[cell_columns(used)].to_numpy(float)
+    groups: list[list[int]] = []
+    known = np.isfinite(errors).any(axis=1) & np.isfinite(cells).any(axis=1)
+    for i in np.flatnonzero(known).tolist():
+        for group in groups:
+            same = np.array_equal(errors[i], errors[group[0]], equal_nan=True)
+            both = cells[i], cells[group[0]]
+            if same and np.allclose(*both, rtol=_SAME, atol=_ROUNDING, equal_nan=True):
+                group.append(i)
+                break
+        else:
+            groups.append([i])
+    return [[*used["model"].iloc[group]] for group in groups if len(group) > 1]
+
+
+def effect_of_copies(pool: pd.DataFrame) -> str:
+    """Return a sentence on duplicate models and how τ changes without them; empty if none."""
+    groups = duplicate_models(pool)
+    if not groups:
+        return ""
+    names = "; ".join(f"{in_words(group)} are one model" for group in groups)
+    text = f"By their errors and cells, {names}."
+    extra = [model for group in groups for model in group[1:]]
+    once = pool[~pool["model"].isin(extra)]
+    words = main_cells(cell_columns(pool))
+    before, after = (np.array([_tau(frame, word) for word in words]) for frame in (pool, once))
+    changes = np.abs(after - before)
+    if not np.isfinite(changes).any():
+        return text
+    most = int(np.nanargmax(changes))
+    return (
+        f"{text} With one of each, τ with the test error changes by {changes[most]:.3f} at most: "
+        f"from {before[most]:.3f} to {after[most]:.3f} for {describe(Cell.parse(words[most]))}."
+    )
+
+
+def _tau(pool: pd.DataFrame, cell: str) -> float:
+    return kendall(pool[cell], pool["error_test"], resamples=0, test=False).tau
+
+
+_WORST = 5
+"""Number of disagreeing accuracies that are named."""
+
+
+def accuracies(published: pd.DataFrame) -> tuple[str, str]:
+    """Compare evaluated with published accuracies (the contents of ``published.csv``).
+
+    Returns:
+        A sentence, and a warning that is empty if all agree.
+    """
+    known = published[published["evaluated"].notna()]
+    fair = known[known["comparable"]]
+    off = fair[fair["warn"]]
+    text = (
+        f"{len(fair) - len(off)} of {len(fair)} agree with the evaluated ones within {LIMIT} points"
+    )
+    others = {
+        "for another preparation of the data": len(known) - len(fair),
+        "not evaluated here": len(published) - len(known),
+    }
+    if left := [f"{count} {why}" for why, count in others.items() if count]:
+        text += f"; not compared: {in_words(left)}"
+    if sources := sorted(set(published["source"].dropna())):
+        text += f". Source: {'; '.join(sources)}"
+    return f"{text}.", _warning(off, len(fair))
+
+
+def _warning(off: pd.DataFrame, compared: int) -> str:
+    """Return a warning that lists the worst accuracies of ``off``; empty if there is none."""
+    if off.empty:
+        return ""
+    worst = off["difference"].abs().sort_values(ascending=False, kind="stable").index[:_WORST]
+    words = [
+        f"{row['model']}, {target_title('error_' + row['part'])}: "
+        f"{100 * row['evaluated']:.2f} % here, {100 * row['published']:.2f} % published"
+        for row in off.loc[worst].to_dict("records")
+    ]
+    more = f"; and {len(off) - _WORST} more" if len(off) > _WORST else ""
+    return (
+        f"{len(off)} of {compared} published accuracies differ by more than {LIMIT} points from "
+        f"the evaluated ones. {'; '.join(words)}{more}. Check the preparation of the data and the "
+        "conversion of the models before trusting this pool's numbers."
+    )

@@ -12,7 +12,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from sharpness.io.files import write_text
 from sharpness.measures.definition import Definition
-from sharpness.plots.text import format_radius, format_tau
+from sharpness.statistics.correlation import format_radius
+from sharpness.statistics.kendall import format_tau
 
 _ESCAPES = {
     "\\": r"\textbackslash{}",

@@ -13,8 +13,7 @@ from matplotlib.figure import Figure
 
 from sharpness.io.errors import UserError
 from sharpness.plots.style import RAMP, draw_diagonal, scale_axis, set_ticks
-from sharpness.plots.text import format_tau
-from sharpness.statistics.kendall import kendall
+from sharpness.statistics.kendall import format_tau, kendall
 from sharpness.studies.findings import Finding
 
 LABELS = {

@@ -17,8 +17,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from sharpness.io.errors import UserError
 from sharpness.plots.style import COLOURS, LOG_RANGE, MARKERS, scale_axis
-from sharpness.plots.text import format_tau
-from sharpness.statistics.kendall import kendall
+from sharpness.statistics.kendall import format_tau, kendall
 from sharpness.studies.wen.runs import POOL, TITLES, Catalogue, Run, architectures, load_runs
 from sharpness.studies.wen.summary import (
     Files,

@@ -11,8 +11,7 @@ import pandas as pd
 
 from sharpness.io.errors import UserError
 from sharpness.measures.definition import Cell
-from sharpness.plots.text import format_tau
-from sharpness.statistics.kendall import kendall
+from sharpness.statistics.kendall import format_tau, kendall
 from sharpness.studies.findings import Finding
 from sharpness.studies.wen.runs import TITLES, Catalogue, Run, architectures, load_runs
 
