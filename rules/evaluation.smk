@@ -26,7 +26,7 @@ rule evaluate:
     params:
         models=models_of,
         parts=lambda wildcards: pool_of(wildcards).data,
-        inputs=lambda wildcards: getattr(pool_of(wildcards), "preprocessing", None),
+        inputs=lambda wildcards: pool_of(wildcards).preprocessing,
         preparation=lambda wildcards: getattr(pool_of(wildcards), "preparation", ""),
         classes=lambda wildcards: getattr(pool_of(wildcards), "network", {}).get("classes"),
         micro_batch=lambda wildcards: pool_of(wildcards).micro_batch,

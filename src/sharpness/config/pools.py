@@ -86,6 +86,11 @@ class _Pool(Settings):
         """Return the settings that determine the checkpoints: those of training or conversion."""
         raise NotImplementedError
 
+    @cached_property
+    def preprocessing(self) -> dict[str, Any] | None:
+        """The settings of the inputs; None if the data set fixes them."""
+        return None
+
     def plan(self, protocols: list[str]) -> dict[str, Any]:
         """Return the evaluation settings, cells as ids, in the form that ``Plan.parse`` reads."""
         settings = self.sharpness.model_dump(exclude={"radii", "ablations"})
@@ -189,9 +194,8 @@ class PublishedPool(_Pool):
 
     @model_validator(mode="after")
     def _fitting(self) -> Self:
-        networks, network = _NETWORKS[self.checkpoints.format], self.architecture.name
-        if network not in networks:
-            form = self.checkpoints.format
+        form, network = self.checkpoints.format, self.architecture.name
+        if network not in (networks := _NETWORKS[form]):
             raise ValueError(f"format {form!r} holds {' or '.join(networks)}, not {network}")
         if self.sharpness.max_train_error is not None:
             raise ValueError("max_train_error is for sweeps; published models have max_test_error")
@@ -258,7 +262,7 @@ class PublishedPool(_Pool):
 
     @cached_property
     def preprocessing(self) -> dict[str, Any] | None:
-        """The settings of the inputs; None if the data set fixes them."""
+        """The settings of the inputs, with the size of a vocabulary."""
         if self.inputs is None:
             return None
         tokens = {"tokens": self.network["vocabulary"]} if self.inputs.name == "tokens" else {}

@@ -42,15 +42,14 @@ def needed_data(
     ``parts`` comes from `needed_parts`; the tokenizer's vocabulary is added where it is needed.
     """
     found = [data for needed in parts.values() for data in needed.values()]
-    inputs = [getattr(pool, "inputs", None) for pool in settings.pools.values()]
-    if any(each is not None and each.name == "tokens" for each in inputs):
+    if any("tokens" in (pool.preprocessing or ()) for pool in settings.pools.values()):
         found.append(VOCABULARY)
     return list(dict.fromkeys([*found, *studied]))
 
 
 def _parts(settings: Config, name: str) -> dict[str, str]:
     pool = settings.pools[name]
-    parts = {str(part): str(data) for part, data in pool.data.items()}
+    parts = dict(pool.data)
     # The published errors of stand-ins are not written yet.
     if pool.kind == "sweep" or pool.errors == "evaluate" or settings.standins:
         return parts

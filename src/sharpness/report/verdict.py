@@ -85,8 +85,8 @@ def main_coefficients(correlations: pd.DataFrame) -> pd.DataFrame:
     return correlations[correlations["cell"].isin(main_cells(correlations["cell"].unique()))]
 
 
-def shown(targets: Iterable[str]) -> list[str]:
-    """Return the targets in the report: all but gaps, which have figures of their own."""
+def _shown(targets: Iterable[str]) -> list[str]:
+    """Return all targets but gaps, which have figures of their own."""
     return [name for name in targets if name.partition("_")[0] != "gap"]
 
 
@@ -94,12 +94,11 @@ def summarize_targets(correlations: pd.DataFrame) -> list[TargetSummary]:
     """Summarize ``correlations.csv`` for each error and the learning rate over all models."""
     overall = main_coefficients(correlations)
     overall = overall[overall["subgroup"] == "all"]
-    targets = shown(overall["target"].unique())
-    return [_rank(overall[overall["target"] == target], target) for target in targets]
+    targets = _shown(overall["target"].unique())
+    return [_rank(overall[overall["target"] == target], target_title(target)) for target in targets]
 
 
-def _rank(rows: pd.DataFrame, target: str) -> TargetSummary:
-    words = target_title(target)
+def _rank(rows: pd.DataFrame, words: str) -> TargetSummary:
     defined = rows[rows["status"] == "ok"]
     if defined.empty:
         return TargetSummary(words, f"none: {rows['reason'].iloc[0]}")
@@ -203,7 +202,7 @@ def _flattest_are_good(pool: pd.DataFrame, target: str) -> Iterator[bool]:
 
 def _ties(pool: pd.DataFrame) -> Iterator[str]:
     """Yield a remark for each target whose ties keep τ (Eq. 4) away from ±1."""
-    for target in shown(target_columns(pool)):
+    for target in _shown(target_columns(pool)):
         values = pool.loc[pool["status"] == "ok", target].dropna()
         pairs = len(values) * (len(values) - 1) / 2
         same = values.value_counts()

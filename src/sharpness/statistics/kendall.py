@@ -108,10 +108,10 @@ def _kendall_complete(
         reason = f"{models} of {models + dropped} models with both values, {FEWEST} needed"
         return [_undefined(models, reason)] * columns
     first, second = np.triu_indices(models, 1)
-    signs = np.stack(
-        [_signs(x[:, k], first, second) * _signs(y[:, k], first, second) for k in range(columns)],
-        axis=1,
-    )  # (pairs, columns), -1, 0 or 1
+    # (pairs, columns) of -1, 0 or 1; column by column, since double precision takes much memory.
+    signs = np.empty((len(first), columns), np.float32)
+    for k in range(columns):
+        signs[:, k] = np.sign(x[first, k] - x[second, k]) * np.sign(y[first, k] - y[second, k])
     # Adding 0.0 turns -0.0, which would be printed as "-0", into 0.0.
     tau = signs.mean(axis=0, dtype=np.float64) + 0.0
     low, high = _bootstrap_interval(signs, models, seed, resamples, level) + 0.0
@@ -139,13 +139,6 @@ def _test(x: Floats, y: Floats) -> tuple[float, float]:
 def _undefined(models: int, reason: str) -> Correlation:
     nan = float("nan")
     return Correlation(models, nan, nan, nan, nan, nan, "undefined", reason)
-
-
-def _signs(
-    values: Floats, first: npt.NDArray[np.intp], second: npt.NDArray[np.intp]
-) -> npt.NDArray[np.float32]:
-    """Return the sign of the difference of each pair, (pairs,)."""
-    return np.sign(values[first] - values[second]).astype(np.float32)
 
 
 def _bootstrap_interval(

@@ -187,10 +187,10 @@ class Legend:
 
     def _draw_table(self, canvas: Canvas) -> None:
         empty = Line2D([], [], linestyle="", label="")
-        heads = [
-            Line2D([], [], linestyle="", label=label and f"{label}:") for label, _ in self.rows
+        lines = [
+            [Line2D([], [], linestyle="", label=label and f"{label}:"), *samples]
+            for label, samples in self.rows
         ]
-        lines = [[head, *samples] for head, (_, samples) in zip(heads, self.rows, strict=True)]
         columns = list(zip_longest(*lines, fillvalue=empty))
         canvas.legend(
             handles=[handle for column in columns for handle in column],
@@ -225,16 +225,14 @@ class Legend:
 def _samples(encoding: PointEncoding, coding: Coding, area: float) -> list[Line2D]:
     figure, samples = encoding.figure, []
     for word, place in encoding.levels(coding).items():
-        colour, marker, size = GREY, "o", 4.0
+        look: dict[str, Any] = {"color": GREY, "marker": "o", "markersize": 4.0}
         if coding is figure.colour:
-            colour = COLOURS[place % len(COLOURS)]
+            look["color"] = COLOURS[place % len(COLOURS)]
         if coding is (figure.marker or figure.colour):
-            marker = MARKERS[place % len(MARKERS)]
+            look["marker"] = MARKERS[place % len(MARKERS)]
         if coding is figure.size:
-            size = float(np.sqrt(area * AREAS[place % len(AREAS)]))
-        samples.append(
-            Line2D([], [], color=colour, marker=marker, linestyle="", markersize=size, label=word)
-        )
+            look["markersize"] = float(np.sqrt(area * AREAS[place % len(AREAS)]))
+        samples.append(Line2D([], [], linestyle="", label=word, **look))
     return samples
 
 

@@ -203,9 +203,9 @@ def _heading(grid: Grid, i: int, j: int, tau: str) -> str:
     """Return a panel's title; in aligned grids the radius appears in the top row only."""
     spec = grid.specs[i][j]
     assert spec is not None
-    above = [grid.column_labels[j]] if i == 0 else []
+    above, heading = (grid.column_labels[j] if i == 0 else ""), spec.heading
     if grid.aligned:
-        lines = [*above, spec.heading if i == 0 else "", tau]
+        lines = [above, heading if i == 0 else "", tau]
     else:
-        lines = [*above, "    ".join(filter(None, (spec.heading, tau)))]
+        lines = [above, "    ".join(filter(None, (heading, tau)))]
     return "\n".join(filter(None, lines))

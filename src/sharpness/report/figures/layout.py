@@ -9,14 +9,7 @@ import pandas as pd
 
 from sharpness.io.errors import UserError
 from sharpness.measures.definition import Cell, Definition
-from sharpness.report.figures.catalogue import (
-    COMPARED,
-    LABELS,
-    Axis,
-    Figure,
-    Panel,
-    column_axis,
-)
+from sharpness.report.figures.catalogue import COMPARED, LABELS, Axis, Figure, Panel, column_axis
 from sharpness.statistics.correlation import cell_columns, format_radius
 
 Defaults = Mapping[str, Mapping[str, int]]
@@ -132,24 +125,19 @@ def _cells(panel: Panel, source: _Source) -> list[Cell]:
 
 def _radii(figure: Figure, found: list[Cell]) -> set[float]:
     """Return the radii of the figure's ablation if it was measured, else of all base cells."""
+    special: set[float] = set()
     if "every m" in (figure.rows, figure.columns):
         special = {cell.radius for cell in found if cell.m is not None}
     elif "every steps" in (figure.rows, figure.columns):
         special = {cell.radius for cell in found if cell.steps is not None}
     elif "sharpness_augmented" in _quantities(figure):
         special = {cell.radius for cell in found if cell.data == "augmented"}
-    else:
-        special = set()
-    return special or {cell.radius for cell in found if _is_base(cell)}
+    return special or {c.radius for c in found if c == Cell(c.definition, c.radius, c.protocol)}
 
 
 def _quantities(figure: Figure) -> set[str]:
     lists = [written for written in (figure.rows, figure.columns) if not isinstance(written, str)]
     return {str(q) for panels in (*lists, (figure.panels,)) for p in panels for q in (p.x, p.y)}
-
-
-def _is_base(cell: Cell) -> bool:
-    return cell == Cell(cell.definition, cell.radius, cell.protocol)
 
 
 def _spec(panel: Panel, source: _Source) -> PanelSpec:

@@ -33,11 +33,6 @@ from sharpness.statistics.kendall import kendall
 from sharpness.studies.findings import Finding, Study
 
 
-def embedded(png: str | Path) -> str:
-    """Return the content of a PNG file in base 64."""
-    return base64.b64encode(Path(png).read_bytes()).decode()
-
-
 @dataclass(frozen=True)
 class StudyResults:
     """The results of one simple study.
@@ -51,21 +46,6 @@ class StudyResults:
     findings: Sequence[Finding]
     drawings: Mapping[str, str | Path]
     note: str
-
-
-def study_entry(name: str, studied: StudyResults) -> dict[str, Any]:
-    """Return a study's entry of the page, as the template reads it."""
-    return {
-        "name": name,
-        "title": studied.study.title,
-        "text": studied.study.text,
-        "note": studied.note,
-        "findings": studied.findings,
-        "figures": [
-            (figure, drawing, embedded(studied.drawings[figure]))
-            for figure, drawing in studied.study.figures.items()
-        ],
-    }
 
 
 @dataclass(frozen=True)
@@ -104,6 +84,7 @@ def write_report(
         trim_blocks=True,
         loader=PackageLoader("sharpness.report.page", ""),
     )
+    environment.filters["embedded"] = _embedded
     page = environment.get_template("page.html.j2").render(
         scale=scale,
         suffix="" if scale == "paper" else f" ({scale})",
@@ -113,10 +94,15 @@ def write_report(
             {"number": t.number, "html": render_table(t, "html"), "agreement": agreement(t)}
             for t in tables
         ],
-        figures=[(figure, embedded(png)) for figure, png in figures],
-        studies=[study_entry(name, found) for name, found in (studies or {}).items()],
+        figures=figures,
+        studies=studies or {},
     )
     write_text(out, page.rstrip() + "\n")
+
+
+def _embedded(png: str | Path) -> str:
+    """Return the content of a PNG file in base 64."""
+    return base64.b64encode(Path(png).read_bytes()).decode()
 
 
 def _pool(name: str, found: PoolResults) -> dict[str, Any]:
@@ -202,8 +188,7 @@ def effect_of_copies(pool: pd.DataFrame) -> str:
         return ""
     names = "; ".join(f"{in_words(group)} are one model" for group in groups)
     text = f"By their errors and cells, {names}."
-    extra = [model for group in groups for model in group[1:]]
-    once = pool[~pool["model"].isin(extra)]
+    once = pool[~pool["model"].isin([model for group in groups for model in group[1:]])]
     words = main_cells(cell_columns(pool))
     before, after = (np.array([_tau(frame, word) for word in words]) for frame in (pool, once))
     changes = np.abs(after - before)

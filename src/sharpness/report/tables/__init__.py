@@ -7,9 +7,9 @@ printed there. For each error it has a column of each protocol and one of publis
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import product
 from pathlib import Path
 from typing import get_args
 
@@ -208,22 +208,21 @@ class Agreement:
 
 def agreement(table: Table) -> list[Agreement]:
     """Compare a table's coefficients with the published ones by pool, error and protocol."""
-    return [line for section in table.sections for line in _of_section(table, section)]
-
-
-def _of_section(table: Table, section: Section) -> Iterator[Agreement]:
-    for error, group in groupby(enumerate(table.columns), key=lambda item: item[1].heading):
-        places = {column.source: place for place, column in group}
-        printed = places.pop(PUBLISHED)
-        for protocol, place in places.items():
-            both = [(row.entries[place], row.entries[printed].tau) for row in section.rows]
-            both = [(e, tau) for e, tau in both if np.isfinite(e.tau) and np.isfinite(tau)]
-            yield Agreement(
-                section.pool,
-                error,
-                protocol,
-                len(both),
-                sum(bool(np.sign(e.tau) == np.sign(tau)) for e, tau in both),
-                sum(e.low <= tau <= e.high for e, tau in both),
-                float(np.mean([abs(e.tau - tau) for e, tau in both])) if both else np.nan,
-            )
+    printed = {c.heading: i for i, c in enumerate(table.columns) if c.source == PUBLISHED}
+    found = []
+    for section, (place, column) in product(table.sections, enumerate(table.columns)):
+        if column.source == PUBLISHED:
+            continue
+        rows = [(r.entries[place], r.entries[printed[column.heading]].tau) for r in section.rows]
+        both = [(e, tau) for e, tau in rows if not e.missing and np.isfinite(tau)]
+        line = Agreement(
+            section.pool,
+            column.heading,
+            column.source,
+            len(both),
+            sum(bool(np.sign(e.tau) == np.sign(tau)) for e, tau in both),
+            sum(e.low <= tau <= e.high for e, tau in both),
+            float(np.mean([abs(e.tau - tau) for e, tau in both])) if both else np.nan,
+        )
+        found.append(line)
+    return found
