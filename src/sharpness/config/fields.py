@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import PurePosixPath
 from typing import Annotated, Literal, Self
 
@@ -166,24 +167,13 @@ class Sharpness(Settings):
         ]
         wanted.sort(key=lambda cell: (protocols.index(cell.protocol), ALL.index(cell.definition)))
         for name in sorted(self.ablations):
-            wanted += self._ablated(self.ablations[name], protocols[0])
+            given = self.ablations[name]
+            definition = Definition.parse(given.definition)
+            # A cell measured with the pool's own m or steps does not name them.
+            sizes = [None if m == self.m else m for m in given.m or [self.m]]
+            counts = [None if n == self.steps else n for n in given.steps or [self.steps]]
+            wanted += [
+                Cell(definition, radius, protocols[0], data, m, steps)
+                for data, m, steps, radius in product(given.data, sizes, counts, given.radii)
+            ]
         return list(dict.fromkeys(wanted))
-
-    def _ablated(self, ablation: Ablation, protocol: str) -> list[Cell]:
-        definition = Definition.parse(ablation.definition)
-        sizes: list[int | None] = [*ablation.m] if ablation.m else [None]
-        counts: list[int | None] = [*ablation.steps] if ablation.steps else [None]
-        return [
-            Cell(
-                definition,
-                radius,
-                protocol,
-                data,
-                None if m == self.m else m,
-                None if steps == self.steps else steps,
-            )
-            for data in ablation.data
-            for m in sizes
-            for steps in counts
-            for radius in ablation.radii
-        ]

@@ -10,6 +10,7 @@ sᵢⱼ the product of the two signs,
 
 from __future__ import annotations
 
+import math
 import warnings
 from dataclasses import dataclass
 
@@ -42,13 +43,13 @@ class Correlation:
     """
 
     models: int
-    tau: float
-    tau_b: float
-    low: float
-    high: float
-    p: float
-    status: str
-    reason: str
+    tau: float = math.nan
+    tau_b: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
+    p: float = math.nan
+    status: str = "undefined"
+    reason: str = ""
 
 
 def format_tau(tau: float) -> str:
@@ -106,7 +107,7 @@ def _kendall_complete(
     left_out = f"{dropped} of {models + dropped} models left out: no value" if dropped else ""
     if models < FEWEST:
         reason = f"{models} of {models + dropped} models with both values, {FEWEST} needed"
-        return [_undefined(models, reason)] * columns
+        return [Correlation(models, reason=reason)] * columns
     first, second = np.triu_indices(models, 1)
     # (pairs, columns) of -1, 0 or 1; column by column, since double precision takes much memory.
     signs = np.empty((len(first), columns), np.float32)
@@ -120,7 +121,7 @@ def _kendall_complete(
         named = (("the sharpness", x), ("the target", y))
         if constant := [name for name, values in named if np.ptp(values[:, k]) == 0]:
             reason = f"{constant[0]} is the same for all {models} models"
-            results.append(_undefined(models, reason))
+            results.append(Correlation(models, reason=reason))
             continue
         tau_b, p = _test(x[:, k], y[:, k]) if test else (np.nan, np.nan)
         ends = float(low[k]), float(high[k])
@@ -134,11 +135,6 @@ def _test(x: Floats, y: Floats) -> tuple[float, float]:
 
     found = stats.kendalltau(x, y)
     return float(found.statistic) + 0.0, float(found.pvalue)
-
-
-def _undefined(models: int, reason: str) -> Correlation:
-    nan = float("nan")
-    return Correlation(models, nan, nan, nan, nan, nan, "undefined", reason)
 
 
 def _bootstrap_interval(
