@@ -13,9 +13,9 @@ from sharpness.data import planetoid, small
 from sharpness.data.pickle_file import pinned
 from sharpness.io.files import digest, read_json, write_json
 from sharpness.io.gpu import compute_device
-from sharpness.studies.hammoud.fcnn_models import train_and_measure_fcnn as measured_fcnn
-from sharpness.studies.hammoud.gat_models import train_and_measure_gat as measured_gat
-from sharpness.studies.hammoud.lenet_models import train_and_measure_lenet as measured_lenet
+from sharpness.studies.hammoud.fcnn import train_and_measure_fcnn
+from sharpness.studies.hammoud.gat_models import train_and_measure_gat
+from sharpness.studies.hammoud.lenet import train_and_measure_lenet
 from sharpness.studies.hammoud.procedures import REVISION, procedure_of
 
 
@@ -42,9 +42,9 @@ def read_examples(network: str, record: Mapping[str, Any], examples: int | None)
 
 
 _MEASURED: Mapping[str, Callable[..., Iterator[dict[str, Any]]]] = {
-    "fcnn": measured_fcnn,
-    "gat": measured_gat,
-    "lenet": measured_lenet,
+    "fcnn": train_and_measure_fcnn,
+    "gat": train_and_measure_gat,
+    "lenet": train_and_measure_lenet,
 }
 
 ALONE = ("lenet",)
@@ -61,7 +61,7 @@ def model_rows(
     examples: int | None,
     state: str | Path,
 ) -> Iterator[dict[str, Any]]:
-    """Yield a row of `models.COLUMNS` for each model; none if the record says the data are missing.
+    """Yield a row of `hammoud.COLUMNS` for each model; none if the record says data are missing.
 
     ``procedure`` is a name in the configuration, ``switches`` are all its switches. ``record`` and
     ``examples`` are as for `read_examples`. The folder ``state`` keeps finished models, one file

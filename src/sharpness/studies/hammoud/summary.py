@@ -87,7 +87,7 @@ def summarise(files: Mapping[str, Any]) -> list[Finding]:
     """Return the findings: first those that the paper prints, then those that explain them.
 
     Values are those of the first seed base; the spread is over all bases. ``files`` has ``models``,
-    paths of CSV files of `models.COLUMNS`, and ``records``, paths of the data sets' records.
+    paths of CSV files of `hammoud.COLUMNS`, and ``records``, paths of the data sets' records.
     """
     models = read_models(files["models"])
     pools: dict[tuple[str, str], list[Coefficients]] = {}

@@ -17,14 +17,17 @@ from __future__ import annotations
 from functools import partial
 
 import numpy as np
-import numpy.typing as npt
 from numba import njit
 
-from sharpness.studies.wen.descent import EpochSchedule, descend
-from sharpness.studies.wen.networks import LearningTask, Loss, Weights, doubles
-
-Array = npt.NDArray[np.floating]
-Floats = npt.NDArray[np.float64]
+from sharpness.studies.wen.networks import (
+    Array,
+    EpochSchedule,
+    Floats,
+    Loss,
+    Weights,
+    descend,
+    doubles,
+)
 
 
 def advance(architecture: str, weights: Weights, visits: EpochSchedule) -> None:
@@ -57,7 +60,7 @@ def gradient(weights: Weights, x: Array, y: Array, train: Array, loss: Loss) -> 
     a_train = np.maximum(_hidden(weights, train), 0)
     s = _rms(a_train)
     phi = np.maximum(h, 0) / s
-    slopes = (loss.slope(g * phi @ W2, y) / len(y)).astype(h.dtype)
+    slopes = loss.mean_slope(g * phi @ W2, y)
     back = g * W2 / s * slopes[:, None] * (h > 0)  # dL/dh with s fixed, (examples, m)
     # And through s: −Σ dL/dφ φ/s, times ∂s/∂h = a/(n s) on every training example.
     through = -(g * W2 * (slopes @ phi) / s**2 / len(train)) * a_train
@@ -69,33 +72,28 @@ def gradient(weights: Weights, x: Array, y: Array, train: Array, loss: Loss) -> 
     }
 
 
-def outputs(weights: Weights, X: npt.ArrayLike, train: npt.ArrayLike) -> Floats:
-    """Return f(x), (examples,), in float64 for inputs X (examples, d).
+def outputs(w: Weights, X: Floats, train: Floats) -> Floats:
+    """Return f(x), (examples,), of weights in float64 for inputs X (examples, d).
 
     ``train`` holds all training inputs, (n, d).
     """
-    w = doubles(weights)
-    s = _rms(np.maximum(_hidden(w, np.asarray(train)), 0))
-    phi = np.maximum(_hidden(w, np.asarray(X)), 0) / s
+    s = _rms(np.maximum(_hidden(w, train), 0))
+    phi = np.maximum(_hidden(w, X), 0) / s
     return np.asarray(phi @ (w["g"] * w["W2"]), dtype=np.float64)
 
 
-def trace(weights: Weights, task: LearningTask, loss: Loss, *, adaptive: bool = False) -> float:
-    """Return Tr ∇²L over all parameters, in float64; L is the mean loss of the training examples.
+def derivatives(w: Weights, sizes: Weights, inputs: Floats) -> tuple[Array, Array, Array]:
+    """Return f, ‖∇f‖² and Tr ∇²f of all training inputs as `measures.derivatives` does.
 
-    It is mean(ℓ'' ‖∇f‖² + ℓ' Tr ∇²f), and f is linear in W2 and in g. By an entry of W1 or b1,
+    f is linear in W2 and in g. By an entry of W1 or b1,
 
         ∂φ = ∂a/s − φ ∂s/s,    ∂²φ = −2 ∂a ∂s/s² − φ ∂²s/s + 2 φ (∂s)²/s²,
 
     where s ∂s = mean(a ∂a) and s ∂²s + (∂s)² = mean((∂a)²) over the training examples.
-
-    ``adaptive`` weighs each diagonal entry by its parameter's square: tr(∇²L ⊙ wwᵀ).
     """
-    w = doubles(weights)
-    sizes = {name: v**2 if adaptive else np.ones_like(v) for name, v in w.items()}
     size = np.column_stack([sizes["W1"], sizes["b1"]])  # (m, d + 1)
-    x = np.column_stack([task.inputs, np.ones(len(task.inputs))])  # x', (n, d + 1)
-    h = _hidden(w, task.inputs)
+    x = np.column_stack([inputs, np.ones(len(inputs))])  # x', (n, d + 1)
+    h = _hidden(w, inputs)
     on, a = (h > 0).astype(np.float64), np.maximum(h, 0)  # (n, m)
     s = _rms(a)
     phi = a / s
@@ -109,15 +107,13 @@ def trace(weights: Weights, task: LearningTask, loss: Loss, *, adaptive: bool = 
     slope_of_phi = w["g"] * w["W2"]
     f_by_g = phi @ w["W2"]
     squares = first @ slope_of_phi**2 + w["g"] ** 2 * (phi**2 @ sizes["W2"])
-    squares += sizes["g"] * f_by_g**2  # ‖∇f‖², (n,)
-    f, y = w["g"] * f_by_g, task.targets
-    curvatures = second @ slope_of_phi  # Tr ∇²f, (n,)
-    return float(np.mean(loss.curvature(f, y) * squares + loss.slope(f, y) * curvatures))
+    squares += sizes["g"] * f_by_g**2
+    return w["g"] * f_by_g, squares, second @ slope_of_phi
 
 
-def active_neurons(weights: Weights, train: npt.ArrayLike) -> int:
+def active_neurons(weights: Weights, train: Floats) -> int:
     """Return the number of neurons active on some training input: k of the bound 4√k."""
-    return int(np.count_nonzero((_hidden(doubles(weights), np.asarray(train)) > 0).any(axis=0)))
+    return int(np.count_nonzero((_hidden(doubles(weights), train) > 0).any(axis=0)))
 
 
 def _hidden(weights: Weights, x: Array) -> Array:

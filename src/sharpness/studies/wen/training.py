@@ -14,19 +14,19 @@ import torch
 
 from sharpness.io.errors import UserError
 from sharpness.io.files import digest
-from sharpness.studies.wen import batchnorm, layernorm, plain, three_layer
-from sharpness.studies.wen.descent import EpochSchedule, Phase
+from sharpness.studies.wen import batchnorm, layernorm, plain
 from sharpness.studies.wen.measures import gauss_newton, measure_solution, outputs, trace
 from sharpness.studies.wen.networks import (
     NAMES,
     TASKS,
+    EpochSchedule,
     LearningTask,
     Loss,
     Weights,
     initial_weights,
     test_error,
 )
-from sharpness.studies.wen.runs import REVISION, Run
+from sharpness.studies.wen.runs import REVISION, Phase, Run
 from sharpness.training import checkpoint
 
 POINTS = 20
@@ -93,7 +93,7 @@ TRAINERS = {
     "softplus": plain,
     "layernorm": layernorm,
     "batchnorm": batchnorm,
-    "three-layer": three_layer,
+    "three-layer": plain,
 }
 """For each architecture, the module whose ``advance`` trains it."""
 
@@ -205,7 +205,7 @@ class Training:
         """Train another stretch; if weights are then not finite, set the result to diverged."""
         # In the order of NAMES, which a file may change: the kernels' sums are in this order.
         weights = {name: progress.weights[name].copy() for name in NAMES[self.run.architecture]}
-        phase = Phase(**self.run.phases(self.schedule)[stretch.phase].model_dump())
+        phase = self.run.phases(self.schedule)[stretch.phase]
         seed = (self.seed, ORDERS, stretch.phase, stretch.start)
         epochs = stretch.stop - stretch.start
         advance(self.run.architecture, weights, self.task, self.loss, phase, epochs, seed)

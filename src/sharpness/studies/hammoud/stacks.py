@@ -1,18 +1,55 @@
-"""Projected gradient ascent for a stack of M models, and their training with a stop rule."""
+"""Stacks of M models: random streams, training with a stop rule, gradient ascent, table rows.
+
+All randomness of model k with seed base b comes from (b, k) and the purpose of the stream.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import math
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from enum import IntEnum
+from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from sharpness.studies.hammoud import COLUMNS
 from sharpness.studies.hammoud.procedures import StopRule
 
 Weights = dict[str, Tensor]
+Generators = Sequence[np.random.Generator]
+"""Random streams, one per model."""
+
 Batch = TypeVar("Batch")
+
+
+class Purpose(IntEnum):
+    """Purposes of random streams; the numbers are part of every result and never change."""
+
+    WEIGHTS = 0
+    ORDER = 1
+    DROPOUT = 2
+    MEASURE = 3
+    AGAIN = 4
+
+
+def generator(base: int, model: int, purpose: Purpose) -> np.random.Generator:
+    """Return a model's random stream, which does not depend on the models trained beside it."""
+    return np.random.default_rng([base, model, int(purpose)])
+
+
+def streams(base: int, models: Iterable[int], purpose: Purpose) -> list[np.random.Generator]:
+    """Return one random stream for each model."""
+    return [generator(base, model, purpose) for model in models]
+
+
+def uniform(bound: float, shape: tuple[int, int], generators: Generators) -> Tensor:
+    """Draw U(−bound, bound) for each model, (M, *shape), float32."""
+    drawn = np.stack([generator.uniform(-bound, bound, shape) for generator in generators])
+    return torch.from_numpy(drawn).float()
 
 
 @dataclass(frozen=True)
@@ -123,3 +160,38 @@ def train_stack(
             losses[i].append(loss)
         active = [i for i in active if not rule.stops(losses[i])]
     return weights, [len(history) for history in losses]
+
+
+def row(base: int, model: int, epochs: int, *numbers: float | None) -> dict[str, Any]:
+    """Return a row of `hammoud.COLUMNS` without network and procedure.
+
+    ``numbers`` are those of the columns after ``epochs``. They are written by ``repr``, so that
+    they read back exactly; None as an empty string, and a number that is not finite, since the
+    training diverged, as ``nan``.
+    """
+    cells = base, model, epochs, *map(_written, numbers)
+    return dict(zip(COLUMNS[2:], cells, strict=True))
+
+
+def _written(number: float | None) -> str:
+    if number is None:
+        return ""
+    return repr(float(number)) if math.isfinite(number) else "nan"
+
+
+def rows_of_stacks(
+    title: str,
+    base: int,
+    models: Sequence[int],
+    size: int,
+    measured: Callable[[list[int]], Iterable[Iterable[Any]]],
+) -> Iterator[dict[str, Any]]:
+    """Yield the `row` of each model; models are trained and measured in stacks of ``size``.
+
+    ``measured`` maps the models of a stack to the columns of their rows, from ``epochs`` on.
+    """
+    for start in range(0, len(models), size):
+        stack = list(models[start : start + size])
+        print(f"{title}, base {base}: models {stack[0]} to {stack[-1]}", file=sys.stderr)
+        for model, *numbers in zip(stack, *measured(stack), strict=True):
+            yield row(base, model, *numbers)
