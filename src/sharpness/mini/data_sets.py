@@ -95,9 +95,8 @@ def abalone_files() -> list[bytes]:
     """Return ``abalone.data``: sizes and weights that grow with the rings, with noise."""
     random = np.random.default_rng([SEED, 0])
     rings = np.clip(np.rint(np.exp(random.normal(2.25, 0.3, ABALONE_ROWS))), 1, 29)
-    size = 0.45 * np.log(rings / 9.5) + random.normal(
-        0, 0.15, ABALONE_ROWS
-    )  # log of length relative to its mean
+    # The log of length relative to its mean.
+    size = 0.45 * np.log(rings / 9.5) + random.normal(0, 0.15, ABALONE_ROWS)
     length, diameter, height = (
         mean * np.exp(size + random.normal(0, 0.05, ABALONE_ROWS)) for mean in (0.5, 0.4, 0.13)
     )

@@ -69,19 +69,8 @@ def _panel(axes: Axes, x: np.ndarray, y: np.ndarray, scale: np.ndarray) -> None:
 
 
 COLUMNS = (
-    "seed",
-    "draw",
-    "status",
-    "scale",
-    "learning_rate",
-    "steps",
-    "train_loss",
-    "test_loss",
-    "trace",
-    "rescaled_trace",
-    "rescaled_eigenvalue",
-    "l1",
-    "linf",
+    *("seed", "draw", "status", "scale", "learning_rate", "steps", "train_loss", "test_loss"),
+    *("trace", "rescaled_trace", "rescaled_eigenvalue", "l1", "linf"),
 )
 """One row per draw; columns from ``test_loss`` on are empty unless the status is converged."""
 

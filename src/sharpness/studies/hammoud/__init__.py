@@ -7,16 +7,8 @@ are switches in `procedures`.
 """
 
 COLUMNS = (
-    "network",
-    "procedure",
-    "base",
-    "model",
-    "epochs",
-    "train_loss",
-    "test_loss",
-    "test_accuracy",
-    "sharpness",
-    "sharpness_again",
+    *("network", "procedure", "base", "model", "epochs", "train_loss", "test_loss"),
+    *("test_accuracy", "sharpness", "sharpness_again"),
 )
 """The columns of a pool's table.
 

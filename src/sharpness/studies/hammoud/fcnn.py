@@ -20,6 +20,7 @@ from sharpness.studies.hammoud.procedures import FCNN_STOPS, FcnnProcedure
 from sharpness.studies.hammoud.stacks import (
     Box,
     Generators,
+    Loss,
     Purpose,
     Weights,
     ascent_sharpness,
@@ -53,11 +54,11 @@ class AbaloneSplit:
 
     def whole(self, models: int) -> Batch:
         """Return all training rows, repeated for each model."""
-        return _repeated(self.inputs, models), _repeated(self.labels, models)
+        return self.inputs.expand(models, -1, -1), self.labels.expand(models, -1)
 
     def test(self, models: int) -> Batch:
         """Return all test rows, repeated for each model."""
-        return _repeated(self.test_inputs, models), _repeated(self.test_labels, models)
+        return self.test_inputs.expand(models, -1, -1), self.test_labels.expand(models, -1)
 
     def drawn(self, generators: Generators) -> Batch:
         """Draw 64 rows for each model, with replacement, by its own generator."""
@@ -106,10 +107,6 @@ def prepare(data: Abalone, procedure: FcnnProcedure) -> AbaloneSplit:
     )
 
 
-def _repeated(rows: Tensor, models: int) -> Tensor:
-    return rows.expand(models, *rows.shape)
-
-
 WIDTHS = (10, 64, 64, 1)
 LAYERS = len(WIDTHS) - 1
 
@@ -155,15 +152,11 @@ def train_fcnn(
     """
     loss = partial(mean_squared_error, procedure=procedure)
 
-    def epoch(part: Weights, models: list[int]) -> tuple[Weights, list[float]]:
-        sums = torch.zeros(len(models), dtype=torch.float64)
-        for batch in task.epoch([generators[i] for i in models], procedure.minibatches):
-            values, gradient = loss_and_gradient(loss, part, batch)
-            part = gradient_step(part, gradient, procedure.learning_rate)
-            sums += values
-        return part, sums.tolist()
+    def epoch(models: list[int]) -> tuple[Loss[Batch], Iterator[Batch]]:
+        return loss, task.epoch([generators[i] for i in models], procedure.minibatches)
 
-    return train_stack(weights, len(generators), FCNN_STOPS[procedure.stop], epoch)
+    rule, rate = FCNN_STOPS[procedure.stop], procedure.learning_rate
+    return train_stack(weights, len(generators), rule, rate, epoch)
 
 
 RESTARTS = 50

@@ -26,6 +26,7 @@ from sharpness.studies.hammoud.procedures import GAT_STOPS, GatProcedure
 from sharpness.studies.hammoud.stacks import (
     Box,
     Generators,
+    Loss,
     Purpose,
     Weights,
     ascent_sharpness,
@@ -46,23 +47,16 @@ def train_gat(
     result is the trained weights and the number of epochs of each model.
     """
 
-    def epoch(part: Weights, models: list[int]) -> tuple[Weights, list[float]]:
+    def epoch(models: list[int]) -> tuple[Loss[Tensor], Iterator[Tensor]]:
         dropout = Dropout([drops[i] for i in models])
-        sums = torch.zeros(len(models), dtype=torch.float64)
-        for shares in gat_epoch(len(field.labels), [orders[i] for i in models]):
-            values, gradient = loss_and_gradient(
-                lambda w, S: cross_entropy(w, field, S, dropout), part, shares
-            )
-            part = gradient_step(part, gradient, procedure.learning_rate)
-            sums += values
-        return part, sums.tolist()
+        batches = gat_epoch(len(field.labels), [orders[i] for i in models])
+        return lambda w, S: cross_entropy(w, field, S, dropout), batches
 
-    return train_stack(weights, len(orders), GAT_STOPS[procedure.stop], epoch)
+    rule, rate = GAT_STOPS[procedure.stop], procedure.learning_rate
+    return train_stack(weights, len(orders), rule, rate, epoch)
 
 
 STEPS = 5
-
-Loss = Callable[[Weights, Tensor], Tensor]
 
 
 def gat_sharpness(
@@ -105,7 +99,7 @@ def gat_sharpness(
 def _greatest(
     procedure: GatProcedure,
     weights: Weights,
-    loss: Loss,
+    loss: Loss[Tensor],
     shares: Tensor,
     objective: Callable[[Weights], Tensor],
 ) -> Tensor:

@@ -28,17 +28,9 @@ def read_examples(network: str, record: Mapping[str, Any], examples: int | None)
     files = [Path(entry["path"]) for entry in record["files"]]
     if network == "gat":
         return planetoid.read_planetoid(files, pinned(record))
-    if network == "fcnn":
-        table = small.read_abalone(files)
-        return replace(table, features=table.features[:examples], rings=table.rings[:examples])
-    images = small.read_fashion_mnist(files)
-    return replace(
-        images,
-        train_images=images.train_images[:examples],
-        train_labels=images.train_labels[:examples],
-        test_images=images.test_images[:examples],
-        test_labels=images.test_labels[:examples],
-    )
+    read: Callable[..., Any] = small.read_abalone if network == "fcnn" else small.read_fashion_mnist
+    data = read(files)
+    return replace(data, **{name: rows[:examples] for name, rows in vars(data).items()})
 
 
 _MEASURED: Mapping[str, Callable[..., Iterator[dict[str, Any]]]] = {

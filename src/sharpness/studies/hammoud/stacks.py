@@ -24,6 +24,8 @@ Generators = Sequence[np.random.Generator]
 """Random streams, one per model."""
 
 Batch = TypeVar("Batch")
+Loss = Callable[[Weights, Batch], Tensor]
+"""Maps the weights of a stack and a batch to the loss of each model, (M,)."""
 
 
 class Purpose(IntEnum):
@@ -77,9 +79,7 @@ class Box:
         return {n: w.maximum(self.low[n]).minimum(self.high[n]) for n, w in weights.items()}
 
 
-def loss_and_gradient(
-    loss: Callable[[Weights, Batch], Tensor], weights: Weights, batch: Batch
-) -> tuple[Tensor, Weights]:
+def loss_and_gradient(loss: Loss[Batch], weights: Weights, batch: Batch) -> tuple[Tensor, Weights]:
     """Return the loss of each model on a batch, (M,), and its gradient by the model's weights."""
     leaves = {name: w.detach().requires_grad_() for name, w in weights.items()}
     values = loss(leaves, batch)
@@ -94,7 +94,7 @@ def gradient_step(weights: Weights, gradient: Weights, learning_rate: float) -> 
 
 def ascent_sharpness(
     weights: Weights,
-    loss: Callable[[Weights, Batch], Tensor],
+    loss: Loss[Batch],
     batches: Iterable[Batch],
     *,
     rho: float,
@@ -117,7 +117,7 @@ def ascent_sharpness(
 def _rise(
     weights: Weights,
     box: Box,
-    loss: Callable[[Weights, Batch], Tensor],
+    loss: Loss[Batch],
     batch: Batch,
     learning_rate: float,
     steps: int,
@@ -137,27 +137,34 @@ def _rise(
     return greatest.double() - start.double()
 
 
-Epoch = Callable[[Weights, list[int]], tuple[Weights, list[float]]]
-"""Maps weights and stack indices of some models to weights and losses after a training epoch."""
-
-
 def train_stack(
-    weights: Weights, models: int, rule: StopRule, epoch: Epoch
+    weights: Weights,
+    models: int,
+    rule: StopRule,
+    learning_rate: float,
+    epoch: Callable[[list[int]], tuple[Loss[Batch], Iterable[Batch]]],
 ) -> tuple[Weights, list[int]]:
-    """Train a stack of models until the stop rule of each fires; stopped models do not change.
+    """Train a stack of models by SGD until the stop rule of each fires, after which it is fixed.
 
-    ``epoch`` trains the models that have not stopped; ``rule`` gets one loss per epoch. The result
-    is the trained weights and the number of epochs of each model.
+    ``epoch`` maps the indices of the models that have not stopped to their loss and the batches of
+    an epoch; ``rule`` gets each epoch's sum of batch losses, each before its step. The result is
+    the trained weights and the number of epochs of each model.
     """
     weights = {name: w.clone() for name, w in weights.items()}
     losses: list[list[float]] = [[] for _ in range(models)]
     active = list(range(models))
     while active:
-        part, sums = epoch({name: w[active] for name, w in weights.items()}, active)
+        part = {name: w[active] for name, w in weights.items()}
+        sums = torch.zeros(len(active), dtype=torch.float64)
+        loss, batches = epoch(active)
+        for batch in batches:
+            values, gradient = loss_and_gradient(loss, part, batch)
+            part = gradient_step(part, gradient, learning_rate)
+            sums += values
         for name, w in part.items():
             weights[name][active] = w
-        for i, loss in zip(active, sums, strict=True):
-            losses[i].append(loss)
+        for i, total in zip(active, sums.tolist(), strict=True):
+            losses[i].append(total)
         active = [i for i in active if not rule.stops(losses[i])]
     return weights, [len(history) for history in losses]
 

@@ -87,14 +87,7 @@ class Progress:
         return cls(weights, metadata["curve"], metadata["result"])
 
 
-TRAINERS = {
-    "no-bias": plain,
-    "bias": plain,
-    "softplus": plain,
-    "layernorm": layernorm,
-    "batchnorm": batchnorm,
-    "three-layer": plain,
-}
+TRAINERS = dict.fromkeys(NAMES, plain) | {"layernorm": layernorm, "batchnorm": batchnorm}
 """For each architecture, the module whose ``advance`` trains it."""
 
 
