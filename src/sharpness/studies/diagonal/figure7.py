@@ -123,7 +123,6 @@ def summarise(files: Mapping[str, Sequence[Path]]) -> list[Finding]:
 def _rank(
     pools: Sequence[pd.DataFrame], x: str, y: str, names: tuple[str, str], published: str
 ) -> Finding:
-    """Return the finding on Kendall's τ of two columns."""
     found = [kendall(pool[x], pool[y]) for pool in pools]
     first = found[0]
     quantity, setting = f"τ({names[0]}, {names[1]})", _setting(pools[0])
@@ -156,7 +155,6 @@ def _ratio(pools: Sequence[pd.DataFrame]) -> Finding:
 
 
 def _drawn(path: Path) -> Finding:
-    """Return the finding on how many draws were needed."""
     networks = pd.read_csv(path)
     count = networks["status"].value_counts()
     return Finding(

@@ -209,7 +209,7 @@ def _single(
         greatest = greatest.maximum(total)
     everything = task.whole(len(generators))
     rise = loss(worst, everything).double() - loss(weights, everything).double()
-    # No epoch is the best of some whose losses are NaN, and ``worst`` is one before them.
+    # An epoch whose loss is NaN is never the greatest, so ``worst`` would hide it.
     return torch.where(greatest.isnan(), torch.nan, rise)
 
 

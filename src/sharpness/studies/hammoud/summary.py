@@ -108,7 +108,6 @@ def summarise(files: Mapping[str, Any]) -> list[Finding]:
 
 
 def _main(title: str, network: str, procedure: str, bases: list[Coefficients]) -> Finding:
-    """Return the finding on a τ that the paper prints."""
     first, published = bases[0], PUBLISHED[network]
     remark = published.remark if procedure == "code" else ""
     spread = _over([found.tau for found in bases])
@@ -208,7 +207,6 @@ def _scatter(
 
 
 def _say(axes: Axes, reason: str) -> None:
-    """Write into an empty panel why it is empty."""
     axes.set(xticks=[], yticks=[])
     short = textwrap.shorten(reason, REASON, placeholder=" …")
     text = f"not measured:\n{textwrap.fill(short, 32)}"

@@ -210,7 +210,6 @@ def architectures(runs: Iterable[Run]) -> dict[str, tuple[Run, ...]]:
 
 
 def _check(path: str | Path, catalogue: Catalogue) -> None:
-    """Check ids, figures and panels across runs."""
     ids, panels = set(), set()
     for run in catalogue.runs:
         if run.id in ids:

@@ -219,7 +219,6 @@ class Training:
         }
 
     def _result(self, progress: Progress) -> dict[str, Any]:
-        """Return the status and the measures of the finished solution."""
         last = dict(progress.curve[-1])
         self._say(f"test error {last['test_error']:.3f}, trace {last['trace']:.4g}")
         more = measure_solution(self.run.architecture, progress.weights, self.task, self.loss)
