@@ -145,8 +145,8 @@ def _train(  # type: ignore[no-untyped-def]
     vectors = np.empty((4, m), W.dtype)
     for epoch in range(orders.shape[0]):
         for visit in range(orders.shape[1]):
-            example, goal = orders[epoch, visit], goals[epoch, visit]
-            np.dot(inputs[example], W, h)
+            target = orders[epoch, visit], goals[epoch, visit], logistic
+            np.dot(inputs[target[0]], W, h)
             k = 0
             for j in range(m):
                 if h[j] > 0:
@@ -155,16 +155,11 @@ def _train(  # type: ignore[no-untyped-def]
             V = matrices[0, : rows * k].reshape((rows, k))
             D = matrices[1, : rows * k].reshape((rows, k))
             M = matrices[2, : rows * k].reshape((rows, k))
-            a = activations[: n * k].reshape((n, k))
-            V2, D2, s, c = vectors[0, :k], vectors[1, :k], vectors[2, :k], vectors[3, :k]
-            for j in range(k):
-                V2[j] = W2[active[j]]
-                for i in range(rows):
-                    V[i, j] = W[i, active[j]]
+            V2, D2, a = vectors[0, :k], vectors[1, :k], activations[: n * k].reshape((n, k))
+            room = a, M, vectors[2, :k], vectors[3, :k]
+            _gather(W, W2, active, V, V2)
             there = g[0]
-            dg = _step_gradient(
-                V, V2, there, inputs, columns, example, goal, logistic, a, M, s, c, D, D2
-            )
+            dg = _step_gradient(V, V2, there, inputs, columns, target, room, D, D2)
             squares = dg * dg + np.dot(D2, D2)
             for i in range(rows):
                 squares += np.dot(D[i], D[i])
@@ -173,9 +168,7 @@ def _train(  # type: ignore[no-untyped-def]
                 V += climb * D
                 V2 += climb * D2
                 there += climb * dg
-                dg = _step_gradient(
-                    V, V2, there, inputs, columns, example, goal, logistic, a, M, s, c, D, D2
-                )
+                dg = _step_gradient(V, V2, there, inputs, columns, target, room, D, D2)
             if keep < 1:
                 W *= keep
                 W2 *= keep
@@ -188,13 +181,22 @@ def _train(  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, error_model="numpy")
-def _step_gradient(  # type: ignore[no-untyped-def]
-    V, V2, g, inputs, columns, example, goal, logistic, a, M, s, c, D, D2
-):
+def _gather(W, W2, active, V, V2):  # type: ignore[no-untyped-def]
+    """Copy the weights of the active neurons from W and W2 to V and V2."""
+    for j in range(V2.size):
+        V2[j] = W2[active[j]]
+        for i in range(V.shape[0]):
+            V[i, j] = W[i, active[j]]
+
+
+@njit(cache=True, error_model="numpy")
+def _step_gradient(V, V2, g, inputs, columns, target, room, D, D2):  # type: ignore[no-untyped-def]
     """Set D = ∂ℓ/∂w (d + 1, k) and D2 = ∂ℓ/∂W2 (k,) at V, V2 and g; return ∂ℓ/∂g.
 
-    ``columns`` is x' of every example, (d + 1, n). Scratch: a (n, k), M (d + 1, k), s, c (k,).
+    ``columns`` is x' of every example, (d + 1, n); ``target`` the example's index, its goal and
+    whether the loss is logistic; ``room`` scratch space for a (n, k), M (d + 1, k), s and c (k,).
     """
+    (example, goal, logistic), (a, M, s, c) = target, room
     number = V.dtype.type
     zero, one, two = number(0), number(1), number(2)
     n, k = a.shape
