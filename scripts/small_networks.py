@@ -3,7 +3,7 @@
 from sharpness.data.locate import read_record
 from sharpness.io.files import write_csv
 from sharpness.io.job import job
-from sharpness.studies.hammoud.models import COLUMNS
+from sharpness.studies.hammoud import COLUMNS
 from sharpness.studies.hammoud.pool import model_rows
 
 with job(snakemake):

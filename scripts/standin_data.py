@@ -4,7 +4,7 @@ from pathlib import Path
 
 from sharpness.io.files import write_json
 from sharpness.io.job import job
-from sharpness.mini.make import write_data
+from sharpness.mini.data_sets import write_data
 
 with job(snakemake):
     listed = Path(snakemake.output[0])

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from sharpness.io.files import write_json
-from sharpness.mini.make import digests
+from sharpness.mini.data_sets import digests
 
 CLASSES = ["n02708093", "n02769748", "n03196217", "n07753592"]
 """Analog clock, backpack, digital clock, banana: ObjectNet's alarm clock is the first and third."""

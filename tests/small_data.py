@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from sharpness.data.planetoid import Graph
 from sharpness.data.small import Abalone, FashionMnist
-from sharpness.studies.hammoud.models import Purpose, generator
+from sharpness.studies.hammoud.stacks import Purpose, generator
 
 NODES, WORDS, TOPICS = 200, 30, 3
 IMAGES = 72

@@ -12,15 +12,16 @@ from torch.autograd.functional import hessian
 from torch.func import functional_call
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from sharpness.studies.wen.descent import EpochSchedule, Phase
+from sharpness.studies.wen.measures import ReferenceNetwork
 from sharpness.studies.wen.networks import (
+    EpochSchedule,
     LearningTask,
     Loss,
-    ReferenceNetwork,
     Weights,
     initial_weights,
     parity,
 )
+from sharpness.studies.wen.runs import Phase
 from sharpness.studies.wen.training import TRAINERS
 
 MSE, LOGISTIC = Loss("mse"), Loss("logistic", smoothing=0.2)

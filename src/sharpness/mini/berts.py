@@ -20,8 +20,14 @@ from sharpness.checkpoints.table import PublishedModel
 from sharpness.data.batches import Groups
 from sharpness.data.nli import HEURISTICS, LABELS, NOT_ENTAILED
 from sharpness.data.tokens import TWO, Texts, texts
-from sharpness.mini.sentences import Drawn, draw_mnli_pair, draw_pairs, gold_label, write_vocabulary
-from sharpness.mini.templates import HANS
+from sharpness.mini.sentences import (
+    HANS,
+    Drawn,
+    draw_mnli_pair,
+    draw_pairs,
+    gold_label,
+    write_vocabulary,
+)
 from sharpness.mini.trainer import Standins, torch_generator, train_standin
 from sharpness.networks import build
 

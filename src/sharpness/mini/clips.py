@@ -62,7 +62,6 @@ def standins(architecture: Mapping[str, Any]) -> Standins:
 
 
 def _pretrained(architecture: Mapping[str, Any], digits: DigitImages) -> nn.Module:
-    """Train a network on the digits under each shift."""
     kinds = [shifted(digits, part, OTHER_SEED) for part in SHIFTS]
     pixels = np.concatenate([kind.pixels for kind in kinds])
     images = to_images(DigitImages(pixels, np.tile(digits.labels, len(kinds))), CLIP)

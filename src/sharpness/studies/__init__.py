@@ -3,5 +3,5 @@
 ``linear`` and ``diagonal`` are Figures 1 and 7 of Andriushchenko et al. (2023), ``hammoud`` is
 Hammoud et al. (2023), ``wen`` is Wen, Ma and Li (2023). Each has a function ``summarise`` (findings
 beside the published values) and ``compose`` (figures); both read only files that the study's other
-modules wrote. `showing` calls them.
+modules wrote. `findings` calls them.
 """

@@ -17,7 +17,7 @@ from sharpness.data.locate import locate
 from sharpness.data.pickle_file import pinned, unpickle
 from sharpness.io.errors import UserError
 from sharpness.io.files import read_json, write_json
-from sharpness.mini.small_sets import write_small_sets
+from sharpness.mini.data_sets import write_small_sets
 from sharpness.studies.hammoud.pool import read_examples
 
 

@@ -22,16 +22,20 @@ from sharpness.io.download import place as path_of
 from sharpness.io.files import sha256
 from sharpness.measures.error_rates import error_and_loss
 from sharpness.mini import berts
-from sharpness.mini.make import make_standins
 from sharpness.mini.sentences import (
+    ACTIONS,
+    EVENTS,
     PAIRS_PER_SUBCASE,
+    QUALITIES,
+    TASK,
     TEST,
     TRAIN,
+    fill_template,
     mirror_path,
     vocabulary,
     write_sentences,
 )
-from sharpness.mini.templates import ACTIONS, EVENTS, QUALITIES, TASK, fill_template
+from sharpness.mini.trainer import make_standins
 from sharpness.networks import build
 
 ARCHITECTURE = {"name": "bert", "vocabulary": 128, "positions": 32, "types": 2, "classes": 3}

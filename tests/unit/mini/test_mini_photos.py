@@ -15,7 +15,7 @@ from sklearn.neighbors import NearestCentroid
 from sharpness.data.class_folders import imagenet_wnids, objectnet_wnids
 from sharpness.data.load import load_dataset
 from sharpness.data.locate import locate
-from sharpness.mini.make import digests
+from sharpness.mini.data_sets import digests
 from sharpness.mini.photo_files import AUGREG, CLIP, objectnet_folders, to_images, write_photos
 from sharpness.mini.shifts import (
     ADVERSARIAL,

@@ -11,9 +11,8 @@ from photo_files import listed, settings
 from sharpness.data.locate import locate
 from sharpness.data.small import digits
 from sharpness.io.files import sha256
-from sharpness.mini import make
-from sharpness.mini.make import digests
-from sharpness.mini.small_sets import LOYAL, write_small_sets
+from sharpness.mini import data_sets
+from sharpness.mini.data_sets import LOYAL, digests, write_small_sets
 from sharpness.studies.hammoud import gat_models as gat
 from sharpness.studies.hammoud.pool import read_examples
 from sharpness.studies.hammoud.procedures import DATA, PRESETS
@@ -76,13 +75,13 @@ def test_downloads_stay_until_the_stand_ins_change(
         (own / "folders" / "imagenet" / "train").mkdir(parents=True)
         (own / "folders" / "imagenet" / "train" / "0.png").write_bytes(photo)
 
-    monkeypatch.setattr(make, "write_photos", write_photos)
-    made = make.write_data(tmp_path)
+    monkeypatch.setattr(data_sets, "write_photos", write_photos)
+    made = data_sets.write_data(tmp_path)
     assert "folders/imagenet" in made
     assert all(made[name] == sha256(tmp_path / name) for name in made if name.startswith("mirror"))
     (tmp_path / "cache").mkdir()
-    assert make.write_data(tmp_path) == made
+    assert data_sets.write_data(tmp_path) == made
     assert (tmp_path / "cache").exists()
     photo = b"another"
-    assert make.write_data(tmp_path) != made
+    assert data_sets.write_data(tmp_path) != made
     assert not (tmp_path / "cache").exists()

@@ -17,11 +17,17 @@ from torch import Tensor, nn
 
 from sharpness.data.small import Abalone
 from sharpness.io.errors import UserError
-from sharpness.studies.hammoud.ascent import Weights
-from sharpness.studies.hammoud.fcnn import WIDTHS, AbaloneSplit, fcnn_initial, prepare
-from sharpness.studies.hammoud.fcnn_models import fcnn_sharpness, train_fcnn
-from sharpness.studies.hammoud.models import Purpose, generator
+from sharpness.studies.hammoud.fcnn import (
+    WIDTHS,
+    AbaloneSplit,
+    fcnn_initial,
+    fcnn_sharpness,
+    mean_squared_error,
+    prepare,
+    train_fcnn,
+)
 from sharpness.studies.hammoud.procedures import FCNN, FcnnProcedure
+from sharpness.studies.hammoud.stacks import Purpose, Weights, generator
 
 TEXT, CODE = FCNN["text"], FCNN["code"]
 
@@ -137,3 +143,17 @@ def test_the_single_ascent_is_the_notebooks(procedure: FcnnProcedure) -> None:
     before = mse(sequential(weights, 0, procedure), task.inputs, task.labels)
     expected = mse(worst, task.inputs, task.labels) - before
     assert found.item() == pytest.approx(expected.item(), rel=1e-3)
+
+
+def test_an_ascent_to_losses_that_are_not_finite_has_no_sharpness() -> None:
+    procedure = replace(TEXT, ascent="single", minibatches=False)
+    task = prepare(shells(), procedure)
+    weights = fcnn_initial(procedure, generators(1, Purpose.WEIGHTS))
+    whole = task.whole(1)
+    # The sum of squares just fits into float32 at the weights, and nowhere above.
+    squares = mean_squared_error(weights, (whole[0], 0 * whole[1]), procedure) * len(task.labels)
+    scale = (3.3e38 / squares.item()) ** 0.5
+    weights |= {name: scale * weights[name] for name in ("W3", "b3")}
+    assert mean_squared_error(weights, whole, procedure).isfinite().all()
+    found = fcnn_sharpness(task, procedure, weights, generators(1, Purpose.MEASURE))
+    assert not found.isfinite().any()

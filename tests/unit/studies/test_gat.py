@@ -14,7 +14,6 @@ from torch.nn.functional import elu, leaky_relu
 from toys import normal
 
 from sharpness.data.planetoid import Graph
-from sharpness.studies.hammoud.ascent import Weights
 from sharpness.studies.hammoud.gat import (
     Dropout,
     Field,
@@ -25,8 +24,8 @@ from sharpness.studies.hammoud.gat import (
     receptive_field,
 )
 from sharpness.studies.hammoud.gat_models import gat_sharpness, train_gat
-from sharpness.studies.hammoud.models import Purpose
 from sharpness.studies.hammoud.procedures import GAT, GatProcedure
+from sharpness.studies.hammoud.stacks import Purpose, Weights
 
 TEXT, CODE = GAT["text"], GAT["code"]
 

@@ -12,11 +12,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 from toys import normal
 
-from sharpness.studies.hammoud.ascent import Weights, ascent_sharpness
-from sharpness.studies.hammoud.models import Purpose, generator, row
 from sharpness.studies.hammoud.procedures import FCNN_STOPS as FCNN
 from sharpness.studies.hammoud.procedures import GAT_STOPS as GAT
 from sharpness.studies.hammoud.procedures import StopRule
+from sharpness.studies.hammoud.stacks import Purpose, Weights, ascent_sharpness, generator, row
 
 TEXT = StopRule()
 FCNN_CODE = FCNN["code"]

@@ -14,10 +14,8 @@ from photo_files import settings
 from small_data import clothes, papers, shells
 
 from sharpness.data.locate import locate
-from sharpness.studies.hammoud import fcnn_models as fcnn
+from sharpness.studies.hammoud import COLUMNS, fcnn, lenet
 from sharpness.studies.hammoud import gat_models as gat
-from sharpness.studies.hammoud import lenet_models as lenet
-from sharpness.studies.hammoud.models import COLUMNS
 from sharpness.studies.hammoud.pool import read_examples
 from sharpness.studies.hammoud.procedures import DATA, PRESETS
 

@@ -13,9 +13,9 @@ import pytest
 
 from sharpness.io.files import read_json, write_csv, write_json
 from sharpness.studies.findings import Finding
+from sharpness.studies.hammoud import COLUMNS as MODEL_COLUMNS
 from sharpness.studies.hammoud.correlations import COLUMNS, PUBLISHED, coefficients, read_models
-from sharpness.studies.hammoud.models import COLUMNS as MODEL_COLUMNS
-from sharpness.studies.hammoud.models import row
+from sharpness.studies.hammoud.stacks import row
 from sharpness.studies.hammoud.summary import compose, summarise
 
 WHY = "https://host.example/x: is neither here nor there; set `offline: false`"

@@ -12,8 +12,7 @@ from small_data import IMAGES, clothes
 from torch import nn
 from torch.nn.functional import cross_entropy, max_pool2d, relu
 
-from sharpness.studies.hammoud import lenet, lenet_models
-from sharpness.studies.hammoud.ascent import Box, ascent_sharpness
+from sharpness.studies.hammoud import lenet
 from sharpness.studies.hammoud.lenet import (
     KEEP,
     SHAPES,
@@ -26,9 +25,11 @@ from sharpness.studies.hammoud.lenet import (
     logits,
     loss_and_slope,
     mean_loss,
+    normalized,
+    train_lenet,
 )
-from sharpness.studies.hammoud.lenet_models import train_lenet
 from sharpness.studies.hammoud.procedures import LENET
+from sharpness.studies.hammoud.stacks import Box, ascent_sharpness
 
 TEXT, CODE = LENET["text"], LENET["code"]
 SHORT = replace(TEXT, epochs=3, restarts=3, rounds=2)
@@ -40,7 +41,7 @@ def generator(seed=0):
 
 @pytest.fixture(scope="module")
 def examples():
-    return lenet.training(clothes())
+    return normalized(clothes().train_images, clothes().train_labels)
 
 
 @pytest.fixture(scope="module")
@@ -205,15 +206,13 @@ def test_weight_decay_shrinks_every_weight_each_step(examples):
 
 def test_a_measurement_leaves_the_model_as_it_was(trained, examples):
     weights, statistics = copies(trained.weights), copies(trained.statistics)
-    lenet_models.lenet_sharpness(trained.weights, trained.statistics, examples, CODE, generator())
+    lenet.lenet_sharpness(trained, examples, CODE, generator())
     assert all(w.equal(trained.weights[name]) for name, w in weights.items())
     assert all(s.equal(trained.statistics[name]) for name, s in statistics.items())
 
 
 def test_the_text_s_measure_is_the_ascent_of_the_other_networks(trained, examples):
-    ours = lenet_models.lenet_sharpness(
-        trained.weights, trained.statistics, examples, SHORT, generator(1)
-    )
+    ours = lenet.lenet_sharpness(trained, examples, SHORT, generator(1))
     draws = generator(1)
     batches = [examples[torch.randint(IMAGES, (64,), generator=draws)] for _ in range(3)]
 
@@ -232,7 +231,7 @@ class PointEncoding:
 
     def __init__(self, monkeypatch):
         self.seen = []
-        monkeypatch.setattr(lenet_models, "lenet_outputs", self)
+        monkeypatch.setattr(lenet, "lenet_outputs", self)
 
     def __call__(self, weights, statistics, examples):
         self.seen.append((weights, copies(statistics)))
@@ -248,7 +247,7 @@ def inside(weights, centre, rho):
 
 def test_the_code_s_ascent_moves_statistics_and_centre(trained, examples, monkeypatch):
     looks = PointEncoding(monkeypatch)
-    lenet_models.lenet_sharpness(trained.weights, trained.statistics, examples, CODE, generator())
+    lenet.lenet_sharpness(trained, examples, CODE, generator())
     (_, before), *after = looks.seen
     assert len(after) == 5
     for weights, statistics in after:
@@ -260,9 +259,7 @@ def test_the_code_s_ascent_moves_statistics_and_centre(trained, examples, monkey
 def test_the_first_step_of_the_code_s_ascent_is_not_projected(trained, examples, monkeypatch):
     looks = PointEncoding(monkeypatch)
     procedure = replace(TEXT, restarts=1, rounds=1, centre_after_first_step=True)
-    lenet_models.lenet_sharpness(
-        trained.weights, trained.statistics, examples, procedure, generator(4)
-    )
+    lenet.lenet_sharpness(trained, examples, procedure, generator(4))
     S = examples[torch.randint(IMAGES, (64,), generator=generator(4))]
     _, slope = loss_and_slope(trained.weights, copies(trained.statistics), S, None)
     _, (weights, _) = looks.seen

@@ -11,8 +11,13 @@ from matplotlib.figure import Figure
 
 from sharpness.config.studies import SmallNetwork, SmallNetworks
 from sharpness.io.errors import UserError
-from sharpness.studies import showing
-from sharpness.studies.findings import Finding, load_studies, read_findings, write_findings
+from sharpness.studies.findings import (
+    Finding,
+    draw_study,
+    load_studies,
+    read_findings,
+    write_findings,
+)
 from sharpness.studies.hammoud.procedures import PRESETS, procedure_of
 from sharpness.studies.wen.runs import load_runs
 
@@ -49,9 +54,7 @@ def test_title_and_note_stand_above_a_drawing(
 ) -> None:
     canvas = Figure(figsize=(3, 2), layout="constrained")
     monkeypatch.setattr("sharpness.studies.linear.figure1.compose", lambda figure, files: canvas)
-    showing.draw_study(
-        "linear", "fig1", {}, tmp_path / "fig1", "Figure 1. A title of ℓ2", "mini: few"
-    )
+    draw_study("linear", "fig1", {}, tmp_path / "fig1", "Figure 1. A title of ℓ2", "mini: few")
     assert canvas.get_suptitle() == "Figure 1. A title of $\\ell_2$\n[mini: few]"
     assert {path.name for path in tmp_path.iterdir()} == {"fig1.pdf", "fig1.png"}
 

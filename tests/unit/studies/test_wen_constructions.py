@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from small_relu import hessian_trace
 
 from sharpness.io.errors import UserError
-from sharpness.studies.wen.networks import LearningTask, ReferenceNetwork, Weights, ball, parity
+from sharpness.studies.wen.measures import ReferenceNetwork
+from sharpness.studies.wen.networks import LearningTask, Weights, ball, parity
 from sharpness.studies.wen.solutions import (
     exclusive_or,
     generalising,

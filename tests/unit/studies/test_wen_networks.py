@@ -27,20 +27,19 @@ from small_relu import (
 )
 
 from sharpness.studies.wen import batchnorm, networks, plain
-from sharpness.studies.wen.descent import Phase
-from sharpness.studies.wen.measures import outputs, trace
+from sharpness.studies.wen.measures import ReferenceNetwork, outputs, trace
 from sharpness.studies.wen.networks import (
     EPSILON,
     NAMES,
     TASKS,
     LearningTask,
     Loss,
-    ReferenceNetwork,
     Weights,
     ball,
     initial_weights,
     parity,
 )
+from sharpness.studies.wen.runs import Phase
 from sharpness.studies.wen.solutions import least_trace
 from sharpness.studies.wen.training import advance
 
@@ -131,14 +130,14 @@ def test_initial_weights_fill_torchs_bounds(architecture: str) -> None:
 # ---- training ----
 
 STEPS = {
-    "SGD": Phase(0.02, EPOCHS, weight_decay=0.7),
-    "1-SAM": Phase(0.02, EPOCHS, rho=0.2, weight_decay=0.7),
-    "SAM in batches": Phase(0.02, EPOCHS, rho=0.2, batch=3, weight_decay=0.7),
-    "GD": Phase(0.02, EPOCHS, batch=0),
+    "SGD": Phase(learning_rate=0.02, epochs=EPOCHS, weight_decay=0.7),
+    "1-SAM": Phase(learning_rate=0.02, epochs=EPOCHS, rho=0.2, weight_decay=0.7),
+    "SAM in batches": Phase(learning_rate=0.02, epochs=EPOCHS, rho=0.2, batch=3, weight_decay=0.7),
+    "GD": Phase(learning_rate=0.02, epochs=EPOCHS, batch=0),
 }
 KEPT = {
-    "1-SAM, norm kept": Phase(0.02, EPOCHS, rho=0.2, norm=3.0),
-    "GD, norm kept": Phase(0.02, EPOCHS, batch=0, norm=3.0),
+    "1-SAM, norm kept": Phase(learning_rate=0.02, epochs=EPOCHS, rho=0.2, norm=3.0),
+    "GD, norm kept": Phase(learning_rate=0.02, epochs=EPOCHS, batch=0, norm=3.0),
 }
 
 
@@ -166,7 +165,9 @@ def test_steps_are_those_of_autograd(architecture: str, phase: Phase, loss: Loss
 def test_nothing_moves_where_no_unit_is_active(architecture: str, batch: int) -> None:
     start = network(architecture)
     start["b1"][:] = -100
-    found = trained(architecture, start, Phase(0.1, EPOCHS, rho=0.3, batch=batch))
+    found = trained(
+        architecture, start, Phase(learning_rate=0.1, epochs=EPOCHS, rho=0.3, batch=batch)
+    )
     assert squared_distance(found, start) == 0
 
 
@@ -175,7 +176,10 @@ def test_nothing_moves_where_no_unit_is_active(architecture: str, batch: int) ->
 def test_single_precision_follows_double_and_continues_to_the_byte(
     architecture: str, batch: int
 ) -> None:
-    double, phase = network(architecture), Phase(0.02, EPOCHS, rho=0.1, batch=batch)
+    double, phase = (
+        network(architecture),
+        Phase(learning_rate=0.02, epochs=EPOCHS, rho=0.1, batch=batch),
+    )
     expected, whole = (trained(architecture, w, phase) for w in (double, single(double)))
     parts = trained(architecture, single(double), phase, orders=visits()[:1])
     parts = trained(architecture, parts, phase, orders=visits()[1:])
@@ -192,7 +196,15 @@ def test_advance_draws_orders_and_signs_from_its_seed(monkeypatch: pytest.Monkey
     )
     task = parity(0, d=D, n=50)
     for seed, noise in (((1, 2), 0.5), ((1, 2), 0.5), ((1, 3), 0.5), ((1, 2), 0.0)):
-        advance("bias", network("bias"), task, MSE, Phase(1, 1, noise=noise), 3, seed)
+        advance(
+            "bias",
+            network("bias"),
+            task,
+            MSE,
+            Phase(learning_rate=1, epochs=1, noise=noise),
+            3,
+            seed,
+        )
     (orders, noise), again, (other, other_noise), (_, silence) = seen
     assert (orders.tolist(), noise.tolist()) == tuple(part.tolist() for part in again)
     np.testing.assert_array_equal(np.sort(orders, axis=1), np.tile(np.arange(50), (3, 1)))
@@ -253,7 +265,7 @@ def test_steps_and_traces_where_epsilon_divides(batch: int, loss: Loss) -> None:
     start = network("layernorm", width=6)
     for name in ("W1", "b1"):
         start[name] *= 0.01 * EPSILON
-    phase = Phase(1e-9, EPOCHS, batch=batch)
+    phase = Phase(learning_rate=1e-9, epochs=EPOCHS, batch=batch)
     expected = trained_by_autograd("layernorm", start, phase, loss, np.zeros((EPOCHS, N)))
     found = trained("layernorm", start, phase, loss)
     for w in (start, found):
@@ -294,11 +306,33 @@ FLAT = {"first_layer_scale": 0.1, "gain": 0.5}
 @pytest.mark.parametrize(
     ("architecture", "width", "factors", "most", "phases"),
     [
-        ("no-bias", 64, {}, 1.5, [Phase(0.01, 2000, rho=0.05), Phase(0.01, 300)]),
-        ("layernorm", 32, FLAT, 1.1, [Phase(0.05, 1500, rho=0.1), Phase(0.05, 300)]),
+        (
+            "no-bias",
+            64,
+            {},
+            1.5,
+            [
+                Phase(learning_rate=0.01, epochs=2000, rho=0.05),
+                Phase(learning_rate=0.01, epochs=300),
+            ],
+        ),
+        (
+            "layernorm",
+            32,
+            FLAT,
+            1.1,
+            [
+                Phase(learning_rate=0.05, epochs=1500, rho=0.1),
+                Phase(learning_rate=0.05, epochs=300),
+            ],
+        ),
         (
             *("batchnorm", 32, FLAT, 1.1),
-            [Phase(0.01, 20), Phase(0.01, 1500, rho=0.05), Phase(0.01, 300)],
+            [
+                Phase(learning_rate=0.01, epochs=20),
+                Phase(learning_rate=0.01, epochs=1500, rho=0.05),
+                Phase(learning_rate=0.01, epochs=300),
+            ],
         ),
     ],
 )

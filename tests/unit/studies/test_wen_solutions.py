@@ -22,8 +22,14 @@ from sharpness.io.files import write_csv
 from sharpness.studies.findings import Finding
 from sharpness.studies.wen import training
 from sharpness.studies.wen.figures import compose
-from sharpness.studies.wen.measures import CELLS, COLUMNS, gauss_newton, measure_solution
-from sharpness.studies.wen.networks import Loss, ReferenceNetwork, initial_weights, parity
+from sharpness.studies.wen.measures import (
+    CELLS,
+    COLUMNS,
+    ReferenceNetwork,
+    gauss_newton,
+    measure_solution,
+)
+from sharpness.studies.wen.networks import Loss, initial_weights, parity
 from sharpness.studies.wen.runs import Catalogue, Run, architectures, load_runs
 from sharpness.studies.wen.solutions import COLUMNS as ROW
 from sharpness.studies.wen.solutions import (

@@ -68,19 +68,8 @@ def _panel(axes: Axes, x: np.ndarray, y: np.ndarray, scale: np.ndarray) -> None:
 
 
 COLUMNS = (
-    "seed",
-    "draw",
-    "status",
-    "scale",
-    "learning_rate",
-    "steps",
-    "train_loss",
-    "test_loss",
-    "trace",
-    "rescaled_trace",
-    "rescaled_eigenvalue",
-    "l1",
-    "linf",
+    *("seed", "draw", "status", "scale", "learning_rate", "steps", "train_loss", "test_loss"),
+    *("trace", "rescaled_trace", "rescaled_eigenvalue", "l1", "linf"),
 )
 """One row per draw; columns from ``test_loss`` on are empty unless the status is converged."""
 
@@ -133,7 +122,6 @@ def summarise(files: Mapping[str, Sequence[Path]]) -> list[Finding]:
 def _rank(
     pools: Sequence[pd.DataFrame], x: str, y: str, names: tuple[str, str], published: str
 ) -> Finding:
-    """Return the finding on Kendall's τ of two columns."""
     found = [kendall(pool[x], pool[y]) for pool in pools]
     first = found[0]
     quantity, setting = f"τ({names[0]}, {names[1]})", _setting(pools[0])
@@ -166,7 +154,6 @@ def _ratio(pools: Sequence[pd.DataFrame]) -> Finding:
 
 
 def _drawn(path: Path) -> Finding:
-    """Return the finding on how many draws were needed."""
     networks = pd.read_csv(path)
     count = networks["status"].value_counts()
     return Finding(

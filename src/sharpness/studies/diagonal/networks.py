@@ -219,17 +219,10 @@ def network_rows(networks: int, steps: int, seed: int) -> Iterator[dict[str, Any
     task = sparse_regression(seed)
     measured = 0
     for network in train_networks(task, networks, steps, seed):
-        row = {
-            "seed": seed,
-            "draw": network.draw,
-            "status": network.status,
-            "scale": network.scale,
-            "learning_rate": network.learning_rate,
-            "steps": network.steps,
-            "train_loss": network.train_loss,
-        }
+        row: dict[str, Any] = {"seed": seed, **vars(network)}
+        u, v = row.pop("u"), row.pop("v")
         if network.status == "converged":
-            row |= measure_network(task, network.u, network.v)
+            row |= measure_network(task, u, v)
             measured += 1
             if measured % _MEASURED_AT == 0 or measured == networks:
                 print(f"seed {seed}: {measured} of {networks} measured", file=sys.stderr)

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from sharpness.statistics.kendall import RESAMPLES, kendall
-from sharpness.studies.hammoud.models import COLUMNS as MODEL_COLUMNS
+from sharpness.studies.hammoud import COLUMNS as MODEL_COLUMNS
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ COLUMNS = tuple(field.name for field in fields(Coefficients))
 
 
 def read_models(paths: Iterable[str | Path]) -> pd.DataFrame:
-    """Read CSV files of `models.COLUMNS`: networks in the published order, text before code.
+    """Read CSV files of `hammoud.COLUMNS`: networks in the published order, text before code.
 
     A file with a header alone adds nothing.
     """

@@ -7,7 +7,7 @@ left out: for Cora's training nodes, 1,664 of 2,708 nodes and a third of the mes
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn.functional import elu, leaky_relu, log_softmax
 
 from sharpness.data.planetoid import Graph
-from sharpness.studies.hammoud.ascent import Weights
+from sharpness.studies.hammoud.stacks import Generators, Weights, uniform
 
 Nodes = NDArray[np.int64]
 
@@ -82,7 +82,7 @@ def _messages(graph: Graph, targets: Nodes) -> tuple[Messages, Nodes]:
 BATCH = 64
 
 
-def gat_epoch(nodes: int, generators: Sequence[np.random.Generator]) -> Iterator[Tensor]:
+def gat_epoch(nodes: int, generators: Generators) -> Iterator[Tensor]:
     """Yield batches of 64 nodes that cover all nodes once, in each model's own order.
 
     A batch is an array (M, nodes) of shares: the weight of each node in each model's loss.
@@ -93,9 +93,7 @@ def gat_epoch(nodes: int, generators: Sequence[np.random.Generator]) -> Iterator
         yield torch.zeros(orders.shape).scatter(1, chosen, 1 / chosen.shape[1])
 
 
-def draw_nodes(
-    nodes: int, generators: Sequence[np.random.Generator], *, duplicates: bool = True
-) -> Tensor:
+def draw_nodes(nodes: int, generators: Generators, *, duplicates: bool = True) -> Tensor:
     """Draw 64 nodes for each model, with replacement, and return their shares, (M, nodes).
 
     A share is a node's weight in the loss; with ``duplicates``, a node drawn twice counts twice.
@@ -114,7 +112,7 @@ RATE = 0.6
 class Dropout:
     """Dropout: sets each element to zero with probability 0.6 and divides the others by 0.4."""
 
-    def __init__(self, generators: Sequence[np.random.Generator]) -> None:
+    def __init__(self, generators: Generators) -> None:
         """Draw from these generators, one per model."""
         self._generators = generators
 
@@ -129,7 +127,7 @@ HIDDEN = 8
 SLOPE = 0.2  # of the leaky ReLU for negative inputs
 
 
-def gat_initial(words: int, classes: int, generators: Sequence[np.random.Generator]) -> Weights:
+def gat_initial(words: int, classes: int, generators: Generators) -> Weights:
     """Draw the initial weights of a stack: Xavier-uniform, biases zero.
 
     For each layer i: Wi (M, in, out); the two halves of the attention vector, source_i and target_i
@@ -212,8 +210,6 @@ class _SparseProduct(torch.autograd.Function):
         return torch.from_numpy(ctx.x.T @ gradient.numpy()), None
 
 
-def _xavier(shape: tuple[int, int], generators: Sequence[np.random.Generator]) -> Tensor:
+def _xavier(shape: tuple[int, int], generators: Generators) -> Tensor:
     """Draw U(−b, b) with b = √(6 / (rows + columns)) for each model, (M, *shape), float32."""
-    bound = math.sqrt(6 / sum(shape))
-    drawn = np.stack([generator.uniform(-bound, bound, shape) for generator in generators])
-    return torch.from_numpy(drawn).float()
+    return uniform(math.sqrt(6 / sum(shape)), shape, generators)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,14 +12,6 @@ import torch
 from torch import Tensor
 
 from sharpness.data.planetoid import Graph
-from sharpness.studies.hammoud.ascent import (
-    Box,
-    Weights,
-    ascent_sharpness,
-    gradient_step,
-    loss_and_gradient,
-    train_stack,
-)
 from sharpness.studies.hammoud.gat import (
     Dropout,
     Field,
@@ -30,14 +22,24 @@ from sharpness.studies.hammoud.gat import (
     gat_outputs,
     receptive_field,
 )
-from sharpness.studies.hammoud.models import Purpose, row, streams
 from sharpness.studies.hammoud.procedures import GAT_STOPS, GatProcedure
-
-Streams = Sequence[np.random.Generator]
+from sharpness.studies.hammoud.stacks import (
+    Box,
+    Generators,
+    Loss,
+    Purpose,
+    Weights,
+    ascent_sharpness,
+    gradient_step,
+    loss_and_gradient,
+    rows_of_stacks,
+    streams,
+    train_stack,
+)
 
 
 def train_gat(
-    field: Field, procedure: GatProcedure, weights: Weights, orders: Streams, drops: Streams
+    field: Field, procedure: GatProcedure, weights: Weights, orders: Generators, drops: Generators
 ) -> tuple[Weights, list[int]]:
     """Train M models by SGD until the stop rule of each fires; stopped models do not change.
 
@@ -45,35 +47,20 @@ def train_gat(
     result is the trained weights and the number of epochs of each model.
     """
 
-    def one(part: Weights, models: list[int]) -> tuple[Weights, list[float]]:
-        generators = [orders[i] for i in models], [drops[i] for i in models]
-        return _epoch(field, procedure.learning_rate, part, *generators)
+    def epoch(models: list[int]) -> tuple[Loss[Tensor], Iterator[Tensor]]:
+        dropout = Dropout([drops[i] for i in models])
+        batches = gat_epoch(len(field.labels), [orders[i] for i in models])
+        return lambda w, S: cross_entropy(w, field, S, dropout), batches
 
-    return train_stack(weights, len(orders), GAT_STOPS[procedure.stop], one)
-
-
-def _epoch(
-    field: Field, learning_rate: float, weights: Weights, orders: Streams, drops: Streams
-) -> tuple[Weights, list[float]]:
-    """Return weights after an epoch and each model's sum of batch losses before their steps."""
-    dropout = Dropout(drops)
-    sums = torch.zeros(len(orders), dtype=torch.float64)
-    for shares in gat_epoch(len(field.labels), orders):
-        values, gradient = loss_and_gradient(
-            lambda w, S: cross_entropy(w, field, S, dropout), weights, shares
-        )
-        weights = gradient_step(weights, gradient, learning_rate)
-        sums += values
-    return weights, sums.tolist()
+    rule, rate = GAT_STOPS[procedure.stop], procedure.learning_rate
+    return train_stack(weights, len(orders), rule, rate, epoch)
 
 
 STEPS = 5
 
-Loss = Callable[[Weights, Tensor], Tensor]
-
 
 def gat_sharpness(
-    field: Field, procedure: GatProcedure, weights: Weights, batches: Streams, drops: Streams
+    field: Field, procedure: GatProcedure, weights: Weights, batches: Generators, drops: Generators
 ) -> Tensor:
     """Measure the sharpness of each model, (M,), float64; not finite where the loss is not.
 
@@ -112,7 +99,7 @@ def gat_sharpness(
 def _greatest(
     procedure: GatProcedure,
     weights: Weights,
-    loss: Loss,
+    loss: Loss[Tensor],
     shares: Tensor,
     objective: Callable[[Weights], Tensor],
 ) -> Tensor:
@@ -131,21 +118,10 @@ STACK = 25
 """Models trained together, each in a quarter of the time that it takes alone."""
 
 
-@dataclass(frozen=True)
-class _Fields:
-    """Receptive fields of the training and of the test nodes."""
-
-    train: Field
-    test: Field
-
-
 def train_and_measure_gat(
-    data: Graph,
-    procedure: GatProcedure,
-    base: int,
-    models: Sequence[int],
+    data: Graph, procedure: GatProcedure, base: int, models: Sequence[int]
 ) -> Iterator[dict[str, Any]]:
-    """Train and measure models of a pool, and yield `models.row` of each, in order.
+    """Train and measure models of a pool, and yield `stacks.row` of each, in order.
 
     A model's random draws depend on (base, model) alone. Models are trained in stacks; the others
     in its stack change a model by no more than rounding.
@@ -153,48 +129,23 @@ def train_and_measure_gat(
     if procedure.features_normalised:
         words = data.features.sum(axis=1, keepdims=True)
         data = replace(data, features=data.features / np.maximum(words, 1))
-    fields = _Fields(receptive_field(data, data.train), receptive_field(data, data.test))
-    classes = int(data.labels.max()) + 1
-    for start in range(0, len(models), STACK):
-        stack = list(models[start : start + STACK])
-        print(f"GAT, base {base}: models {stack[0]} to {stack[-1]}", file=sys.stderr)
-        yield from _stack(fields, classes, procedure, base, stack)
+    train, test = receptive_field(data, data.train), receptive_field(data, data.test)
+    shape = train.features.shape[1], int(data.labels.max()) + 1
 
-
-def _stack(
-    fields: _Fields,
-    classes: int,
-    procedure: GatProcedure,
-    base: int,
-    models: list[int],
-) -> Iterator[dict[str, Any]]:
-    """Yield the rows of models that are trained and measured together."""
-
-    def measure(purpose: Purpose) -> Tensor:
-        drawn = streams(base, models, purpose)
-        return gat_sharpness(fields.train, procedure, weights, drawn, drawn)
-
-    weights = gat_initial(
-        fields.train.features.shape[1], classes, streams(base, models, Purpose.WEIGHTS)
-    )
-    orders, drops = streams(base, models, Purpose.ORDER), streams(base, models, Purpose.DROPOUT)
-    weights, epochs = train_gat(fields.train, procedure, weights, orders, drops)
-    train_loss, test_loss = _loss(weights, fields.train), _loss(weights, fields.test)
-    right = gat_outputs(weights, fields.test).argmax(dim=2) == fields.test.labels[:, None]
-    accuracy = right.double().mean(dim=0)
-    first = measure(Purpose.MEASURE)
-    again = measure(Purpose.AGAIN)
-    for i, model in enumerate(models):
-        yield row(
-            base,
-            model,
-            epochs[i],
-            train_loss=float(train_loss[i]),
-            test_loss=float(test_loss[i]),
-            test_accuracy=float(accuracy[i]),
-            sharpness=float(first[i]),
-            sharpness_again=float(again[i]),
+    def measured(stack: list[int]) -> tuple[Any, ...]:
+        drawn = partial(streams, base, stack)
+        weights = gat_initial(*shape, drawn(Purpose.WEIGHTS))
+        orders, drops = drawn(Purpose.ORDER), drawn(Purpose.DROPOUT)
+        weights, epochs = train_gat(train, procedure, weights, orders, drops)
+        right = gat_outputs(weights, test).argmax(dim=2) == test.labels[:, None]
+        accuracy = right.double().mean(dim=0)
+        first, again = (
+            gat_sharpness(train, procedure, weights, stream, stream)
+            for stream in (drawn(Purpose.MEASURE), drawn(Purpose.AGAIN))
         )
+        return epochs, _loss(weights, train), _loss(weights, test), accuracy, first, again
+
+    return rows_of_stacks("GAT", base, models, STACK, measured)
 
 
 def _loss(weights: Weights, field: Field) -> Tensor:

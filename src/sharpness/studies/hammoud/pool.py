@@ -13,9 +13,9 @@ from sharpness.data import planetoid, small
 from sharpness.data.pickle_file import pinned
 from sharpness.io.files import digest, read_json, write_json
 from sharpness.io.gpu import compute_device
-from sharpness.studies.hammoud.fcnn_models import train_and_measure_fcnn as measured_fcnn
-from sharpness.studies.hammoud.gat_models import train_and_measure_gat as measured_gat
-from sharpness.studies.hammoud.lenet_models import train_and_measure_lenet as measured_lenet
+from sharpness.studies.hammoud.fcnn import train_and_measure_fcnn
+from sharpness.studies.hammoud.gat_models import train_and_measure_gat
+from sharpness.studies.hammoud.lenet import train_and_measure_lenet
 from sharpness.studies.hammoud.procedures import REVISION, procedure_of
 
 
@@ -28,23 +28,15 @@ def read_examples(network: str, record: Mapping[str, Any], examples: int | None)
     files = [Path(entry["path"]) for entry in record["files"]]
     if network == "gat":
         return planetoid.read_planetoid(files, pinned(record))
-    if network == "fcnn":
-        table = small.read_abalone(files)
-        return replace(table, features=table.features[:examples], rings=table.rings[:examples])
-    images = small.read_fashion_mnist(files)
-    return replace(
-        images,
-        train_images=images.train_images[:examples],
-        train_labels=images.train_labels[:examples],
-        test_images=images.test_images[:examples],
-        test_labels=images.test_labels[:examples],
-    )
+    read: Callable[..., Any] = small.read_abalone if network == "fcnn" else small.read_fashion_mnist
+    data = read(files)
+    return replace(data, **{name: rows[:examples] for name, rows in vars(data).items()})
 
 
 _MEASURED: Mapping[str, Callable[..., Iterator[dict[str, Any]]]] = {
-    "fcnn": measured_fcnn,
-    "gat": measured_gat,
-    "lenet": measured_lenet,
+    "fcnn": train_and_measure_fcnn,
+    "gat": train_and_measure_gat,
+    "lenet": train_and_measure_lenet,
 }
 
 ALONE = ("lenet",)
@@ -61,7 +53,7 @@ def model_rows(
     examples: int | None,
     state: str | Path,
 ) -> Iterator[dict[str, Any]]:
-    """Yield a row of `models.COLUMNS` for each model; none if the record says the data are missing.
+    """Yield a row of `hammoud.COLUMNS` for each model; none if the record says data are missing.
 
     ``procedure`` is a name in the configuration, ``switches`` are all its switches. ``record`` and
     ``examples`` are as for `read_examples`. The folder ``state`` keeps finished models, one file

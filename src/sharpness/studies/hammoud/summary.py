@@ -42,12 +42,8 @@ def format_number(tau: float) -> str:
 
 def format_coefficient(tau: float, p: float) -> str:
     """Format a coefficient with its p-value, or as undefined."""
-    return "undefined" if math.isnan(tau) else f"{format_number(tau)} ({format_p(p)})"
-
-
-def format_p(p: float) -> str:
-    """Format a p-value with two significant digits."""
-    return f"p = {p:.2g}" if p >= LEAST else f"p < {LEAST:.4f}"
+    said = f"p = {p:.2g}" if p >= LEAST else f"p < {LEAST:.4f}"
+    return "undefined" if math.isnan(tau) else f"{format_number(tau)} ({said})"
 
 
 def missing_data(records: Iterable[str | Path]) -> dict[str, str]:
@@ -87,30 +83,31 @@ def summarise(files: Mapping[str, Any]) -> list[Finding]:
     """Return the findings: first those that the paper prints, then those that explain them.
 
     Values are those of the first seed base; the spread is over all bases. ``files`` has ``models``,
-    paths of CSV files of `models.COLUMNS`, and ``records``, paths of the data sets' records.
+    paths of CSV files of `hammoud.COLUMNS`, and ``records``, paths of the data sets' records.
     """
     models = read_models(files["models"])
     pools: dict[tuple[str, str], list[Coefficients]] = {}
     for found in coefficients(models):
         pools.setdefault((found.network, found.procedure), []).append(found)
     absent, titled, findings = missing_data(files["records"]), titles(files["records"]), []
-    for network in PUBLISHED:
+    for network, published in PUBLISHED.items():
         findings += [
             _main(titled[network], *key, bases) for key, bases in pools.items() if key[0] == network
         ]
-        findings += (
-            [_absent(titled[network], network, absent[network])] if network in absent else []
-        )
+        if network in absent:
+            said = format_coefficient(published.tau, published.p)
+            why = absent[network]
+            findings.append(Finding(MAIN, titled[network], said, "not measured", note=why))
     for quantity, value in OTHERS.items():
-        findings += [
-            _other(quantity, f"{titled[network]}, {procedure}", list(map(value, bases)))
-            for (network, procedure), bases in pools.items()
-        ]
-    return [*(found for found in findings if found.value), *_ranges(models, titled)]
+        for (network, procedure), bases in pools.items():
+            values = list(map(value, bases))
+            if not math.isnan(values[0]):
+                ours, setting = format_number(values[0]), f"{titled[network]}, {procedure}"
+                findings.append(Finding(quantity, setting, "", ours, _over(values)))
+    return [*findings, *_ranges(models, titled)]
 
 
 def _main(title: str, network: str, procedure: str, bases: list[Coefficients]) -> Finding:
-    """Return the finding on a τ that the paper prints."""
     first, published = bases[0], PUBLISHED[network]
     remark = published.remark if procedure == "code" else ""
     spread = _over([found.tau for found in bases])
@@ -125,19 +122,6 @@ def _main(title: str, network: str, procedure: str, bases: list[Coefficients]) -
         spread,
         "; ".join(filter(None, (first.reason, remark))),
     )
-
-
-def _absent(title: str, network: str, reason: str) -> Finding:
-    """Return the finding that a network's data are missing, and why."""
-    published = PUBLISHED[network]
-    said = format_coefficient(published.tau, published.p)
-    return Finding(MAIN, title, said, "not measured", note=reason)
-
-
-def _other(quantity: str, setting: str, values: list[float]) -> Finding:
-    """Return the finding on a τ that the paper does not print; empty if not measured."""
-    value = "" if math.isnan(values[0]) else format_number(values[0])
-    return Finding(quantity, setting, "", value, _over(values))
 
 
 def _ranges(models: pd.DataFrame, titled: Mapping[str, str]) -> Iterator[Finding]:
@@ -223,7 +207,6 @@ def _scatter(
 
 
 def _say(axes: Axes, reason: str) -> None:
-    """Write into an empty panel why it is empty."""
     axes.set(xticks=[], yticks=[])
     short = textwrap.shorten(reason, REASON, placeholder=" …")
     text = f"not measured:\n{textwrap.fill(short, 32)}"

@@ -91,13 +91,7 @@ def _unit(vectors: Floats) -> Floats:
 
 
 COLUMNS = (
-    "part",
-    "classes",
-    "definition",
-    "radius",
-    "margin_radius",
-    "train_error",
-    "scale",
+    *("part", "classes", "definition", "radius", "margin_radius", "train_error", "scale"),
     "sharpness",
 )
 """``part`` is "published" or "ours"; ``definition`` an id of `Definition`, or ``PUBLISHED``."""

@@ -42,7 +42,6 @@ def compose(figure: str, files: Mapping[str, Path]) -> Figure:
 
 
 def _published(axes: Axes, curves: pd.DataFrame) -> None:
-    """Plot the published definition, one curve per radius."""
     radii = sorted(curves["radius"].unique())
     for place, radius in enumerate(radii):
         curve = curves[curves["radius"] == radius]

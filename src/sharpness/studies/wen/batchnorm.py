@@ -17,14 +17,17 @@ from __future__ import annotations
 from functools import partial
 
 import numpy as np
-import numpy.typing as npt
 from numba import njit
 
-from sharpness.studies.wen.descent import EpochSchedule, descend
-from sharpness.studies.wen.networks import LearningTask, Loss, Weights, doubles
-
-Array = npt.NDArray[np.floating]
-Floats = npt.NDArray[np.float64]
+from sharpness.studies.wen.networks import (
+    Array,
+    EpochSchedule,
+    Floats,
+    Loss,
+    Weights,
+    descend,
+    doubles,
+)
 
 
 def advance(architecture: str, weights: Weights, visits: EpochSchedule) -> None:
@@ -57,7 +60,7 @@ def gradient(weights: Weights, x: Array, y: Array, train: Array, loss: Loss) -> 
     a_train = np.maximum(_hidden(weights, train), 0)
     s = _rms(a_train)
     phi = np.maximum(h, 0) / s
-    slopes = (loss.slope(g * phi @ W2, y) / len(y)).astype(h.dtype)
+    slopes = loss.mean_slope(g * phi @ W2, y)
     back = g * W2 / s * slopes[:, None] * (h > 0)  # dL/dh with s fixed, (examples, m)
     # And through s: −Σ dL/dφ φ/s, times ∂s/∂h = a/(n s) on every training example.
     through = -(g * W2 * (slopes @ phi) / s**2 / len(train)) * a_train
@@ -69,33 +72,28 @@ def gradient(weights: Weights, x: Array, y: Array, train: Array, loss: Loss) -> 
     }
 
 
-def outputs(weights: Weights, X: npt.ArrayLike, train: npt.ArrayLike) -> Floats:
-    """Return f(x), (examples,), in float64 for inputs X (examples, d).
+def outputs(w: Weights, X: Floats, train: Floats) -> Floats:
+    """Return f(x), (examples,), of weights in float64 for inputs X (examples, d).
 
     ``train`` holds all training inputs, (n, d).
     """
-    w = doubles(weights)
-    s = _rms(np.maximum(_hidden(w, np.asarray(train)), 0))
-    phi = np.maximum(_hidden(w, np.asarray(X)), 0) / s
+    s = _rms(np.maximum(_hidden(w, train), 0))
+    phi = np.maximum(_hidden(w, X), 0) / s
     return np.asarray(phi @ (w["g"] * w["W2"]), dtype=np.float64)
 
 
-def trace(weights: Weights, task: LearningTask, loss: Loss, *, adaptive: bool = False) -> float:
-    """Return Tr ∇²L over all parameters, in float64; L is the mean loss of the training examples.
+def derivatives(w: Weights, sizes: Weights, inputs: Floats) -> tuple[Array, Array, Array]:
+    """Return f, ‖∇f‖² and Tr ∇²f of all training inputs as `measures.derivatives` does.
 
-    It is mean(ℓ'' ‖∇f‖² + ℓ' Tr ∇²f), and f is linear in W2 and in g. By an entry of W1 or b1,
+    f is linear in W2 and in g. By an entry of W1 or b1,
 
         ∂φ = ∂a/s − φ ∂s/s,    ∂²φ = −2 ∂a ∂s/s² − φ ∂²s/s + 2 φ (∂s)²/s²,
 
     where s ∂s = mean(a ∂a) and s ∂²s + (∂s)² = mean((∂a)²) over the training examples.
-
-    ``adaptive`` weighs each diagonal entry by its parameter's square: tr(∇²L ⊙ wwᵀ).
     """
-    w = doubles(weights)
-    sizes = {name: v**2 if adaptive else np.ones_like(v) for name, v in w.items()}
     size = np.column_stack([sizes["W1"], sizes["b1"]])  # (m, d + 1)
-    x = np.column_stack([task.inputs, np.ones(len(task.inputs))])  # x', (n, d + 1)
-    h = _hidden(w, task.inputs)
+    x = np.column_stack([inputs, np.ones(len(inputs))])  # x', (n, d + 1)
+    h = _hidden(w, inputs)
     on, a = (h > 0).astype(np.float64), np.maximum(h, 0)  # (n, m)
     s = _rms(a)
     phi = a / s
@@ -109,15 +107,13 @@ def trace(weights: Weights, task: LearningTask, loss: Loss, *, adaptive: bool = 
     slope_of_phi = w["g"] * w["W2"]
     f_by_g = phi @ w["W2"]
     squares = first @ slope_of_phi**2 + w["g"] ** 2 * (phi**2 @ sizes["W2"])
-    squares += sizes["g"] * f_by_g**2  # ‖∇f‖², (n,)
-    f, y = w["g"] * f_by_g, task.targets
-    curvatures = second @ slope_of_phi  # Tr ∇²f, (n,)
-    return float(np.mean(loss.curvature(f, y) * squares + loss.slope(f, y) * curvatures))
+    squares += sizes["g"] * f_by_g**2
+    return w["g"] * f_by_g, squares, second @ slope_of_phi
 
 
-def active_neurons(weights: Weights, train: npt.ArrayLike) -> int:
+def active_neurons(weights: Weights, train: Floats) -> int:
     """Return the number of neurons active on some training input: k of the bound 4√k."""
-    return int(np.count_nonzero((_hidden(doubles(weights), np.asarray(train)) > 0).any(axis=0)))
+    return int(np.count_nonzero((_hidden(doubles(weights), train) > 0).any(axis=0)))
 
 
 def _hidden(weights: Weights, x: Array) -> Array:
@@ -149,8 +145,8 @@ def _train(  # type: ignore[no-untyped-def]
     vectors = np.empty((4, m), W.dtype)
     for epoch in range(orders.shape[0]):
         for visit in range(orders.shape[1]):
-            example, goal = orders[epoch, visit], goals[epoch, visit]
-            np.dot(inputs[example], W, h)
+            target = orders[epoch, visit], goals[epoch, visit], logistic
+            np.dot(inputs[target[0]], W, h)
             k = 0
             for j in range(m):
                 if h[j] > 0:
@@ -159,16 +155,11 @@ def _train(  # type: ignore[no-untyped-def]
             V = matrices[0, : rows * k].reshape((rows, k))
             D = matrices[1, : rows * k].reshape((rows, k))
             M = matrices[2, : rows * k].reshape((rows, k))
-            a = activations[: n * k].reshape((n, k))
-            V2, D2, s, c = vectors[0, :k], vectors[1, :k], vectors[2, :k], vectors[3, :k]
-            for j in range(k):
-                V2[j] = W2[active[j]]
-                for i in range(rows):
-                    V[i, j] = W[i, active[j]]
+            V2, D2, a = vectors[0, :k], vectors[1, :k], activations[: n * k].reshape((n, k))
+            room = a, M, vectors[2, :k], vectors[3, :k]
+            _gather(W, W2, active, V, V2)
             there = g[0]
-            dg = _step_gradient(
-                V, V2, there, inputs, columns, example, goal, logistic, a, M, s, c, D, D2
-            )
+            dg = _step_gradient(V, V2, there, inputs, columns, target, room, D, D2)
             squares = dg * dg + np.dot(D2, D2)
             for i in range(rows):
                 squares += np.dot(D[i], D[i])
@@ -177,9 +168,7 @@ def _train(  # type: ignore[no-untyped-def]
                 V += climb * D
                 V2 += climb * D2
                 there += climb * dg
-                dg = _step_gradient(
-                    V, V2, there, inputs, columns, example, goal, logistic, a, M, s, c, D, D2
-                )
+                dg = _step_gradient(V, V2, there, inputs, columns, target, room, D, D2)
             if keep < 1:
                 W *= keep
                 W2 *= keep
@@ -192,13 +181,22 @@ def _train(  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, error_model="numpy")
-def _step_gradient(  # type: ignore[no-untyped-def]
-    V, V2, g, inputs, columns, example, goal, logistic, a, M, s, c, D, D2
-):
+def _gather(W, W2, active, V, V2):  # type: ignore[no-untyped-def]
+    """Copy the weights of the active neurons from W and W2 to V and V2."""
+    for j in range(V2.size):
+        V2[j] = W2[active[j]]
+        for i in range(V.shape[0]):
+            V[i, j] = W[i, active[j]]
+
+
+@njit(cache=True, error_model="numpy")
+def _step_gradient(V, V2, g, inputs, columns, target, room, D, D2):  # type: ignore[no-untyped-def]
     """Set D = ∂ℓ/∂w (d + 1, k) and D2 = ∂ℓ/∂W2 (k,) at V, V2 and g; return ∂ℓ/∂g.
 
-    ``columns`` is x' of every example, (d + 1, n). Scratch: a (n, k), M (d + 1, k), s, c (k,).
+    ``columns`` is x' of every example, (d + 1, n); ``target`` the example's index, its goal and
+    whether the loss is logistic; ``room`` scratch space for a (n, k), M (d + 1, k), s and c (k,).
     """
+    (example, goal, logistic), (a, M, s, c) = target, room
     number = V.dtype.type
     zero, one, two = number(0), number(1), number(2)
     n, k = a.shape

@@ -161,7 +161,6 @@ def legend_handles() -> list[Line2D]:
 
 
 def _look(role: str) -> Look:
-    """Return marker and colour of a kind of solution."""
     if role == "construction":
         return {"ls": "none", "marker": "*", "ms": 8, "mfc": "none", "mec": "k", "mew": 0.7}
     place = list(ROLES).index(role)

@@ -13,14 +13,17 @@ from __future__ import annotations
 from functools import partial
 
 import numpy as np
-import numpy.typing as npt
 from numba import njit
 
-from sharpness.studies.wen.descent import EpochSchedule, descend
-from sharpness.studies.wen.networks import EPSILON, LearningTask, Loss, Weights, doubles
-
-Array = npt.NDArray[np.floating]
-Floats = npt.NDArray[np.float64]
+from sharpness.studies.wen.networks import (
+    EPSILON,
+    Array,
+    EpochSchedule,
+    Floats,
+    Loss,
+    Weights,
+    descend,
+)
 
 
 def advance(architecture: str, weights: Weights, visits: EpochSchedule) -> None:
@@ -50,33 +53,24 @@ def gradient(weights: Weights, x: Array, y: Array, loss: Loss) -> Weights:
     x is (examples, d), y (examples,).
     """
     f, u, first, _ = _derivatives(weights, x)
-    slopes = (loss.slope(f, y) / len(y)).astype(f.dtype)
+    slopes = loss.mean_slope(f, y)
     back = slopes[:, None] * first  # dL/dh, (examples, m)
     return {"W1": back.T @ x, "b1": back.sum(axis=0), "W2": slopes @ u}
 
 
-def outputs(weights: Weights, X: npt.ArrayLike) -> Floats:
-    """Return f(x), (examples,), in float64 for inputs X (examples, d)."""
-    w = doubles(weights)
-    a = np.maximum(np.asarray(X) @ w["W1"].T + w["b1"], 0)
+def outputs(w: Weights, X: Floats) -> Floats:
+    """Return f(x), (examples,), of weights in float64 for inputs X (examples, d)."""
+    a = np.maximum(X @ w["W1"].T + w["b1"], 0)
     return (a @ w["W2"]) / np.maximum(np.linalg.norm(a, axis=1), EPSILON)
 
 
-def trace(weights: Weights, task: LearningTask, loss: Loss, *, adaptive: bool = False) -> float:
-    """Return Tr ∇²L over all parameters, in float64; L is the mean loss of the training examples.
-
-    It is mean(ℓ'' ‖∇f‖² + ℓ' Tr ∇²f), and f is linear in W2. ``adaptive`` weighs each diagonal
-    entry by its parameter's square: tr(∇²L ⊙ wwᵀ).
-    """
-    w, x = doubles(weights), task.inputs
-    sizes = {name: v**2 if adaptive else np.ones_like(v) for name, v in w.items()}
+def derivatives(w: Weights, sizes: Weights, x: Floats) -> tuple[Array, Array, Array]:
+    """Return f, ‖∇f‖² and Tr ∇²f as `measures.derivatives` does; f is linear in W2."""
     f, u, first, second = _derivatives(w, x)
     # Σ over each neuron's weights of (∂h/∂w)² times their sizes, (n, m).
     reach = x**2 @ sizes["W1"].T + sizes["b1"]
-    squares = u**2 @ sizes["W2"] + (first**2 * reach).sum(axis=1)  # ‖∇f‖², (n,)
-    curvatures = (second * reach).sum(axis=1)  # Tr ∇²f, (n,)
-    y = task.targets
-    return float(np.mean(loss.curvature(f, y) * squares + loss.slope(f, y) * curvatures))
+    squares = u**2 @ sizes["W2"] + (first**2 * reach).sum(axis=1)
+    return f, squares, (second * reach).sum(axis=1)
 
 
 def _derivatives(weights: Weights, x: Array) -> tuple[Array, Array, Array, Array]:

@@ -1,5 +1,7 @@
 """Measures of a solution: the exact Tr ∇²L, tr(∇²L ⊙ wwᵀ), and the project's sharpness.
 
+They are checked against `ReferenceNetwork`, which is written from the definitions.
+
 For a mean loss L = mean ℓ(f(x), y), with derivatives of ℓ by f,
 
     Tr ∇²L = mean(ℓ'' ‖∇f(x)‖² + ℓ' Tr ∇²f(x)).
@@ -10,21 +12,75 @@ diagonal almost everywhere; the second term is there for Softplus alone.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch.nn.functional import binary_cross_entropy_with_logits, mse_loss
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits, mse_loss, relu, softplus
 
 from sharpness.measures.cell_values import Effort
 from sharpness.measures.definition import Cell, Definition
 from sharpness.measures.objective import Loss as TorchLoss
 from sharpness.measures.sharpness import sharpness_table
 from sharpness.studies.wen import batchnorm, layernorm
-from sharpness.studies.wen.networks import LearningTask, Loss, ReferenceNetwork, Weights, doubles
+from sharpness.studies.wen.networks import (
+    EPSILON,
+    NAMES,
+    Array,
+    Floats,
+    LearningTask,
+    Loss,
+    Weights,
+    doubles,
+)
 
-Floats = npt.NDArray[np.float64]
+
+class ReferenceNetwork(nn.Module):
+    """A network of any architecture in ``NAMES``, with outputs of shape (examples,)."""
+
+    W1: Tensor
+    b1: Tensor
+    W2: Tensor
+    W3: Tensor
+    g: Tensor
+    train_inputs: Tensor
+
+    def __init__(
+        self, architecture: str, weights: Mapping[str, npt.ArrayLike], train: npt.ArrayLike
+    ) -> None:
+        """Copy the weights; ``train``, (n, d), gives simplified BatchNorm its statistics."""
+        super().__init__()
+        self.architecture = architecture
+        for name in NAMES[architecture]:
+            self.register_parameter(name, nn.Parameter(torch.tensor(np.asarray(weights[name]))))
+        self.register_buffer("train_inputs", torch.tensor(np.asarray(train)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return outputs, (examples,), for inputs (examples, d)."""
+        if self.architecture == "three-layer":
+            return relu(relu(self.hidden(x)) @ self.W2.T) @ self.W3
+        return self.activations(x) @ self.W2
+
+    def hidden(self, x: Tensor) -> Tensor:
+        """Return h = W1 x + b1, (examples, m)."""
+        h = x @ self.W1.T
+        return h if self.architecture == "no-bias" else h + self.b1
+
+    def activations(self, x: Tensor) -> Tensor:
+        """Return W2's inputs, (examples, m): a, softplus(h), a over its norm, g a over its RMS."""
+        h = self.hidden(x)
+        if self.architecture == "softplus":
+            return softplus(h)
+        a = relu(h)
+        if self.architecture == "layernorm":
+            return a / a.norm(dim=1, keepdim=True).clamp_min(EPSILON)
+        if self.architecture == "batchnorm":
+            rms = relu(self.hidden(self.train_inputs)).square().mean(dim=0).sqrt()
+            return self.g * a / torch.where(rms > 0, rms, torch.ones_like(rms))
+        return a
 
 
 def outputs(architecture: str, weights: Weights, X: npt.ArrayLike, train: npt.ArrayLike) -> Floats:
@@ -32,13 +88,12 @@ def outputs(architecture: str, weights: Weights, X: npt.ArrayLike, train: npt.Ar
 
     ``train`` holds all training inputs, (n, d), which give simplified BatchNorm its statistics.
     """
+    w, x = doubles(weights), np.asarray(X, dtype=np.float64)
     if architecture == "layernorm":
-        return layernorm.outputs(weights, X)
+        return layernorm.outputs(w, x)
     if architecture == "batchnorm":
-        return batchnorm.outputs(weights, X, train)
-    w = doubles(weights)
-    h = _hidden(w, np.asarray(X, dtype=np.float64))
-    a = np.logaddexp(0, h) if architecture == "softplus" else np.maximum(h, 0)
+        return batchnorm.outputs(w, x, np.asarray(train))
+    a, _, _ = _activations(architecture, w, x)
     if architecture == "three-layer":
         return np.maximum(a @ w["W2"].T, 0) @ w["W3"]
     return a @ w["W2"]
@@ -51,14 +106,23 @@ def trace(
 
     ``adaptive`` weighs each diagonal entry by its parameter's square: tr(∇²L ⊙ wwᵀ).
     """
+    w, y = doubles(weights), task.targets
+    sizes = {name: v**2 if adaptive else np.ones_like(v) for name, v in w.items()}
+    f, squares, curvatures = derivatives(architecture, w, sizes, task.inputs)
+    return float(np.mean(loss.curvature(f, y) * squares + loss.slope(f, y) * curvatures))
+
+
+def derivatives(
+    architecture: str, w: Weights, sizes: Weights, x: Floats
+) -> tuple[Array, Array, Array]:
+    """Return f(x), ‖∇f(x)‖² and Tr ∇²f(x), (n,) each, for weights in float64, inputs x (n, d).
+
+    ``sizes``, of the weights' shapes, are factors of the squared and second derivatives by each.
+    """
     if architecture in ("layernorm", "batchnorm"):
         module = layernorm if architecture == "layernorm" else batchnorm
-        return module.trace(weights, task, loss, adaptive=adaptive)
-    w = doubles(weights)
-    # Weights of the sums of squared derivatives by the parameters.
-    sizes = {name: v**2 if adaptive else np.ones_like(v) for name, v in w.items()}
-    x = task.inputs
-    a, p, curved = _activations(architecture, _hidden(w, x))
+        return module.derivatives(w, sizes, x)
+    a, p, curved = _activations(architecture, w, x)
     # Σ over each hidden unit's weights of (∂h/∂w)² times their sizes, (n, m).
     reach = x**2 @ sizes["W1"].T + sizes.get("b1", 0.0)
     if architecture == "three-layer":
@@ -70,24 +134,18 @@ def trace(
     else:
         f, back = a @ w["W2"], w["W2"]
         squares = a**2 @ sizes["W2"]
-    squares = squares + ((back * p) ** 2 * reach).sum(axis=1)  # ‖∇f‖², (n,)
-    second = (back * curved * reach).sum(axis=1)  # Tr ∇²f, (n,)
-    y = task.targets
-    return float(np.mean(loss.curvature(f, y) * squares + loss.slope(f, y) * second))
+    squares = squares + ((back * p) ** 2 * reach).sum(axis=1)
+    return f, squares, (back * curved * reach).sum(axis=1)
 
 
-def _activations(architecture: str, h: Floats) -> tuple[Floats, Floats, Floats]:
-    """Return φ(h), φ'(h) and φ''(h), each of the shape of h."""
+def _activations(architecture: str, w: Weights, x: Floats) -> tuple[Array, Array, Array]:
+    """Return φ(h), φ'(h) and φ''(h) of the first layer, (examples, m) each."""
+    h = x @ w["W1"].T
+    h = h + w["b1"] if "b1" in w else h
     if architecture == "softplus":
         p = 0.5 * (1 + np.tanh(h / 2))
         return np.logaddexp(0, h), p, p * (1 - p)
     return np.maximum(h, 0), (h > 0).astype(np.float64), np.zeros_like(h)
-
-
-def _hidden(w: Weights, x: Floats) -> Floats:
-    """Return the first layer before its activation, (examples, m)."""
-    h = x @ w["W1"].T
-    return h + w["b1"] if "b1" in w else h
 
 
 CELLS = tuple(

@@ -1,21 +1,20 @@
-"""Tasks, losses, initial weights and reference networks (torch) of Wen, Ma and Li (2023).
+"""Tasks, losses, initial weights and gradient descent of Wen, Ma and Li (2023).
 
 m is the width, d the dimension of an input x, n the number of training examples. A hidden unit is
-h = W1 x + b1, its activation a = relu(h), and the output of most is f(x) = W2 · a. All other
-calculations of this folder are checked against these modules.
+h = W1 x + b1, its activation a = relu(h), and the output of most is f(x) = W2 · a.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor, nn
-from torch.nn.functional import relu, softplus
 
+from sharpness.studies.wen.runs import Phase
+
+Array = npt.NDArray[np.floating]
 Floats = npt.NDArray[np.float64]
 
 
@@ -107,6 +106,10 @@ class Loss:
         f, goal = np.asarray(f, dtype=np.float64), self.goal(y)
         return 2 * (f - goal) if self.kind == "mse" else _sigmoid(f) - goal
 
+    def mean_slope(self, f: Array, y: npt.ArrayLike) -> Array:
+        """Return the derivative of the mean loss by each output, in the precision of f."""
+        return (self.slope(f, y) / len(f)).astype(f.dtype)
+
     def curvature(self, f: npt.ArrayLike, y: npt.ArrayLike) -> Floats:
         """Return d²ℓ/df² of each example, (examples,); it does not depend on y."""
         f = np.asarray(f, dtype=np.float64)
@@ -129,7 +132,7 @@ def _sigmoid(f: Floats) -> Floats:
     return 0.5 * (1 + np.tanh(f / 2))
 
 
-Weights = dict[str, npt.NDArray[np.floating]]
+Weights = dict[str, Array]
 """The parameters of one network by the paper's names: W1 (m, d), b1 (m,), W2 (m,), and so on."""
 
 NAMES = {
@@ -144,51 +147,6 @@ NAMES = {
 
 EPSILON = 1e-3
 """Simplified LayerNorm divides by max(‖relu(h)‖, ε); the paper does not give its ε."""
-
-
-class ReferenceNetwork(nn.Module):
-    """A network of any architecture in ``NAMES``, with outputs of shape (examples,)."""
-
-    W1: Tensor
-    b1: Tensor
-    W2: Tensor
-    W3: Tensor
-    g: Tensor
-    train_inputs: Tensor
-
-    def __init__(
-        self, architecture: str, weights: Mapping[str, npt.ArrayLike], train: npt.ArrayLike
-    ) -> None:
-        """Copy the weights; ``train``, (n, d), gives simplified BatchNorm its statistics."""
-        super().__init__()
-        self.architecture = architecture
-        for name in NAMES[architecture]:
-            self.register_parameter(name, nn.Parameter(torch.tensor(np.asarray(weights[name]))))
-        self.register_buffer("train_inputs", torch.tensor(np.asarray(train)))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return outputs, (examples,), for inputs (examples, d)."""
-        if self.architecture == "three-layer":
-            return relu(relu(self.hidden(x)) @ self.W2.T) @ self.W3
-        return self.activations(x) @ self.W2
-
-    def hidden(self, x: Tensor) -> Tensor:
-        """Return h = W1 x + b1, (examples, m)."""
-        h = x @ self.W1.T
-        return h if self.architecture == "no-bias" else h + self.b1
-
-    def activations(self, x: Tensor) -> Tensor:
-        """Return W2's inputs, (examples, m): a, softplus(h), a over its norm, g a over its RMS."""
-        h = self.hidden(x)
-        if self.architecture == "softplus":
-            return softplus(h)
-        a = relu(h)
-        if self.architecture == "layernorm":
-            return a / a.norm(dim=1, keepdim=True).clamp_min(EPSILON)
-        if self.architecture == "batchnorm":
-            rms = relu(self.hidden(self.train_inputs)).square().mean(dim=0).sqrt()
-            return self.g * a / torch.where(rms > 0, rms, torch.ones_like(rms))
-        return a
 
 
 TAG = 1000
@@ -229,3 +187,70 @@ def initial_weights(
 def doubles(weights: Weights) -> Weights:
     """Return the weights in float64."""
     return {name: np.asarray(w, dtype=np.float64) for name, w in weights.items()}
+
+
+@dataclass(frozen=True)
+class EpochSchedule:
+    """Some epochs over the training examples.
+
+    Attributes:
+        X: training inputs, (n, d), float32 or float64 as the weights are.
+        y: targets, (n,), of the same precision.
+        loss: ℓ(f, y).
+        phase: the settings; its ``epochs`` is not read.
+        orders: indices of the examples in the order of their visits, (epochs, n).
+        noise: added to the targets at each visit, (epochs, n).
+    """
+
+    X: Array
+    y: Array
+    loss: Loss
+    phase: Phase
+    orders: npt.NDArray[np.int64]
+    noise: Array
+
+    @property
+    def goals(self) -> Array:
+        """Return the noisy targets as the loss takes them, in the order of visits, (epochs, n)."""
+        return self.loss.goal(self.y[self.orders] + self.noise).astype(self.X.dtype)
+
+    @property
+    def rates(self) -> tuple[np.floating, np.floating, np.floating]:
+        """Return the learning rate, ρ and weight decay's factor 1 − lr λ, in X's precision."""
+        number, rate = self.X.dtype.type, self.phase.learning_rate
+        return number(rate), number(self.phase.rho), number(1 - rate * self.phase.weight_decay)
+
+    @property
+    def logistic(self) -> bool:
+        """Return whether the loss is the logistic one."""
+        return self.loss.kind == "logistic"
+
+
+Gradient = Callable[[Weights, Array, Array], Weights]
+
+
+def descend(gradient: Gradient, weights: Weights, visits: EpochSchedule) -> None:
+    """Train ``weights`` in place with any batch size, as `training.advance` documents.
+
+    ``gradient`` maps weights, a batch's inputs (examples, d) and targets (examples,) to the
+    gradient of the batch's mean loss.
+    """
+    X, y, phase = visits.X, visits.y, visits.phase
+    size, rate = phase.batch or len(y), phase.learning_rate
+    for order, shift in zip(visits.orders, visits.noise, strict=True):
+        for start in range(0, len(y), size):
+            part = slice(start, start + size)
+            batch = X[order[part]], y[order[part]] + shift[part]
+            g = gradient(weights, *batch)
+            norm = float(np.sqrt(sum(np.vdot(slope, slope) for slope in g.values())))
+            if phase.rho > 0 and norm > 0:
+                climb = phase.rho / norm
+                g = gradient({name: w + climb * g[name] for name, w in weights.items()}, *batch)
+            for name, w in weights.items():
+                w *= 1 - rate * phase.weight_decay
+                w -= rate * g[name]
+            if phase.norm is not None:
+                first = weights["W1"], weights["b1"]
+                factor = phase.norm / np.sqrt(sum(np.vdot(w, w) for w in first))
+                for w in first:
+                    w *= factor

@@ -1,12 +1,25 @@
-"""SGD and SAM at batch size 1 for two layers: ReLU without and with bias, and Softplus.
+"""Gradients, and SGD and SAM at batch size 1, for networks without normalization.
 
-The gradient of one example's loss has rank one, so SAM's ascent needs no second pass over W1. With
-h = W1 x + b1, a = φ(h), p = φ'(h), s = ℓ'(f) and q = ‖x‖² + 1 (‖x‖² without bias),
+These are two layers (ReLU without and with bias, and Softplus) and three ReLU layers, the first of
+them with a bias.
+
+With two layers, the gradient of one example's loss has rank one, so SAM's ascent needs no second
+pass over W1. With h = W1 x + b1, a = φ(h), p = φ'(h), s = ℓ'(f) and q = ‖x‖² + 1 (‖x‖² without
+bias),
 
     ∂L/∂W2 = s a,    ∂L/∂b1 = s u,    ∂L/∂W1 = s u xᵀ    with u = W2 ⊙ p,
     ‖∇L‖² = s² (‖a‖² + q ‖u‖²),
 
 and at θ + ρ∇L/‖∇L‖, with c = ρ sign(s) / √(‖a‖² + q ‖u‖²), the layers are W2 + c a and h + c q u.
+
+With three layers, A = relu(W2 a), f = W3·A, and of the active units D = W3 ⊙ 1[A > 0] and
+δ = (W2ᵀ D) ⊙ 1[h > 0],
+
+    ∂L/∂W3 = s A,    ∂L/∂W2 = s D aᵀ,    ∂L/∂b1 = s δ,    ∂L/∂W1 = s δ xᵀ,
+    ‖∇L‖² = s² (‖A‖² + ‖D‖² ‖a‖² + q ‖δ‖²).
+
+At θ + ρ∇L/‖∇L‖ the three layers are W3 + c A, W2 + c D aᵀ and h + c q δ, with c = ρ sign(s) over
+the root of that sum: SAM's ascent writes to neither W1 nor W2.
 """
 
 from __future__ import annotations
@@ -17,8 +30,7 @@ from functools import partial
 import numpy as np
 from numba import njit
 
-from sharpness.studies.wen.descent import EpochSchedule, descend, gradient
-from sharpness.studies.wen.networks import Weights
+from sharpness.studies.wen.networks import Array, EpochSchedule, Loss, Weights, descend
 
 
 def advance(architecture: str, weights: Weights, visits: EpochSchedule) -> None:
@@ -26,21 +38,50 @@ def advance(architecture: str, weights: Weights, visits: EpochSchedule) -> None:
     if visits.phase.batch != 1:
         descend(partial(gradient, architecture, visits.loss), weights, visits)
         return
-    bias = architecture != "no-bias"
-    W1 = np.ascontiguousarray(weights["W1"].T)  # (d, m): rows as long as the layer is wide
-    _visit(
-        W1,
-        weights["b1"] if bias else np.zeros_like(weights["W2"]),
-        weights["W2"],
-        visits.X,
-        visits.goals,
-        visits.orders,
-        *visits.rates,
-        visits.logistic,
-        bias,
-        architecture == "softplus",
-    )
-    weights["W1"][:] = W1.T
+    W1, W2, bias = weights["W1"], weights["W2"], "b1" in weights
+    steps = visits.X, visits.goals, visits.orders, *visits.rates, visits.logistic
+    # Transposed, so that a row holds the outgoing weights of one input or one hidden unit.
+    rows = np.ascontiguousarray(W1.T)
+    if architecture == "three-layer":
+        inner = np.ascontiguousarray(W2.T)
+        _visit_three(rows, weights["b1"], inner, weights["W3"], *steps)
+        W2[:] = inner.T
+    else:
+        b1 = weights["b1"] if bias else np.zeros_like(W2)
+        _visit(rows, b1, W2, *steps, bias, architecture == "softplus")
+    W1[:] = rows.T
+
+
+def gradient(architecture: str, loss: Loss, weights: Weights, x: Array, y: Array) -> Weights:
+    """Return the gradient of a batch's mean loss, by the names of ``weights``.
+
+    ``architecture`` is "no-bias", "bias", "softplus" or "three-layer"; x is (examples, d),
+    y (examples,).
+    """
+    h: Array = x @ weights["W1"].T  # (examples, m)
+    if "b1" in weights:
+        h += weights["b1"]
+    if architecture == "softplus":
+        a, p = np.logaddexp(0, h), 0.5 * (1 + np.tanh(h / 2))
+    else:
+        a, p = np.maximum(h, 0), (h > 0).astype(h.dtype)
+    back: Array
+    g: Weights = {}
+    if architecture == "three-layer":
+        h = a @ weights["W2"].T
+        s = loss.mean_slope(np.maximum(h, 0) @ weights["W3"], y)
+        back = np.outer(s, weights["W3"]) * (h > 0)  # dL/dh of the second layer
+        g = {"W2": back.T @ a, "W3": s @ np.maximum(h, 0)}
+        back = back @ weights["W2"]
+    else:
+        s = loss.mean_slope(a @ weights["W2"], y)
+        g["W2"] = s @ a
+        back = np.outer(s, weights["W2"])
+    back *= p  # dL/dh, (examples, m)
+    g["W1"] = back.T @ x
+    if "b1" in weights:
+        g["b1"] = back.sum(axis=0)
+    return g
 
 
 # numba's default, divisions that raise on zero, would prevent vectorised loops.
@@ -120,3 +161,77 @@ def _activate(h, a, p, soft):  # type: ignore[no-untyped-def]
         tail = w * (l3 + w * (l5 + w * (l7 + w * (l9 + w * (l11 + w * l13)))))
         p[j] = (one if h[j] > zero else e) / (one + e)
         a[j] = max(h[j], zero) + two * z * (one + tail)
+
+
+@njit(cache=True, error_model="numpy")
+def _visit_three(  # type: ignore[no-untyped-def]
+    W1, b1, W2, W3, X, goals, orders, rate, rho, shrink, logistic
+):
+    """Take a step for each entry of ``orders``; ``goals`` are in the order of visits."""
+    m = W3.size
+    number = W3.dtype.type
+    h, V = np.empty_like(W3), np.empty_like(W3)  # of the perturbed network with SAM
+    a, delta = np.empty_like(W3), np.empty_like(W3)
+    A, D = np.empty_like(W3), np.empty_like(W3)
+    a0, D0 = np.zeros_like(W3), np.zeros_like(W3)  # of the network itself
+    for epoch in range(orders.shape[0]):
+        for visit in range(orders.shape[1]):
+            x, goal = X[orders[epoch, visit]], goals[epoch, visit]
+            np.dot(x, W1, h)
+            for j in range(m):
+                h[j] += b1[j]
+                V[j] = W3[j]
+            c = number(0)
+            if rho > 0:
+                _pass(h, W2, V, c, a0, D0, a, A, D, delta)
+                q = np.dot(x, x) + number(1)
+                square = np.dot(A, A) + np.dot(D, D) * np.dot(a, a) + q * np.dot(delta, delta)
+                sign = np.sign(_slope(np.dot(V, A), goal, logistic))
+                c = number(rho * sign / math.sqrt(square) if square > 0 else 0.0)
+                climb = number(c * q)
+                for j in range(m):
+                    V[j] += c * A[j]
+                    h[j] += climb * delta[j]
+                    a0[j], D0[j] = a[j], D[j]
+            _pass(h, W2, V, c, a0, D0, a, A, D, delta)
+            step = number(rate * _slope(np.dot(V, A), goal, logistic))
+            for j in range(m):
+                W3[j] = shrink * W3[j] - step * A[j]
+                delta[j] *= step
+                b1[j] = shrink * b1[j] - delta[j]
+            _descend(W2, a, D, step, shrink)
+            _descend(W1, x, delta, number(1), shrink)
+
+
+@njit(cache=True, error_model="numpy")
+def _pass(h, W2, W3, c, a0, D0, a, A, D, delta):  # type: ignore[no-untyped-def]
+    """Set a, A, D and δ of a network with first layer h and second layer W2 + c D0 a0ᵀ."""
+    m = h.size
+    zero = h.dtype.type(0)
+    A[:] = zero
+    for k in range(m):
+        a[k] = h[k] if h[k] > zero else zero
+        if h[k] > zero:
+            row, ak = W2[k], a[k]
+            for j in range(m):
+                A[j] += ak * row[j]
+    climb = c * np.dot(a0, a)
+    for j in range(m):
+        A[j] += climb * D0[j]
+        on = A[j] > zero
+        A[j] = A[j] if on else zero
+        D[j] = W3[j] if on else zero
+    climb = c * np.dot(D0, D)
+    for k in range(m):
+        delta[k] = np.dot(W2[k], D) + climb * a0[k] if h[k] > zero else zero
+
+
+@njit(cache=True, error_model="numpy")
+def _descend(W, x, back, step, shrink):  # type: ignore[no-untyped-def]
+    """Set W ← shrink W − step x backᵀ; skip rows with x = 0 if nothing shrinks."""
+    for k in range(x.size):
+        scale = step * x[k]
+        if scale != 0 or shrink != 1:
+            row = W[k]
+            for j in range(back.size):
+                row[j] = shrink * row[j] - scale * back[j]

@@ -54,8 +54,22 @@ class InitialEntry(Closed):
     gain: PositiveFloat = 1.0
 
 
-class PhaseEntry(Closed):
-    """Settings of one training phase; `descent.Phase` documents them."""
+class Phase(Closed):
+    """Settings of a number of epochs.
+
+    A step is θ ← θ − lr (g + λθ). Without SAM, g is the gradient of the batch's mean loss at θ;
+    with SAM at θ + ρ∇L/‖∇L‖, where L is the same batch's loss without weight decay.
+
+    Attributes:
+        learning_rate: lr.
+        epochs: passes over the training examples.
+        rho: ρ of SAM; 0 is plain gradient descent.
+        batch: examples per step; 0 is all of them.
+        weight_decay: λ.
+        noise: label noise: targets are y ± this, with a fresh sign at each visit.
+        norm: value to which ‖(W1, b1)‖ is rescaled after each step; None leaves it alone. Only for
+            simplified LayerNorm, whose outputs do not depend on this norm.
+    """
 
     learning_rate: PositiveFloat
     epochs: PositiveInt
@@ -66,7 +80,7 @@ class PhaseEntry(Closed):
     norm: PositiveFloat | None = None
 
 
-Phases = Annotated[tuple[PhaseEntry, ...], Field(min_length=1)]
+Phases = Annotated[tuple[Phase, ...], Field(min_length=1)]
 
 
 class Schedules(Closed):
@@ -108,7 +122,7 @@ class Run(Closed):
     ours: bool = False
     schedules: Schedules
 
-    def phases(self, schedule: str) -> tuple[PhaseEntry, ...]:
+    def phases(self, schedule: str) -> tuple[Phase, ...]:
         """Return the phases of a schedule, "default" or "published"."""
         return getattr(self.schedules, schedule)
 
@@ -196,7 +210,6 @@ def architectures(runs: Iterable[Run]) -> dict[str, tuple[Run, ...]]:
 
 
 def _check(path: str | Path, catalogue: Catalogue) -> None:
-    """Check ids, figures and panels across runs."""
     ids, panels = set(), set()
     for run in catalogue.runs:
         if run.id in ids:

@@ -269,7 +269,6 @@ def write_solutions(
 
 
 def _trained(training: Training, state: Path) -> Solution:
-    """Finish a training and return its solution."""
     run, seed = training.run, training.seed
     progress = training.finished(state)
     row = {

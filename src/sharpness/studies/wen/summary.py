@@ -222,7 +222,6 @@ def _by_seed(pool: pd.DataFrame, measure: str) -> str:
 
 
 def _worded(measure: str) -> str:
-    """Return the printed name of a measure's column."""
     if measure in _WORDS:
         return _WORDS[measure]
     cell = Cell.parse(measure)

@@ -14,19 +14,19 @@ import torch
 
 from sharpness.io.errors import UserError
 from sharpness.io.files import digest
-from sharpness.studies.wen import batchnorm, layernorm, plain, three_layer
-from sharpness.studies.wen.descent import EpochSchedule, Phase
+from sharpness.studies.wen import batchnorm, layernorm, plain
 from sharpness.studies.wen.measures import gauss_newton, measure_solution, outputs, trace
 from sharpness.studies.wen.networks import (
     NAMES,
     TASKS,
+    EpochSchedule,
     LearningTask,
     Loss,
     Weights,
     initial_weights,
     test_error,
 )
-from sharpness.studies.wen.runs import REVISION, Run
+from sharpness.studies.wen.runs import REVISION, Phase, Run
 from sharpness.training import checkpoint
 
 POINTS = 20
@@ -87,14 +87,7 @@ class Progress:
         return cls(weights, metadata["curve"], metadata["result"])
 
 
-TRAINERS = {
-    "no-bias": plain,
-    "bias": plain,
-    "softplus": plain,
-    "layernorm": layernorm,
-    "batchnorm": batchnorm,
-    "three-layer": three_layer,
-}
+TRAINERS = dict.fromkeys(NAMES, plain) | {"layernorm": layernorm, "batchnorm": batchnorm}
 """For each architecture, the module whose ``advance`` trains it."""
 
 
@@ -205,7 +198,7 @@ class Training:
         """Train another stretch; if weights are then not finite, set the result to diverged."""
         # In the order of NAMES, which a file may change: the kernels' sums are in this order.
         weights = {name: progress.weights[name].copy() for name in NAMES[self.run.architecture]}
-        phase = Phase(**self.run.phases(self.schedule)[stretch.phase].model_dump())
+        phase = self.run.phases(self.schedule)[stretch.phase]
         seed = (self.seed, ORDERS, stretch.phase, stretch.start)
         epochs = stretch.stop - stretch.start
         advance(self.run.architecture, weights, self.task, self.loss, phase, epochs, seed)
@@ -226,7 +219,6 @@ class Training:
         }
 
     def _result(self, progress: Progress) -> dict[str, Any]:
-        """Return the status and the measures of the finished solution."""
         last = dict(progress.curve[-1])
         self._say(f"test error {last['test_error']:.3f}, trace {last['trace']:.4g}")
         more = measure_solution(self.run.architecture, progress.weights, self.task, self.loss)

@@ -1,6 +1,7 @@
-"""Stand-ins for the data sets of Hammoud et al. (2023), in their publishers' formats.
+"""All stand-in data sets, and those for Hammoud et al. (2023) in their publishers' formats.
 
-Random measurements replace Abalone, the digits of `shifts` Fashion-MNIST, a random graph Cora.
+For the latter, random measurements replace Abalone, the digits of `shifts` Fashion-MNIST, and a
+random graph Cora.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import struct
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
+from shutil import rmtree
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +21,9 @@ from sharpness.data.planetoid import VALIDATION
 from sharpness.data.registry import downloads
 from sharpness.data.small import ABALONE_ROWS
 from sharpness.io.download import download_named, place
-from sharpness.io.files import atomic
+from sharpness.io.files import atomic, digest, read_json, sha256, write_json
+from sharpness.mini.photo_files import write_photos
+from sharpness.mini.sentences import write_sentences
 from sharpness.mini.shifts import digits_of
 
 SEED = 0
@@ -35,6 +39,44 @@ LOYAL = 0.8
 """Share of edges within a topic; 0.81 in Cora."""
 OWN, OTHER = 0.14, 0.04
 """Probability that a paper contains a word of its own topic, or another word."""
+
+_LISTED = "made.json"
+"""File with the digests of the stand-ins from which ``cache`` was filled."""
+
+
+def write_data(own: Path) -> dict[str, str]:
+    """Write all stand-in data sets to ``own/folders`` and ``own/mirror``; return their `digests`.
+
+    ``own/cache``, which holds downloads from the mirror, is removed if the stand-ins changed.
+    """
+    for name in ("folders", "mirror"):
+        rmtree(own / name, ignore_errors=True)
+    write_photos(own)
+    write_sentences(own / "mirror")
+    write_small_sets(own / "mirror")
+    made = digests(own)
+    if not (own / _LISTED).exists() or read_json(own / _LISTED) != made:
+        rmtree(own / "cache", ignore_errors=True)
+        write_json(own / _LISTED, made)
+    return made
+
+
+def digests(own: Path) -> dict[str, str]:
+    """Return a digest of each stand-in by its path below ``own``: a file or a folder of photos.
+
+    The digest of a file is its SHA-256.
+    """
+    files = [path for path in (own / "mirror").rglob("*") if path.is_file()]
+    return {
+        str(path.relative_to(own)): _digest(path)
+        for path in sorted([*(own / "folders").glob("*"), *files])
+    }
+
+
+def _digest(path: Path) -> str:
+    if path.is_file():
+        return sha256(path)
+    return digest({str(p.relative_to(path)): sha256(p) for p in path.rglob("*") if p.is_file()})
 
 
 def write_small_sets(mirror: Path) -> None:
@@ -53,9 +95,8 @@ def abalone_files() -> list[bytes]:
     """Return ``abalone.data``: sizes and weights that grow with the rings, with noise."""
     random = np.random.default_rng([SEED, 0])
     rings = np.clip(np.rint(np.exp(random.normal(2.25, 0.3, ABALONE_ROWS))), 1, 29)
-    size = 0.45 * np.log(rings / 9.5) + random.normal(
-        0, 0.15, ABALONE_ROWS
-    )  # log of length relative to its mean
+    # The log of length relative to its mean.
+    size = 0.45 * np.log(rings / 9.5) + random.normal(0, 0.15, ABALONE_ROWS)
     length, diameter, height = (
         mean * np.exp(size + random.normal(0, 0.05, ABALONE_ROWS)) for mean in (0.5, 0.4, 0.13)
     )
