@@ -115,8 +115,7 @@ def draw_study(
     ``files`` maps a kind of content to one path or a list of paths. ``note``, a caveat about the
     numbers that may be empty, is printed in brackets below the title.
     """
-    from sharpness.plots.style import save_figure
-    from sharpness.plots.style import title_lines
+    from sharpness.plots.style import save_figure, title_lines
 
     def composed() -> Any:
         canvas = _modules(study)[1].compose(figure, files)
