@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from sharpness.checkpoints.weight_map import Array, WeightEntry, to_file, to_network
+from sharpness.io.archive import read_npz
 from sharpness.io.errors import UserError
 from sharpness.io.files import atomic
-from sharpness.io.numpy_file import read_npz
 
 _HEADER = 256  # largest header of an array, in bytes
 _SLACK = 1 << 20  # bytes of arrays without a place in the network, so that small ones are named

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from sharpness.data.class_folders import Naming, is_imagenet_class, names, subfolders, summary
 from sharpness.data.registry import REGISTRY, SOURCES
 from sharpness.data.unpack import made_once, unpacked
+from sharpness.io.archive import read_npy
 from sharpness.io.download import Absent, download_named
 from sharpness.io.errors import UserError
 from sharpness.io.files import sha256
-from sharpness.io.numpy_file import read_npy
 
 ARCHIVES = (
     "ILSVRC2012_img_train.tar",

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from sharpness.evaluation.guard import ModelFiles, check_rows, remake_advice
-from sharpness.evaluation.model_results import BATCHES
+from sharpness.evaluation.plan import BATCHES
 from sharpness.io.csv_files import check_columns, read_frame
 from sharpness.io.errors import UserError, reading
 from sharpness.io.files import write_csv, write_text

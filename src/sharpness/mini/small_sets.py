@@ -15,9 +15,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sharpness.data.planetoid import VALIDATION
 from sharpness.data.registry import downloads
-from sharpness.data.small import ABALONE_ROWS
+from sharpness.data.small import ABALONE_ROWS, VALIDATION
 from sharpness.io.download import download_named, place
 from sharpness.io.files import atomic
 from sharpness.mini.shifts import digits_of

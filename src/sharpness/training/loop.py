@@ -22,7 +22,7 @@ from sharpness.training.checkpoint import State
 from sharpness.training.hyperparameters import REVISION, Hyperparameters, Training, learning_rate
 from sharpness.training.loader import batches
 from sharpness.training.optimizer import Learner
-from sharpness.training.task import Task, Trained
+from sharpness.training.records import Task, Trained
 
 
 def train_model(
