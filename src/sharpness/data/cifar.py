@@ -19,9 +19,8 @@ from numpy.typing import NDArray
 from sharpness.data.images import Images
 from sharpness.data.locate import PREPARED
 from sharpness.data.photos import open_image
-from sharpness.data.pickle_file import unpickle
 from sharpness.data.registry import TITLES
-from sharpness.data.unpack import BATCHES, CORRUPTIONS, LABELS, members, read_bounded
+from sharpness.data.unpack import BATCHES, CORRUPTIONS, LABELS, members, read_bounded, unpickle
 from sharpness.io.archive import read_header, read_npz
 from sharpness.io.download import download_named
 from sharpness.io.errors import UserError

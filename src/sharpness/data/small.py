@@ -22,8 +22,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from sharpness.data.images import Images
-from sharpness.data.pickle_file import check_digest, unpickle
-from sharpness.data.unpack import read_small_file
+from sharpness.data.unpack import check_digest, read_small_file, unpickle
 from sharpness.io.errors import UserError
 
 TRAIN = 1000

@@ -18,11 +18,11 @@ from tokenizers.pre_tokenizers import BertPreTokenizer
 from torch import Tensor
 
 from sharpness.data.batches import Batch, Groups
+from sharpness.data.listing import SENTENCES, read_sample
 from sharpness.data.nli import HEURISTICS, LABELS, NOT_ENTAILED, Pair, hans_pairs, mnli_pairs
 from sharpness.data.registry import TITLES
-from sharpness.data.sample import REDRAWN, SENTENCES, read_sample
 from sharpness.data.unpack import read_small_file
-from sharpness.io.errors import UserError
+from sharpness.io.errors import REMAKE, UserError
 
 PAD, UNKNOWN, START, END = "[PAD]", "[UNK]", "[CLS]", "[SEP]"
 SPECIAL = 3
@@ -262,11 +262,11 @@ def _sampled(record: Mapping[str, Any]) -> list[Pair]:
     found = {pair.line: pair for pair in mnli_pairs(record, "train", {line for line, _ in wanted})}
     for line, label in wanted:
         if line not in found or found[line].label != label:
-            raise UserError(f"{path}: line {line} of the training file is no {label}; {REDRAWN}")
+            raise UserError(f"{path}: line {line} of the training file is no {label}; {REMAKE}")
     return [found[line] for line, _ in wanted]
 
 
 def _line(text: str, path: object) -> int:
     if not text.isdecimal():
-        raise UserError(f"{path}: line {text!r} is no line number; {REDRAWN}")
+        raise UserError(f"{path}: line {text!r} is no line number; {REMAKE}")
     return int(text)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sharpness.io.errors import UserError
+from sharpness.io.errors import REMAKE, UserError
 from sharpness.io.files import read_json, write_csv
 from sharpness.measures.definition import PROTOCOLS, Cell
 
@@ -87,43 +87,12 @@ class Plan:
         }
 
 
-ERRORS = [
-    "part",
-    "data",
-    "error",
-    "loss",
-    "examples",
-    "source",
-    "status",
-    "reason",
-    "checkpoint",
-    "revision",
-]
+ERRORS = ["part", "data", "error", "loss", "examples", "source", "status", "reason"]
+ERRORS += ["checkpoint", "revision"]
 
-CELLS = [
-    "cell",
-    "case",
-    "norm",
-    "adaptive",
-    "logit_norm",
-    "radius",
-    "protocol",
-    "data",
-    "points",
-    "m",
-    "steps",
-    "samples",
-    "value",
-    "stderr",
-    "status",
-    "reason",
-    "seed",
-    "dtype",
-    "device",
-    "points_digest",
-    "checkpoint",
-    "revision",
-]
+CELLS = ["cell", "case", "norm", "adaptive", "logit_norm", "radius", "protocol", "data", "points"]
+CELLS += ["m", "steps", "samples", "value", "stderr", "status", "reason", "seed", "dtype", "device"]
+CELLS += ["points_digest", "checkpoint", "revision"]
 
 BATCHES = ["cell", "batch", "examples", "value"]
 
@@ -149,14 +118,15 @@ def write_rows(
         UserError: if a result file is gone, or is not of the cell that is wanted.
     """
     done = {"status": "ok", "reason": ""}
-    mend = f"remove it and run again: rm {evaluated}"
+    mend = f"{REMAKE}: rm {evaluated}"
     items = [_item(state, name, mend) for name in found["errors"]]
     rows = [{"source": "evaluated", **item, **done} for item in items]
-    if why := _failed(found):
+    why = _without_cells(found)
+    if why.get("status") == "failed":
         rows = [{"part": part, **why} for part in found["parts"]]
     rows += [{"part": p, "status": "missing", "reason": why} for p, why in found["missing"].items()]
     write_csv(errors, rows, ERRORS)
-    if why := _failed(found) or _unmeasured(found):
+    if why:
         write_csv(sharpness, [{**row, **why} for row in wanted], CELLS)
         write_csv(per_batch, [], BATCHES)
         return
@@ -177,21 +147,17 @@ def _batches(cell: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _failed(found: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the columns that mark a model without any result as failed; empty for others."""
-    if not found.get("failed"):
-        return {}
-    return {"status": "failed", "reason": found["failed"], "checkpoint": found["checkpoint"]}
-
-
-def _unmeasured(found: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the columns that say why a model was not measured; empty if it was."""
-    lacking = found["missing"].get("train", "")
-    if not found["skipped"] and not lacking:
-        return {}
-    status = "skipped" if found["skipped"] else "missing"
-    reason = found["skipped"] or lacking
-    return {"status": status, "reason": reason, "checkpoint": found["checkpoint"]}
+def _without_cells(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the columns that say why a model has no cells; empty if it has."""
+    reasons = {
+        "failed": found.get("failed"),
+        "skipped": found["skipped"],
+        "missing": found["missing"].get("train"),
+    }
+    for status, reason in reasons.items():
+        if reason:
+            return {"status": status, "reason": reason, "checkpoint": found["checkpoint"]}
+    return {}
 
 
 def _item(state: Path, name: str, mend: str) -> dict[str, Any]:

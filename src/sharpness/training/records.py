@@ -6,13 +6,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from sharpness.io.errors import UserError
+from sharpness.io.errors import REMAKE, UserError
 from sharpness.io.files import atomic, digest, read_json, write_csv, write_json
 from sharpness.io.validation import checked
 from sharpness.training.hyperparameters import REVISION as TRAINING_REVISION
@@ -29,8 +29,26 @@ REVISION = 1
 KEY = "sharpness"
 """The only metadata key; its value is JSON, because safetensors stores keys in random order."""
 
+
+def metadata_of(value: Mapping[str, Any]) -> dict[str, str]:
+    """Return the metadata of a safetensors file that holds ``value``, anything JSON can hold."""
+    return {KEY: json.dumps(value, sort_keys=True, ensure_ascii=False)}
+
+
+Value = TypeVar("Value")
+
 WEIGHTS = "weights/"
 MOMENTUM = "momentum/"
+"""Prefixes of the tensors in the state of a training."""
+
+
+def under(prefix: str, tensors: Mapping[str, Value]) -> dict[str, Value]:
+    """Return the tensors whose names have the prefix, without it."""
+    return {
+        name.removeprefix(prefix): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(prefix)
+    }
 
 
 @dataclass(frozen=True)
@@ -78,9 +96,6 @@ class Trained:
     record: dict[str, Any]
 
 
-_MEND = "remove it and run again"
-
-
 class _Record(BaseModel, strict=True):
     status: str
     reason: str
@@ -97,7 +112,7 @@ class _Whole(_Record):
 def read_training(path: str | Path) -> dict[str, Any]:
     """Read the record of one training, as ``export`` writes it; raise UserError if invalid."""
     record: dict[str, Any] = read_json(path)
-    checked(_Record, record, str(path), _MEND)
+    checked(_Record, record, str(path), REMAKE)
     return record
 
 
@@ -105,9 +120,9 @@ def read_trainings(path: str | Path) -> dict[str, dict[str, Any]]:
     """Read the records of the trainings of one job, by model; raise UserError if one is invalid."""
     records: dict[str, dict[str, Any]] = read_json(path)
     if not isinstance(records, dict):
-        raise UserError(f"{path}: holds no records by model; {_MEND}")
+        raise UserError(f"{path}: holds no records by model; {REMAKE}")
     for model, record in records.items():
-        checked(_Whole, record, f"{path}: {model}", _MEND)
+        checked(_Whole, record, f"{path}: {model}", REMAKE)
     return records
 
 
@@ -135,10 +150,6 @@ def export(record: Mapping[str, Any], state: Path, weights: str, training: str, 
         "training": record["digest"],
     }
     with atomic(weights) as temporary:
-        save_file(
-            {k.removeprefix(WEIGHTS): v for k, v in tensors.items() if k.startswith(WEIGHTS)},
-            temporary,
-            metadata={KEY: json.dumps(metadata, sort_keys=True, ensure_ascii=False)},
-        )
+        save_file(under(WEIGHTS, tensors), temporary, metadata=metadata_of(metadata))
     write_json(training, {key: value for key, value in record.items() if key != "curve"})
     write_csv(curve, record["curve"], CURVE)

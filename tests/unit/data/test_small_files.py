@@ -15,8 +15,7 @@ from scipy.sparse import csr_matrix
 from small_data import fashion_files, idx, packed
 
 from sharpness.data import small
-from sharpness.data.locate import locate
-from sharpness.data.pickle_file import pinned
+from sharpness.data.locate import locate, pinned
 from sharpness.io.errors import UserError
 from sharpness.io.files import sha256
 

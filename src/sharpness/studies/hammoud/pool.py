@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sharpness.data import small
-from sharpness.data.pickle_file import pinned
+from sharpness.data.locate import pinned
 from sharpness.io.files import digest, read_json, write_json
 from sharpness.io.job import compute_device
 from sharpness.studies.hammoud.fcnn_models import train_and_measure_fcnn as measured_fcnn
