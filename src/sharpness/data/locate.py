@@ -3,7 +3,7 @@
 The result is a record, read by `load.load_dataset`: ``name``, ``status`` (present or missing),
 ``reason``, ``title``, ``files`` (list of ``path`` and ``sha256``), ``remark`` (differences from the
 published set) and, for a stand-in, ``standin`` (path of the list of stand-ins); for photos also the
-entries of `sharpness.data.imagenet.find`.
+entries of `sharpness.data.imagenet.find_photos`.
 """
 
 from __future__ import annotations
@@ -193,7 +193,9 @@ def _record(
 ) -> dict[str, Any]:
     title, files = TITLES[name], [Path(entry["path"]) for entry in found["files"]]
     if name == "cifar10" and len(files) == 1 and files[0].suffix == ".npz":
-        title = PREPARED[_holds_jpeg(files[0])]
+        path = files[0]
+        with archive_errors(f"{path}: is no .npz file"), zipfile.ZipFile(path) as archive:
+            title = PREPARED["bytes.npy" in archive.namelist()]  # only the directory is read
     record = {"name": name, "status": status, "reason": reason, "title": title, "remark": ""}
     if standin := settings.get("standin"):
         record |= {"title": f"{title} (stand-in)", "standin": standin}
@@ -214,7 +216,6 @@ def _files(source: str, key: str | None, path: Path) -> list[Path]:
 
 
 def _fetched(source: str, published: Download, settings: Mapping[str, Any]) -> Path:
-    """Fetch a published file from cache, mirror or network."""
     claims = published.claims()
     if listed := settings.get("standin"):
         claims = {"checksum": f"sha256 {standin_digest(listed, published.url)}"}
@@ -248,9 +249,3 @@ def _other(source: str, given: list[Path], settings: Mapping[str, Any]) -> str:
         except UserError:
             return "comes from a file of another digest than the published one"
     return ""
-
-
-def _holds_jpeg(path: Path) -> bool:
-    """Return whether a prepared file is of the packed form; reads only its directory."""
-    with archive_errors(f"{path}: is no .npz file"), zipfile.ZipFile(path) as archive:
-        return "bytes.npy" in archive.namelist()

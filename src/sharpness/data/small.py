@@ -14,7 +14,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -111,13 +110,8 @@ def rotation(values: Array, random: np.random.Generator) -> Array:
     return np.stack(turned)
 
 
-CORRUPTIONS = {
-    "gaussian_noise": gaussian_noise,
-    "blur": blur,
-    "contrast": contrast,
-    "occlusion": occlusion,
-    "rotation": rotation,
-}
+_KINDS = (gaussian_noise, blur, contrast, occlusion, rotation)
+CORRUPTIONS = {corrupt.__name__: corrupt for corrupt in _KINDS}
 
 
 ABALONE_ROWS = 4177
@@ -155,7 +149,6 @@ def read_abalone(files: Sequence[Path]) -> Abalone:
 
 
 def _shell(line: str, place: str) -> list[float]:
-    """Parse one line into measurements, indicators and rings."""
     sex, *numbers = line.strip().split(",")
     try:
         *measured, rings = map(float, numbers)
@@ -262,7 +255,10 @@ def read_planetoid(files: Sequence[Path], pinned: Sequence[str]) -> Graph:
     Raises:
         UserError: if a file cannot be read or has another digest.
     """
-    _, y, tx, ty, allx, ally, neighbours = map(_unpickled, files[:-1], pinned[:-1])
+    _, y, tx, ty, allx, ally, neighbours = (
+        unpickle(read_small_file(path), str(path), digest, _INSTEAD)
+        for path, digest in zip(files[:-1], pinned[:-1], strict=True)
+    )
     index = read_small_file(files[-1])
     check_digest(index, str(files[-1]), pinned[-1], _INSTEAD)
     order = np.array(index.split(), dtype=np.int64)  # (tests,), the node of each row of tx
@@ -278,10 +274,6 @@ def read_planetoid(files: Sequence[Path], pinned: Sequence[str]) -> Graph:
         validation=np.arange(labelled, labelled + VALIDATION),
         test=np.sort(order),
     )
-
-
-def _unpickled(path: Path, pinned: str) -> Any:
-    return unpickle(read_small_file(path), str(path), pinned, _INSTEAD)
 
 
 def _edges(neighbours: Mapping[int, Sequence[int]]) -> Integers:

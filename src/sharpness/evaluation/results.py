@@ -108,10 +108,7 @@ def _row(source: ModelFiles, errors: pd.DataFrame, cells: pd.DataFrame) -> dict[
         "model": source.name,
         "status": failed,
         "reason": bad["reason"].iloc[0] if failed != "ok" else "",
-        **{
-            f"error_{part}": error
-            for part, error in zip(errors["part"], errors["error"], strict=True)
-        },
+        **{f"error_{p}": e for p, e in zip(errors["part"], errors["error"], strict=True)},
         **dict(zip(cells["cell"], cells["value"], strict=True)),
     }
 

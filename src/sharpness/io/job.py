@@ -41,11 +41,8 @@ def job(snakemake: Any) -> Iterator[TextIO]:
         try:
             yield terminal
         except Exception as error:
-            line = (
-                str(error)
-                if isinstance(error, UserError)
-                else user_message(error, _made(snakemake))
-            )
+            made = str(next(iter(snakemake.output), log))  # for an error that names no file
+            line = str(error) if isinstance(error, UserError) else user_message(error, made)
             with suppress(OSError):  # the log may be on the full disk
                 print(line or traceback.format_exc(), file=stream)
             print(line or f"this is a defect; the traceback is in {log}", file=terminal)
@@ -60,11 +57,6 @@ def _opened(log: str) -> TextIO:
     except OSError as error:
         print(user_message(error, log) or f"{log}: {error}", file=sys.stderr)
         raise SystemExit(1) from None
-
-
-def _made(snakemake: Any) -> str:
-    """Return the file to name in an error that names none: the job's first output."""
-    return str(next(iter(snakemake.output), snakemake.log[0]))
 
 
 @contextmanager
