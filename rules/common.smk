@@ -11,9 +11,9 @@ from pathlib import Path
 
 from sharpness.checkpoints.convert import REVISION as FORMATS_REVISION
 from sharpness.config.required import PUBLISHED_ERRORS, VOCABULARY, needed_data, needed_parts
+from sharpness.data.listing import SAMPLE_REVISION
 from sharpness.data.locate import REVISION as RECORDS_REVISION
 from sharpness.data.locate import within_reach
-from sharpness.data.sample import REVISION as SAMPLE_REVISION
 from sharpness.evaluation.plan import REVISION
 from sharpness.io.files import json_text, write_json
 from sharpness.io.source_digest import source_digest

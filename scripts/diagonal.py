@@ -1,8 +1,7 @@
 """Rule diagonal_networks: train and measure the diagonal linear networks of one seed."""
 
 from sharpness.io.files import write_csv
-from sharpness.io.gpu import compute_device
-from sharpness.io.job import job
+from sharpness.io.job import compute_device, job
 from sharpness.studies.diagonal.figure7 import COLUMNS
 from sharpness.studies.diagonal.networks import network_rows
 

@@ -8,8 +8,7 @@ from sharpness.evaluation.evaluate import evaluate_models
 from sharpness.evaluation.plan import Plan
 from sharpness.evaluation.published import errors_for_preprocessing, read_published_errors
 from sharpness.io.files import write_json
-from sharpness.io.gpu import compute_device, gpu_slot
-from sharpness.io.job import job
+from sharpness.io.job import compute_device, gpu_slot, job
 from sharpness.training.records import read_training
 
 with (

@@ -4,8 +4,8 @@ from sharpness.evaluation.published import (
     compare,
     errors_for_preprocessing,
     read_published_errors,
-    write_compared,
 )
+from sharpness.io.files import write_frame
 from sharpness.io.job import job
 from sharpness.statistics.correlation import read_pool
 
@@ -20,4 +20,4 @@ with job(snakemake):
         else {}
     )
     table = compare(read_pool(snakemake.input.pool), stated, preparation, taken)
-    write_compared(snakemake.output[0], table)
+    write_frame(snakemake.output[0], table)

@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from sharpness.evaluation.model_results import write_rows
-from sharpness.evaluation.plan import Plan
+from sharpness.evaluation.plan import Plan, write_rows
 from sharpness.io.files import model_entry, read_json
 from sharpness.io.job import job
 

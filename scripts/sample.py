@@ -1,7 +1,7 @@
 """Rule sample: draw the training examples that evaluations use."""
 
+from sharpness.data.listing import write_sample
 from sharpness.data.locate import read_record
-from sharpness.data.sample import write_sample
 from sharpness.io.job import job
 
 with job(snakemake):

@@ -5,8 +5,7 @@ from pathlib import Path
 from sharpness.data.load import load_dataset
 from sharpness.data.locate import read_record
 from sharpness.io.files import model_entry, write_json
-from sharpness.io.gpu import compute_device, gpu_slot
-from sharpness.io.job import job
+from sharpness.io.job import compute_device, gpu_slot, job
 from sharpness.training.hyperparameters import Training, read_models
 from sharpness.training.loop import SweepJob, train_models
 

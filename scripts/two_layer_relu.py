@@ -1,7 +1,6 @@
 """Rule two_layer_solutions: train an architecture with some seeds and add constructed solutions."""
 
-from sharpness.io.gpu import compute_device
-from sharpness.io.job import job
+from sharpness.io.job import compute_device, job
 from sharpness.studies.wen.runs import Run
 from sharpness.studies.wen.solutions import solutions, write_solutions
 

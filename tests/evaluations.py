@@ -13,8 +13,7 @@ from torch import nn
 from sharpness import Cell, Definition
 from sharpness.data.images import Images
 from sharpness.evaluation.evaluate import EvaluatedModel
-from sharpness.evaluation.model_results import write_rows
-from sharpness.evaluation.plan import Plan
+from sharpness.evaluation.plan import Plan, write_rows
 
 WORST = Definition("worst", "linf", adaptive=True, logit_norm=False)
 AVERAGE = Definition("average", "l2", adaptive=False, logit_norm=False)

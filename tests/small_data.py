@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sharpness.data.planetoid import Graph
-from sharpness.data.small import Abalone, FashionMnist
+from sharpness.data.small import Abalone, FashionMnist, Graph
 from sharpness.studies.hammoud.stacks import Purpose, generator
 
 NODES, WORDS, TOPICS = 200, 30, 3

@@ -33,7 +33,7 @@ from sharpness.checkpoints.table import read_table
 from sharpness.config import validated
 from sharpness.data import small
 from sharpness.evaluation.guard import ModelFiles
-from sharpness.evaluation.model_results import CELLS, ERRORS
+from sharpness.evaluation.plan import CELLS, ERRORS
 from sharpness.evaluation.published import read_published_errors
 from sharpness.evaluation.results import assemble
 from sharpness.io.errors import UserError

@@ -14,9 +14,9 @@ from hostile_world import Case, Maker
 from small_data import fashion_files
 
 from sharpness.checkpoints.table import read_table
+from sharpness.data.listing import PHOTOS, read_sample
 from sharpness.data.load import load_dataset
 from sharpness.data.locate import read_record
-from sharpness.data.sample import PHOTOS, read_sample
 from sharpness.evaluation.published import KEYS, read_published_errors
 from sharpness.statistics.correlation import read_pool
 from sharpness.training.records import read_training

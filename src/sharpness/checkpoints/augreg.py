@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from sharpness.checkpoints.weight_map import Array, WeightEntry, to_file, to_network
+from sharpness.io.archive import read_npz
 from sharpness.io.errors import UserError
 from sharpness.io.files import atomic
-from sharpness.io.numpy_file import read_npz
 
 _HEADER = 256  # largest header of an array, in bytes
 _SLACK = 1 << 20  # bytes of arrays without a place in the network, so that small ones are named
@@ -61,6 +61,7 @@ def _block(index: int, architecture: Mapping[str, Any]) -> list[WeightEntry]:
     dim, heads, hidden = (architecture[key] for key in ("dim", "heads", "mlp_dim"))
     width = dim // heads  # of one head
     attention = f"{theirs}/MultiHeadDotProductAttention_1"
+    out, proj = f"{attention}/out", f"{ours}.attn.proj"
 
     def part_of_qkv(role: str) -> list[WeightEntry]:
         kernel, bias, qkv = f"{attention}/{role}/kernel", f"{attention}/{role}/bias", "attn.qkv"
@@ -73,14 +74,8 @@ def _block(index: int, architecture: Mapping[str, Any]) -> list[WeightEntry]:
         *_norm(f"{theirs}/LayerNorm_0", f"{ours}.norm1", dim),
         *_norm(f"{theirs}/LayerNorm_2", f"{ours}.norm2", dim),
         *(entry for role in ("query", "key", "value") for entry in part_of_qkv(role)),
-        WeightEntry(
-            f"{attention}/out/kernel",
-            (heads, width, dim),
-            f"{ours}.attn.proj.weight",
-            (2, 0, 1),
-            (dim, dim),
-        ),
-        WeightEntry(f"{attention}/out/bias", (dim,), f"{ours}.attn.proj.bias"),
+        WeightEntry(f"{out}/kernel", (heads, width, dim), f"{proj}.weight", (2, 0, 1), (dim, dim)),
+        WeightEntry(f"{out}/bias", (dim,), f"{proj}.bias"),
         *_dense(f"{theirs}/MlpBlock_3/Dense_0", f"{ours}.mlp.fc1", dim, hidden),
         *_dense(f"{theirs}/MlpBlock_3/Dense_1", f"{ours}.mlp.fc2", hidden, dim),
     ]

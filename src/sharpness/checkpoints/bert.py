@@ -1,19 +1,27 @@
-"""Weight map of the ``pytorch_model.bin`` of BERTs fine-tuned on MNLI (McCoy et al., 2020).
+"""Weight maps of BERTs fine-tuned on MNLI (McCoy et al., 2020), published in two formats.
 
-Tensors have the same names as in our network. The rows of the head stay in the order of Google's
-code: contradiction, entailment, neutral. Other data sets and models number these classes otherwise.
+In ``pytorch_model.bin``, tensors have the same names as in our network. ``bert_NN.zip`` is a
+TensorFlow 1 checkpoint with kernels (in, out); it also holds the step and the two Adam moments of
+each variable, which are dropped. In both, the rows of the head stay in the order of Google's code:
+contradiction, entailment, neutral. Other data sets and models number these classes otherwise.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from sharpness.checkpoints.torch_file import read_tensors, write_tensors
 from sharpness.checkpoints.weight_map import Array, WeightEntry, to_file, to_network
+from sharpness.data.unpack import unpacked
+from sharpness.io.errors import UserError
 
 POSITION_IDS = "bert.embeddings.position_ids"
 """The numbers 0, 1, ... that older releases of transformers stored with the weights."""
@@ -90,4 +98,74 @@ def _layer(index: int, dim: int, hidden: int) -> list[Part]:
         Part(f"{name}.intermediate.dense", "dense", (hidden, dim)),
         Part(f"{name}.output.dense", "dense", (dim, hidden)),
         Part(f"{name}.output.LayerNorm", "norm", (dim,)),
+    ]
+
+
+def entries_tf1(architecture: Mapping[str, Any]) -> list[WeightEntry]:
+    """Return the map from names in a ``.zip`` to ours for a ``bert``: 201 variables at depth 12."""
+    return [entry for part in parts(architecture) for entry in _tf1_variables(part)]
+
+
+def read_tf1(path: str | Path, architecture: Mapping[str, Any]) -> dict[str, Array]:
+    """Read the weights of an archive by our network's names; see ``formats.read``.
+
+    It is unpacked into a temporary folder (1.3 GB for BERT-base).
+    """
+    load = tensorflow(f"{path}: is read by TensorFlow").train.load_checkpoint
+    table = entries_tf1(architecture)
+    shapes = {entry.upstream: list(entry.upstream_shape) for entry in table}
+    unused = {"global_step", *(f"{name}/adam_{moment}" for name in shapes for moment in "mv")}
+    with TemporaryDirectory() as folder:
+        indices = unpacked(Path(path), Path(folder, "bert")).rglob("[!.]*.index")
+        newest = max(indices, key=lambda file: (len(file.name), file.name), default=None)
+        if newest is None:
+            raise UserError(f"{path}: holds no checkpoint (….index) of TensorFlow; wrong format?")
+        try:
+            file = load(str(newest.with_suffix("")))
+            # An array that is not used is not loaded: only its shape is needed.
+            arrays = {
+                name: file.get_tensor(name)
+                if shape == shapes.get(name)
+                else np.broadcast_to(np.float32(0), shape)
+                for name, shape in file.get_variable_to_shape_map().items()
+            }
+        except Exception as error:  # a damaged file may raise anything
+            raise UserError(f"{path}: is no whole checkpoint ({error}); fetch it again") from error
+    return to_network(table, arrays, str(path), unused)
+
+
+def tensorflow(what: str) -> ModuleType:
+    """Import TensorFlow without its log about CPU and GPU.
+
+    Raises UserError, with a message that begins with ``what``, if it cannot be imported.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    with suppress(ImportError):
+        import triton  # noqa: F401 (PyTorch's; each has an LLVM, and this one must be the first)
+    try:
+        import tensorflow
+    except ImportError as error:
+        raise UserError(f"{what}, which is missing ({error}); type `make tensorflow`") from error
+    return tensorflow
+
+
+def _tf1_variables(part: Part) -> list[WeightEntry]:
+    path = part.name.replace("layer.", "layer_").replace(".", "/")
+    weight, bias = f"{part.name}.weight", f"{part.name}.bias"
+    if part.kind == "embedding":
+        return [WeightEntry(path, part.shape, weight)]
+    if part.kind == "norm":
+        return [
+            WeightEntry(f"{path}/gamma", part.shape, weight),
+            WeightEntry(f"{path}/beta", part.shape, bias),
+        ]
+    outside = part.shape[:1]
+    if part.name == "classifier":
+        return [
+            WeightEntry("output_weights", part.shape, weight),
+            WeightEntry("output_bias", outside, bias),
+        ]
+    return [
+        WeightEntry(f"{path}/kernel", part.shape[::-1], weight, (1, 0)),
+        WeightEntry(f"{path}/bias", outside, bias),
     ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
@@ -20,7 +19,7 @@ from sharpness.io.download import fetch, locked, place
 from sharpness.io.errors import UserError
 from sharpness.io.files import atomic, digest, own_folder, sha256
 from sharpness.io.transfer import Checksum
-from sharpness.training.records import KEY
+from sharpness.training.records import metadata_of
 
 REVISION = 1
 """Increase it with any change to the conversion; all checkpoints are converted anew."""
@@ -68,15 +67,14 @@ def download_checkpoint(
             "architecture": dict(architecture),
             "hyperparameters": dict(member.parameters),
         }
-        text = json.dumps(metadata, sort_keys=True, ensure_ascii=False)
         try:
-            _save(Path(out), weights, text)
+            _save(Path(out), weights, metadata_of(metadata))
         except (OSError, SafetensorError) as error:
             reason = f"{out}: cannot be written ({' '.join(str(error).split())})"
             raise UserError(f"{reason}; make room, or allow it") from error
 
 
-def _save(out: Path, weights: Mapping[str, Array], metadata: str) -> None:
+def _save(out: Path, weights: Mapping[str, Array], metadata: dict[str, str]) -> None:
     """Write the checkpoint, or raise UserError if the disk lacks room."""
     out.parent.mkdir(parents=True, exist_ok=True)
     needed = sum(array.nbytes for array in weights.values())
@@ -84,7 +82,7 @@ def _save(out: Path, weights: Mapping[str, Array], metadata: str) -> None:
     if needed > free:
         raise UserError(f"{out}: needs {needed} bytes, but {out.parent} has {free} free; make room")
     with atomic(out) as temporary:
-        save_file(dict(weights), temporary, metadata={KEY: metadata})
+        save_file(dict(weights), temporary, metadata=metadata)
 
 
 @contextmanager

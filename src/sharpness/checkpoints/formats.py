@@ -5,23 +5,23 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from sharpness.checkpoints import augreg, bert, bert_tf1, released, soups
+from sharpness.checkpoints import augreg, bert, released, soups
 from sharpness.checkpoints.weight_map import Array
 from sharpness.io.errors import UserError
 
-_MODULES = {
-    "augreg": augreg,
-    "soups": soups,
-    "bert": bert,
-    "bert-tf1": bert_tf1,
-    "cifar10-released": released,
+_READERS = {
+    "augreg": augreg.read,
+    "soups": soups.read,
+    "bert": bert.read,
+    "bert-tf1": bert.read_tf1,
+    "cifar10-released": released.read,
 }
-FORMATS = tuple(_MODULES)
+_WRITERS = {"augreg": augreg.write, "soups": soups.write, "bert": bert.write}
+FORMATS = tuple(_READERS)
 
 
 def read(format: str, path: str | Path, architecture: Mapping[str, Any]) -> dict[str, Array]:
@@ -34,7 +34,8 @@ def read(format: str, path: str | Path, architecture: Mapping[str, Any]) -> dict
     Raises:
         UserError: naming the file and what in it is broken, missing, left over or of a wrong shape.
     """
-    weights: dict[str, Array] = _module(format).read(path, architecture)
+    _check_format(format)
+    weights = _READERS[format](path, architecture)
     odd = [name for name, array in weights.items() if not np.isfinite(array).all()]
     if odd:
         more = f" and {len(odd) - 1} more" if odd[1:] else ""
@@ -51,13 +52,12 @@ def write(
         UserError: if the weights are not those of the architecture, or the format is only read, as
             ``cifar10-released`` and ``bert-tf1`` are.
     """
-    module = _module(format)
-    if not hasattr(module, "write"):
+    _check_format(format)
+    if format not in _WRITERS:
         raise UserError(f"format {format!r} is only read; none of its files can be written")
-    module.write(path, weights, architecture)
+    _WRITERS[format](path, weights, architecture)
 
 
-def _module(format: str) -> ModuleType:
-    if format not in _MODULES:
+def _check_format(format: str) -> None:
+    if format not in FORMATS:
         raise UserError(f"format {format!r} is unknown; it is one of {', '.join(FORMATS)}")
-    return _MODULES[format]

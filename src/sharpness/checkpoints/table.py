@@ -75,10 +75,9 @@ def read_table(path: str | Path) -> list[PublishedModel]:
     try:
         with open(path, encoding="utf-8-sig", newline="") as stream:
             header, *rows = list(csv.reader(stream, strict=True)) or [[]]
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read as a table: {error.strerror or error}") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path}: cannot be read as a table: {error}") from error
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"{path}: cannot be read as a table: {reason}") from error
     _check_header(header, path)
     members: dict[str, PublishedModel] = {}
     for number, row in enumerate(rows, start=2):

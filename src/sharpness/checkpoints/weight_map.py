@@ -40,7 +40,6 @@ class WeightEntry:
 
     @property
     def _ordered(self) -> tuple[int, ...]:
-        """Upstream's shape with the axes in our order."""
         return tuple(self.upstream_shape[axis] for axis in self._axes)
 
     @property

@@ -20,7 +20,7 @@ from sharpness.io.validation import (
     Settings,
 )
 from sharpness.measures.definition import ALL, PROTOCOLS, Cell, Data, Definition
-from sharpness.networks.sizes import Blocks, Size
+from sharpness.networks import Blocks, Size
 from sharpness.report.figures.catalogue import PARTS
 
 

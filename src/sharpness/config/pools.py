@@ -24,7 +24,7 @@ from sharpness.config.fields import (
 )
 from sharpness.data.registry import REGISTRY
 from sharpness.io.validation import Distinct, Fraction, Models, Seed, Settings, hint
-from sharpness.networks.sizes import check_sizes
+from sharpness.networks import check_sizes
 from sharpness.training.hyperparameters import REVISION as TRAINING_REVISION
 from sharpness.training.hyperparameters import Space, Training
 

@@ -19,12 +19,11 @@ from numpy.typing import NDArray
 from sharpness.data.images import Images
 from sharpness.data.locate import PREPARED
 from sharpness.data.photos import open_image
-from sharpness.data.pickle_file import unpickle
 from sharpness.data.registry import TITLES
-from sharpness.data.unpack import BATCHES, CORRUPTIONS, LABELS, members, read_bounded
+from sharpness.data.unpack import BATCHES, CORRUPTIONS, LABELS, members, read_bounded, unpickle
+from sharpness.io.archive import read_header, read_npz
 from sharpness.io.download import download_named
 from sharpness.io.errors import UserError
-from sharpness.io.numpy_file import read_header, read_npz
 
 MEAN = (0.4914, 0.4822, 0.4465)
 STD = (0.2023, 0.1994, 0.2010)

@@ -7,16 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from sharpness.data.class_folders import Naming, is_imagenet_class, names, subfolders, summary
+from sharpness.data.listing import (
+    Naming,
+    held_out,
+    is_imagenet_class,
+    names,
+    select_images,
+    subfolders,
+    summary,
+)
 from sharpness.data.registry import REGISTRY, SOURCES
 from sharpness.data.unpack import made_once, unpacked
 from sharpness.io.download import Absent, download_named
 from sharpness.io.errors import UserError
 from sharpness.io.files import sha256
-from sharpness.io.numpy_file import read_npy
 
 ARCHIVES = (
     "ILSVRC2012_img_train.tar",
@@ -95,34 +99,6 @@ def _classes(folder: Path) -> list[str]:
         if name not in found["train"]:
             raise UserError(f"{folder / 'val' / name}: there is no such class in train")
     return found["train"]
-
-
-def held_out(path: Path, images: int) -> NDArray[np.bool_]:
-    """Read the mask (images,) of the training images that the soups' publishers held out.
-
-    The file is their ``imagenet_98_idxs.npy``, in ImageFolder order; 1 means held out.
-
-    Raises:
-        UserError: if the file is missing, or does not hold 0 or 1 for each of ``images`` images.
-    """
-    if not path.is_file():
-        raise UserError(f"data.imagenet.holdout: {path} is no file; correct it or remove the key")
-    try:
-        index = read_npy(path)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror or error}); mend it") from error
-    fits = index.dtype.kind in "biuf" and bool(np.isin(index, (0, 1)).all())
-    if index.shape != (images,) or not fits:
-        raise UserError(
-            f"{path}: is {index.dtype} of shape {index.shape}, not a 0 or 1 for each of the "
-            f"{images} training images"
-        )
-    return index.astype(bool)
-
-
-def select_images(images: list[str], mask: NDArray[np.bool_]) -> list[str]:
-    """Return the images at which the mask is true."""
-    return [image for image, wanted in zip(images, mask, strict=True) if wanted]
 
 
 def _unpack(given: Path, part: Path) -> None:

@@ -9,12 +9,29 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from sharpness.data import cifar
-from sharpness.data.batches import Examples
+from sharpness.data.batches import Examples, Groups
+from sharpness.data.imagenet import LAYOUTS
 from sharpness.data.images import Images
+from sharpness.data.listing import (
+    PHOTOS,
+    File,
+    digest_of,
+    held_out,
+    imagenet_wnids,
+    labelled,
+    names,
+    read_sample,
+    select_images,
+    sized,
+    subfolders,
+)
+from sharpness.data.photos import RECIPES, Photos, Recipe
 from sharpness.data.registry import REGISTRY, relocate_advice
 from sharpness.data.small import digits, digits_c
-from sharpness.io.errors import UserError
+from sharpness.io.errors import REMAKE, UserError
 
 
 def load_dataset(
@@ -26,7 +43,7 @@ def load_dataset(
         name: a key of `sharpness.data.registry.REGISTRY`.
         split: ``train`` or ``test``; most data sets have only ``test``.
         record: from `locate` for this name. If it has ``sample``, the path of a list by
-            `sharpness.data.sample.write_sample`, the training examples of ImageNet and MNLI are
+            `sharpness.data.listing.write_sample`, the training examples of ImageNet and MNLI are
             those listed.
         inputs: how photos (``name``: photos) or sentences (``name``: tokens) become inputs; not
             needed for digits and CIFAR.
@@ -79,14 +96,99 @@ def _resident(name: str, split: str, files: list[Path]) -> Images:
 def _streamed(
     name: str, split: str, record: Mapping[str, Any], inputs: Mapping[str, Any]
 ) -> Examples:
-    """Open photos or sentences; their modules are imported only when needed."""
     wanted = _INPUTS[REGISTRY[name].kind]
     if inputs.get("name") != wanted:
         raise UserError(f"data set {name}: needs `inputs` named {wanted!r}; set them in the pool")
     if wanted == "photos":
-        from sharpness.data.photos import load_photos
-
         return load_photos(name, split, record, inputs)
-    from sharpness.data.tokens import load_hans, load_mnli
+    from sharpness.data.tokens import load_hans, load_mnli  # only here: the tokenizers take long
 
     return load_mnli(split, record, inputs) if name == "mnli" else load_hans(name, record, inputs)
+
+
+BORDER = {"objectnet": 2}
+"""Pixels cut from each side. ObjectNet's photos have a red frame of one pixel, against training on
+them by accident; the published accuracies of the soups were measured with two cut away."""
+
+
+def load_photos(
+    name: str, split: str, record: Mapping[str, Any], inputs: Mapping[str, Any]
+) -> Photos:
+    """Open the photos of a split; they are decoded on demand.
+
+    If ``record`` has a ``sample``, the training images are those of that list, in its order.
+    ``inputs`` are ``recipe``, ``size`` and ``threads``; for ImageNet's shifts also ``classes``, the
+    network's classes as WordNet ids in logit order (default: ImageNet-1k's).
+
+    Raises:
+        UserError: if the folder has changed since the record was made, or has no class of the
+            network.
+    """
+    folder = Path(record["splits"][split]["folder"])
+    if inputs["recipe"] not in RECIPES:
+        raise UserError(f"recipe {inputs['recipe']!r} is unknown; one of {', '.join(RECIPES)}")
+    labels, groups = _classes(name, record, inputs)
+    files = _files(name, split, record, labels)
+    kept = [file for file in files if _folder(file[0]) in labels]
+    return Photos(
+        title=record["title"],
+        folder=folder,
+        files=kept,
+        labels=torch.tensor([labels[_folder(name)] for name, _ in kept], dtype=torch.int64),
+        groups=groups,
+        recipe=Recipe(inputs["recipe"], inputs["size"], BORDER.get(name, 0)),
+        threads=inputs.get("threads", 1),
+    )
+
+
+def _classes(
+    name: str, record: Mapping[str, Any], inputs: Mapping[str, Any]
+) -> tuple[dict[str, int], Groups | None]:
+    if name not in LAYOUTS:  # ImageNet itself: its training images define the classes
+        return {wnid: label for label, wnid in enumerate(record["classes"])}, None
+    try:
+        network = inputs.get("classes") or imagenet_wnids()
+        return labelled(record["classes"], LAYOUTS[name].naming, network)
+    except UserError as problem:
+        raise UserError(f"{record['folder']}: {problem}") from None
+
+
+def _files(
+    name: str, split: str, record: Mapping[str, Any], labels: Mapping[str, int]
+) -> list[File]:
+    """Return the images of a split with sizes: all of the record, or those of its sample."""
+    part = record["splits"][split]
+    folder = Path(part["folder"])
+    sample = record.get("sample") if split == "train" else None
+    listed = _sampled(Path(sample), labels) if sample else None
+    try:
+        files = list(sized(folder, _listed(name, folder, record) if listed is None else listed))
+        if listed is None and digest_of(files) != (part["images"], part["digest"]):
+            raise UserError(f"{folder}: has changed since it was found")
+    except UserError as problem:
+        raise UserError(f"{problem}; {relocate_advice(name)}") from None
+    return files
+
+
+def _listed(name: str, folder: Path, record: Mapping[str, Any]) -> list[str]:
+    """Return the images of a folder, in the order of the digest in the record."""
+    if name in LAYOUTS:
+        return list(names(folder, record["classes"]))
+    found = list(names(folder, subfolders(folder)))
+    if name == "imagenet-2p":
+        return select_images(found, held_out(Path(record["holdout"]["path"]), len(found)))
+    return found
+
+
+def _sampled(path: Path, labels: Mapping[str, int]) -> list[str]:
+    """Return the images of a sample; raise UserError if a label is not that of the folder."""
+    found = []
+    for row in read_sample(path, PHOTOS):
+        if str(labels.get(_folder(row["file"]))) != row["label"]:
+            raise UserError(f"{path}: {row['file']} has label {row['label']!r}; {REMAKE}")
+        found.append(row["file"])
+    return found
+
+
+def _folder(name: str) -> str:
+    return name.partition("/")[0]

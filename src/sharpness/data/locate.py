@@ -3,7 +3,7 @@
 The result is a record, read by `load.load_dataset`: ``name``, ``status`` (present or missing),
 ``reason``, ``title``, ``files`` (list of ``path`` and ``sha256``), ``remark`` (differences from the
 published set) and, for a stand-in, ``standin`` (path of the list of stand-ins); for photos also the
-entries of `sharpness.data.imagenet.find`.
+entries of `sharpness.data.imagenet.find_photos`.
 """
 
 from __future__ import annotations
@@ -21,15 +21,13 @@ from sharpness.data.registry import REGISTRY, SOURCES, TITLES, DataSet, download
 from sharpness.data.unpack import BATCHES, CORRUPTIONS, LABELS
 from sharpness.io.archive import archive_errors
 from sharpness.io.download import Absent, Download, download_named, fetch, reachable
-from sharpness.io.errors import UserError
+from sharpness.io.errors import REMAKE, UserError
 from sharpness.io.files import read_json, sha256
 from sharpness.io.transfer import Checksum
 from sharpness.io.validation import checked
 
 REVISION = 1
 """Increase it when the contents of records change: every data set is located again."""
-
-_MEND = "remove it and run again"
 
 
 class _File(BaseModel, strict=True):
@@ -60,11 +58,11 @@ class _Record(BaseModel, strict=True):
 def read_record(path: str | Path) -> dict[str, Any]:
     """Read a record; raise UserError if the file is cut off or does not hold one."""
     record: dict[str, Any] = read_json(path)
-    checked(_Record, record, str(path), _MEND)
+    checked(_Record, record, str(path), REMAKE)
     if record["status"] == "present" and not record["files"] and "folder" not in record:
         shipped = REGISTRY.get(record["name"])
         if shipped is None or shipped.source is not None:
-            raise UserError(f"{path}: names no file of {record['name']}; {_MEND}")
+            raise UserError(f"{path}: names no file of {record['name']}; {REMAKE}")
     return record
 
 
@@ -77,7 +75,18 @@ def standin_digest(listed: str | Path, url: str) -> str:
     try:
         return str(read_json(listed)[f"mirror/{place}"])
     except (KeyError, TypeError):
-        raise UserError(f"{listed}: states no digest of {place}; {_MEND}") from None
+        raise UserError(f"{listed}: states no digest of {place}; {REMAKE}") from None
+
+
+def pinned(record: Mapping[str, Any]) -> list[str]:
+    """Return the digest that each file of a data set must have, such as ``sha256 23cf…``.
+
+    It is the publisher's or, for a stand-in, that in the list of stand-ins.
+    """
+    files = [download_named(row) for row in downloads(REGISTRY[record["name"]].source or "")]
+    if "standin" not in record:
+        return [f"sha256 {file.digest('sha256')}" for file in files]
+    return [f"sha256 {standin_digest(record['standin'], file.url)}" for file in files]
 
 
 PREPARED = {True: "CIFAR-10 (JPEG)", False: "CIFAR-10 (prepared)"}
@@ -184,7 +193,9 @@ def _record(
 ) -> dict[str, Any]:
     title, files = TITLES[name], [Path(entry["path"]) for entry in found["files"]]
     if name == "cifar10" and len(files) == 1 and files[0].suffix == ".npz":
-        title = PREPARED[_holds_jpeg(files[0])]
+        path = files[0]
+        with archive_errors(f"{path}: is no .npz file"), zipfile.ZipFile(path) as archive:
+            title = PREPARED["bytes.npy" in archive.namelist()]  # only the directory is read
     record = {"name": name, "status": status, "reason": reason, "title": title, "remark": ""}
     if standin := settings.get("standin"):
         record |= {"title": f"{title} (stand-in)", "standin": standin}
@@ -205,7 +216,6 @@ def _files(source: str, key: str | None, path: Path) -> list[Path]:
 
 
 def _fetched(source: str, published: Download, settings: Mapping[str, Any]) -> Path:
-    """Fetch a published file from cache, mirror or network."""
     claims = published.claims()
     if listed := settings.get("standin"):
         claims = {"checksum": f"sha256 {standin_digest(listed, published.url)}"}
@@ -239,9 +249,3 @@ def _other(source: str, given: list[Path], settings: Mapping[str, Any]) -> str:
         except UserError:
             return "comes from a file of another digest than the published one"
     return ""
-
-
-def _holds_jpeg(path: Path) -> bool:
-    """Return whether a prepared file is of the packed form; reads only its directory."""
-    with archive_errors(f"{path}: is no .npz file"), zipfile.ZipFile(path) as archive:
-        return "bytes.npy" in archive.namelist()

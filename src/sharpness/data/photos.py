@@ -1,35 +1,28 @@
-"""Labelled photos on disk, decoded batch by batch by a few threads, in a fixed order."""
+"""Labelled photos on disk: decoded batch by batch by a few threads, in a fixed order.
+
+They are preprocessed as the published networks were tested. Needs no torchvision.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
 from sharpness.data.batches import Batch, Groups
-from sharpness.data.class_folders import (
-    File,
-    digest_of,
-    imagenet_wnids,
-    labelled,
-    names,
-    sized,
-    subfolders,
-)
-from sharpness.data.imagenet import LAYOUTS, held_out, select_images
-from sharpness.data.preprocessing import RECIPES, Recipe, Values
-from sharpness.data.registry import relocate_advice
-from sharpness.data.sample import PHOTOS, REDRAWN, read_sample
+from sharpness.data.listing import File, digest_of
 from sharpness.io.errors import UserError
 from sharpness.io.files import digest
 
@@ -55,6 +48,116 @@ def open_image(source: Path | IO[bytes]) -> Iterator[Image.Image]:
         raise ValueError(str(error)) from error
     except Exception as error:  # a damaged image may raise anything
         raise ValueError(f"{error}" or type(error).__name__) from error
+
+
+Values = NDArray[np.float32]
+
+CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+"""Constants of Radford et al. (2021)."""
+TIMM_CROP = 0.9
+"""Part of the resized short side that timm keeps for these networks."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Preprocessing: key of `RECIPES`, side of the result and border to cut off, in pixels."""
+
+    name: str
+    size: int
+    border: int = 0
+
+    def __call__(self, image: Image.Image) -> Values:
+        """Return (3, size, size) float32 of an image; ValueError if the border leaves nothing."""
+        pixels = image if image.mode == "RGB" else image.convert("RGB")
+        if self.border:
+            width, height = pixels.size
+            if min(width, height) <= 2 * self.border:
+                raise ValueError(f"{width} × {height} pixels are not more than the border")
+            box = (self.border, self.border, width - self.border, height - self.border)
+            pixels = pixels.crop(box)
+        return RECIPES[self.name](pixels, self.size)
+
+
+def augreg(image: Image.Image, size: int) -> Values:
+    """Resize the whole image to (3, size, size), with values in [-1, 1] (Steiner et al., 2021).
+
+    As ``tf.image.resize``, it interpolates the four nearest pixels and, unlike Pillow, does not
+    smooth before it shrinks.
+    """
+    values = bilinear(np.asarray(image), size).transpose(2, 0, 1)
+    return (np.ascontiguousarray(values) - np.float32(127.5)) / np.float32(127.5)
+
+
+def timm(image: Image.Image, size: int) -> Values:
+    """Resize the short side to size / 0.9 and crop the centre: (3, size, size), in [-1, 1]."""
+    pixels = centre(image, math.floor(size / TIMM_CROP), size)
+    return standardized(pixels, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+
+
+def clip(image: Image.Image, size: int) -> Values:
+    """Resize the short side to ``size``, crop the centre and standardize: (3, size, size)."""
+    return standardized(centre(image, size, size), CLIP_MEAN, CLIP_STD)
+
+
+RECIPES: dict[str, Callable[[Image.Image, int], Values]] = {
+    "augreg": augreg,
+    "timm": timm,
+    "clip": clip,
+}
+
+
+def bilinear(pixels: NDArray[np.uint8], size: int) -> Values:
+    """Resize (h, w, c) to unrounded (size, size, c) by bilinear interpolation without smoothing."""
+    above, below, down = _neighbours(pixels.shape[0], size)
+    left, right, across = _neighbours(pixels.shape[1], size)
+    across = across.repeat(pixels.shape[2])  # long rows: (size, size·c)
+
+    def corner(rows: NDArray[np.int64], columns: NDArray[np.int64]) -> Values:
+        values = pixels.take(rows, axis=0).take(columns, axis=1)
+        return values.reshape(size, -1).astype(np.float32)
+
+    upper, lower = corner(above, left), corner(below, left)
+    upper += (corner(above, right) - upper) * across
+    lower += (corner(below, right) - lower) * across
+    return (upper + (lower - upper) * down[:, None]).reshape(size, size, -1)
+
+
+def _neighbours(length: int, size: int) -> tuple[NDArray[np.int64], NDArray[np.int64], Values]:
+    """Return, for each new pixel, the two old ones around its centre, and its offset.
+
+    New pixel k is centred at (k + 1/2)·length/size - 1/2, in single precision as in TensorFlow.
+    """
+    half, step = np.float32(0.5), np.float32(length) / np.float32(size)
+    position = (np.arange(size, dtype=np.float32) + half) * step - half
+    first = np.floor(position)
+    below = np.maximum(first, 0).astype(np.int64)
+    above = np.minimum(np.ceil(position), length - 1).astype(np.int64)
+    return below, above, position - first
+
+
+def centre(image: Image.Image, short: int, size: int) -> NDArray[np.uint8]:
+    """Resize the short side to ``short`` (Pillow's bicubic), crop the centre: (size, size, 3).
+
+    Rounding is as in torchvision: the long side down, the margins to even.
+    """
+    width, height = image.size
+    less = min(width, height)
+    wide, tall = int(short * width / less), int(short * height / less)
+    resized = image.resize((wide, tall), Image.Resampling.BICUBIC)
+    left, top = round((wide - size) / 2), round((tall - size) / 2)
+    return np.asarray(resized.crop((left, top, left + size, top + size)))
+
+
+def standardized(
+    pixels: NDArray[np.uint8], mean: tuple[float, ...], std: tuple[float, ...]
+) -> Values:
+    """Map pixels (h, w, c) to (pixels / 255 - mean) / std per channel: (c, h, w), float32."""
+    values: Values = np.ascontiguousarray(pixels.transpose(2, 0, 1)).astype(np.float32)
+    values /= np.float32(255)
+    values -= np.array(mean, np.float32)[:, None, None]
+    values /= np.array(std, np.float32)[:, None, None]
+    return values
 
 
 SMALL = 4096
@@ -137,91 +240,3 @@ class Photos:
 
 def _collected(decoding: list[Future[Values]], labels: Tensor) -> Batch:
     return torch.from_numpy(np.stack([future.result() for future in decoding])), labels
-
-
-BORDER = {"objectnet": 2}
-"""Pixels cut from each side. ObjectNet's photos have a red frame of one pixel, against training on
-them by accident; the published accuracies of the soups were measured with two cut away."""
-
-
-def load_photos(
-    name: str, split: str, record: Mapping[str, Any], inputs: Mapping[str, Any]
-) -> Photos:
-    """Open the photos of a split; they are decoded on demand.
-
-    If ``record`` has a ``sample``, the training images are those of that list, in its order.
-    ``inputs`` are ``recipe``, ``size`` and ``threads``; for ImageNet's shifts also ``classes``, the
-    network's classes as WordNet ids in logit order (default: ImageNet-1k's).
-
-    Raises:
-        UserError: if the folder has changed since the record was made, or has no class of the
-            network.
-    """
-    folder = Path(record["splits"][split]["folder"])
-    if inputs["recipe"] not in RECIPES:
-        raise UserError(f"recipe {inputs['recipe']!r} is unknown; one of {', '.join(RECIPES)}")
-    labels, groups = _classes(name, record, inputs)
-    files = _files(name, split, record, labels)
-    kept = [file for file in files if _folder(file[0]) in labels]
-    return Photos(
-        title=record["title"],
-        folder=folder,
-        files=kept,
-        labels=torch.tensor([labels[_folder(name)] for name, _ in kept], dtype=torch.int64),
-        groups=groups,
-        recipe=Recipe(inputs["recipe"], inputs["size"], BORDER.get(name, 0)),
-        threads=inputs.get("threads", 1),
-    )
-
-
-def _classes(
-    name: str, record: Mapping[str, Any], inputs: Mapping[str, Any]
-) -> tuple[dict[str, int], Groups | None]:
-    if name not in LAYOUTS:  # ImageNet itself: its training images define the classes
-        return {wnid: label for label, wnid in enumerate(record["classes"])}, None
-    try:
-        network = inputs.get("classes") or imagenet_wnids()
-        return labelled(record["classes"], LAYOUTS[name].naming, network)
-    except UserError as problem:
-        raise UserError(f"{record['folder']}: {problem}") from None
-
-
-def _files(
-    name: str, split: str, record: Mapping[str, Any], labels: Mapping[str, int]
-) -> list[File]:
-    """Return the images of a split with sizes: all of the record, or those of its sample."""
-    part = record["splits"][split]
-    folder = Path(part["folder"])
-    sample = record.get("sample") if split == "train" else None
-    listed = _sampled(Path(sample), labels) if sample else None
-    try:
-        files = list(sized(folder, _listed(name, folder, record) if listed is None else listed))
-        if listed is None and digest_of(files) != (part["images"], part["digest"]):
-            raise UserError(f"{folder}: has changed since it was found")
-    except UserError as problem:
-        raise UserError(f"{problem}; {relocate_advice(name)}") from None
-    return files
-
-
-def _listed(name: str, folder: Path, record: Mapping[str, Any]) -> list[str]:
-    """Return the images of a folder, in the order of the digest in the record."""
-    if name in LAYOUTS:
-        return list(names(folder, record["classes"]))
-    found = list(names(folder, subfolders(folder)))
-    if name == "imagenet-2p":
-        return select_images(found, held_out(Path(record["holdout"]["path"]), len(found)))
-    return found
-
-
-def _sampled(path: Path, labels: Mapping[str, int]) -> list[str]:
-    """Return the images of a sample; raise UserError if a label is not that of the folder."""
-    found = []
-    for row in read_sample(path, PHOTOS):
-        if str(labels.get(_folder(row["file"]))) != row["label"]:
-            raise UserError(f"{path}: {row['file']} has label {row['label']!r}; {REDRAWN}")
-        found.append(row["file"])
-    return found
-
-
-def _folder(name: str) -> str:
-    return name.partition("/")[0]

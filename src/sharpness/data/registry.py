@@ -49,6 +49,7 @@ class DataSet:
 
 
 BOTH = ("train", "test")
+_CORA = ("x", "y", "tx", "ty", "allx", "ally", "graph", "test-index")
 
 SOURCES: dict[str, Source] = {
     "cifar10": Source(("file", "folder")),
@@ -79,25 +80,13 @@ SOURCES: dict[str, Source] = {
     "abalone": Source(("file",)),
     "fashion-mnist": Source(
         ("folder",),
-        rows=(
-            "fashion-mnist-train-images",
-            "fashion-mnist-train-labels",
-            "fashion-mnist-test-images",
-            "fashion-mnist-test-labels",
+        rows=tuple(
+            f"fashion-mnist-{part}-{content}" for part in BOTH for content in ("images", "labels")
         ),
     ),
     "cora": Source(
         ("folder",),
-        rows=(
-            "cora-x",
-            "cora-y",
-            "cora-tx",
-            "cora-ty",
-            "cora-allx",
-            "cora-ally",
-            "cora-graph",
-            "cora-test-index",
-        ),
+        rows=tuple(f"cora-{part}" for part in _CORA),
     ),
 }
 

@@ -1,4 +1,4 @@
-"""Small data sets that are read whole: digits, Abalone, Fashion-MNIST.
+"""Small data sets that are read whole: digits, Abalone, Fashion-MNIST, Cora.
 
 The digits, 1,797 grey images of 8 × 8, ship with scikit-learn and are the data of scale mini. Five
 corruptions of the test images replace CIFAR-10-C. Their kinds are those of Hendrycks & Dietterich
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from sharpness.data.images import Images
-from sharpness.data.unpack import read_small_file
+from sharpness.data.unpack import check_digest, read_small_file, unpickle
 from sharpness.io.errors import UserError
 
 TRAIN = 1000
@@ -110,13 +110,8 @@ def rotation(values: Array, random: np.random.Generator) -> Array:
     return np.stack(turned)
 
 
-CORRUPTIONS = {
-    "gaussian_noise": gaussian_noise,
-    "blur": blur,
-    "contrast": contrast,
-    "occlusion": occlusion,
-    "rotation": rotation,
-}
+_KINDS = (gaussian_noise, blur, contrast, occlusion, rotation)
+CORRUPTIONS = {corrupt.__name__: corrupt for corrupt in _KINDS}
 
 
 ABALONE_ROWS = 4177
@@ -154,7 +149,6 @@ def read_abalone(files: Sequence[Path]) -> Abalone:
 
 
 def _shell(line: str, place: str) -> list[float]:
-    """Parse one line into measurements, indicators and rings."""
     sex, *numbers = line.strip().split(",")
     try:
         *measured, rings = map(float, numbers)
@@ -223,3 +217,67 @@ def _idx(path: Path, dimensions: int) -> Bytes:
             f"{' × '.join(map(str, sizes))}; fetch it again"
         )
     return np.frombuffer(content, np.uint8, offset=start).reshape(sizes).copy()
+
+
+VALIDATION = 500  # nodes, which follow the labelled ones
+_INSTEAD = "get it from https://github.com/kimiyoung/planetoid"
+
+Integers = NDArray[np.int64]
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A citation graph of papers, Cora (Sen et al., 2008).
+
+    Attributes:
+        features: (nodes, words) = (2708, 1433), float32, 0 or 1.
+        labels: (nodes,), the topic, 0 to 6.
+        edges: (2, E), from and to; each edge in both directions, no loops, ascending: E = 10,556.
+        train: 140 nodes; ``validation``: 500; ``test``: 1,000, ascending.
+    """
+
+    features: Floats
+    labels: Integers
+    edges: Integers
+    train: Integers
+    validation: Integers
+    test: Integers
+
+
+def read_planetoid(files: Sequence[Path], pinned: Sequence[str]) -> Graph:
+    """Read Cora and its split as Planetoid (Yang et al., 2016) published them.
+
+    ``files`` are ``ind.cora.`` x, y, tx, ty, allx, ally, graph and test.index; ``pinned`` are their
+    digests, as for `sharpness.data.unpack.check_digest`. The first nodes are the labelled ones of
+    x; the rows of allx are all nodes but the test nodes, which tx has in the order of test.index.
+
+    Raises:
+        UserError: if a file cannot be read or has another digest.
+    """
+    _, y, tx, ty, allx, ally, neighbours = (
+        unpickle(read_small_file(path), str(path), digest, _INSTEAD)
+        for path, digest in zip(files[:-1], pinned[:-1], strict=True)
+    )
+    index = read_small_file(files[-1])
+    check_digest(index, str(files[-1]), pinned[-1], _INSTEAD)
+    order = np.array(index.split(), dtype=np.int64)  # (tests,), the node of each row of tx
+    labelled, known = len(y), len(ally)
+    features = np.concatenate([allx.toarray(), tx.toarray()]).astype(np.float32)
+    labels = np.concatenate([ally, ty]).argmax(axis=1).astype(np.int64)
+    features[order], labels[order] = features[known:].copy(), labels[known:].copy()
+    return Graph(
+        features=features,
+        labels=labels,
+        edges=_edges(neighbours),
+        train=np.arange(labelled),
+        validation=np.arange(labelled, labelled + VALIDATION),
+        test=np.sort(order),
+    )
+
+
+def _edges(neighbours: Mapping[int, Sequence[int]]) -> Integers:
+    """Return each edge in both directions, once, without loops: (2, E)."""
+    pairs = [(node, other) for node, others in neighbours.items() for other in others]
+    edges = np.array([pair for pair in pairs if pair[0] != pair[1]])
+    return np.ascontiguousarray(np.unique(np.concatenate([edges, edges[:, ::-1]]), axis=0).T)

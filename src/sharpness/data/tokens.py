@@ -18,11 +18,11 @@ from tokenizers.pre_tokenizers import BertPreTokenizer
 from torch import Tensor
 
 from sharpness.data.batches import Batch, Groups
+from sharpness.data.listing import SENTENCES, read_sample
 from sharpness.data.nli import HEURISTICS, LABELS, NOT_ENTAILED, Pair, hans_pairs, mnli_pairs
 from sharpness.data.registry import TITLES
-from sharpness.data.sample import REDRAWN, SENTENCES, read_sample
 from sharpness.data.unpack import read_small_file
-from sharpness.io.errors import UserError
+from sharpness.io.errors import REMAKE, UserError
 
 PAD, UNKNOWN, START, END = "[PAD]", "[UNK]", "[CLS]", "[SEP]"
 SPECIAL = 3
@@ -135,13 +135,8 @@ class Texts:
 
     def subset(self, index: slice) -> Texts:
         """Return the pairs at these positions, in this order."""
-        return replace(
-            self,
-            ids=self.ids[index],
-            first=self.first[index],
-            both=self.both[index],
-            labels=self.labels[index],
-        )
+        rows = {name: getattr(self, name)[index] for name in ("ids", "first", "both", "labels")}
+        return replace(self, **rows)
 
     def batches(self, size: int) -> Iterator[Batch]:
         """Yield BERT's inputs (≤ size, length) and the labels; the last batch may be smaller."""
@@ -254,19 +249,16 @@ def _vocabulary(inputs: Mapping[str, Any]) -> str:
 
 
 def _sampled(record: Mapping[str, Any]) -> list[Pair]:
-    """Return the training pairs of the sample, in its order."""
     path = record.get("sample")
     if not path:
         raise UserError("data set mnli: the record names no sample of training pairs; write one")
-    wanted = [(_line(row["line"], path), row["label"]) for row in read_sample(path, SENTENCES)]
+    wanted = []
+    for row in read_sample(path, SENTENCES):
+        if not row["line"].isdecimal():
+            raise UserError(f"{path}: line {row['line']!r} is no line number; {REMAKE}")
+        wanted.append((int(row["line"]), row["label"]))
     found = {pair.line: pair for pair in mnli_pairs(record, "train", {line for line, _ in wanted})}
     for line, label in wanted:
         if line not in found or found[line].label != label:
-            raise UserError(f"{path}: line {line} of the training file is no {label}; {REDRAWN}")
+            raise UserError(f"{path}: line {line} of the training file is no {label}; {REMAKE}")
     return [found[line] for line, _ in wanted]
-
-
-def _line(text: str, path: object) -> int:
-    if not text.isdecimal():
-        raise UserError(f"{path}: line {text!r} is no line number; {REDRAWN}")
-    return int(text)

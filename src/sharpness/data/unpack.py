@@ -1,9 +1,16 @@
-"""Published archives: unpack them into folders, or read their members in place."""
+"""Published files: unpack archives or read their members in place, and load pickles.
+
+Unpickling calls functions that the file names, so a pickle of unknown origin must not be opened:
+only one with the expected digest is.
+"""
 
 from __future__ import annotations
 
 import gzip
+import hashlib
+import io
 import os
+import pickle
 import shutil
 import stat
 import sys
@@ -11,7 +18,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import IO, cast
+from typing import IO, Any, cast
 
 from sharpness.io.archive import MEMBERS, allowance, archive_errors, check_limits, tar_members
 from sharpness.io.download import locked
@@ -115,26 +122,11 @@ BATCHES = {
 }
 """Parts of CIFAR-10, and their published MD5."""
 
-CORRUPTIONS = tuple(
-    f"{corruption}.npy"
-    for corruption in (
-        "shot_noise",
-        "motion_blur",
-        "snow",
-        "pixelate",
-        "gaussian_noise",
-        "defocus_blur",
-        "brightness",
-        "fog",
-        "zoom_blur",
-        "frost",
-        "glass_blur",
-        "impulse_noise",
-        "contrast",
-        "jpeg_compression",
-        "elastic_transform",
-    )
-)
+_KINDS = """
+shot_noise motion_blur snow pixelate gaussian_noise defocus_blur brightness fog zoom_blur frost
+glass_blur impulse_noise contrast jpeg_compression elastic_transform
+"""
+CORRUPTIONS = tuple(f"{kind}.npy" for kind in _KINDS.split())
 """The 15 parts of CIFAR-10-C that the authors use, in their order."""
 
 LABELS = "labels.npy"
@@ -197,3 +189,59 @@ def read_bounded(stream: IO[bytes], what: str) -> bytes:
     if len(content) > SMALL_FILE_LIMIT:
         raise UserError(f"{what} holds more than {SMALL_FILE_LIMIT} bytes; fetch it again")
     return content
+
+
+_RENAMED = {
+    "numpy.core.multiarray": "numpy._core.multiarray",
+    "scipy.sparse.csr": "scipy.sparse._csr",
+    "__builtin__": "builtins",
+}
+"""Current names of modules that the published pickles name."""
+
+_ALLOWED = {
+    ("numpy", "ndarray"),
+    ("numpy", "dtype"),
+    ("numpy._core.multiarray", "_reconstruct"),
+    ("scipy.sparse._csr", "csr_matrix"),
+    ("collections", "defaultdict"),
+    ("builtins", "list"),
+}
+
+
+class _Unpickler(pickle.Unpickler):
+    """An unpickler of arrays, sparse matrices and plain containers only."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        module = _RENAMED.get(module, module)
+        if (module, name) not in _ALLOWED:
+            raise pickle.UnpicklingError(f"it asks for {module}.{name}")
+        return super().find_class(module, name)
+
+
+def unpickle(content: bytes, source: str, pinned: str, instead: str) -> Any:
+    """Load a pickle of plain data, NumPy arrays and sparse matrices; arguments as `check_digest`.
+
+    Raises:
+        UserError: if the digest differs, before anything is unpickled, or another class is named.
+    """
+    check_digest(content, source, pinned, instead)
+    try:  # latin1 maps the bytes of Python 2's strings to themselves
+        return _Unpickler(io.BytesIO(content), encoding="latin1").load()
+    except pickle.UnpicklingError as error:
+        raise UserError(f"{source}: refused, {error}; {instead}") from error
+
+
+def check_digest(content: bytes, source: str, pinned: str, instead: str) -> None:
+    """Raise UserError if the content does not have the pinned digest.
+
+    ``pinned`` is algorithm and hexadecimal digest, such as ``sha256 23cf…``; nobody can make
+    another file with a given digest, even with MD5. ``source`` begins the message with the file's
+    name, ``instead`` ends it with what the user can do.
+    """
+    algorithm, _, digest = pinned.partition(" ")
+    found = hashlib.new(algorithm, content, usedforsecurity=False).hexdigest()
+    if found != digest:
+        raise UserError(
+            f"{source}: is not the published file ({algorithm} is {found}, not {digest}), and "
+            f"no other is opened; {instead}"
+        )

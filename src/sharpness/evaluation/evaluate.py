@@ -110,9 +110,8 @@ class ResultCache:
         device, m = self._subject.device, plan.m
         data: dict[Data, list[Batch]] = {"original": resident(points, m, device)}
         if any(cell.data == "augmented" for cell in cells):
-            data["augmented"] = resident(
-                augmented(points, plan.seed, plan.augment_operations), m, device
-            )
+            views = augmented(points, plan.seed, plan.augment_operations)
+            data["augmented"] = resident(views, m, device)
         knobs = {
             name: replace(knob, steps=plan.steps, samples=plan.samples.get(name, knob.samples))
             for name, knob in PROTOCOLS.items()

@@ -17,7 +17,7 @@ import pandas as pd
 from safetensors import SafetensorError, safe_open
 
 from sharpness.evaluation.plan import REVISION
-from sharpness.io.errors import UserError
+from sharpness.io.errors import REMAKE, UserError
 from sharpness.io.files import sha256
 from sharpness.training.hyperparameters import Space, draw_hyperparameters
 from sharpness.training.records import KEY, read_training
@@ -47,7 +47,7 @@ class ModelFiles:
 
 def remake_advice(*gone: Path) -> str:
     """Return advice how to remake files; finished cells and epochs are stored elsewhere."""
-    return f"remove it and run again: rm -rf {shlex.join(map(str, gone))}"
+    return f"{REMAKE}: rm -rf {shlex.join(map(str, gone))}"
 
 
 def check_trainings(

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sharpness.io.errors import UserError, reading
-from sharpness.io.files import write_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -141,8 +140,3 @@ def _compared(
         "preprocessing": stated.preprocessing,
         "source": stated.source,
     }
-
-
-def write_compared(path: str | Path, frame: pd.DataFrame) -> None:
-    """Write ``published.csv``; equal values give equal bytes."""
-    write_text(path, frame.to_csv(index=False, float_format="%.9g", lineterminator="\n"))

@@ -11,16 +11,13 @@ from typing import Any
 import pandas as pd
 
 from sharpness.evaluation.guard import ModelFiles, check_rows, remake_advice
-from sharpness.evaluation.model_results import BATCHES
+from sharpness.evaluation.plan import BATCHES
 from sharpness.io.csv_files import check_columns, read_frame
-from sharpness.io.errors import UserError, reading
-from sharpness.io.files import write_csv, write_text
+from sharpness.io.errors import REMAKE, UserError, reading
+from sharpness.io.files import write_csv
 
 _OF_ERRORS = ("part", "data", "revision", "error")
 _OF_CELLS = ("cell", "device", "value")
-
-FLOATS = "%.9g"
-"""Enough digits to restore a float32."""
 
 
 def assemble(
@@ -77,11 +74,6 @@ def _exclude(table: pd.DataFrame, cells: Sequence[str], limit: float) -> None:
     table.loc[wrong, list(cells)] = math.nan
 
 
-def write_pool(table: pd.DataFrame, path: str | Path) -> None:
-    """Write the table of a pool; equal values give equal bytes."""
-    write_text(path, table.to_csv(index=False, float_format=FLOATS, lineterminator="\n"))
-
-
 def write_per_batch(table: pd.DataFrame, sources: Iterable[ModelFiles], path: str | Path) -> None:
     """Write the value of every batch of every cell in the pool's ``table``, digits unchanged."""
     excluded = set(table.loc[table["status"] == "excluded", "model"])
@@ -95,11 +87,10 @@ def write_per_batch(table: pd.DataFrame, sources: Iterable[ModelFiles], path: st
 
 def _batches(path: Path) -> list[dict[str, str]]:
     """Return the rows of ``per_batch/<model>.csv``, unchanged."""
-    mend = "remove it and run again"
-    with reading(path, mend), path.open(encoding="utf-8", newline="") as stream:
+    with reading(path, REMAKE), path.open(encoding="utf-8", newline="") as stream:
         header, *rows = csv.reader(stream, strict=True)
         if header != BATCHES or {len(row) for row in rows} - {len(BATCHES)}:
-            raise UserError(f"{path}: is no table of {', '.join(BATCHES)}; {mend}")
+            raise UserError(f"{path}: is no table of {', '.join(BATCHES)}; {REMAKE}")
         return [dict(zip(header, row, strict=True)) for row in rows]
 
 
@@ -117,10 +108,7 @@ def _row(source: ModelFiles, errors: pd.DataFrame, cells: pd.DataFrame) -> dict[
         "model": source.name,
         "status": failed,
         "reason": bad["reason"].iloc[0] if failed != "ok" else "",
-        **{
-            f"error_{part}": error
-            for part, error in zip(errors["part"], errors["error"], strict=True)
-        },
+        **{f"error_{p}": e for p, e in zip(errors["part"], errors["error"], strict=True)},
         **dict(zip(cells["cell"], cells["value"], strict=True)),
     }
 

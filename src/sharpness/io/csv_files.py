@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from sharpness.io.errors import UserError, reading
+from sharpness.io.errors import REMAKE, UserError, reading
 
 WORDS = ("model", "status", "reason", "checkpoint", "points_digest", "part", "data", "source")
 """Columns of text, even where a value is "NA" or looks like a number."""
@@ -17,7 +17,7 @@ WORDS = ("model", "status", "reason", "checkpoint", "points_digest", "part", "da
 def read_frame(path: str | Path) -> pd.DataFrame:
     """Read a CSV file of this project (empty cells are NaN); raise UserError if it is no table."""
     words = dict.fromkeys(WORDS, str)
-    with reading(path, "remove it and run again"):
+    with reading(path, REMAKE):
         return pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=words)
 
 
@@ -25,17 +25,16 @@ def check_columns(
     frame: pd.DataFrame, path: str | Path, names: Iterable[str], numbers: Iterable[str] = ()
 ) -> None:
     """Raise UserError if a column of ``names`` is missing, or one of ``numbers`` holds text."""
-    mend = "remove it and run again"
     for name in names:
         if name not in frame:
-            raise UserError(f"{path}: no column {name!r}; {mend}")
+            raise UserError(f"{path}: no column {name!r}; {REMAKE}")
     for name in numbers:
         if name in frame and frame[name].dtype.kind not in "iuf":
             values = frame[name].dropna()
             odd = [value for value in values if not _is_number(value)]
             if culprits := [*odd, *values]:  # none if all cells are empty
                 shown = str(culprits[0])[:60]
-                raise UserError(f"{path}: {shown!r} in column {name!r} is no number; {mend}")
+                raise UserError(f"{path}: {shown!r} in column {name!r} is no number; {REMAKE}")
 
 
 def _is_number(value: object) -> bool:

@@ -10,6 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+REMAKE = "remove it and run again"
+"""Advice for a file of the workflow that is damaged or does not fit."""
+
 _LONGEST = 2000
 
 

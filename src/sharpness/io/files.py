@@ -16,11 +16,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from sharpness.io.errors import UserError, errno_of
+from sharpness.io.errors import REMAKE, UserError, errno_of
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @contextmanager
@@ -123,6 +126,11 @@ def write_csv(path: str | Path, rows: Iterable[Mapping[str, Any]], columns: Sequ
     write_text(path, text.getvalue())
 
 
+def write_frame(path: str | Path, frame: pd.DataFrame) -> None:
+    """Write a table to ``path`` atomically as CSV; nine digits are enough to restore a float32."""
+    write_text(path, frame.to_csv(index=False, float_format="%.9g", lineterminator="\n"))
+
+
 def finite_or_none(number: float) -> float | None:
     """Return the number, or None if it is infinite or NaN, which JSON cannot hold."""
     return number if math.isfinite(number) else None
@@ -133,16 +141,14 @@ def read_json(path: str | Path) -> Any:
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        raise UserError(
-            f"{path}: is no whole JSON file ({error}); remove it and run again"
-        ) from error
+        raise UserError(f"{path}: is no whole JSON file ({error}); {REMAKE}") from error
 
 
 def model_entry(found: Mapping[str, Any], name: str, path: str | Path) -> Any:
     """Return the value of model ``name`` in a file; raise UserError if made for other models."""
     if name not in found:
         gone = shlex.quote(str(path))
-        raise UserError(f"{path}: {name} is not in it; remove it and run again: rm {gone}")
+        raise UserError(f"{path}: {name} is not in it; {REMAKE}: rm {gone}")
     return found[name]
 
 
@@ -188,7 +194,6 @@ def read_yaml(path: str | Path) -> Any:
         raise UserError(f"{path}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: is no UTF-8 text ({error.reason}, byte {error.start})") from error
-    except (yaml.YAMLError, RecursionError) as error:
-        raise UserError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
-    except (ValueError, TypeError, AttributeError) as error:  # an impossible date or number
+    except (yaml.YAMLError, RecursionError, ValueError, TypeError, AttributeError) as error:
+        # The last three are raised by an impossible date or number.
         raise UserError(f"{path}: not YAML: {' '.join(str(error).split())}") from error

@@ -1,16 +1,32 @@
-"""Logging and error reporting of the workflow's scripts."""
+"""Jobs of the workflow: their log, their one line of error, and the GPU that they hold.
+
+Snakemake counts GPUs ("cards") but does not assign them. A slot is a lock file for each GPU and
+place on it, named by the GPU's UUID. So jobs of several runs avoid each other's GPUs, a job with a
+GPU of its own from a cluster never waits, and the kernel frees the slot of a killed job.
+"""
 
 from __future__ import annotations
 
+import fcntl
+import os
+import subprocess
 import sys
+import tempfile
+import time
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, redirect_stderr, suppress
 from io import FileIO, TextIOWrapper
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from sharpness.io.errors import UserError, user_message
+
+if TYPE_CHECKING:
+    import torch
+
+PAUSE = 1.0
+"""Seconds between two attempts while all GPUs are taken."""
 
 
 @contextmanager
@@ -25,11 +41,8 @@ def job(snakemake: Any) -> Iterator[TextIO]:
         try:
             yield terminal
         except Exception as error:
-            line = (
-                str(error)
-                if isinstance(error, UserError)
-                else user_message(error, _made(snakemake))
-            )
+            made = str(next(iter(snakemake.output), log))  # for an error that names no file
+            line = str(error) if isinstance(error, UserError) else user_message(error, made)
             with suppress(OSError):  # the log may be on the full disk
                 print(line or traceback.format_exc(), file=stream)
             print(line or f"this is a defect; the traceback is in {log}", file=terminal)
@@ -46,6 +59,80 @@ def _opened(log: str) -> TextIO:
         raise SystemExit(1) from None
 
 
-def _made(snakemake: Any) -> str:
-    """Return the file to name in an error that names none: the job's first output."""
-    return str(next(iter(snakemake.output), snakemake.log[0]))
+@contextmanager
+def gpu_slot(device: str, jobs_per_card: int) -> Iterator[None]:
+    """Make one GPU visible to torch and hold a slot of it; wait until one is free.
+
+    It must be entered before torch looks for GPUs; without a GPU, or on device "cpu", it does
+    nothing. ``jobs_per_card`` jobs share a GPU.
+    """
+    cards = [] if device == "cpu" else visible_cards()
+    with ExitStack() as held:
+        if cards:
+            folder = Path(tempfile.gettempdir(), f"sharpness-cards-{os.getuid()}")
+            os.environ["CUDA_VISIBLE_DEVICES"] = held.enter_context(
+                slot(cards, jobs_per_card, folder)
+            )
+        yield
+
+
+def visible_cards() -> list[str]:
+    """Return the UUIDs of the GPUs that this process may use; empty without NVIDIA driver."""
+    command = ["nvidia-smi", "--query-gpu=index,uuid", "--format=csv,noheader"]
+    try:
+        said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    except (OSError, subprocess.SubprocessError):
+        return []
+    known = dict(line.split(", ", 1) for line in said.stdout.splitlines() if ", " in line)
+    allowed = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if allowed is None:
+        return list(known.values())
+    names = [name.strip() for name in allowed.split(",") if name.strip()]
+    return [known.get(name, name) for name in names]
+
+
+@contextmanager
+def slot(cards: Sequence[str], jobs_per_card: int, folder: Path) -> Iterator[str]:
+    """Hold a slot of one of the GPUs, unused ones first, and yield its name.
+
+    ``folder`` of the lock files must be the same for all processes that share the GPUs.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    places = [
+        (name, folder / f"{name}.{place}") for place in range(jobs_per_card) for name in cards
+    ]
+    waiting = False
+    while True:
+        for name, path in places:
+            with open(path, "a") as lock:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    continue
+                yield name
+                return
+        if not waiting:
+            print(f"waiting for one of {len(cards)} cards, all taken", file=sys.stderr)
+            waiting = True
+        time.sleep(PAUSE)
+
+
+def compute_device(wanted: str) -> torch.device:
+    """Return the device of a job; set torch to one CPU thread and full float32 precision.
+
+    The bytes of a result depend on the number of threads. ``wanted`` is "auto" (a GPU if there is
+    one), "cpu" or "cuda".
+
+    Raises:
+        UserError: if "cuda" is wanted and there is no GPU.
+    """
+    import torch
+
+    torch.set_num_threads(1)
+    # TF32 has relative rounding errors up to 5e-4, as large as the perturbations measured here.
+    torch.backends.cudnn.allow_tf32 = False
+    torch.set_float32_matmul_precision("highest")
+    found = torch.cuda.is_available()
+    if wanted == "cuda" and not found:
+        raise UserError("device: cuda is wanted, but torch sees no GPU; use auto or cpu")
+    return torch.device("cuda" if found and wanted != "cpu" else "cpu")

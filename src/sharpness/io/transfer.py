@@ -117,7 +117,6 @@ def _authorize(request: requests.PreparedRequest) -> requests.PreparedRequest:
 
 
 def _attempt(session: requests.Session, url: str, part: Path, claim: Checksum) -> None:
-    """Make one request and write its body."""
     tag, offset = _tag(part), _length(part)
     version = tag.read_text(encoding="utf-8") if tag.exists() else ""
     headers = {"Accept-Encoding": "identity"}

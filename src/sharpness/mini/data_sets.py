@@ -17,9 +17,8 @@ from shutil import rmtree
 import numpy as np
 from numpy.typing import NDArray
 
-from sharpness.data.planetoid import VALIDATION
 from sharpness.data.registry import downloads
-from sharpness.data.small import ABALONE_ROWS
+from sharpness.data.small import ABALONE_ROWS, VALIDATION
 from sharpness.io.download import download_named, place
 from sharpness.io.files import atomic, digest, read_json, sha256, write_json
 from sharpness.mini.photo_files import write_photos

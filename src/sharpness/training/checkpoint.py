@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from sharpness.io.errors import UserError, errno_of
 from sharpness.io.files import atomic
 from sharpness.networks import build
-from sharpness.training.records import KEY, MOMENTUM, WEIGHTS
+from sharpness.training.records import KEY, MOMENTUM, WEIGHTS, metadata_of, under
 
 
 def save(path: str | Path, weights: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
@@ -27,9 +27,8 @@ def save(path: str | Path, weights: Mapping[str, Tensor], metadata: Mapping[str,
     hyper-parameters, ...
     """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
-    text = json.dumps(metadata, sort_keys=True, ensure_ascii=False)
     with atomic(path) as temporary:
-        save_file(tensors, temporary, metadata={KEY: text})
+        save_file(tensors, temporary, metadata=metadata_of(metadata))
 
 
 def load(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -145,17 +144,5 @@ class State:
             tensors, metadata = load(path)
         except UserError:
             return None
-        return cls(
-            _under(WEIGHTS, tensors),
-            _under(MOMENTUM, tensors),
-            metadata["curve"],
-            metadata["record"],
-        )
-
-
-def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {
-        name.removeprefix(prefix): tensor
-        for name, tensor in tensors.items()
-        if name.startswith(prefix)
-    }
+        weights, momentum = under(WEIGHTS, tensors), under(MOMENTUM, tensors)
+        return cls(weights, momentum, metadata["curve"], metadata["record"])

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import AfterValidator, Field, Strict
 
-from sharpness.io.errors import UserError, reading
+from sharpness.io.errors import REMAKE, UserError, reading
 from sharpness.io.files import write_csv
 from sharpness.io.validation import Count, Fraction, Number, Positive, Settings
 
@@ -152,7 +152,7 @@ def write_models(names: Sequence[str], seed: int, space: Space, path: str | Path
 
 def read_models(path: str | Path) -> dict[str, tuple[int, Hyperparameters]]:
     """Read the index and hyper-parameters of each model; raise UserError, naming an invalid row."""
-    with reading(path, "remove it and run again"), open(path, newline="") as stream:
+    with reading(path, REMAKE), open(path, newline="") as stream:
         rows = list(csv.DictReader(stream))
     return {str(row.get("model")): (i, _parsed(row, path)) for i, row in enumerate(rows)}
 

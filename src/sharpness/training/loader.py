@@ -10,7 +10,7 @@ from torch.nn.functional import one_hot
 
 from sharpness.data.images import Images, augment
 from sharpness.training.hyperparameters import Purpose, random_stream, torch_seed
-from sharpness.training.task import Task
+from sharpness.training.records import Task
 
 
 def mixup(

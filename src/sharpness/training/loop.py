@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 from tqdm import tqdm
 
 from sharpness.data.images import Images
@@ -22,7 +21,7 @@ from sharpness.training.checkpoint import State
 from sharpness.training.hyperparameters import REVISION, Hyperparameters, Training, learning_rate
 from sharpness.training.loader import batches
 from sharpness.training.optimizer import Learner
-from sharpness.training.task import Task, Trained
+from sharpness.training.records import Task, Trained
 
 
 def train_model(
@@ -81,15 +80,16 @@ def _epoch(task: Task, data: Images, learner: Learner, epoch: int) -> dict[str, 
     # Sums stay on the device, so that no step waits for a transfer.
     losses = torch.zeros((), device=data.pixels.device)
     misses = torch.zeros((), device=data.pixels.device, dtype=torch.int64)
-    rows = 0
-    rate = 0.0
+    rows, rate = 0, 0.0
     learner.network.train()
     for step, (inputs, targets) in enumerate(batches(task, data, epoch), epoch * per_epoch):
         peak = task.hyperparameters.learning_rate
         rate = learning_rate(step, total, peak, settings.warmup_fraction)
         loss, logits = learner.step(inputs, targets, rate)
         losses += loss * len(inputs)
-        misses += _misses(logits, targets if targets.ndim == 1 else targets.argmax(1))
+        labels = targets if targets.ndim == 1 else targets.argmax(1)
+        # argmax of NaN logits would be a class like any other.
+        misses += ((logits.argmax(1) != labels) | ~logits.isfinite().all(1)).sum()
         rows += len(inputs)
     return {
         "epoch": epoch + 1,
@@ -97,12 +97,6 @@ def _epoch(task: Task, data: Images, learner: Learner, epoch: int) -> dict[str, 
         "error": misses.item() / rows,
         "learning_rate": rate,
     }
-
-
-def _misses(logits: Tensor, labels: Tensor) -> Tensor:
-    # argmax of NaN logits would be a class like any other.
-    wrong = (logits.argmax(1) != labels) | ~logits.isfinite().all(1)
-    return wrong.sum()
 
 
 def _record(

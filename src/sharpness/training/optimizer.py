@@ -14,7 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from sharpness.networks import build, initialise
 from sharpness.training.checkpoint import State, load_strictly
 from sharpness.training.hyperparameters import Purpose, torch_seed
-from sharpness.training.task import Task
+from sharpness.training.records import Task
 
 _TINY = 1e-12
 

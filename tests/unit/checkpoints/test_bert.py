@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import layer_norm, linear
 from toy_bert import BASE, TINY, arrays, drawn, loaded, pairs
 
-from sharpness.checkpoints import bert, bert_tf1, formats
+from sharpness.checkpoints import bert, formats
 from sharpness.networks import build
 
 
@@ -76,7 +76,7 @@ def test_base_has_the_published_size_and_the_tables_names() -> None:
     shapes = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
     assert len(shapes) == 201
     assert sum(parameter.numel() for parameter in network.parameters()) == 109_484_547
-    for table in (bert.entries(BASE), bert_tf1.entries(BASE)):
+    for table in (bert.entries(BASE), bert.entries_tf1(BASE)):
         assert {entry.ours: entry.ours_shape for entry in table} == shapes
         assert len({entry.upstream for entry in table}) == 201
 

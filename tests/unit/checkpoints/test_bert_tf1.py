@@ -13,7 +13,7 @@ import pytest
 from toy_bert import TINY, arrays, drawn
 
 from sharpness.checkpoints import formats
-from sharpness.checkpoints.bert_tf1 import tensorflow
+from sharpness.checkpoints.bert import tensorflow
 from sharpness.io.errors import UserError
 
 

@@ -24,7 +24,7 @@ from torch import nn
 from toy_bert import BASE
 from toys import CLIP, PRETRAINED_VIT
 
-from sharpness.checkpoints import augreg, bert, bert_tf1, convert, formats, soups
+from sharpness.checkpoints import augreg, bert, convert, formats, soups
 from sharpness.checkpoints.convert import download_checkpoint
 from sharpness.checkpoints.table import PublishedModel, choose, read_table, write_models
 from sharpness.checkpoints.torch_file import read_tensors, write_tensors
@@ -96,7 +96,7 @@ def test_tables_are_the_published_layouts() -> None:
     assert digest(sorted((found | soups.text_side(512)).items())) == "be48352617b98fab"
     names = [(entry.upstream, entry.upstream_shape) for entry in bert.entries(BASE)]
     assert digest(sorted(names)) == "e305c793fd41804e"
-    tf1 = [(e.upstream, e.ours, e.axes == (1, 0)) for e in bert_tf1.entries(BASE)]
+    tf1 = [(e.upstream, e.ours, e.axes == (1, 0)) for e in bert.entries_tf1(BASE)]
     assert digest(sorted(tf1)) == "f7257ba4534ac98f"
 
 

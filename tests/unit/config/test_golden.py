@@ -23,7 +23,7 @@ from sharpness.mini.trainer import seed
 from sharpness.studies.hammoud.procedures import procedure_of
 from sharpness.studies.wen.training import Training as WenTraining
 from sharpness.training.hyperparameters import Hyperparameters, Training
-from sharpness.training.task import Task
+from sharpness.training.records import Task
 
 ROOT = Path(__file__).parents[3]
 

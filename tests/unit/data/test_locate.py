@@ -21,7 +21,7 @@ from photo_files import CLASSES, imagenet, listed, photo, photos, settings, tar,
 from refusal import refused
 from scipy.io import savemat
 
-from sharpness.data import class_folders, unpack
+from sharpness.data import listing, unpack
 from sharpness.data import locate as locating
 from sharpness.data.imagenet import LAYOUTS, PUBLISHED
 from sharpness.data.locate import locate
@@ -100,7 +100,7 @@ def test_every_set_has_a_source_that_can_be_downloaded_or_says_where_it_is() -> 
 
 
 def test_the_classes_are_all_there() -> None:
-    known_classes, table = class_folders.imagenet_wnids(), class_folders.objectnet_wnids()
+    known_classes, table = listing.imagenet_wnids(), listing.objectnet_wnids()
     assert len(set(known_classes)) == 1000
     assert list(known_classes) == sorted(known_classes)
     means = {wnid for wnids in table.values() for wnid in wnids}
@@ -154,7 +154,7 @@ def test_images_are_numbered_as_torchvision_does(tmp_path: Path) -> None:
     odd = ["b.jpg", "B.JPEG", "a.PNG", "a10.jpeg", "a9.jpeg", "notes.txt", "c.webp", "d.tif"]
     write_files(root, {f"{w}/{n}": b"" for w in reversed(CLASSES) for n in odd})
     paths = [path for path, _ in ImageFolder(str(root)).samples]
-    found = [str(root / name) for name in class_folders.names(root, class_folders.subfolders(root))]
+    found = [str(root / name) for name in listing.names(root, listing.subfolders(root))]
     assert found == paths
     assert len(found) == 4 * 7
 
@@ -269,7 +269,7 @@ def test_the_held_out_images_are_those_of_the_index(tmp_path: Path, root: Path) 
     names = [f"{CLASSES[0]}/1.JPEG", f"{CLASSES[1]}/2.JPEG", f"{CLASSES[2]}/0.JPEG"]
     part = record["splits"]["test"]
     assert (record["title"], part["images"]) == ("ImageNet hold-out", 3)
-    assert part["digest"] == class_folders.digest_of(class_folders.sized(root / "train", names))[1]
+    assert part["digest"] == listing.digest_of(listing.sized(root / "train", names))[1]
     whole = locate("imagenet", given)
     assert whole["holdout"] == record["holdout"]
     assert whole["holdout"] == {"path": str(path), "sha256": sha256(path.read_bytes())}

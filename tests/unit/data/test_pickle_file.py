@@ -13,8 +13,8 @@ import pytest
 from photo_files import settings
 from scipy.sparse import csr_matrix
 
-from sharpness.data.locate import locate
-from sharpness.data.pickle_file import pinned, unpickle
+from sharpness.data.locate import locate, pinned
+from sharpness.data.unpack import unpickle
 from sharpness.io.errors import UserError
 from sharpness.io.files import read_json, write_json
 from sharpness.mini.data_sets import write_small_sets

@@ -14,9 +14,8 @@ from photo_files import settings as places
 from scipy.sparse import csr_matrix
 from small_data import fashion_files, idx, packed
 
-from sharpness.data import planetoid, small
-from sharpness.data.locate import locate
-from sharpness.data.pickle_file import pinned
+from sharpness.data import small
+from sharpness.data.locate import locate, pinned
 from sharpness.io.errors import UserError
 from sharpness.io.files import sha256
 
@@ -182,7 +181,7 @@ def cora(tmp_path: Path) -> tuple[list[Path], list[str]]:
 
 @pytest.mark.filterwarnings("error")
 def test_cora_is_put_in_order_as_planetoid_does(tmp_path: Path) -> None:
-    graph = planetoid.read_planetoid(*cora(tmp_path))
+    graph = small.read_planetoid(*cora(tmp_path))
     assert np.array_equal(graph.features, WORDS)
     assert np.array_equal(graph.labels, TOPICS)
     assert graph.edges.T.tolist() == [[0, 2], [0, 511], [2, 0], [511, 0]]  # once each way, no loop
@@ -195,17 +194,13 @@ def test_cora_is_put_in_order_as_planetoid_does(tmp_path: Path) -> None:
 def test_another_cora_is_refused(tmp_path: Path, part: int) -> None:
     files, pinned = cora(tmp_path)
     files[part].write_bytes(files[part].read_bytes() + b"\n")
-    refused(
-        lambda: planetoid.read_planetoid(files, pinned), files[part], "is not the published file"
-    )
+    refused(lambda: small.read_planetoid(files, pinned), files[part], "is not the published file")
 
 
 @real
 def test_the_real_graph(tmp_path: Path) -> None:
     record = locate("cora", places(tmp_path, mirror=str(MIRROR)))
-    graph = planetoid.read_planetoid(
-        [Path(file["path"]) for file in record["files"]], pinned(record)
-    )
+    graph = small.read_planetoid([Path(file["path"]) for file in record["files"]], pinned(record))
     assert graph.features.shape == (2708, 1433)
     assert graph.features.sum() == 49216  # words in all, as published
     assert graph.edges.shape == (2, 2 * 5278)

@@ -12,9 +12,9 @@ import pytest
 import torch
 from refusal import refused
 
+from sharpness.data.listing import write_sample
 from sharpness.data.load import load_dataset
 from sharpness.data.nli import mnli_lines, mnli_pairs
-from sharpness.data.sample import write_sample
 from sharpness.data.tokens import Texts, fit, load_hans, load_mnli, texts
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]

@@ -8,7 +8,7 @@ from evaluations import record
 
 from sharpness.evaluation.datasets import EvalDatasets
 from sharpness.io.errors import UserError
-from sharpness.io.gpu import compute_device
+from sharpness.io.job import compute_device
 
 
 def test_without_a_vocabulary_no_text_can_be_read() -> None:

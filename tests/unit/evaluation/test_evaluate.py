@@ -31,7 +31,7 @@ from sharpness.evaluation import datasets as sets_module
 from sharpness.evaluation import evaluate as evaluating
 from sharpness.evaluation.datasets import EvalDatasets
 from sharpness.evaluation.evaluate import EvaluatedModel, evaluate, evaluate_models
-from sharpness.evaluation.model_results import write_rows
+from sharpness.evaluation.plan import write_rows
 from sharpness.io.errors import UserError
 from sharpness.io.files import read_json, sha256
 from sharpness.measures.micro_batch import MicroBatch

@@ -14,8 +14,8 @@ from sharpness.evaluation.published import (
     compare,
     errors_for_preprocessing,
     read_published_errors,
-    write_compared,
 )
+from sharpness.io.files import write_frame
 
 ROOT = Path(__file__).parents[3]
 TABLE = """pool,model,part,error,preprocessing,source
@@ -97,7 +97,7 @@ def test_what_was_taken_is_not_compared_with_itself(table: Path) -> None:
 def test_the_file_reads_back(table: Path, tmp_path: Path) -> None:
     path = tmp_path / "compared.csv"
     found = compare(POOL, read_published_errors(table, "soups"), "clip")
-    write_compared(path, found)
+    write_frame(path, found)
     again = pd.read_csv(path, keep_default_na=False)
     assert list(again.columns) == [
         *("model", "part", "published", "evaluated", "difference", "comparable", "warn"),

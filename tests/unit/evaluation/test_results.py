@@ -22,9 +22,9 @@ from sharpness.evaluation.datasets import EvalDatasets
 from sharpness.evaluation.evaluate import EvaluatedModel, evaluate
 from sharpness.evaluation.guard import ModelFiles, check_conversions, check_trainings
 from sharpness.evaluation.plan import Plan
-from sharpness.evaluation.results import assemble, write_per_batch, write_pool
+from sharpness.evaluation.results import assemble, write_per_batch
 from sharpness.io.errors import UserError
-from sharpness.io.files import write_json
+from sharpness.io.files import write_frame, write_json
 from sharpness.statistics.correlation import read_pool
 from sharpness.training.hyperparameters import Space, draw_hyperparameters
 from sharpness.training.records import KEY
@@ -155,7 +155,7 @@ def test_a_table_of_batches_that_is_none_is_refused(subject: EvaluatedModel, tex
 def test_what_is_written_is_what_figures_read(subject: EvaluatedModel, tmp_path: Path) -> None:
     evaluated(subject, v2="not here")
     table = assembled(subject, limit=0.999, v2="noise")
-    write_pool(table, tmp_path / "pool.csv")
+    write_frame(tmp_path / "pool.csv", table)
     again = read_pool(tmp_path / "pool.csv")
     assert list(again.columns) == list(table.columns)
     pd.testing.assert_frame_equal(again, table, check_dtype=False, rtol=1e-8)

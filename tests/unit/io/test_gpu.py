@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from sharpness.io import gpu
-from sharpness.io.gpu import gpu_slot, slot, visible_cards
+from sharpness.io import job as gpu
+from sharpness.io.job import gpu_slot, slot, visible_cards
 
 CARDS = ["GPU-a", "GPU-b"]
 HOLDER = """
 import sys, time
 from pathlib import Path
-from sharpness.io.gpu import slot
+from sharpness.io.job import slot
 with slot(["GPU-a"], 1, Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(600)

@@ -13,10 +13,10 @@ from photo_files import listed
 
 from sharpness.checkpoints import formats
 from sharpness.checkpoints.table import PublishedModel
+from sharpness.data.listing import write_sample
 from sharpness.data.load import load_dataset
 from sharpness.data.locate import locate
 from sharpness.data.nli import HEURISTICS, hans_pairs, mnli_pairs
-from sharpness.data.sample import write_sample
 from sharpness.data.tokens import UNKNOWN, encode, read_vocabulary
 from sharpness.io.download import place as path_of
 from sharpness.io.files import sha256

@@ -12,7 +12,7 @@ from photo_files import listed
 from PIL import Image
 from sklearn.neighbors import NearestCentroid
 
-from sharpness.data.class_folders import imagenet_wnids, objectnet_wnids
+from sharpness.data.listing import imagenet_wnids, objectnet_wnids
 from sharpness.data.load import load_dataset
 from sharpness.data.locate import locate
 from sharpness.mini.data_sets import digests

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import elu, leaky_relu
 from toys import normal
 
-from sharpness.data.planetoid import Graph
+from sharpness.data.small import Graph
 from sharpness.studies.hammoud.gat import (
     Dropout,
     Field,

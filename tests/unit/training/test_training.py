@@ -33,7 +33,7 @@ from sharpness.training.hyperparameters import (
 from sharpness.training.loader import batches, mixup
 from sharpness.training.loop import train_model
 from sharpness.training.optimizer import Learner, perturbed_weights
-from sharpness.training.task import Task
+from sharpness.training.records import Task
 
 ARCHITECTURE = {
     "name": "preact-resnet",

@@ -18,7 +18,7 @@ from scipy.sparse import csr_array
 from torch import Tensor
 from torch.nn.functional import elu, leaky_relu, log_softmax
 
-from sharpness.data.planetoid import Graph
+from sharpness.data.small import Graph
 from sharpness.studies.hammoud.stacks import Generators, Weights, uniform
 
 Nodes = NDArray[np.int64]

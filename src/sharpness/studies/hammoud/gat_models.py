@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sharpness.data.planetoid import Graph
+from sharpness.data.small import Graph
 from sharpness.studies.hammoud.gat import (
     Dropout,
     Field,

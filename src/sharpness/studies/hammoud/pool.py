@@ -9,10 +9,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sharpness.data import planetoid, small
-from sharpness.data.pickle_file import pinned
+from sharpness.data import small
+from sharpness.data.locate import pinned
 from sharpness.io.files import digest, read_json, write_json
-from sharpness.io.gpu import compute_device
+from sharpness.io.job import compute_device
 from sharpness.studies.hammoud.fcnn import train_and_measure_fcnn
 from sharpness.studies.hammoud.gat_models import train_and_measure_gat
 from sharpness.studies.hammoud.lenet import train_and_measure_lenet
@@ -27,7 +27,7 @@ def read_examples(network: str, record: Mapping[str, Any], examples: int | None)
     """
     files = [Path(entry["path"]) for entry in record["files"]]
     if network == "gat":
-        return planetoid.read_planetoid(files, pinned(record))
+        return small.read_planetoid(files, pinned(record))
     read: Callable[..., Any] = small.read_abalone if network == "fcnn" else small.read_fashion_mnist
     data = read(files)
     return replace(data, **{name: rows[:examples] for name, rows in vars(data).items()})

@@ -1,17 +1,31 @@
-"""Image folders with one subfolder per class: list their files, and map folders to logits."""
+"""Lists of the examples of large data sets: image folders, and samples of training examples.
+
+An image folder has one subfolder per class, which is mapped to the logits. Of a training set that
+is too large to use all, there is one seeded list: all of its examples give the training error, the
+first of them the sharpness. The order is that of SHA-256 of seed and name; it does not depend on
+the platform, a library's generator or the other examples.
+"""
 
 from __future__ import annotations
 
 import csv
 import hashlib
+import heapq
 import os
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from sharpness.io.errors import UserError
+import numpy as np
+from numpy.typing import NDArray
+
+from sharpness.data.nli import mnli_lines
+from sharpness.data.registry import relocate_advice
+from sharpness.io.archive import read_npy
+from sharpness.io.errors import REMAKE, UserError, reading
+from sharpness.io.files import write_csv
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 """Suffixes of image files, in lower or upper case, as for torchvision's ImageFolder."""
@@ -129,3 +143,94 @@ def _logits(folder: str, naming: Naming, classes: Sequence[str]) -> tuple[int, .
         return (int(folder),)
     wnids = objectnet_wnids()[folder] if naming == "objectnet" else (folder,)
     return tuple(sorted(classes.index(wnid) for wnid in wnids if wnid in classes))
+
+
+def held_out(path: Path, images: int) -> NDArray[np.bool_]:
+    """Read the mask (images,) of the training images that the soups' publishers held out.
+
+    The file is their ``imagenet_98_idxs.npy``, in ImageFolder order; 1 means held out.
+
+    Raises:
+        UserError: if the file is missing, or does not hold 0 or 1 for each of ``images`` images.
+    """
+    if not path.is_file():
+        raise UserError(f"data.imagenet.holdout: {path} is no file; correct it or remove the key")
+    try:
+        index = read_npy(path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror or error}); mend it") from error
+    fits = index.dtype.kind in "biuf" and bool(np.isin(index, (0, 1)).all())
+    if index.shape != (images,) or not fits:
+        raise UserError(
+            f"{path}: is {index.dtype} of shape {index.shape}, not a 0 or 1 for each of the "
+            f"{images} training images"
+        )
+    return index.astype(bool)
+
+
+def select_images(images: list[str], mask: NDArray[np.bool_]) -> list[str]:
+    """Return the images at which the mask is true."""
+    return [image for image, wanted in zip(images, mask, strict=True) if wanted]
+
+
+SAMPLE_REVISION = 1
+"""Increase it when the choice of examples changes: all samples are drawn again."""
+PHOTOS = ("file", "label")
+"""Columns of a list of photos: ``class/name`` in the training folder, and the logit."""
+SENTENCES = ("line", "label")
+"""Columns of a list of sentences: the line in the training file, and the gold label."""
+
+
+def write_sample(
+    path: str | Path, name: str, record: Mapping[str, Any], examples: int, seed: int
+) -> None:
+    """Write the list of sampled training examples as CSV, in seeded order.
+
+    The list has at most ``examples`` of ``imagenet`` or ``mnli``, without those held out by the
+    record's ``holdout``; for a missing data set it has only a header.
+
+    Raises:
+        UserError: if the examples are not where the record says.
+    """
+    columns, rows = (SENTENCES, mnli_lines) if name == "mnli" else (PHOTOS, _training_images)
+    present = record["status"] == "present"
+    try:
+        chosen = draw_sample(rows(record) if present else (), columns[0], examples, seed)
+    except OSError as error:
+        where = error.filename or f"data set {name}"
+        raise UserError(
+            f"{where}: {error.strerror or error}; put it back, or {relocate_advice(name)}"
+        ) from error
+    write_csv(path, chosen, columns)
+
+
+def read_sample(path: str | Path, columns: Sequence[str]) -> list[dict[str, str]]:
+    """Read a sample list; raise UserError if it is unreadable, empty or has other columns."""
+    with reading(path, REMAKE), open(path, encoding="utf-8", newline="") as stream:
+        reader = csv.DictReader(stream)
+        rows = list(reader)
+    whole = all(None not in row and None not in row.values() for row in rows)
+    if tuple(reader.fieldnames or ()) != tuple(columns) or not rows or not whole:
+        raise UserError(f"{path}: is no list of {', '.join(columns)}; {REMAKE}")
+    return rows
+
+
+def draw_sample(
+    rows: Iterable[Mapping[str, Any]], key: str, examples: int, seed: int
+) -> list[Mapping[str, Any]]:
+    """Draw rows in seeded order; the rank of a row depends only on its key and the seed."""
+
+    def rank(row: Mapping[str, Any]) -> bytes:
+        return hashlib.sha256(f"{seed}/{row[key]}".encode()).digest()
+
+    return heapq.nsmallest(examples, rows, key=rank)
+
+
+def _training_images(record: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
+    """Return every training image that is not held out."""
+    classes = record["classes"]
+    found = list(names(Path(record["splits"]["train"]["folder"]), classes))
+    if record["holdout"]:
+        found = select_images(found, ~held_out(Path(record["holdout"]["path"]), len(found)))
+    labels = {wnid: label for label, wnid in enumerate(classes)}
+    return ({"file": name, "label": labels[name.partition("/")[0]]} for name in found)
