@@ -7,19 +7,34 @@ Targets: all, tables, figures, each figure (fig38), each pool (cifar10-vit), eac
 """
 
 import logging
+import os
+import re
 import sys
 
-from sharpness.config import validated
-from sharpness.io.errors import UserError
-from sharpness.io.files import check_writable
-from sharpness.report.figures.catalogue import load_catalogue
-from sharpness.studies.findings import load_studies
+if odd := re.search(r"[\s'\"\\$&;|<>()*?\[\]{}!#:`]", f"{sys.executable}{os.getcwd()}"):
+    sys.exit(
+        f"{os.getcwd()}: the path of the project or of its Python has {odd[0]!r}, which Snakemake "
+        "cannot run jobs in; move the project to a path of letters, digits, '-', '_' and '.', and "
+        "type make again"
+    )
+try:
+    from sharpness.config import validated
+    from sharpness.io.errors import UserError
+    from sharpness.io.files import check_writable, read_yaml
+    from sharpness.io.job import draw_to_files
+    from sharpness.report.figures.catalogue import load_catalogue
+    from sharpness.studies.findings import load_studies
+except ModuleNotFoundError as missing:
+    sys.exit(f"{missing}: run `make`, then `source .venv/bin/activate`, and snakemake again")
 
 
 configfile: "config.yaml"
 
 
+draw_to_files()
 try:
+    for path in workflow.configfiles:
+        read_yaml(path)  # refuses a key that is there twice, which Snakemake does not
     settings = validated(config)
     CATALOGUE = load_catalogue("resources/figures.yaml")
     KNOWN_STUDIES = load_studies("resources/studies.yaml")

@@ -27,6 +27,9 @@ flock --nonblock 9 || {
 echo "process $$, installing the environment since $(date +%H:%M)" >.make.lock
 
 place=$(pwd -P)
+odd="[][:space:]'\"\\\$&;|<>()*?{}!#:\`[]"
+[[ ! $place =~ $odd ]] ||
+    fail "$place: Snakemake cannot run jobs in a path with this space or sign. Move the folder to a path of letters, digits, '-', '_' and '.'"
 pins=$(sha256sum <envs/requirements.txt)
 project=$(sha256sum <pyproject.toml)
 mapfile -t had < <(cat "$stamp" 2>/dev/null || true)

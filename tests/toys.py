@@ -14,7 +14,9 @@ from torch.nn.functional import cross_entropy
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from sharpness.data.batches import Inputs
 from sharpness.measures.definition import Definition
+from sharpness.measures.network import Network
 
 RESNET = {"name": "preact-resnet", "width": 8, "blocks": [1, 1], "in_channels": 1, "classes": 10}
 VIT = {
@@ -107,11 +109,7 @@ class LiveBytes(TorchDispatchMode):
 
 
 class Words(nn.Module):
-    """A classifier of token sequences with keyword inputs and an output that has logits.
-
-    Attributes:
-        seen: the embedding (vocabulary, 4) of each forward pass.
-    """
+    """A classifier of token sequences with keyword inputs and an output that has logits."""
 
     def __init__(self, vocabulary: int = 12, classes: int = 3) -> None:
         super().__init__()
@@ -119,10 +117,8 @@ class Words(nn.Module):
             torch.manual_seed(0)
             self.embedding = nn.Embedding(vocabulary, 4).double()
             self.head = nn.Linear(4, classes).double()
-        self.seen: list[Tensor] = []
 
     def forward(self, *, input_ids: Tensor, attention_mask: Tensor) -> SimpleNamespace:
-        self.seen.append(self.embedding.weight.detach().clone())
         mask = attention_mask[..., None]
         mean = (self.embedding(input_ids).tanh() * mask).sum(dim=1) / mask.sum(dim=1)
         return SimpleNamespace(logits=self.head(mean))
@@ -186,6 +182,12 @@ class Waves(Surface):
 
     def height(self, w: Tensor) -> Tensor:
         return torch.sin(3 * self.frequencies @ w).sum()
+
+
+def outputs_at(network: Network, weights: Tensor, inputs: Inputs) -> Tensor:
+    """The model's outputs at other weights."""
+    with network.at(weights) as outputs_of:
+        return outputs_of(inputs)
 
 
 def normal(*shape: int, seed: int) -> Tensor:

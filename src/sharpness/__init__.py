@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from sharpness.io.errors import UserError
     from sharpness.measures.cell_values import Effort
     from sharpness.measures.definition import PROTOCOLS, Cell, Definition, Estimate, Protocol
-    from sharpness.measures.sharpness import sharpness, sharpness_table
+    from sharpness.measures.sharpness import sharpness, sharpness_by_layer, sharpness_table
 
 _HOME = {
     "PROTOCOLS": "measures.definition",
@@ -23,6 +23,7 @@ _HOME = {
     "Protocol": "measures.definition",
     "Effort": "measures.cell_values",
     "sharpness": "measures.sharpness",
+    "sharpness_by_layer": "measures.sharpness",
     "sharpness_table": "measures.sharpness",
     "UserError": "io.errors",
 }
@@ -36,6 +37,7 @@ __all__ = [
     "Protocol",
     "UserError",
     "sharpness",
+    "sharpness_by_layer",
     "sharpness_table",
 ]
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
+from os.path import normpath
 from pathlib import Path
 from urllib.parse import quote
 
 from sharpness.io.errors import UserError
-from sharpness.io.files import write_csv
+from sharpness.io.files import expanded, read_rows, write_csv
 from sharpness.io.transfer import PublishedFile
 
 LONGEST = 150
@@ -38,6 +38,7 @@ def stem(name: str) -> str:
 
 _WHOLE = re.compile(r"-?\d{1,18}")
 _NUMBER = re.compile(r"-?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
+_COMMA = re.compile(r"[+-]?\d*,\d+(e[+-]?\d+)?", re.IGNORECASE)
 _CHECKSUM = re.compile(r"sha256 [0-9a-f]{64}|md5 [0-9a-f]{32}")
 _FILE_COLUMNS = ("url", "file", "bytes", "checksum")
 
@@ -72,14 +73,10 @@ def read_table(path: str | Path) -> list[PublishedModel]:
     Raises:
         UserError: naming the table, and the row or column that is wrong.
     """
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as stream:
-            header, *rows = list(csv.reader(stream, strict=True)) or [[]]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise UserError(f"{path}: cannot be read as a table: {reason}") from error
+    header, rows = read_rows(path)
     _check_header(header, path)
     members: dict[str, PublishedModel] = {}
+    places: dict[str, str] = {}
     for number, row in enumerate(rows, start=2):
         where = f"{path}: row {number}"
         if len(row) != len(header):
@@ -87,6 +84,9 @@ def read_table(path: str | Path) -> list[PublishedModel]:
         member = _member(dict(zip(header, (cell.strip() for cell in row), strict=True)), where)
         if member.model in members:
             raise UserError(f"{where}: model {member.model} is there twice; names are unique")
+        place = normpath(member.file) if member.file else member.url
+        if (other := places.setdefault(place, member.model)) != member.model:
+            raise UserError(f"{where}: {member.model} has the file of {other}; name a model once")
         members[member.model] = member
     if not members:
         raise UserError(f"{path}: has no rows; give it one for each model")
@@ -141,7 +141,14 @@ def _member(row: dict[str, str], where: str) -> PublishedModel:
         raise UserError(f"{where}: bytes is {size!r}; it is a positive whole number or empty")
     if checksum and not all(_CHECKSUM.fullmatch(part.strip()) for part in checksum.split(";")):
         raise UserError(f"{where}: checksum {checksum!r} is not `sha256 ...` or `md5 ...`")
+    for key, text in row.items():
+        if _COMMA.fullmatch(text):
+            raise UserError(f"{where}: {key} is {text!r}; write numbers with a decimal point")
     parameters = {key: _value(text) for key, text in row.items()}
+    try:
+        file = expanded(file)
+    except UserError as problem:
+        raise UserError(f"{where}: file {problem}") from None
     return PublishedModel(name, parameters, url, int(size) if size else None, checksum, file)
 
 

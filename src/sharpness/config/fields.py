@@ -6,9 +6,10 @@ from itertools import product
 from pathlib import PurePosixPath
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from sharpness.data.registry import REGISTRY, SOURCES
+from sharpness.io.files import expanded
 from sharpness.io.validation import (
     Count,
     Counts,
@@ -35,9 +36,10 @@ Radii = Annotated[list[Annotated[Positive, AfterValidator(_radius)]], Field(min_
 DefinitionId = Annotated[str, OneOf(definition.id for definition in ALL)]
 ProtocolName = Annotated[str, OneOf(PROTOCOLS)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
-PathName = Annotated[str, Field(min_length=1)]
+PathName = Annotated[str, Field(min_length=1), AfterValidator(expanded)]
 Results = Annotated[
     str,
+    BeforeValidator(lambda path: expanded(path) if isinstance(path, str) else path),
     Field(pattern=r"^[^~{}<>*?\[\]\\]+$"),  # Snakemake's patterns use the excluded characters
     AfterValidator(lambda path: str(PurePosixPath(path))),  # Snakemake compares normalized paths
 ]

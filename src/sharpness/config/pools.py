@@ -15,6 +15,7 @@ from sharpness.config.fields import (
     ClipViT,
     DataSet,
     Part,
+    PathName,
     PhotoInputs,
     ResNet,
     Sharpness,
@@ -165,7 +166,7 @@ class SweepPool(_Pool):
 class Checkpoints(Settings):
     """The published models: their table, the file format, and how many are used."""
 
-    models: str
+    models: PathName
     format: Literal["augreg", "soups", "bert", "bert-tf1", "cifar10-released"]
     take: PositiveInt | None = None
     seed: Annotated[int, Field(ge=0)] = 0

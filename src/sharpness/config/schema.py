@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -56,7 +55,7 @@ class Config(Settings):
     offline: bool = True
     standins: bool = False
     mirror: PathName | None = None
-    cache: PathName = "~/.cache/sharpness"
+    cache: Annotated[PathName, Field(validate_default=True)] = "~/.cache/sharpness"
     protocols: Annotated[list[ProtocolName], Distinct] = Field(
         default=["paper", "released"], min_length=1
     )
@@ -90,7 +89,7 @@ class Config(Settings):
         """Return the settings that determine a data set's origin, as `locate` reads them."""
         word = REGISTRY[name].source or name
         place = self.data.get(word, DataLocation())
-        given = {k: v and _home(v) for k, v in place.model_dump().items()}
+        given = {k: v and str(Path(v)) for k, v in place.model_dump().items()}
         real = {**self.places(), **given, "standin": None}
         if not self.standins or not _made(name, real):
             return real
@@ -112,7 +111,7 @@ class Config(Settings):
         if standin:
             own = f"{self.home}/standin/{standin}"
             return {"cache": f"{own}/cache", "mirror": f"{own}/mirror", "offline": True}
-        return {"cache": _home(self.cache), "mirror": self.mirror, "offline": self.offline}
+        return {"cache": str(Path(self.cache)), "mirror": self.mirror, "offline": self.offline}
 
     def records(self, parts: Mapping[str, str]) -> dict[str, str]:
         """Return the path of each data set's record, for a mapping of keys to data sets."""
@@ -168,11 +167,6 @@ def validated(raw: Mapping[str, Any]) -> Config:
     except UserError as problem:
         raise UserError(f"configuration: simple.two_layer_relu.runs: {problem}") from None
     return settings
-
-
-def _home(path: str) -> str:
-    """Return the path with ``~`` expanded; ``~name`` of an unknown user stays."""
-    return str(Path(os.path.expanduser(path)))
 
 
 def schema() -> str:

@@ -1,23 +1,90 @@
-"""Batches of examples: (inputs, targets), where inputs are a tensor or a dict of tensors."""
+"""Batches of examples: (inputs, targets), where inputs are a tensor or hold tensors."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from operator import itemgetter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from typing import Any, Protocol, Self
 
 import torch
 from torch import Tensor
 
-Inputs = Tensor | Mapping[str, Tensor]
+from sharpness.io.errors import UserError
+
+Inputs = Tensor | Mapping[str, Any] | Sequence[Any]
+"""The argument of a model: a tensor; a mapping of keyword arguments; or several, in order."""
 Batch = tuple[Inputs, Tensor]
+LABELS = ("labels", "label", "targets", "target")
+"""Keys under which a batch that is a mapping may hold its targets."""
 
 
-def map_tensors(function: Callable[[Tensor], Tensor], inputs: Inputs) -> Inputs:
-    """Apply ``function`` to the tensor, or to every tensor of the mapping."""
+def batch_list(batches: Iterable[Any]) -> list[Batch]:
+    """Read all batches, once, as (inputs, targets) of ordinary tensors.
+
+    A batch is a pair, or a mapping that holds its targets under one of ``LABELS``. An iterator or a
+    shuffling loader is read a single time, so that every cell sees the same batches.
+
+    Raises:
+        UserError: if something is not a batch, targets are no tensor.
+    """
+    if isinstance(batches, Tensor | Mapping) or not isinstance(batches, Iterable):
+        raise UserError(f"batches are a {type(batches).__name__}; give a list of (inputs, targets)")
+    return [_batch(given, f"batch {number}") for number, given in enumerate(batches)]
+
+
+def _batch(given: Any, name: str) -> Batch:
+    if isinstance(given, Mapping):
+        found = [key for key in LABELS if given.get(key) is not None]
+        if len(found) != 1:
+            raise UserError(
+                f"{name} is a mapping of {', '.join(map(str, given))}; exactly one key must be "
+                f"one of {', '.join(LABELS)}"
+            )
+        given = {k: v for k, v in given.items() if k not in LABELS}, given[found[0]]
+    if not isinstance(given, tuple | list) or len(given) != 2:
+        raise UserError(
+            f"{name} is a {type(given).__name__}; it must be (inputs, targets), or a mapping that "
+            "holds its labels"
+        )
+    inputs, targets = given
+    if not isinstance(targets, Tensor) or targets.ndim == 0:
+        kind = (
+            "without an axis of examples" if isinstance(targets, Tensor) else type(targets).__name__
+        )
+        raise UserError(
+            f"the targets of {name} are {kind}; they must be a tensor, one entry an example"
+        )
+    if not _tensors(inputs):
+        raise UserError(f"the inputs of {name} hold no tensor")
+    return map_tensors(_ordinary, inputs), _ordinary(targets)
+
+
+def _ordinary(tensor: Tensor) -> Tensor:
+    """Copy a tensor of inference mode, which autograd cannot save; detach one with a graph."""
+    return tensor.clone() if tensor.is_inference() else tensor.detach()
+
+
+def map_tensors(function: Callable[[Tensor], Tensor], inputs: Any) -> Any:
+    """Apply ``function`` to every tensor of the inputs; keep whatever is no tensor."""
     if isinstance(inputs, Tensor):
         return function(inputs)
-    return {name: function(value) for name, value in inputs.items()}
+    if isinstance(inputs, Mapping):
+        return {name: map_tensors(function, value) for name, value in inputs.items()}
+    if isinstance(inputs, tuple | list):
+        return tuple(map_tensors(function, value) for value in inputs)
+    return inputs
+
+
+def _tensors(inputs: Any) -> list[Tensor]:
+    """Return the tensors of the inputs, in order."""
+    found: list[Tensor] = []
+
+    def note(tensor: Tensor) -> Tensor:
+        found.append(tensor)
+        return tensor
+
+    map_tensors(note, inputs)
+    return found
 
 
 def to_device(batch: Batch, device: torch.device) -> Batch:
@@ -26,35 +93,106 @@ def to_device(batch: Batch, device: torch.device) -> Batch:
     return map_tensors(lambda tensor: tensor.to(device), inputs), targets.to(device)
 
 
+def call(model: Callable[..., Any], inputs: Inputs) -> Any:
+    """Return the output of a model for a tensor, keyword arguments or several arguments."""
+    if isinstance(inputs, Mapping):
+        return model(**inputs)
+    return model(*inputs) if isinstance(inputs, tuple | list) else model(inputs)
+
+
 def logits_of(outputs: Any) -> Tensor:
-    """Return the logits of a model's output: the tensor itself, or its ``logits`` attribute."""
-    return outputs if isinstance(outputs, Tensor) else outputs.logits
+    """Return the logits of a model's output.
 
-
-def size(inputs: Inputs) -> int:
-    """Return the number of examples in the inputs."""
-    return len(inputs if isinstance(inputs, Tensor) else next(iter(inputs.values())))
+    They are the tensor itself, else what is called ``logits``, else the only tensor among the
+    values of a mapping, tuple or dataclass. Raises UserError if that does not single one out.
+    """
+    if isinstance(outputs, Tensor):
+        return outputs
+    named = (
+        outputs.get("logits") if isinstance(outputs, Mapping) else getattr(outputs, "logits", None)
+    )
+    if isinstance(named, Tensor):
+        return named
+    values: Iterable[Any] = ()
+    if isinstance(outputs, Mapping):
+        values = outputs.values()
+    elif isinstance(outputs, tuple | list):
+        values = outputs
+    elif is_dataclass(outputs):
+        values = [getattr(outputs, field.name) for field in fields(outputs)]
+    found = [value for value in values if isinstance(value, Tensor)]
+    if len(found) != 1:
+        raise UserError(
+            f"the model returns a {type(outputs).__name__} with {len(found)} tensors and no "
+            "`logits`; wrap it so that it returns its logits"
+        )
+    return found[0]
 
 
 def rebatched(batches: Sequence[Batch], m: int) -> list[Batch]:
-    """Regroup the examples, in order, into batches of m; the last may be smaller."""
-    inputs = _joined([inputs for inputs, _ in batches])
-    return split_batch((inputs, torch.cat([target for _, target in batches])), m)
+    """Regroup the examples, in order, into batches of m; the last may be smaller.
+
+    Raises:
+        UserError: if batches of different shapes would have to be joined.
+    """
+    if _joinable(batches):
+        return split_batch(_joined(batches), m)
+    if any(len(targets) % m for _, targets in batches[:-1]):
+        raise UserError(
+            f"m = {m} would join examples of different shapes, such as sentences padded to "
+            "different lengths; pad all batches alike, or choose an m that divides each batch"
+        )
+    return [piece for batch in batches for piece in split_batch(batch, m)]
 
 
 def split_batch(batch: Batch, size: int) -> list[Batch]:
-    """Split a batch into views of ``size`` examples each; the last may be smaller."""
+    """Split a batch into views of ``size`` examples each; the last may be smaller.
+
+    A tensor whose first axis is not that of the examples, such as position_ids of shape (1, words),
+    is shared by all pieces.
+    """
     inputs, targets = batch
-    pieces = [slice(start, start + size) for start in range(0, len(targets), size)]
-    return [(map_tensors(itemgetter(piece), inputs), targets[piece]) for piece in pieces]
+    if size >= len(targets):
+        return [batch]
+
+    def cut(start: int) -> Batch:
+        piece = slice(start, start + size)
+        return (
+            map_tensors(
+                lambda tensor: tensor[piece] if _per_example(tensor, batch) else tensor, inputs
+            ),
+            targets[piece],
+        )
+
+    return [cut(start) for start in range(0, len(targets), size)]
 
 
-def _joined(inputs: Sequence[Inputs]) -> Inputs:
-    first = inputs[0]
-    if isinstance(first, Tensor):
-        return torch.cat([i for i in inputs if isinstance(i, Tensor)])
-    mappings = [i for i in inputs if isinstance(i, Mapping)]
-    return {name: torch.cat([i[name] for i in mappings]) for name in first}
+def _per_example(tensor: Tensor, batch: Batch) -> bool:
+    return tensor.ndim > 0 and len(tensor) == len(batch[1])
+
+
+def _joinable(batches: Sequence[Batch]) -> bool:
+    """Return whether all batches have the same kinds of inputs, of the same shape an example."""
+
+    def form(batch: Batch) -> list[Any]:
+        per_example = [*_tensors(batch[0]), batch[1]]
+        return [t.shape[1:] if _per_example(t, batch) else t.tolist() for t in per_example]
+
+    return all(form(batch) == form(batches[0]) for batch in batches[1:])
+
+
+def _joined(batches: Sequence[Batch]) -> Batch:
+    """Join batches of one form; what they share is taken from the first."""
+    if len(batches) == 1:
+        return batches[0]
+    columns = iter(zip(*(_tensors(inputs) for inputs, _ in batches), strict=True))
+
+    def join(tensor: Tensor) -> Tensor:
+        parts = next(columns)
+        return torch.cat(parts) if _per_example(tensor, batches[0]) else tensor
+
+    inputs = map_tensors(join, batches[0][0])
+    return inputs, torch.cat([targets for _, targets in batches])
 
 
 Groups = tuple[tuple[int, ...], ...]

@@ -97,7 +97,7 @@ def imagenet_wnids() -> tuple[str, ...]:
 @cache
 def objectnet_wnids() -> dict[str, tuple[str, ...]]:
     """Return the WordNet ids of each of the 113 ObjectNet folders that are ImageNet classes."""
-    with open(RESOURCES / "objectnet.csv", encoding="utf-8", newline="") as stream:
+    with open(RESOURCES / "objectnet.csv", encoding="utf-8-sig", newline="") as stream:
         return {row["folder"]: tuple(row["wnids"].split()) for row in csv.DictReader(stream)}
 
 
@@ -206,7 +206,7 @@ def write_sample(
 
 def read_sample(path: str | Path, columns: Sequence[str]) -> list[dict[str, str]]:
     """Read a sample list; raise UserError if it is unreadable, empty or has other columns."""
-    with reading(path, REMAKE), open(path, encoding="utf-8", newline="") as stream:
+    with reading(path, REMAKE), open(path, encoding="utf-8-sig", newline="") as stream:
         reader = csv.DictReader(stream)
         rows = list(reader)
     whole = all(None not in row and None not in row.values() for row in rows)

@@ -5,13 +5,14 @@ Needs no torch; reading the published errors needs no pandas.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sharpness.io.errors import UserError, reading
+from sharpness.io.errors import UserError
+from sharpness.io.files import read_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,11 +53,11 @@ def read_published_errors(path: str | Path, pool: str) -> dict[str, dict[str, Pu
     Raises:
         UserError: if a column is missing, an error is no fraction, or one is stated twice.
     """
-    with reading(path), open(path, encoding="utf-8", newline="") as stream:
-        reader = csv.DictReader(stream, strict=True)
-        if absent := [key for key in KEYS if key not in (reader.fieldnames or ())]:
-            raise UserError(f"{path}: no column {absent[0]!r}; it needs {', '.join(KEYS)}")
-        rows = [(reader.line_num, row) for row in reader if row["pool"] == pool]
+    header, lines = read_rows(path)
+    if absent := [key for key in KEYS if key not in header]:
+        raise UserError(f"{path}: no column {absent[0]!r}; it needs {', '.join(KEYS)}")
+    rows = [(number, dict(zip_longest(header, cells))) for number, cells in enumerate(lines, 2)]
+    rows = [(number, row) for number, row in rows if row["pool"] == pool]
     found: dict[str, dict[str, PublishedError]] = {}
     for line, row in rows:
         if None in row or None in row.values():

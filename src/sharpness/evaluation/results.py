@@ -87,7 +87,7 @@ def write_per_batch(table: pd.DataFrame, sources: Iterable[ModelFiles], path: st
 
 def _batches(path: Path) -> list[dict[str, str]]:
     """Return the rows of ``per_batch/<model>.csv``, unchanged."""
-    with reading(path, REMAKE), path.open(encoding="utf-8", newline="") as stream:
+    with reading(path, REMAKE), path.open(encoding="utf-8-sig", newline="") as stream:
         header, *rows = csv.reader(stream, strict=True)
         if header != BATCHES or {len(row) for row in rows} - {len(BATCHES)}:
             raise UserError(f"{path}: is no table of {', '.join(BATCHES)}; {REMAKE}")

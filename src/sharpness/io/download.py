@@ -49,7 +49,7 @@ class Download(PublishedFile):
 
 def download_named(name: str) -> Download:
     """Return the row of ``downloads.csv`` with this name; raise UserError if there is none."""
-    with open(TABLE, encoding="utf-8", newline="") as stream:
+    with open(TABLE, encoding="utf-8-sig", newline="") as stream:
         for row in csv.DictReader(stream):
             if row["name"] == name:
                 size = row.pop("bytes")

@@ -9,6 +9,7 @@ import hashlib
 import json
 import math
 import os
+import re
 import shlex
 import shutil
 import tempfile
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from sharpness.io.errors import REMAKE, UserError, errno_of
+from sharpness.io.errors import REMAKE, UserError, errno_of, reading
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -181,15 +182,66 @@ def check_writable(*folders: str | Path) -> None:
                 )
 
 
+def expanded(path: str) -> str:
+    """Return a path with ``~`` and ``$VARIABLES`` expanded.
+
+    Raises:
+        UserError: if a variable is not set.
+    """
+    found = os.path.expanduser(os.path.expandvars(path))
+    if unset := re.search(r"\$\{?(\w+)", found):
+        raise UserError(f"{path!r}: the environment variable {unset[1]} is not set")
+    return found
+
+
 def _nearest(path: Path) -> Path:
     """Return the path itself, or its nearest parent that exists."""
     return next(found for found in (path, *path.absolute().parents) if os.path.lexists(found))
 
 
+def read_rows(path: str | Path) -> tuple[list[str], list[list[str]]]:
+    """Return the header and the rows of a table that a user may have edited, as text.
+
+    The mark that Excel puts before "CSV UTF-8" is left out; a file without lines has no header.
+
+    Raises:
+        UserError: if it cannot be read, or its cells are not separated by commas.
+    """
+    mend = "save it as CSV in UTF-8"
+    with reading(path, mend), open(path, encoding="utf-8-sig", newline="") as stream:
+        header, *rows = list(csv.reader(stream, strict=True)) or [[]]
+    for separator, name in (";", "semicolons"), ("\t", "tabs"):
+        if len(header) == 1 and separator in header[0]:
+            raise UserError(f"{path}: its cells are separated by {name}; save it with commas")
+    return header, rows
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe loader that refuses a key that is there twice, of which YAML would keep the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[tuple[str, str]] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
+                if (name := (key.tag, key.value)) in seen:
+                    raise UserError(
+                        f"line {key.start_mark.line + 1}: the key {key.value!r} is there twice; "
+                        "put what is under both into one"
+                    )
+                seen.add(name)
+        return super().construct_mapping(node, deep)
+
+
 def read_yaml(path: str | Path) -> Any:
-    """Read a YAML file; raise UserError if it cannot be read, or is not YAML."""
+    """Read a YAML file.
+
+    Raises:
+        UserError: if it cannot be read, is not YAML, or has a key twice.
+    """
     try:
-        return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        return yaml.load(Path(path).read_text(encoding="utf-8"), _Loader)
+    except UserError as problem:
+        raise UserError(f"{path}, {problem}") from None
     except OSError as error:
         raise UserError(f"{path}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:

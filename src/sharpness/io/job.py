@@ -29,6 +29,14 @@ PAUSE = 1.0
 """Seconds between two attempts while all GPUs are taken."""
 
 
+def draw_to_files() -> None:
+    """Have matplotlib draw to files, in this process and in its jobs.
+
+    A terminal that Jupyter started hands down the backend of a notebook, which draws no file.
+    """
+    os.environ["MPLBACKEND"] = "agg"
+
+
 @contextmanager
 def job(snakemake: Any) -> Iterator[TextIO]:
     """Run a job: stderr goes to its log, and an error is one line on the terminal, exit code 1.

@@ -14,8 +14,10 @@ from sharpness.data.batches import Batch, rebatched
 from sharpness.io.errors import UserError
 from sharpness.measures.average import sample_loss_changes
 from sharpness.measures.ball import NORMS, ball, noise_generator, scaling
+from sharpness.measures.checks import check_function, check_gradient, check_separable
 from sharpness.measures.definition import Cell, Data, Norm, Protocol
-from sharpness.measures.objective import LogitScale, Loss, Network, Objective
+from sharpness.measures.network import Network
+from sharpness.measures.objective import LogitScale, Loss, Objective
 from sharpness.measures.worst import worst
 
 
@@ -66,6 +68,7 @@ class ObjectiveCache:
         """Keep the batches; objectives are built when a cell asks for them."""
         self._network, self._data, self._loss = network, data, loss
         self._micro_batch: int | None = None
+        self._checked: set[object] = set()
         self._made: dict[tuple[Data, int | None], list[Objective]] = {}
 
     def most(self, cell: Cell) -> int:
@@ -89,6 +92,15 @@ class ObjectiveCache:
                 Objective(self._network, batch, self._loss, micro_batch) for batch in batches
             ]
         return self._made[key]
+
+    def check(self, objective: Objective, gradient: bool) -> None:
+        """Check, once a model, that the cells have a meaning; see ``checks``."""
+        wanted = [("function", check_function), (self._micro_batch, check_separable)]
+        wanted += [("gradient", check_gradient)] if gradient else []
+        for name, check in wanted:
+            if name not in self._checked:
+                check(objective)
+                self._checked.add(name)
 
 
 def noise_key(cell: Cell) -> tuple[Norm, bool, float]:

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from sharpness.data.batches import Examples, Groups, logits_of, to_device
+from sharpness.data.batches import Examples, Groups, call, logits_of, to_device
 from sharpness.data.images import Images
 from sharpness.io.errors import UserError
-from sharpness.measures.objective import evaluation_mode
+from sharpness.measures.network import evaluation_mode
 
 ROWS = 1024
 """Examples per forward pass."""
@@ -35,8 +35,7 @@ def error_and_loss(model: nn.Module, examples: Examples, rows: int = ROWS) -> tu
     with evaluation_mode(model):
         for batch in examples.batches(rows):
             inputs, labels = to_device(batch, device)
-            outputs = model(inputs) if isinstance(inputs, Tensor) else model(**inputs)
-            scores = class_scores(logits_of(outputs), examples.groups)
+            scores = class_scores(logits_of(call(model, inputs)), examples.groups)
             right = (scores.argmax(dim=1) == labels) & scores.isfinite().all(dim=1)
             wrong += len(labels) - int(right.sum())
             total += float(cross_entropy(scores, labels, reduction="sum"))

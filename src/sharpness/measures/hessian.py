@@ -1,110 +1,154 @@
-"""Limits of sharpness as ρ → 0: trace and largest eigenvalue of ∇²L ⊙ ccᵀ (Props. 1 and 2).
-
-With γ = δ / c the Hessian with respect to γ at zero is diag(c) ∇²L diag(c) = ∇²L ⊙ ccᵀ, so a module
-whose only parameter is γ turns any scaling into an ordinary Hessian.
-"""
+"""Limits of sharpness as ρ → 0: trace and largest eigenvalue of ∇²L ⊙ ccᵀ (Props. 1 and 2)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
 import torch
-from curvlinops import HessianLinearOperator, hutchinson_trace
-from scipy.sparse.linalg import eigsh
+from curvlinops import hutchinson_trace
+from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import cross_entropy
 
-from sharpness.data.batches import Batch, Inputs, size, to_device
-from sharpness.measures.objective import LogitScale, Loss, Network, evaluation_mode, normalized
+from sharpness.data.batches import Batch, batch_list, to_device
+from sharpness.io.errors import UserError
+from sharpness.measures.network import Network, Parameters
+from sharpness.measures.objective import LogitScale, Loss, counted, mean_loss
+
+DENSE = 512
+"""Largest matrix whose eigenvalues are computed directly."""
 
 
-class _Perturbed(nn.Module):
-    """Logits at w + c ⊙ γ as a module whose only parameter is γ, (p,)."""
+class RescaledHessian:
+    """∇²L ⊙ ccᵀ of the mean loss over all batches, a symmetric (p, p) linear operator.
 
-    def __init__(self, network: Network, c: Tensor, scale: LogitScale) -> None:
-        super().__init__()
-        self.gamma = nn.Parameter(torch.zeros_like(network.weights))
-        self._network, self._c, self._scale = network, c, scale
+    Columns are the derivatives of ⟨∇L, c ⊙ v⟩, by two backward passes: unlike forward mode over
+    vectorized passes, this works for every layer that has a backward pass.
+    """
 
-    def forward(self, inputs: Inputs) -> Tensor:
-        weights = self._network.weights + self._c * self.gamma
-        return normalized(self._network.outputs(weights, inputs), self._scale)
+    def __init__(
+        self, network: Network, batches: Sequence[Batch], c: Tensor, loss: Loss, scale: LogitScale
+    ) -> None:
+        """Take the batches, on the device of the weights, and the elementwise scaling c, (p,)."""
+        self._network, self._batches, self._c = network, batches, c
+        self._loss, self._scale = loss, scale
+        counts = [counted(loss, targets) for _, targets in batches]
+        self._shares = [count / sum(counts) for count in counts]
+        self.shape = torch.Size((len(c), len(c)))
+        self.dtype, self.device = c.dtype, c.device
+
+    def __matmul__(self, vectors: Tensor) -> Tensor:
+        """Return the product with ``vectors``, (p,) or (p, k)."""
+        columns = (self._c[:, None] * vectors.reshape(len(self._c), -1)).unbind(dim=1)
+        total = torch.zeros(len(self._c), len(columns), dtype=self.dtype, device=self.device)
+        for batch, share in zip(self._batches, self._shares, strict=True):
+            if share:
+                total += self._products(batch, share, columns)
+        return (self._c[:, None] * total).reshape(vectors.shape)
+
+    @torch.enable_grad()
+    def _products(self, batch: Batch, share: float, columns: Sequence[Tensor]) -> Tensor:
+        network, (inputs, targets) = self._network, batch
+        with _twice_differentiable(), network.at(network.weights) as outputs_of:
+            loss = mean_loss(self._loss, outputs_of(inputs), targets, self._scale)
+            gradient = network.gradient(loss, share, twice=True)
+            products = [network.gradient(gradient @ v, keep=True) for v in columns]
+        return torch.stack(products, dim=1)
 
 
-class _MeanLoss(nn.Module):
-    """Mean loss as a module, as ``HessianLinearOperator`` expects it."""
-
-    reduction = "mean"
-
-    def __init__(self, loss: Loss) -> None:
-        super().__init__()
-        self._loss = loss
-
-    def forward(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        return self._loss(outputs, targets)
+@contextmanager
+def _twice_differentiable() -> Iterator[None]:
+    """Avoid fused attention and oneDNN's recurrent layers, whose gradients have no derivatives."""
+    with (
+        sdpa_kernel(SDPBackend.MATH),
+        torch.backends.mkldnn.flags(enabled=False, allow_tf32=torch.backends.mkldnn.allow_tf32),
+    ):
+        yield
 
 
 @contextmanager
 def rescaled_hessian(
     model: nn.Module,
-    batches: Sequence[Batch],
+    batches: Iterable[Batch],
     c: Tensor,
     *,
     scale: LogitScale = None,
     loss: Loss = cross_entropy,
-) -> Iterator[HessianLinearOperator]:
+    parameters: Parameters = "all",
+) -> Iterator[RescaledHessian]:
     """Yield ∇²L ⊙ ccᵀ of the mean loss over all batches as a (p, p) linear operator.
 
     The model is measured in evaluation mode and left as it was; the operator is valid only inside
     the block. ``c``, (p,), is in the order of ``model.parameters()``; |w| is adaptive, 1 standard.
     ``scale`` is as in ``objective.normalized``; ``loss`` is a mean over the examples of a batch.
+
+    Raises:
+        UserError: if c does not have one entry a weight, or as in ``sharpness``.
     """
-    # The derivatives of fused attention cannot be differentiated again.
-    with evaluation_mode(model), sdpa_kernel(SDPBackend.MATH):
-        network = Network(model)
-        data = [to_device(batch, network.weights.device) for batch in batches]
-        perturbed = _Perturbed(network, c.to(network.weights), scale)
-        yield HessianLinearOperator(
-            perturbed,
-            _MeanLoss(loss),
-            [perturbed.gamma],
-            data,
-            check_deterministic=False,
-            num_data=sum(len(targets) for _, targets in data),
-            batch_size_fn=size,
-        )
+    with torch.inference_mode(False):
+        network = Network(model, parameters)
+        if c.shape != network.weights.shape:
+            raise UserError(
+                f"c has shape {tuple(c.shape)}; the model has {len(network.weights)} weights"
+            )
+        data = [to_device(batch, network.weights.device) for batch in batch_list(batches)]
+        if not data:
+            raise UserError("there are no batches to take the Hessian on")
+        yield RescaledHessian(network, data, c.to(network.weights), loss, scale)
 
 
-def trace(operator: HessianLinearOperator, draws: int | None = None, seed: int = 0) -> float:
+def trace(operator: RescaledHessian, draws: int | None = None, seed: int = 0) -> float:
     """Return tr(∇²L ⊙ ccᵀ), the limit of average-case sharpness over ρ²/2 (Prop. 2).
 
     ``draws`` is the number of matrix-vector products of Hutchinson's estimator, with random seed
-    ``seed``; None is exact, by p products.
+    ``seed``; None, or p and more, is exact, by p products.
     """
-    if draws is not None:
+    size = operator.shape[0]
+    if draws is not None and draws < size:
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             return float(hutchinson_trace(operator, draws))
+    return sum(float(block.diagonal(-start).sum()) for start, block in _blocks(operator))
+
+
+def _blocks(operator: RescaledHessian) -> Iterator[tuple[int, Tensor]]:
+    """Yield columns of the matrix, 64 at a time, with the number of the first."""
     size = operator.shape[0]
-    total = 0.0
     for start in range(0, size, 64):
-        columns = torch.arange(start, min(start + 64, size), device=operator.device)
-        basis = torch.zeros(size, len(columns), dtype=operator.dtype, device=operator.device)
-        basis[columns, torch.arange(len(columns))] = 1
-        total += float((operator @ basis)[columns, torch.arange(len(columns))].sum())
-    return total
+        count = min(64, size - start)
+        basis = torch.zeros(size, count, dtype=operator.dtype, device=operator.device)
+        basis[start : start + count] = torch.eye(count, dtype=operator.dtype)
+        yield start, operator @ basis
 
 
-def largest_eigenvalue(operator: HessianLinearOperator, seed: int = 0) -> float:
+def largest_eigenvalue(operator: RescaledHessian, seed: int = 0) -> float:
     """Return λmax(∇²L ⊙ ccᵀ), the limit of worst-case ℓ2 sharpness over ρ²/2 (Prop. 1).
 
     The limit holds at a minimum. The eigenvalue is the largest, not the largest in modulus.
     ``seed`` determines Lanczos' starting vector.
+
+    Raises:
+        UserError: if Lanczos' iteration does not converge.
     """
-    matrix = operator.to_scipy()
-    start = np.random.default_rng(seed).standard_normal(matrix.shape[0]).astype(matrix.dtype)
-    (value,) = eigsh(matrix, k=1, which="LA", v0=start, return_eigenvectors=False)
+    size = operator.shape[0]
+    if size <= DENSE:
+        matrix = torch.cat([block for _, block in _blocks(operator)], dim=1)
+        return float(torch.linalg.eigvalsh((matrix + matrix.T) / 2)[-1])
+
+    def product(vector: np.ndarray) -> np.ndarray:
+        like = torch.as_tensor(vector.reshape(-1), dtype=operator.dtype, device=operator.device)
+        return (operator @ like).cpu().numpy()
+
+    start = np.random.default_rng(seed).standard_normal(size)
+    if not product(start).any():
+        return 0.0  # a random vector lies in the null space of the zero matrix alone
+    kind = np.float64 if operator.dtype is torch.float64 else np.float32
+    matrix = LinearOperator((size, size), matvec=product, dtype=kind)
+    try:
+        (value,) = eigsh(matrix, k=1, which="LA", v0=start.astype(kind), return_eigenvectors=False)
+    except ArpackError as error:
+        raise UserError(f"the largest eigenvalue was not found: {error}") from error
     return float(value)

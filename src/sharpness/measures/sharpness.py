@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Generator, Iterable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from functools import partial
+from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from sharpness.data.batches import Batch
+from sharpness.data.batches import Batch, batch_list
 from sharpness.io.errors import UserError
 from sharpness.measures.average import combine_batches
 from sharpness.measures.cell_values import (
@@ -23,12 +24,13 @@ from sharpness.measures.cell_values import (
 )
 from sharpness.measures.definition import Cell, Data, Definition, Estimate, Protocol
 from sharpness.measures.micro_batch import MicroBatch, OutOfMemory
-from sharpness.measures.objective import Loss, Network, evaluation_mode
+from sharpness.measures.network import Network, Parameters
+from sharpness.measures.objective import Loss
 
 
 def sharpness(
     model: nn.Module,
-    batches: Sequence[Batch],
+    batches: Iterable[Batch],
     definition: Definition,
     radius: float,
     *,
@@ -39,13 +41,16 @@ def sharpness(
     samples: int | None = None,
     antithetic: bool = False,
     micro_batch: int | None = None,
+    parameters: Parameters = "all",
 ) -> Estimate:
     """Measure the m-sharpness of a model (Eq. 1), where m is the size of the batches.
 
     Args:
-        model: any module with floating-point parameters; it is measured in evaluation mode and
-            left as it was.
-        batches: [(inputs, targets), ...]; inputs is a tensor or a mapping of keyword tensors.
+        model: any module with floating-point parameters and deterministic outputs; it is measured
+            in evaluation mode and left as it was. Its output is its logits, or has them as
+            ``logits`` or as its only tensor.
+        batches: (inputs, targets), or mappings that hold their ``labels``; read once. Inputs are a
+            tensor, a mapping of keyword arguments, or a tuple of arguments.
         definition: case, norm, adaptive, logit normalization.
         radius: ρ > 0.
         protocol: "paper" (Algorithm 1), "released" (the authors' code), or your own ``Protocol``.
@@ -57,35 +62,63 @@ def sharpness(
         micro_batch: most examples in one pass through the model; None is a whole batch. A small
             one takes less memory and gives the same value, up to rounding. When memory runs out,
             it is halved, with a message on standard error.
+        parameters: the weights to perturb: "all" (frozen ones too), "trainable", a regular
+            expression that is searched for in their names, or a predicate on names.
 
     Returns:
         The estimate: mean over batches, weighted by examples, with its standard error.
 
     Raises:
-        UserError: for a radius ≤ 0, no batches, a model without floating-point parameters, or a
-            loss that is not finite.
+        UserError: for a radius ≤ 0, no batches, a loss that is not finite, and a model or loss for
+            which the value would not be what Eq. 1 says (see ``checks`` and ``network``).
     """
     knobs = Protocol.named(protocol)
     cell = Cell(definition, radius, knobs.name)
     effort = Effort(steps, samples, antithetic)
-    data: dict[Data, Sequence[Batch]] = {"original": batches}
     protocols, room = {knobs.name: knobs}, MicroBatch(micro_batch)
-    results = measure_cells(model, data, [cell], seed, loss, effort, protocols, room)
-    # Closing restores the mode of the model even while a raised error is being handled.
-    with closing(results):
-        return _raise_problem(next(results)[1])
+    with torch.inference_mode(False):
+        data: dict[Data, Sequence[Batch]] = {"original": batch_list(batches)}
+        ((_, result),) = measure_cells(
+            model, data, [cell], seed, loss, effort, protocols, room, parameters
+        )
+    return _raise_problem(result)
+
+
+def sharpness_by_layer(
+    model: nn.Module,
+    batches: Iterable[Batch],
+    definition: Definition,
+    radius: float,
+    **options: Any,
+) -> dict[str, Estimate]:
+    """Measure the sharpness of each layer: only its own weights are perturbed.
+
+    A layer is a module that holds parameters itself; keys are the names of modules, in the model's
+    order, "" for the model's own. The arguments are those of ``sharpness`` without ``parameters``.
+    """
+    kept = batch_list(batches)
+    layers = dict.fromkeys(name.rpartition(".")[0] for name, _ in model.named_parameters())
+
+    def owned(layer: str) -> Callable[[str], bool]:
+        return lambda name: name.rpartition(".")[0] == layer
+
+    return {
+        layer: sharpness(model, kept, definition, radius, parameters=owned(layer), **options)
+        for layer in layers
+    }
 
 
 def sharpness_table(
     model: nn.Module,
-    batches: Sequence[Batch],
-    cells: Sequence[Cell],
+    batches: Iterable[Batch],
+    cells: Iterable[Cell],
     *,
-    augmented: Sequence[Batch] = (),
+    augmented: Iterable[Batch] = (),
     seed: int = 0,
     loss: Loss = cross_entropy,
     effort: Effort = AS_THE_PROTOCOL,
     micro_batch: int | None = None,
+    parameters: Parameters = "all",
 ) -> dict[Cell, Estimate]:
     """Measure many cells of one model, sharing work between them; return them in the given order.
 
@@ -97,9 +130,15 @@ def sharpness_table(
     Raises:
         UserError: as in ``sharpness``, for the first cell that has no value.
     """
-    data: dict[Data, Sequence[Batch]] = {"original": batches, "augmented": augmented}
-    results = measure_cells(model, data, cells, seed, loss, effort, room=MicroBatch(micro_batch))
-    with closing(results):
+    cells, room = list(cells), MicroBatch(micro_batch)
+    with torch.inference_mode(False):
+        data: dict[Data, Sequence[Batch]] = {
+            "original": batch_list(batches),
+            "augmented": batch_list(augmented),
+        }
+        results = measure_cells(
+            model, data, cells, seed, loss, effort, room=room, parameters=parameters
+        )
         found = {cell: _raise_problem(result) for cell, result in results}
     return {cell: found[cell] for cell in cells}
 
@@ -113,6 +152,7 @@ def measure_cells(
     effort: Effort = AS_THE_PROTOCOL,
     protocols: Mapping[str, Protocol] | None = None,
     room: MicroBatch | None = None,
+    parameters: Parameters = "all",
 ) -> Generator[tuple[Cell, Estimate | UserError], None, None]:
     """Yield each cell with its estimate, or with the error why it has none, once it is known.
 
@@ -134,23 +174,24 @@ def measure_cells(
         else:
             alike = cell if cell.definition.case == "worst" else noise_key(cell)
             groups[(cell.data, cell.m, alike)].append(task)
-    with evaluation_mode(model):
+    try:
+        if seed < 0:
+            raise UserError(f"seed is {seed}; it must not be negative")
+        points = ObjectiveCache(Network(model, parameters), data, loss)
+    except UserError as problem:
+        yield from ((task.cell, problem) for group in groups.values() for task in group)
+        return
+    for tasks in groups.values():
+        compute = partial(_group, points, tasks, seed, effort.antithetic)
         try:
-            points = ObjectiveCache(Network(model), data, loss)
+            values, examples = room.run_with_oom_retry(compute, points.most(tasks[0].cell))
+        except OutOfMemory:
+            raise
         except UserError as problem:
-            yield from ((task.cell, problem) for group in groups.values() for task in group)
-            return
-        for tasks in groups.values():
-            compute = partial(_group, points, tasks, seed, effort.antithetic)
-            try:
-                values, examples = room.run_with_oom_retry(compute, points.most(tasks[0].cell))
-            except OutOfMemory:
-                raise
-            except UserError as problem:
-                yield from ((task.cell, problem) for task in tasks)
-                continue
-            for task, per_batch in zip(tasks, values, strict=True):
-                yield task.cell, _combined(per_batch, examples)
+            yield from ((task.cell, problem) for task in tasks)
+            continue
+        for task, per_batch in zip(tasks, values, strict=True):
+            yield task.cell, _combined(per_batch, examples)
 
 
 def _group(
@@ -162,6 +203,7 @@ def _group(
 ) -> tuple[Sequence[Sequence[Tensor]], list[int]]:
     """Return the values of each task in each batch, and the number of examples of each batch."""
     objectives = points.objectives(tasks[0].cell, micro_batch)
+    points.check(objectives[0], gradient=tasks[0].cell.definition.case == "worst")
     values = values_of(objectives, tasks, seed, antithetic)
     return values, [objective.examples for objective in objectives]
 

@@ -49,7 +49,7 @@ def write_findings(path: str | Path, findings: Iterable[Finding]) -> None:
 
 def read_findings(path: str | Path) -> list[Finding]:
     """Return the findings of a CSV file written by `write_findings`."""
-    with open(path, encoding="utf-8", newline="") as stream:
+    with open(path, encoding="utf-8-sig", newline="") as stream:
         return [Finding(**row) for row in csv.DictReader(stream)]
 
 

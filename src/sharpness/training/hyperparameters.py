@@ -152,7 +152,7 @@ def write_models(names: Sequence[str], seed: int, space: Space, path: str | Path
 
 def read_models(path: str | Path) -> dict[str, tuple[int, Hyperparameters]]:
     """Read the index and hyper-parameters of each model; raise UserError, naming an invalid row."""
-    with reading(path, REMAKE), open(path, newline="") as stream:
+    with reading(path, REMAKE), open(path, encoding="utf-8-sig", newline="") as stream:
         rows = list(csv.DictReader(stream))
     return {str(row.get("model")): (i, _parsed(row, path)) for i, row in enumerate(rows)}
 

@@ -64,10 +64,10 @@ def test_a_pair_is_one_draw_and_two_passes() -> None:
     model, passes = Quadratic(WEIGHTS, HESSIAN), []
     model.register_forward_hook(lambda *_: passes.append(1))
     on_surface(model, GAUSSIAN, samples=7)
-    assert len(passes) == 1 + 7
+    assert len(passes) == 3 + 1 + 7  # three check the model
     passes.clear()
     on_surface(model, GAUSSIAN, samples=7, antithetic=True)
-    assert len(passes) == 1 + 2 * 7
+    assert len(passes) == 3 + 1 + 2 * 7
 
 
 def test_the_standard_error_covers_the_truth() -> None:

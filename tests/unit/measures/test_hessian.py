@@ -11,19 +11,22 @@ from toys import Batches, Quadratic, flat, mean_output, noisy_points, one_point,
 from sharpness import Definition, sharpness
 from sharpness.measures.ball import NORMS, noise_generator, scaling
 from sharpness.measures.hessian import largest_eigenvalue, rescaled_hessian, trace
-from sharpness.measures.objective import Network, Objective
+from sharpness.measures.network import Network
+from sharpness.measures.objective import Objective
 
 BATCH = noisy_points(30, seed=1)
 
 
 def dense(model: nn.Module, batch: tuple[Tensor, Tensor] = BATCH) -> Tensor:
     """∇²L by differentiating twice."""
-    network = Network(model)
+    sizes = [p.numel() for p in model.parameters()]
 
     def loss(weights: Tensor) -> Tensor:
-        return cross_entropy(network.outputs(weights, batch[0]), batch[1])
+        pieces = zip(model.named_parameters(), weights.split(sizes), strict=True)
+        state = {name: piece.view(value.shape) for (name, value), piece in pieces}
+        return cross_entropy(torch.func.functional_call(model, state, (batch[0],)), batch[1])
 
-    return torch.autograd.functional.hessian(loss, network.weights)  # type: ignore[no-untyped-call]
+    return torch.autograd.functional.hessian(loss, flat(model))  # type: ignore[no-untyped-call]
 
 
 def gradient(model: nn.Module) -> Tensor:

@@ -122,7 +122,7 @@ def test_no_room_for_one_example_is_a_line_and_another_error_is_not_taken_for_it
         sharpness(full, points(), WORST, 0.1)
     assert asked == [16, 8, 4, 2, 1]
     asked = small(wrong, 5, lambda: RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
-    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+    with pytest.raises(UserError, match="shapes cannot be multiplied"):
         sharpness(wrong, points(), WORST, 0.1)
     assert asked == [16]
 

@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
-from toys import Words, counted, flat, noisy_points, normal, sentences, smooth_network
+from toys import Words, counted, flat, noisy_points, normal, outputs_at, sentences, smooth_network
 
 from sharpness.io.errors import UserError
-from sharpness.measures.objective import LogitScale, Network, Objective, evaluation_mode, normalized
+from sharpness.measures.network import Network, evaluation_mode
+from sharpness.measures.objective import LogitScale, Objective, normalized
 
 
 def test_eq_5_divides_by_the_root_mean_square_of_the_centred_logits() -> None:
@@ -62,7 +63,7 @@ def test_the_network_is_the_model_at_other_weights() -> None:
     inputs, _ = noisy_points(5, 0)
     network = Network(model)
     assert torch.equal(network.weights, flat(model))
-    assert torch.equal(network.outputs(flat(other), inputs), other(inputs))
+    assert torch.equal(outputs_at(network, flat(other), inputs), other(inputs))
     assert torch.equal(flat(model), flat(smooth_network(0)))
 
 
@@ -118,7 +119,7 @@ class Counting(nn.Module):
 
 def test_buffers_are_not_written_to() -> None:
     model = Counting()
-    Network(model).outputs(torch.zeros(4), torch.ones(1, 2))
+    outputs_at(Network(model), torch.zeros(4), torch.ones(1, 2))
     assert model.runs == 0
 
 
@@ -143,7 +144,7 @@ def test_keyword_inputs_outputs_with_logits_and_tied_weights() -> None:
     changed = copy.deepcopy(model)
     with torch.no_grad():
         changed.embedding.weight.mul_(2)
-    assert torch.equal(network.outputs(2 * network.weights, inputs), changed(**inputs).logits)
+    assert torch.equal(outputs_at(network, 2 * network.weights, inputs), changed(**inputs).logits)
 
 
 def test_a_model_without_parameters_is_refused() -> None:

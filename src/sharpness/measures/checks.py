@@ -1,0 +1,184 @@
+"""Checks, once a model, that what is measured is a differentiable function of the weights.
+
+A model that draws random numbers, a loss that does not separate over examples, and a gradient that
+is not the derivative of the loss would otherwise give wrong values without a word. Each check
+refuses on evidence alone: where rounding hides the answer, it passes.
+"""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sharpness.data.batches import Batch, rebatched, split_batch
+from sharpness.io.errors import UserError, out_of_memory
+from sharpness.measures.objective import Objective, counted, mean_loss
+
+RANDOM_PASSES = 8
+"""Passes that must agree if a forward draws random numbers, which need not change its outputs."""
+WIDTHS = (1e-2, 1e-1, 1.0)
+"""Perturbations, relative to the weights, one of which an output must see."""
+STEPS = (1e-2, 1e-3, 1e-4, 1e-5)
+"""Steps of the difference quotients, relative to the weights."""
+AGREE = 0.1
+"""Relative difference below which two derivatives agree."""
+
+
+@torch.no_grad()
+def check_function(objective: Objective) -> None:
+    """Check that the weights determine the outputs of the first piece, and change them.
+
+    Raises:
+        UserError: if two passes differ, or if no perturbation of the weights changes an output.
+    """
+    weights, piece = objective.network.weights, objective.pieces[0]
+    states = _random_states()
+    first = _outputs(objective, weights, piece)
+    for _ in range(1 if _random_states() == states else RANDOM_PASSES):
+        if not _close(first, _outputs(objective, weights, piece)):
+            raise UserError(
+                "two forward passes of the same model and batch differ: something in it is random "
+                "or changes from call to call (dropout that ignores eval(), for example); "
+                "sharpness needs a deterministic model"
+            )
+    for width in WIDTHS:
+        moved = weights + width * _noise(weights)
+        if not torch.equal(first, _outputs(objective, moved, piece)):
+            return
+    raise UserError(
+        "no output changes when the weights are perturbed: the forward pass reads copies of them, "
+        "or does not use them"
+    )
+
+
+@torch.no_grad()
+def check_separable(objective: Objective) -> None:
+    """Check that a piece of a divided batch has the outputs and the loss of its halves.
+
+    Raises:
+        UserError: if it has not, so that the batch cannot go through in pieces.
+    """
+    pieces = objective.pieces
+    if len(pieces) < 2:
+        return
+    whole = pieces[0]
+    if len(whole[1]) == 1:
+        whole = rebatched(pieces[:2], 2)[0]
+    halves = split_batch(whole, (len(whole[1]) + 1) // 2)
+    try:
+        loss, outputs = _loss(objective, whole)
+    except RuntimeError as error:
+        if len(pieces[0][1]) == 1 and out_of_memory(error):
+            return  # one example at a time is all that fits
+        raise
+    parts = [_loss(objective, half) for half in halves]
+    counts = [counted(objective.loss, targets) for _, targets in halves]
+    mean = sum(n * part for n, (part, _) in zip(counts, parts, strict=True) if n) / sum(counts)
+    joined = torch.cat([part for _, part in parts]) if outputs.ndim else outputs
+    per_example = len(outputs) == len(whole[1]) if outputs.ndim else False
+    if abs(loss - mean) > _rounding(outputs, loss) or (per_example and not _close(outputs, joined)):
+        raise UserError(
+            f"a batch of {len(whole[1])} examples has the loss {loss:.6g} and its halves have the "
+            f"mean {mean:.6g}: the model or the loss does not treat examples one by one, so a "
+            "batch cannot be divided; leave micro_batch out, or take smaller batches"
+        )
+
+
+def check_gradient(objective: Objective) -> None:
+    """Check by directional derivatives that the gradient is the derivative of the loss.
+
+    One direction follows the gradient; the other moves the weights without a gradient, which must
+    not change the loss to first order. Both start a little away from the model's own weights, where
+    a derivative need not exist (ReLU of zeros).
+
+    Raises:
+        UserError: if it is not, or if the loss is another one when gradients are computed.
+    """
+    network = objective.network
+    piece = Objective(network, objective.pieces[0], objective.loss)
+    start = network.rounded(network.weights + STEPS[1] * _noise(network.weights))
+    with torch.no_grad():
+        loss, outputs = _loss(objective, objective.pieces[0], start)
+    noise = _rounding(outputs, loss)
+    other, gradient = piece.loss_and_gradient(start, None, coarse=True)
+    if abs(other - loss) > noise:
+        raise UserError(
+            f"the loss is {loss:.6g} without gradients and {other:.6g} with them: the forward pass "
+            "computes something else when gradients are needed"
+        )
+    scale = _scale(start)
+    along = scale * gradient
+    ahead = scale * along / along.square().mean().sqrt().clamp_min(torch.finfo(along.dtype).tiny)
+    for direction in ahead, torch.where(gradient == 0, _noise(start), 0.0):
+        if direction.any() and _contradicted(piece, start, direction, gradient, noise):
+            raise UserError(
+                "the gradient is not the derivative of the loss: the forward pass uses weights "
+                "that autograd does not see (a detached alias, no_grad, a hook that changes "
+                "gradients); worst-case sharpness cannot be measured, average-case can"
+            )
+
+
+@torch.no_grad()
+def _contradicted(
+    piece: Objective, start: Tensor, direction: Tensor, gradient: Tensor, noise: float
+) -> bool:
+    """Return whether difference quotients converge to something else than the gradient's slope."""
+    network, before = piece.network, None
+    for step in STEPS:
+        ends = [network.rounded(start + sign * step * direction) for sign in (1, -1)]
+        high, low = (piece.losses(end, [None], coarse=True)[0] for end in ends)
+        change, expected = high - low, float(gradient @ (ends[0] - ends[1]))
+        if abs(change - expected) <= AGREE * max(abs(change), abs(expected)) + noise:
+            return False
+        quotient = change / step
+        if before is not None and abs(quotient - before) <= AGREE * abs(quotient):
+            return True
+        before = quotient
+    return False
+
+
+def _outputs(objective: Objective, weights: Tensor, piece: Batch) -> Tensor:
+    with objective.network.at(weights, coarse=True) as outputs_of:
+        return outputs_of(piece[0]).clone()
+
+
+def _loss(
+    objective: Objective, piece: Batch, weights: Tensor | None = None
+) -> tuple[float, Tensor]:
+    weights = objective.network.weights if weights is None else weights
+    outputs = _outputs(objective, weights, piece)
+    return mean_loss(objective.loss, outputs, piece[1], None).item(), outputs
+
+
+def _scale(weights: Tensor) -> Tensor:
+    """Return the typical size of each weight, which is nowhere zero."""
+    return weights.abs() + weights.square().mean().sqrt().clamp_min(1e-3)
+
+
+def _noise(weights: Tensor) -> Tensor:
+    generator = torch.Generator(weights.device).manual_seed(0)
+    return _scale(weights) * torch.empty_like(weights).normal_(generator=generator)
+
+
+def _rounding(outputs: Tensor, loss: float = 0.0) -> float:
+    """Return how far rounding may move a loss, or an output."""
+    kind = outputs.dtype if outputs.is_floating_point() else torch.float32
+    largest = outputs.abs().max().item() if outputs.numel() else 0.0
+    return 64 * torch.finfo(kind).eps * max(abs(loss), float(largest))
+
+
+def _close(one: Tensor, other: Tensor) -> bool:
+    return one.shape == other.shape and torch.allclose(
+        one, other, rtol=0.0, atol=_rounding(one), equal_nan=True
+    )
+
+
+def _random_states() -> list[object]:
+    """Return the states of the global random generators of torch, NumPy and Python."""
+    states = [torch.get_rng_state()]
+    states += torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
+    numpy = np.random.get_state(legacy=False)
+    return [*(state.numpy().tobytes() for state in states), str(numpy), random.getstate()]

@@ -1,0 +1,260 @@
+"""Model as a function of one flat vector of weights, by writing w + δ into its own parameters.
+
+Writing in place is what makes the function right for any forward: shared layers, hooks that close
+over a layer, patched forwards, and activation checkpointing, which reads the weights once more in
+the backward pass. The price is that the model must be restored, which ``Network.at`` does.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from copy import deepcopy
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from sharpness.data.batches import Inputs, call, logits_of
+from sharpness.io.errors import UserError, out_of_memory
+from sharpness.measures.snapshot import Snapshot
+
+Parameters = str | Callable[[str], bool]
+"""The weights to perturb: "all", "trainable", a regular expression or a predicate on names."""
+COARSEST = 0.1
+"""Largest error, relative to ‖δ‖₂, that rounding to the storage of the weights may make."""
+
+
+@contextmanager
+def evaluation_mode(model: nn.Module) -> Iterator[None]:
+    """Put every submodule in evaluation mode inside the block, and restore its mode afterwards."""
+    before = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in before.items():
+            module.training = training
+
+
+@contextmanager
+def described(what: str) -> Iterator[None]:
+    """Turn an error of the user's code into a UserError; let a lack of memory pass."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        if out_of_memory(error) or isinstance(error, MemoryError):
+            raise
+        said = next(iter(str(error).splitlines()), "")
+        raise UserError(f"{what} fails with {type(error).__name__}: {said}") from error
+
+
+class Network:
+    """Model as a function (flat weights, inputs) → outputs.
+
+    ``weights`` is w, the perturbed parameters in the model's order, (p,), in float32 or wider.
+    """
+
+    def __init__(self, model: nn.Module, parameters: Parameters = "all") -> None:
+        """Read the weights and the state of ``model``; it is written only inside ``at``.
+
+        Raises:
+            UserError: if there is nothing to perturb, or something that cannot be perturbed.
+        """
+        if not isinstance(model, nn.Module):
+            raise UserError(f"the model is a {type(model).__name__}; it must be a torch.nn.Module")
+        self._model = model = _without_inference_tensors(model)
+        self._groups = _by_memory(_chosen(model, parameters))
+        self._stored = [group[0].detach() for group in self._groups]
+        self._sizes = [stored.numel() for stored in self._stored]
+        double = any(stored.dtype is torch.float64 for stored in self._stored)
+        self._wide = torch.float64 if double else torch.float32
+        self.weights = self._flat(self._stored)
+        self._coarse = any(stored.element_size() < 4 for stored in self._stored)
+        self._recurrent = any(isinstance(module, nn.RNNBase) for module in model.modules())
+        self._training = any(module.training for module in model.modules())
+        perturbed = {id(parameter) for group in self._groups for parameter in group}
+        self._every = [
+            (value, value.requires_grad, id(value) in perturbed) for value in model.parameters()
+        ]
+        self._snapshot = Snapshot(model, self._stored)
+
+    @contextmanager
+    def at(self, weights: Tensor, coarse: bool = False) -> Iterator[Callable[[Inputs], Tensor]]:
+        """Hold ``weights`` (p,) in the model inside the block; yield inputs → outputs.
+
+        The outputs, commonly logits (n, K), have gradients with respect to the parameters where
+        gradients are enabled. Afterwards the model is as it was, whatever its forward did.
+        ``coarse`` allows any rounding to the type in which the model stores its weights.
+
+        Raises:
+            UserError: if that rounding changes the perturbation by more than ``COARSEST``.
+        """
+        if self._coarse and not coarse:
+            self._check_storage(weights)
+        try:
+            with _same_kernels(self._recurrent and weights.is_cuda):
+                if self._training:
+                    self._model.eval()
+                for parameter, flag, wanted in self._every:
+                    if flag != wanted:
+                        parameter.requires_grad_(wanted)
+                self._write(weights)
+                yield self._outputs
+        finally:
+            self._keep_memory()
+            self._write(self.weights)
+            self._snapshot.restore()
+            for parameter, flag, _ in self._every:
+                if parameter.requires_grad != flag:
+                    parameter.requires_grad_(flag)
+
+    def gradient(
+        self, loss: Tensor, factor: float = 1.0, *, twice: bool = False, keep: bool = False
+    ) -> Tensor:
+        """Return the gradient (p,) of ``factor`` · ``loss``, a scalar made inside ``at``.
+
+        ``twice`` makes the gradient differentiable again; ``keep`` allows a further call.
+        """
+        if not loss.requires_grad:
+            return torch.zeros_like(self.weights)
+        leaves = [parameter for group in self._groups for parameter in group]
+        with described("the backward pass of the model"):
+            found = torch.autograd.grad(
+                loss,
+                leaves,
+                torch.full_like(loss, factor),
+                create_graph=twice,
+                retain_graph=twice or keep,
+                allow_unused=True,
+            )
+        each = iter(found)
+        return self._flat([_total(group, [next(each) for _ in group]) for group in self._groups])
+
+    def rounded(self, weights: Tensor) -> Tensor:
+        """Return ``weights`` (p,) as the model stores them."""
+        pieces = zip(weights.split(self._sizes), self._stored, strict=True)
+        return self._flat([piece.to(stored.dtype) for piece, stored in pieces])
+
+    def _flat(self, tensors: Sequence[Tensor]) -> Tensor:
+        """Join one tensor for each parameter into one vector (p,)."""
+        return torch.cat([tensor.flatten().to(self._wide) for tensor in tensors])
+
+    def _outputs(self, inputs: Inputs) -> Tensor:
+        with described("the forward pass of the model"):
+            return logits_of(call(self._model, inputs))
+
+    @torch.no_grad()
+    def _write(self, weights: Tensor) -> None:
+        pieces = zip(weights.split(self._sizes), self._stored, strict=True)
+        torch._foreach_copy_(self._stored, [piece.view(to.shape) for piece, to in pieces])
+        torch.clear_autocast_cache()  # which holds the weights of before in 16 bits
+
+    def _keep_memory(self) -> None:
+        """Undo an assignment to ``data``, by which a forward gives a parameter other memory."""
+        for group, stored in zip(self._groups, self._stored, strict=True):
+            for parameter in group:
+                if parameter.data_ptr() != stored.data_ptr():
+                    parameter.data = stored
+
+    def _check_storage(self, weights: Tensor) -> None:
+        change = (weights - self.weights).norm()
+        error = (self.rounded(weights) - weights).norm()
+        if error > COARSEST * change:
+            types = {str(s.dtype).removeprefix("torch.") for s in self._stored}
+            raise UserError(
+                f"the weights are stored as {', '.join(sorted(types))}, whose rounding changes a "
+                f"perturbation of this radius by {error / change:.0%}; use model.float()"
+            )
+
+
+@contextmanager
+def _same_kernels(recurrent_on_gpu: bool) -> Iterator[None]:
+    """Have passes with and without gradients computed by the same code.
+
+    Attention has a fast path without gradients, and cuDNN has no gradient of recurrent layers in
+    evaluation mode.
+    """
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with torch.backends.cudnn.flags(enabled=False) if recurrent_on_gpu else nullcontext():
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
+
+
+def _without_inference_tensors(model: nn.Module) -> nn.Module:
+    """Copy a model that was made in inference mode, whose weights cannot be written outside it."""
+    tensors = [*model.parameters(), *model.buffers()]
+    if not any(tensor.is_inference() for tensor in tensors):
+        return model
+    with described("copying the model, which was made in inference mode,"):
+        return deepcopy(model)
+
+
+def _chosen(model: nn.Module, parameters: Parameters) -> dict[str, nn.Parameter]:
+    """Return the parameters to perturb by name; one object may have several names."""
+    named = dict(model.named_parameters(remove_duplicate=False))
+    if not named:
+        raise UserError("the model has no parameters, so there is nothing to perturb")
+    if callable(parameters):
+        chosen = {name: value for name, value in named.items() if parameters(name)}
+    elif parameters == "trainable":
+        chosen = {name: value for name, value in named.items() if value.requires_grad}
+    else:
+        try:
+            pattern = re.compile("" if parameters == "all" else parameters)
+        except re.error as error:
+            raise UserError(
+                f"parameters: {parameters!r} is no regular expression: {error}"
+            ) from None
+        chosen = {name: value for name, value in named.items() if pattern.search(name)}
+    if not chosen:
+        raise UserError(f"parameters: {parameters!r} chooses none of {', '.join(named)}")
+    for name, value in chosen.items():
+        _check_parameter(name, value)
+    return chosen
+
+
+def _check_parameter(name: str, value: nn.Parameter) -> None:
+    if nn.parameter.is_lazy(value):
+        raise UserError(f"parameter {name!r} has no shape yet; run the model on a batch first")
+    if not value.is_floating_point():
+        raise UserError(f"parameter {name!r} is {value.dtype}; sharpness needs real numbers")
+    if value.is_meta or value.layout is not torch.strided:
+        kind = "on the meta device" if value.is_meta else f"stored as {value.layout}"
+        raise UserError(f"parameter {name!r} is {kind}; sharpness needs ordinary, dense weights")
+
+
+def _by_memory(chosen: dict[str, nn.Parameter]) -> list[list[nn.Parameter]]:
+    """Group the parameters that are one and the same weights, by identity or by memory."""
+    groups: dict[object, list[nn.Parameter]] = {}
+    ends: dict[object, tuple[int, int, str]] = {}
+    for name, value in chosen.items():
+        place = (
+            (value.device, value.data_ptr(), value.shape, value.stride()) if value.numel() else name
+        )
+        group = groups.setdefault(place, [])
+        if not any(value is other for other in group):
+            group.append(value)
+        steps = zip(value.shape, value.stride(), strict=True)
+        extent = 1 + sum((size - 1) * stride for size, stride in steps)
+        if extent < value.numel():
+            raise UserError(f"parameter {name!r} is expanded: its entries share memory")
+        if value.numel():
+            ends[place] = value.data_ptr(), value.data_ptr() + extent * value.element_size(), name
+    in_order = sorted(ends.values())
+    for (_, end, one), (start, _, other) in pairwise(in_order):
+        if start < end:
+            raise UserError(f"parameters {one!r} and {other!r} share a part of their memory")
+    return [*groups.values()]
+
+
+def _total(group: Sequence[nn.Parameter], found: Sequence[Tensor | None]) -> Tensor:
+    """Add up the gradients of parameters that share memory; an unused one has none."""
+    dense = [g.to_dense() if g.is_sparse else g for g in found if g is not None]
+    return sum(dense[1:], dense[0]) if dense else torch.zeros_like(group[0])
