@@ -13,9 +13,9 @@ import sys
 
 if odd := re.search(r"[\s'\"\\$&;|<>()*?\[\]{}!#:`]", f"{sys.executable}{os.getcwd()}"):
     sys.exit(
-        f"{os.getcwd()}: the path of the project or of its Python has {odd[0]!r}, which Snakemake "
-        "cannot run jobs in; move the project to a path of letters, digits, '-', '_' and '.', and "
-        "type make again"
+        f"{os.getcwd()}: the path of the project or of its Python has a space or another sign of "
+        f"the shell ({odd[0]!r}), in which Snakemake cannot run jobs; move the project to a path "
+        "of letters, digits, '-', '_' and '.', and type make again"
     )
 try:
     from sharpness.config import validated

@@ -6,9 +6,9 @@ from sharpness.data.locate import read_record
 from sharpness.data.registry import TITLES
 from sharpness.evaluation.guard import ModelFiles, check_conversions, check_trainings
 from sharpness.evaluation.plan import Plan
-from sharpness.evaluation.results import assemble, write_per_batch
+from sharpness.evaluation.results import assemble, write_per_batch, write_pool
 from sharpness.io.csv_files import read_frame
-from sharpness.io.files import write_frame, write_json
+from sharpness.io.files import write_json
 from sharpness.io.job import job
 
 with job(snakemake):
@@ -28,6 +28,6 @@ with job(snakemake):
         check_conversions(sources, wanted["made"])
     cells = Plan.parse(wanted["plan"]).rows()
     table = assemble(read_frame(given.models), sources, cells, titles, wanted["max_test_error"])
-    write_frame(snakemake.output.pool, table)
+    write_pool(table, snakemake.output.pool)
     write_per_batch(table, sources, snakemake.output.per_batch)
     write_json(made_for, wanted)

@@ -14,7 +14,7 @@ from sharpness.evaluation.guard import ModelFiles, check_rows, remake_advice
 from sharpness.evaluation.plan import BATCHES
 from sharpness.io.csv_files import check_columns, read_frame
 from sharpness.io.errors import REMAKE, UserError, reading
-from sharpness.io.files import write_csv
+from sharpness.io.files import write_csv, write_frame
 
 _OF_ERRORS = ("part", "data", "revision", "error")
 _OF_CELLS = ("cell", "device", "value")
@@ -72,6 +72,11 @@ def _exclude(table: pd.DataFrame, cells: Sequence[str], limit: float) -> None:
         for error in table.loc[wrong, "error_test"]
     ]
     table.loc[wrong, list(cells)] = math.nan
+
+
+def write_pool(table: pd.DataFrame, path: str | Path) -> None:
+    """Write the table of a pool; equal values give equal bytes."""
+    write_frame(path, table)
 
 
 def write_per_batch(table: pd.DataFrame, sources: Iterable[ModelFiles], path: str | Path) -> None:

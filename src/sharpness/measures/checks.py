@@ -111,7 +111,8 @@ def check_gradient(objective: Objective) -> None:
         )
     scale = _scale(start)
     along = scale * gradient
-    ahead = scale * along / along.square().mean().sqrt().clamp_min(torch.finfo(along.dtype).tiny)
+    largest = along.abs().max()
+    ahead = scale * torch.where(largest > 0, along / largest, 0.0)
     for direction in ahead, torch.where(gradient == 0, _noise(start), 0.0):
         if direction.any() and _contradicted(piece, start, direction, gradient, noise):
             raise UserError(
