@@ -22,6 +22,7 @@ from sharpness.io.files import json_text, write_json
 from sharpness.io.source_digest import source_digest
 from sharpness.mini import DATA_REVISION as STANDIN_DATA_REVISION
 from sharpness.mini import REVISION as STANDINS_REVISION
+from sharpness.report.figures.catalogue import panels_within
 from sharpness.studies.diagonal import REVISION as DIAGONAL_REVISION
 from sharpness.studies.hammoud.procedures import DATA as DATA_OF
 from sharpness.studies.hammoud.procedures import REVISION as SMALL_NETWORKS_REVISION
