@@ -68,8 +68,8 @@ Item = list[dict[str, Any]]
 def items(settings: Config, data: Iterable[str]) -> dict[str, Item]:
     """Return the files to download for the data sets and the models, by ``models/POOL/STEM``.
 
-    The keys of data sources, and of AugReg's index, are ``data/SOURCE``. Models with a local file, data sets whose place
-    the user names, and stand-ins need no download.
+    The keys of data sources, and of AugReg's index, are ``data/SOURCE``. Models with a local file,
+    data sets whose place the user names, and stand-ins need no download.
     """
     found = {
         f"models/{name}/{stem}": [_arguments(pool.members[model])]

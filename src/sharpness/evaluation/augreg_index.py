@@ -30,9 +30,11 @@ PREPROCESSING = "augreg"
 """The makers' preprocessing, by its name in the table of published errors."""
 
 FILE, ACCURACY = "adapt_filename", "adapt_final_test"
-COLUMNS = ("name", "ds", "lr", "aug", "wd", "do", "sd", "best_val", "final_val", "final_test")
-COLUMNS += ("adapt_ds", "adapt_lr", "adapt_steps", "adapt_resolution", "adapt_final_val", ACCURACY)
-COLUMNS += ("params", "infer_samples_per_sec", "filename", FILE)
+COLUMNS = (
+    *("name", "ds", "lr", "aug", "wd", "do", "sd", "best_val", "final_val", "final_test"),
+    *("adapt_ds", "adapt_lr", "adapt_steps", "adapt_resolution", "adapt_final_val", ACCURACY),
+    *("params", "infer_samples_per_sec", "filename", FILE),
+)
 """All columns, in order; only `FILE` and `ACCURACY` are read."""
 
 

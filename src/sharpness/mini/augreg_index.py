@@ -1,6 +1,6 @@
 """Stand-in for AugReg's ``index.csv``: the same columns, with the accuracies of stand-in models.
 
-What is not known of a stand-in, such as its accuracy in pre-training, is left empty. Needs no torch.
+What is not known of a stand-in, such as its accuracy in pre-training, is empty. Needs no torch.
 """
 
 from __future__ import annotations

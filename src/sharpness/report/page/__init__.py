@@ -238,16 +238,14 @@ def accuracies(published: pd.DataFrame) -> tuple[str, str]:
 
 def compare_words(facts: pd.DataFrame) -> str:
     """Return what the paper says of the errors beside what is found (``published_facts.csv``)."""
-    parts = []
-    for (fact, source), rows in facts.groupby(["fact", "source"], sort=False):
-        said = "".join(
-            f", {_amount(fact, row['found'])} {row['errors']}"
-            + (f" ({row['reason']})" if isinstance(row["reason"], str) and row["reason"] else "")
-            + (" — this differs" if row["warn"] else "")
-            for row in rows.to_dict("records")
-        )
-        parts.append(f"{fact}: {_amount(fact, rows['published'].iloc[0])} ({source}){said}")
-    return "; ".join(parts) + "."
+    parts: dict[str, str] = {}
+    for row in facts.fillna({"reason": ""}).to_dict("records"):
+        fact = str(row["fact"])
+        parts.setdefault(fact, f"{fact}: {_amount(fact, row['published'])} ({row['source']})")
+        parts[fact] += f", {_amount(fact, row['found'])} {row['errors']}"
+        parts[fact] += f" ({row['reason']})" if row["reason"] else ""
+        parts[fact] += ", which differs" if row["warn"] else ""
+    return "; ".join(parts.values()) + "."
 
 
 def _amount(fact: str, value: float) -> str:
@@ -265,16 +263,16 @@ def tau_table(figure: str, pools: Mapping[str, PoolResults]) -> dict[str, Any]:
     frames = {name: found.subgroups for name, found in pools.items()}
     shown = {n: f[f["figure"] == figure] for n, f in frames.items() if f is not None}
     columns = list(dict.fromkeys(s for frame in shown.values() for s in frame["subgroup"]))
-    rows = []
+    rows: dict[tuple[str, str, str], dict[str, str]] = {}
     for name, frame in shown.items():
-        for (cell, target), group in frame.groupby(["cell", "target"], sort=False):
-            found = {row["subgroup"]: _coefficient(row) for row in group.to_dict("records")}
-            words = name, describe(Cell.parse(cell)), target_title(target)
-            rows.append([*words, *(found.get(column, "–") for column in columns)])
-    return {"subgroups": columns, "rows": rows}
+        for row in frame.to_dict("records"):
+            key = name, describe(Cell.parse(str(row["cell"]))), target_title(str(row["target"]))
+            rows.setdefault(key, {})[str(row["subgroup"])] = _coefficient(row)
+    cells = [[*key, *(found.get(c, "–") for c in columns)] for key, found in rows.items()]
+    return {"subgroups": columns, "rows": cells}
 
 
-def _coefficient(row: Mapping[str, Any]) -> str:
+def _coefficient(row: Mapping[Any, Any]) -> str:
     if row["status"] != "ok":
         return f"– ({row['reason']})"
     return f"{format_tau(row['tau'])} ({row['models']} models, p = {row['p']:.2g})"
