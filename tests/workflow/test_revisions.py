@@ -17,6 +17,7 @@ FAR = {
     "rows": "measures/definition.py",
     "pool": "training/hyperparameters.py",
     "published": "statistics/kendall.py",
+    "standin_index": "io/errors.py",
     "correlations": "statistics/kendall.py",
     "table": "statistics/kendall.py",
     "figures": "plots/style.py",
