@@ -2,7 +2,8 @@
 
 Needs: resources/pools/*.csv; the network, a mirror, or nothing (stand-ins, at scale mini).
 Makes: models.csv, the chosen models; checkpoints/<model>.safetensors; published.csv, published
-beside evaluated errors; standin/, stand-ins in the publishers' formats.
+beside evaluated errors; published_facts.csv, what the paper says of them; standin/, stand-ins in
+the publishers' formats.
 """
 
 
@@ -96,8 +97,11 @@ rule published:
     input:
         pool="<results>/{pool}/pool.csv",
         published=published_errors,
+        index=standin_index,
+        facts="resources/published_facts.csv",
     output:
-        "<results>/{pool}/published.csv",
+        compared="<results>/{pool}/published.csv",
+        facts="<results>/{pool}/published_facts.csv",
     log:
         "<logs>/{pool}/published.log",
     benchmark:
@@ -112,6 +116,10 @@ rule published:
     params:
         preparation=lambda wildcards: pool_of(wildcards).preparation,
         errors=lambda wildcards: pool_of(wildcards).errors,
+        standins=settings.standins,
+        stems=index_stems,
+        places=index_places,
+        reachable=lambda wildcards: index_reachable(**index_places(wildcards)),
         code=source_digest("scripts/published.py"),
     script:
         "../scripts/published.py"
@@ -159,3 +167,26 @@ rule standin:
         revision=STANDINS_REVISION,
     script:
         "../scripts/standin.py"
+
+
+rule standin_index:
+    input:
+        "<results>/standin/{pool}.csv",
+    output:
+        f"<results>/standin/{{pool}}/mirror/{place(download_named(AUGREG_INDEX).url)}",
+    log:
+        "<logs>/standin/{pool}-index.log",
+    benchmark:
+        "<benchmarks>/standin/{pool}-index.tsv"
+    wildcard_constraints:
+        pool=one_of(PUBLISHED),
+    threads: 1
+    resources:
+        mem_mb=doubled(500),
+        runtime=doubled(5),
+        gpu=0,
+    params:
+        members=lambda wildcards: [asdict(m) for m in pool_of(wildcards).members.values()],
+        code=source_digest("scripts/standin_index.py"),
+    script:
+        "../scripts/standin_index.py"

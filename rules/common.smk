@@ -14,11 +14,15 @@ from sharpness.config.required import PUBLISHED_ERRORS, VOCABULARY, needed_data,
 from sharpness.data.listing import SAMPLE_REVISION
 from sharpness.data.locate import REVISION as RECORDS_REVISION
 from sharpness.data.locate import within_reach
+from sharpness.evaluation.augreg_index import ROW as AUGREG_INDEX
+from sharpness.evaluation.augreg_index import file_stem, index_reachable
 from sharpness.evaluation.plan import REVISION
+from sharpness.io.download import download_named, place
 from sharpness.io.files import json_text, write_json
 from sharpness.io.source_digest import source_digest
 from sharpness.mini import DATA_REVISION as STANDIN_DATA_REVISION
 from sharpness.mini import REVISION as STANDINS_REVISION
+from sharpness.report.figures.catalogue import panels_within
 from sharpness.studies.diagonal import REVISION as DIAGONAL_REVISION
 from sharpness.studies.hammoud.procedures import DATA as DATA_OF
 from sharpness.studies.hammoud.procedures import REVISION as SMALL_NETWORKS_REVISION
@@ -161,6 +165,28 @@ def published_errors(wildcards):
     standin = f"{settings.home}/standin/{wildcards.pool}.csv"
     copied = exists(f"{settings.home}/{wildcards.pool}/pool.csv") and not exists(standin)
     return [] if copied else [standin]
+
+
+def index_stems(wildcards):
+    """Return the stem of each model's file as AugReg's index has it; none for other formats."""
+    pool = pool_of(wildcards)
+    if pool.checkpoints.format != "augreg":
+        return {}
+    return {name: file_stem(member) for name, member in pool.members.items()}
+
+
+def index_places(wildcards):
+    """Return where AugReg's index is fetched from; for stand-ins, among theirs."""
+    standin = wildcards.pool if settings.standins else ""
+    return {**settings.places(standin), "standin": settings.standins}
+
+
+def standin_index(wildcards):
+    """Return the index of a pool's stand-ins; none for other pools or by a copied pool.csv."""
+    if not (settings.standins and index_stems(wildcards) and published_errors(wildcards)):
+        return []
+    where = place(download_named(AUGREG_INDEX).url)
+    return [f"{settings.home}/standin/{wildcards.pool}/mirror/{where}"]
 
 
 def given_path(wildcards):

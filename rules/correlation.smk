@@ -2,7 +2,7 @@
 
 Needs: models.csv, and for each model errors/, sharpness/, per_batch/, checkpoints/ and training/.
 Makes: pool.csv, one row per model, per_batch.csv, and settings.json with their settings;
-correlations.csv; tables/table<number>.{csv,md,tex}.
+correlations.csv; subgroups.csv, those of the figures about subgroups; tables/table<number>.{csv,md,tex}.
 """
 
 
@@ -39,7 +39,8 @@ rule correlations:
     input:
         "<results>/{pool}/pool.csv",
     output:
-        "<results>/{pool}/correlations.csv",
+        all="<results>/{pool}/correlations.csv",
+        shown="<results>/{pool}/subgroups.csv",
     log:
         "<logs>/{pool}/correlations.log",
     benchmark:
@@ -52,6 +53,11 @@ rule correlations:
     params:
         resamples=settings.resamples,
         subgroups=lambda wildcards: pool_of(wildcards).subgroups,
+        shown=lambda wildcards: [
+            (name, *pair)
+            for name in FIGURES
+            for pair in panels_within(CATALOGUE[name], wildcards.pool)
+        ],
         records=lambda wildcards: settings.records(pool_of(wildcards).data),
         code=source_digest("scripts/correlations.py"),
     script:

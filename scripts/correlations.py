@@ -4,7 +4,12 @@ from pathlib import Path
 
 from sharpness.data.locate import read_record
 from sharpness.io.job import job
-from sharpness.statistics.correlation import correlations, read_pool, write_correlations
+from sharpness.statistics.correlation import (
+    correlations,
+    read_pool,
+    within_subgroups,
+    write_correlations,
+)
 
 with job(snakemake):
     # Records are optional: a copied pool.csv is correlated without any data set.
@@ -16,4 +21,5 @@ with job(snakemake):
         {part: r["reason"] for part, r in records.items() if r["status"] != "present"},
         resamples=snakemake.params.resamples,
     )
-    write_correlations(snakemake.output[0], found)
+    write_correlations(snakemake.output.all, found)
+    write_correlations(snakemake.output.shown, within_subgroups(found, snakemake.params.shown))

@@ -8,7 +8,7 @@ from sharpness.io.job import job
 from sharpness.report.figures.catalogue import Figure
 from sharpness.report.page import PoolResults, StudyResults, write_report
 from sharpness.report.tables import build_table, read_published_taus
-from sharpness.statistics.correlation import read_correlations, read_pool
+from sharpness.statistics.correlation import read_correlations, read_pool, read_subgroups
 from sharpness.studies.findings import Study, read_findings
 
 with job(snakemake):
@@ -17,6 +17,9 @@ with job(snakemake):
     found = dict(zip(titles, map(read_correlations, snakemake.input.correlations), strict=True))
     compared = map(read_frame, snakemake.input.compared)
     errors = dict(zip(snakemake.params.compared, compared, strict=True))
+    said = map(read_frame, snakemake.input.facts)
+    facts = dict(zip(snakemake.params.compared, said, strict=True))
+    within = dict(zip(titles, map(read_subgroups, snakemake.input.subgroups), strict=True))
     taken = snakemake.params.taken
     published = read_published_taus(snakemake.input.published)
     drawings = {Path(png).stem: png for png in snakemake.input.drawings}
@@ -24,7 +27,15 @@ with job(snakemake):
         snakemake.output[0],
         snakemake.params.scale,
         {
-            name: PoolResults(title, pools[name], found[name], errors.get(name), name in taken)
+            name: PoolResults(
+                title,
+                pools[name],
+                found[name],
+                errors.get(name),
+                name in taken,
+                facts.get(name),
+                within[name],
+            )
             for name, title in titles.items()
         },
         [

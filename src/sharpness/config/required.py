@@ -13,6 +13,7 @@ from typing import Any
 from sharpness.checkpoints.table import PublishedModel
 from sharpness.config import Config
 from sharpness.data.registry import REGISTRY, SOURCES, TITLES, downloads
+from sharpness.evaluation.augreg_index import ROW as AUGREG_INDEX
 from sharpness.evaluation.published import errors_for_preprocessing, read_published_errors
 from sharpness.io.download import Download, download_named, fetch, place
 from sharpness.io.files import read_json, sha256, write_json
@@ -67,8 +68,8 @@ Item = list[dict[str, Any]]
 def items(settings: Config, data: Iterable[str]) -> dict[str, Item]:
     """Return the files to download for the data sets and the models, by ``models/POOL/STEM``.
 
-    The keys of data sources are ``data/SOURCE``. Models with a local file, data sets whose place
-    the user names, and stand-ins need no download.
+    The keys of data sources, and of AugReg's index, are ``data/SOURCE``. Models with a local file,
+    data sets whose place the user names, and stand-ins need no download.
     """
     found = {
         f"models/{name}/{stem}": [_arguments(pool.members[model])]
@@ -80,6 +81,9 @@ def items(settings: Config, data: Iterable[str]) -> dict[str, Item]:
     for source in sorted({REGISTRY[name].source or "" for name in data} - {""}):
         if not _given(settings, source) and downloads(source):
             found[f"data/{source}"] = [_arguments(download_named(row)) for row in downloads(source)]
+    formats = [pool.checkpoints.format for pool in settings.pools.values() if pool.kind != "sweep"]
+    if "augreg" in formats and not settings.standins:
+        found[f"data/{AUGREG_INDEX}"] = [_arguments(download_named(AUGREG_INDEX))]
     return found
 
 

@@ -5,13 +5,15 @@ Needs no torch; reading the published errors needs no pandas.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import csv
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
+from itertools import product, zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sharpness.io.errors import UserError
+from sharpness.io.errors import UserError, reading
 from sharpness.io.files import read_rows
 
 if TYPE_CHECKING:
@@ -22,7 +24,8 @@ LIMIT = 0.3
 
 KEYS = ("pool", "model", "part", "error", "preprocessing", "source")
 COLUMNS = ["model", "part", "published", "evaluated", "difference", "comparable", "warn"]
-COLUMNS += ["preprocessing", "source"]
+COLUMNS += ["preprocessing", "source", "reason"]
+FACT_COLUMNS = ["fact", "published", "errors", "found", "difference", "warn", "source", "reason"]
 
 
 @dataclass(frozen=True)
@@ -107,7 +110,8 @@ def compare(
         One row per model and part, in the pool's order: ``published`` and ``evaluated`` (fractions,
         the latter NaN without data), ``difference`` (evaluated − published, in points),
         ``comparable`` (whether the preprocessing agrees), ``warn`` (comparable, and more than
-        ``LIMIT`` points apart), ``preprocessing`` and ``source`` of the published error.
+        ``LIMIT`` points apart), ``preprocessing`` and ``source`` of the published error, and
+        ``reason`` ("not compared: …", empty if they are).
     """
     import pandas as pd
 
@@ -140,4 +144,98 @@ def _compared(
         "warn": comparable and abs(difference) > LIMIT,
         "preprocessing": stated.preprocessing,
         "source": stated.source,
+        "reason": _reason(comparable, evaluated),
     }
+
+
+NOT = "not compared: "
+"""Beginning of the reason why a published value is not compared."""
+
+
+def _reason(comparable: bool, evaluated: float) -> str:
+    if math.isnan(evaluated):
+        return f"{NOT}not evaluated here"
+    return "" if comparable else f"{NOT}for another preparation of the data"
+
+
+def not_compared(
+    model: str, part: str, evaluated: float, why: str, preprocessing: str, source: str
+) -> dict[str, object]:
+    """Return the row of `compare` for an error that its publishers do not state."""
+    missing = PublishedError(math.nan, preprocessing, source)
+    row = _compared(model, part, missing, evaluated, preprocessing)
+    return {**row, "comparable": False, "reason": f"{NOT}{source}: {why}"}
+
+
+NEARLY_ALL = 0.95
+"""A test error above this counts as close to 100 %."""
+
+SENTENCES = ("pool", "fact", "published", "models", "source")
+_FACTS: dict[str, Callable[[pd.Series], float]] = {
+    "lowest test error": lambda errors: float(errors.min()),
+    "highest test error": lambda errors: float(errors.max()),
+    "models with a test error close to 100 %": lambda errors: int((errors > NEARLY_ALL).sum()),
+}
+"""What a paper says about the test errors of a pool, as a function of them."""
+
+
+def read_facts(path: str | Path, pool: str) -> list[dict[str, Any]]:
+    """Read what the paper says about a pool's errors, from ``resources/published_facts.csv``.
+
+    Raises:
+        UserError: if a column is missing, or a fact or its value is none.
+    """
+    found: list[dict[str, Any]] = []
+    with reading(path), open(path, encoding="utf-8-sig", newline="") as stream:
+        reader = csv.DictReader(stream, strict=True)
+        if absent := [key for key in SENTENCES if key not in (reader.fieldnames or ())]:
+            raise UserError(f"{path}: no column {absent[0]!r}; it needs {', '.join(SENTENCES)}")
+        for row in reader:
+            if row["fact"] not in _FACTS:
+                raise UserError(f"{path}: {row['fact']!r} is none of {', '.join(_FACTS)}")
+            if row["pool"] == pool:
+                try:
+                    numbers = {"published": float(row["published"]), "models": int(row["models"])}
+                except ValueError as error:
+                    raise UserError(f"{path}, line {reader.line_num}: {error}") from None
+                found.append({**row, **numbers})
+    return found
+
+
+def compare_facts(
+    facts: Sequence[Mapping[str, Any]], errors: Mapping[str, pd.Series], standins: bool
+) -> pd.DataFrame:
+    """Compare what the paper says about a pool's test errors with the errors of its models.
+
+    ``facts`` come from `read_facts`; ``errors`` holds test errors, with the name of their origin.
+
+    Returns:
+        One row per fact and origin: ``fact``, ``published``, ``errors`` (the origin), ``found``,
+        ``difference`` (in points for errors), ``warn``, ``source`` and ``reason``, as `compare`.
+    """
+    import pandas as pd
+
+    rows = []
+    for fact, (origin, values) in product(facts, errors.items()):
+        known = values.dropna()
+        found = _FACTS[fact["fact"]](known) if len(known) else math.nan
+        factor, limit = (1, 0.0) if fact["fact"].startswith("models") else (100, LIMIT)
+        reason = ""
+        if standins:
+            reason = f"{NOT}stand-ins"
+        elif len(known) < fact["models"]:
+            reason = f"{NOT}{len(known)} of the paper's {fact['models']} models"
+        difference = round(factor * (found - fact["published"]), 6) + 0.0
+        rows.append(
+            {
+                "fact": fact["fact"],
+                "published": fact["published"],
+                "errors": origin,
+                "found": found,
+                "difference": difference,
+                "warn": not reason and abs(difference) > limit,
+                "source": fact["source"],
+                "reason": reason,
+            }
+        )
+    return pd.DataFrame(rows, columns=FACT_COLUMNS)

@@ -142,14 +142,18 @@ def judge(pool: pd.DataFrame, correlations: pd.DataFrame) -> list[tuple[str, str
             sentences.append((f"Strong hypothesis, {words}", _strong(overall, targets, words)))
             sentences.append((f"Weak hypothesis, {words}", _weak(pool, targets, words)))
     if set(correlations["subgroup"]) != {"all"}:
-        sentences.append(("Within subgroups (test error)", _within(found)))
+        for words, targets in {**kinds, "learning rate": ["learning_rate"]}.items():
+            if targets and set(targets) & set(correlations["target"]):
+                said = _within(found[found["target"].isin(targets)])
+                sentences.append((f"Within subgroups ({words})", said))
     if tied := [*_ties(pool)]:
         sentences.append(("Ties", "; ".join(tied) + "."))
     return sentences
 
 
 def _within(found: pd.DataFrame) -> str:
-    rows = found[(found["target"] == "error_test") & (found["subgroup"] != "all")]
+    """Count the signs of τ in each subgroup; ``found`` holds one kind of targets."""
+    rows = found[found["subgroup"] != "all"]
     parts = [
         f"{name} ({group['models'].max()} models): τ is positive for {_count(group, 1)} "
         f"and negative for {_count(group, -1)}"

@@ -59,6 +59,25 @@ def correlations(
     return table
 
 
+Shown = tuple[str, str, str]
+"""A figure, and the cell and target that one of its panels shows."""
+
+
+def within_subgroups(table: pd.DataFrame, shown: Sequence[Shown]) -> pd.DataFrame:
+    """Return the coefficients of some panels, over all models and in each subgroup.
+
+    ``table`` has the contents of ``correlations.csv``; the result, with the figure before each row,
+    is ``subgroups.csv``. A panel without such a cell or target has one row that says so.
+    """
+    keys = pd.DataFrame(shown, columns=["figure", "cell", "target"])
+    found = keys.merge(table, how="left", on=["cell", "target"])
+    absent = {"subgroup": "all", "models": 0, "status": "undefined", "reason": "not measured"}
+    lacking = found["subgroup"].isna()
+    for name, value in absent.items():
+        found[name] = found[name].mask(lacking, value)
+    return found.astype({"models": int})
+
+
 def target_columns(pool: pd.DataFrame) -> list[str]:
     """Return the columns with which sharpness is correlated.
 
@@ -139,3 +158,10 @@ def read_correlations(path: str | Path) -> pd.DataFrame:
     numbers = [name for name in found if name not in ("status", "reason")]
     check_columns(table, path, ("cell", "target", "subgroup", *found), numbers)
     return table.fillna({"reason": ""})
+
+
+def read_subgroups(path: str | Path) -> pd.DataFrame:
+    """Read a table of `within_subgroups`, which `write_correlations` wrote."""
+    table = read_correlations(path)
+    check_columns(table, path, ("figure",))
+    return table

@@ -143,7 +143,8 @@ def test_what_the_user_has_is_not_brought(tmp_path: Path) -> None:
         },
     )
     found = items(settings, needed(settings))
-    assert list(found) == ["models/augreg-i1k/b", "data/imagenet-a", "data/imagenet-v2"]
+    sets = ["data/imagenet-a", "data/imagenet-v2", "data/augreg-index"]
+    assert list(found) == ["models/augreg-i1k/b", *sets]
     lines = missing_by_hand(settings, needed(settings))
     assert len(lines) == 3
     assert f"data.imagenet-r.file: {tmp_path}/r.tar is not there" in lines

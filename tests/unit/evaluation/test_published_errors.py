@@ -84,6 +84,7 @@ def test_without_data_there_is_a_row_and_no_warning(table: Path) -> None:
     assert found["part"].tolist() == ["test", "test"]
     assert found[["evaluated", "difference"]].isna().all(axis=None)
     assert not found["warn"].any()
+    assert set(found["reason"]) == {"not compared: not evaluated here"}
 
 
 def test_what_was_taken_is_not_compared_with_itself(table: Path) -> None:
@@ -101,7 +102,7 @@ def test_the_file_reads_back(table: Path, tmp_path: Path) -> None:
     again = pd.read_csv(path, keep_default_na=False)
     assert list(again.columns) == [
         *("model", "part", "published", "evaluated", "difference", "comparable", "warn"),
-        *("preprocessing", "source"),
+        *("preprocessing", "source", "reason"),
     ]
     assert again["warn"].tolist() == found["warn"].tolist()
     assert again["difference"].tolist() == pytest.approx(found["difference"].tolist())

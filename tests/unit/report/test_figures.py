@@ -24,7 +24,7 @@ from matplotlib.figure import Figure as Canvas
 from sharpness.io.errors import UserError
 from sharpness.measures.definition import Cell, Definition
 from sharpness.plots.style import COLOURS, RAMP, STYLE, _decades, _power
-from sharpness.report.figures.catalogue import Figure, load_catalogue
+from sharpness.report.figures.catalogue import Figure, load_catalogue, panels_within
 from sharpness.report.figures.drawing import compose, draw_figure
 from sharpness.report.figures.layout import lay_out
 from sharpness.statistics.kendall import format_tau, kendall
@@ -412,3 +412,30 @@ def test_a_pool_or_a_column_that_is_missing_is_a_problem(
     bare = {I1K: pools[I1K].drop(columns="weight_decay")}
     with pytest.raises(UserError, match="fig2: no pool of the figure has a column 'weight_decay'"):
         compose(catalogue["fig2"], bare, None, {})
+
+
+def test_figures_5_and_6_say_tau_within_each_subgroup(catalogue: Catalogue, pools: Pools) -> None:
+    shown = panels_within(catalogue["fig5"], VIT)
+    assert len(shown) == 4
+    assert shown[0] == (f"{NORMALIZED}@0.0005+paper", "error_test")
+    assert {target for _, target in shown} == {"error_test", "error_corrupted"}
+    assert [target for _, target in panels_within(catalogue["fig6"], RESNET)] == [
+        "learning_rate"
+    ] * 2
+    assert panels_within(catalogue["fig38"], RESNET) == []
+    for name in ("fig5", "fig6"):
+        canvas = compose(catalogue[name], pools, None, DEFAULTS)
+        specs = [s for row in lay_out(catalogue[name], pools, DEFAULTS).specs for s in row]
+        for axes, spec in zip(canvas.axes, specs, strict=True):
+            (pool,) = (pools[name] for name in spec.pools)
+            legend = axes.get_legend()
+            assert legend is not None
+            found = [text.get_text().replace("−", "-") for text in legend.get_texts()]
+            expected = []
+            for augment in (0, 1):
+                for mixup in (0, 1):
+                    of = pool[(pool["augment"] == augment) & (pool["mixup"] == mixup)]
+                    tau = kendall(of[spec.x.column], of[spec.y.column], resamples=0)
+                    expected.append(format_tau(tau.tau) if tau.status == "ok" else "–")
+            assert found == expected
+    assert all(a.get_legend() is None for a in compose(catalogue["fig38"], pools).axes)

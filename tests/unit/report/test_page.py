@@ -12,21 +12,34 @@ import pytest
 import synthetic
 from markup import read_tags
 
-from sharpness.evaluation.published import PublishedError, compare
+from sharpness.evaluation.published import (
+    PublishedError,
+    compare,
+    compare_facts,
+    not_compared,
+    read_facts,
+)
 from sharpness.measures.definition import Cell, Definition
-from sharpness.report.figures.catalogue import load_catalogue
+from sharpness.report.figures.catalogue import load_catalogue, panels_within
 from sharpness.report.page import (
     PoolResults,
     accuracies,
+    compare_words,
     count_models,
     duplicate_models,
     effect_of_copies,
+    tau_table,
     write_report,
 )
 from sharpness.report.tables import agreement, build_table, read_published_taus
 from sharpness.report.tables.writers import Column, Row, Section, Table, TableEntry
 from sharpness.report.verdict import judge, main_cells, summarize_targets
-from sharpness.statistics.correlation import cell_columns, correlations, read_pool
+from sharpness.statistics.correlation import (
+    cell_columns,
+    correlations,
+    read_pool,
+    within_subgroups,
+)
 from sharpness.statistics.kendall import kendall
 
 ROOT = Path(__file__).parents[3]
@@ -129,6 +142,52 @@ def test_published_accuracies_that_agree_are_counted() -> None:
     assert warning == ""
 
 
+def test_what_nobody_states_is_said_with_its_reason() -> None:
+    rows = [not_compared(m, "test", 0.2, "offline", "augreg", "a list") for m in "ab"]
+    text, warning = accuracies(pd.concat([published(), pd.DataFrame(rows)]))
+    assert text.startswith("4 of 5 agree with the evaluated ones within 0.3 points; not compared: ")
+    assert "1 not evaluated here and 2 a list: offline. Source: a list." in text
+    assert warning.startswith("1 of 5 published accuracies differ")
+
+
+def test_what_the_paper_says_of_the_errors_stands_beside_them() -> None:
+    facts = read_facts(ROOT / "resources" / "published_facts.csv", "augreg-i1k")
+    errors = pd.Series(np.linspace(0.219, 0.376, 56))
+    origins = {"evaluated here": errors, "by index.csv": errors[:3]}
+    assert compare_words(compare_facts(facts, origins, standins=False)) == (
+        "lowest test error: 21.8 % (the paper, Sec. 4), 21.9 % evaluated here, 21.9 % by index.csv "
+        "(not compared: 3 of the paper's 56 models); highest test error: 37.2 % (the paper, "
+        "Sec. 4), 37.6 % evaluated here, which differs, 22.5 % by index.csv (not compared: 3 of "
+        "the paper's 56 models)."
+    )
+
+
+def test_a_figure_about_subgroups_has_a_table_of_their_tau(tmp_path: Path) -> None:
+    figure = load_catalogue(ROOT / "resources" / "figures.yaml")["fig6"]
+    name = "cifar10-resnet18"
+    pool = synthetic.pool(24)
+    found = correlations(pool, BY, resamples=20)
+    shown = [("fig6", *pair) for pair in panels_within(figure, name)]
+    results = PoolResults("ResNets", pool, found, subgroups=within_subgroups(found, shown))
+    table = tau_table("fig6", {name: results, "other": PoolResults("x", pool, found)})
+    kinds = [f"augment={a},mixup={m}" for a in (0, 1) for m in (0, 1)]
+    assert table["subgroups"] == ["all", *kinds]
+    first, second = table["rows"]
+    assert first[0] == name
+    assert first[1].startswith("Adaptive worst-case ℓ∞ with logit normalization at ρ = 0.001")
+    assert first[2] == "Learning rate"
+    tau = kendall(pool[shown[0][1]], pool["learning_rate"], resamples=0).tau
+    assert first[3].startswith(f"{tau:.2f} (22 models, p = ")  # two are skipped
+    assert tau_table("fig5", {name: results})["rows"] == []
+    png = tmp_path / "fig6.png"
+    png.write_bytes(b"")
+    write_report(tmp_path / "page.html", "mini", {name: results}, [], [(figure, png)])
+    page = read_tags((tmp_path / "page.html").read_text())
+    assert page.tables[-1][1] == first
+    assert page.tables[-1][2] == second
+    assert figure.within in " ".join(page.text.split())
+
+
 def verdict_of(sharpness: np.ndarray, error: np.ndarray) -> dict[str, str]:
     pool = pd.DataFrame(
         {
@@ -171,6 +230,8 @@ def test_a_pool_in_order_supports_both_hypotheses_and_one_in_reverse_neither() -
     assert found["OOD error"] == "none: no such set; ; 0; 0 and 0 of 0"
     assert found["Learning rate"] == f"{words}; -1.00 [-1.00, -1.00]; 12; 0 and 1 of 1"
     assert "τ is positive for 1 (1 with p < 0.05)" in found["Within subgroups (test error)"]
+    assert "negative for 1 (1 with p < 0.05)" in found["Within subgroups (OOD error)"]
+    assert "negative for 1 (1 with p < 0.05)" in found["Within subgroups (learning rate)"]
     assert "Ties" not in found
     reverse = verdict_of(np.arange(1.0, 13.0), -np.arange(1.0, 13.0) / 100)
     assert "clearly less (τ < −0.5) under 1" in reverse["Strong hypothesis, test error"]

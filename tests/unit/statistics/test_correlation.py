@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -19,8 +20,10 @@ from sharpness.statistics.correlation import (
     correlations,
     read_correlations,
     read_pool,
+    read_subgroups,
     subgroups,
     target_columns,
+    within_subgroups,
     write_correlations,
 )
 from sharpness.statistics.kendall import kendall
@@ -257,3 +260,38 @@ def test_a_pool_without_its_columns_is_refused(tmp_path) -> None:
     pool.assign(**{"flatness@0.1+paper": 1.0}).to_csv(path, index=False)
     with pytest.raises(UserError, match="flatness@"):
         read_pool(path)
+
+
+def test_within_subgroups_tau_is_that_of_their_models_alone(tmp_path: Path) -> None:
+    cell = "worst-linf-adaptive-rawlogits@0.001+paper"
+    pool = pd.DataFrame(
+        {
+            "model": [*"abcdefgh"],
+            "status": "ok",
+            "reason": "",
+            "augment": [0, 1] * 4,
+            "mixup": 0,
+            "learning_rate": [0.4, 0.1, 0.3, 0.2, 0.2, 0.3, 0.1, 0.4],
+            # Of augment 0, sharpness 1 2 3 4 has errors 1 2 4 3: 5 pairs of 6 agree, τ = 4/6.
+            # Of augment 1, sharpness 11 12 13 14 has errors 14 11 12 13: 3 of 6 agree, τ = 0.
+            "error_test": [0.01, 0.14, 0.02, 0.11, 0.04, 0.12, 0.03, 0.13],
+            cell: [1.0, 11, 2, 12, 3, 13, 4, 14],
+        }
+    )
+    found = correlations(pool, BY, resamples=20)
+    shown = [("fig5", cell, "error_test"), ("fig6", cell, "learning_rate"), ("fig6", "x", "y")]
+    table = within_subgroups(found, shown)
+    path = tmp_path / "subgroups.csv"
+    write_correlations(path, table)
+    again = read_subgroups(path).set_index(["figure", "cell", "subgroup"])["tau"]
+    # Between the two, the 16 pairs agree: (4 + 0 + 16) / 28.
+    expected = {"all": 20 / 28, "augment=0,mixup=0": 4 / 6, "augment=1,mixup=0": 0.0}
+    for name, tau in expected.items():
+        assert again["fig5", cell, name] == pytest.approx(tau, abs=1e-6)
+    assert again["fig6", cell, "augment=0,mixup=0"] == -1
+    assert again["fig6", cell, "augment=1,mixup=0"] == 1
+    last = table.iloc[-1]
+    assert (last["figure"], last["subgroup"], last["models"]) == ("fig6", "all", 0)
+    assert (last["status"], last["reason"]) == ("undefined", "not measured")
+    write_correlations(path, within_subgroups(found, []))
+    assert read_subgroups(path).empty

@@ -18,7 +18,7 @@ from pydantic import BaseModel, BeforeValidator, Field, field_validator, model_v
 from sharpness.io.errors import UserError
 from sharpness.io.files import read_yaml
 from sharpness.io.validation import Closed, OneOf, checked
-from sharpness.measures.definition import ALL, PROTOCOLS
+from sharpness.measures.definition import ALL, PROTOCOLS, Cell, Definition
 
 COMPARED = ("Sharpness (original)", "Sharpness (augmented)")
 """Axis labels in a figure that compares original with augmented data."""
@@ -169,6 +169,8 @@ class Figure(Closed):
         colour: coding of the points' colours; of their markers too, unless ``marker`` is set.
         marker: coding of the points' markers.
         size: coding of the points' sizes, from small to large.
+        within: what the paper says of subgroups, which are the values of ``colour``. If it is not
+            empty, each panel shows τ within each of them.
         panels: settings shared by all panels.
         rows: settings that each row adds, from top to bottom.
         columns: settings that each column adds, from left to right.
@@ -181,6 +183,7 @@ class Figure(Closed):
     colour: AnyCoding = Coding(columns=("augment", "mixup"))
     marker: AnyCoding | None = None
     size: AnyCoding | None = None
+    within: str = ""
     panels: Panel = Panel(x="sharpness")
     rows: tuple[Panel, ...] | Every
     columns: tuple[Panel, ...] | Every
@@ -218,6 +221,19 @@ class Figure(Closed):
         for row in (Panel(),) if isinstance(self.rows, str) else self.rows:
             for column in (Panel(),) if isinstance(self.columns, str) else self.columns:
                 yield self.panels.with_(row).with_(column)
+
+
+def panels_within(figure: Figure, pool: str) -> list[tuple[str, str]]:
+    """Return cell and target of each panel that shows τ within the subgroups of a pool."""
+    panels = [panel for panel in figure._written() if figure.within and panel.pool == (pool,)]
+    return [
+        (
+            Cell(Definition.parse(str(panel.definition)), panel.radius, figure.protocol).id,
+            column_axis(str(panel.y), panel.part).column,
+        )
+        for panel in panels
+        if isinstance(panel.radius, float)
+    ]
 
 
 def load_catalogue(path: str | Path) -> dict[str, Figure]:

@@ -18,6 +18,7 @@ from matplotlib.lines import Line2D
 from sharpness.io.errors import UserError
 from sharpness.plots.style import COLOURS, MARKERS, RAMP, TICKS, set_ticks
 from sharpness.report.figures.catalogue import Coding, Figure, factor_of
+from sharpness.statistics.kendall import format_tau, kendall
 
 AREAS = (0.4, 1.0, 1.9, 3.1)
 """Areas of the points of successive values, relative to an ordinary point."""
@@ -233,6 +234,20 @@ def _samples(encoding: PointEncoding, coding: Coding, area: float) -> list[Line2
         if coding is figure.size:
             look["markersize"] = float(np.sqrt(area * AREAS[place % len(AREAS)]))
         samples.append(Line2D([], [], linestyle="", label=word, **look))
+    return samples
+
+
+def taus_within(
+    encoding: PointEncoding, models: pd.DataFrame, x: np.ndarray, y: np.ndarray
+) -> list[Line2D]:
+    """Return a sample of each value of the colours, labelled by τ of x and y among its models."""
+    coding = encoding.figure.colour
+    places = encoding._places(coding, models)
+    samples = _samples(encoding, coding, 1.0)
+    for sample, place in zip(samples, encoding.levels(coding).values(), strict=True):
+        of = (places == place) & ~encoding.unknown(models)
+        found = kendall(x[of], y[of], resamples=0, test=False)
+        sample.set_label(format_tau(found.tau).replace("-", "−") if found.status == "ok" else "–")
     return samples
 
 

@@ -20,7 +20,7 @@ from matplotlib.figure import Figure as Canvas
 
 from sharpness.plots.style import TICKS, draw_diagonal, save_figure, scale_axis, title_lines
 from sharpness.report.figures.catalogue import COMPARED, Figure
-from sharpness.report.figures.codings import Legend, PointEncoding
+from sharpness.report.figures.codings import Legend, PointEncoding, taus_within
 from sharpness.report.figures.layout import Defaults, Grid, PanelSpec, lay_out
 from sharpness.statistics.correlation import cell_columns
 from sharpness.statistics.kendall import FEWEST, format_tau, kendall
@@ -57,6 +57,31 @@ def draw_panel(
     tau = f"τ = {format_tau(found.tau).replace('-', '−') if found.status == 'ok' else '–'}"
     there = set(models.index.get_level_values("pool")[np.isfinite(x) & np.isfinite(y)])
     return "\n".join([*(f"without {name}" for name in spec.pools if name not in there), tau])
+
+
+WITHIN = 13
+"""Distance of a panel's title, in points, that leaves room for a line of τ within subgroups."""
+
+
+def _draw_within(
+    axes: Axes, spec: PanelSpec, models: pd.DataFrame, encoding: PointEncoding
+) -> bool:
+    """Write τ within each subgroup above a panel; return whether the panel has points."""
+    if not axes.collections:
+        return False
+    x, y = (models[axis.column].to_numpy(np.float64) for axis in (spec.x, spec.y))
+    samples = taus_within(encoding, models, x, y)
+    axes.legend(
+        handles=samples,
+        loc="lower center",
+        bbox_to_anchor=(0.5, 0.98),
+        ncols=len(samples),
+        fontsize=5.5,
+        handlelength=0.8,
+        columnspacing=0.7,
+        borderpad=0.1,
+    )
+    return True
 
 
 def _absent(spec: PanelSpec, models: pd.DataFrame) -> str:
@@ -168,6 +193,7 @@ def compose(
     measured = encoding.models[cell_columns(encoding.models)].notna().any(axis=1).sum()
     legend = Legend(encoding, point_area(int(measured), width / columns), width)
     title = title_lines(f"Figure {figure.number}. {figure.title}", note, width)
+    panel_height += 0.14 if figure.within else 0.0
     height = panel_height * rows + 0.45 + 0.15 * len(title) + legend.height
     canvas = Canvas(figsize=(width, height), layout="constrained")
     axes = canvas.subplots(rows, columns, squeeze=False)
@@ -177,7 +203,10 @@ def compose(
             axes[i, j].set_axis_off()
             continue
         tau = draw_panel(axes[i, j], spec, _models(pools, spec.pools), encoding, width / columns)
-        axes[i, j].set_title(_heading(grid, i, j, tau), pad=3)
+        drawn = figure.within and _draw_within(
+            axes[i, j], spec, _models(pools, spec.pools), encoding
+        )
+        axes[i, j].set_title(_heading(grid, i, j, tau), pad=WITHIN if drawn else 3)
         label_axes(axes[i, j], grid, i, j)
     share_axes(axes, grid, width / columns)
     canvas.align_ylabels(axes if grid.aligned else axes[:, 0])

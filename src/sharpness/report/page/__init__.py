@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from sharpness.evaluation.published import LIMIT
+from sharpness.evaluation.published import LIMIT, NOT
 from sharpness.io.files import write_text
 from sharpness.measures.definition import Cell
 from sharpness.report.figures.catalogue import Figure
@@ -29,7 +29,7 @@ from sharpness.report.verdict import (
     target_title,
 )
 from sharpness.statistics.correlation import cell_columns
-from sharpness.statistics.kendall import kendall
+from sharpness.statistics.kendall import format_tau, kendall
 from sharpness.studies.findings import Finding, Study
 
 
@@ -55,6 +55,8 @@ class PoolResults:
     Attributes:
         published: published errors beside evaluated ones; None for a trained pool.
         taken: whether published errors replace evaluated ones.
+        facts: what the paper says of the errors; None for a trained pool.
+        subgroups: τ within subgroups, of the figures that show them.
     """
 
     title: str
@@ -62,6 +64,8 @@ class PoolResults:
     correlations: pd.DataFrame
     published: pd.DataFrame | None = None
     taken: bool = False
+    facts: pd.DataFrame | None = None
+    subgroups: pd.DataFrame | None = None
 
 
 def write_report(
@@ -95,6 +99,7 @@ def write_report(
             for t in tables
         ],
         figures=figures,
+        within={figure.id: tau_table(figure.id, pools) for figure, _ in figures if figure.within},
         studies=studies or {},
     )
     write_text(out, page.rstrip() + "\n")
@@ -115,6 +120,8 @@ def _pool(name: str, found: PoolResults) -> dict[str, Any]:
     if found.published is not None and len(found.published):
         agreeing, warning = accuracies(found.published)
         sentences.append(("Published accuracies", agreeing))
+    if found.facts is not None and len(found.facts):
+        sentences.append(("What the paper says of the errors", compare_words(found.facts)))
     return {
         "name": name,
         "title": found.title,
@@ -215,21 +222,60 @@ def accuracies(published: pd.DataFrame) -> tuple[str, str]:
     Returns:
         A sentence, and a warning that is empty if all agree.
     """
-    known = published[published["evaluated"].notna()]
-    fair = known[known["comparable"]]
+    reasons = published["reason"].fillna("")
+    fair = published[reasons == ""]
     off = fair[fair["warn"]]
     text = (
         f"{len(fair) - len(off)} of {len(fair)} agree with the evaluated ones within {LIMIT} points"
     )
-    others = {
-        "for another preparation of the data": len(known) - len(fair),
-        "not evaluated here": len(published) - len(known),
-    }
-    if left := [f"{count} {why}" for why, count in others.items() if count]:
-        text += f"; not compared: {in_words(left)}"
+    others = [*reasons[reasons != ""].str.removeprefix(NOT)]
+    if left := [f"{others.count(why)} {why}" for why in dict.fromkeys(others)]:
+        text += f"; {NOT}{in_words(left)}"
     if sources := sorted(set(published["source"].dropna())):
         text += f". Source: {'; '.join(sources)}"
     return f"{text}.", _warning(off, len(fair))
+
+
+def compare_words(facts: pd.DataFrame) -> str:
+    """Return what the paper says of the errors beside what is found (``published_facts.csv``)."""
+    parts: dict[str, str] = {}
+    for row in facts.fillna({"reason": ""}).to_dict("records"):
+        fact = str(row["fact"])
+        parts.setdefault(fact, f"{fact}: {_amount(fact, row['published'])} ({row['source']})")
+        parts[fact] += f", {_amount(fact, row['found'])} {row['errors']}"
+        parts[fact] += f" ({row['reason']})" if row["reason"] else ""
+        parts[fact] += ", which differs" if row["warn"] else ""
+    return "; ".join(parts.values()) + "."
+
+
+def _amount(fact: str, value: float) -> str:
+    if np.isnan(value):
+        return "unknown"
+    return f"{value:g}" if fact.startswith("models") else f"{100 * value:.1f} %"
+
+
+def tau_table(figure: str, pools: Mapping[str, PoolResults]) -> dict[str, Any]:
+    """Return the table of τ within subgroups of one figure, a row for each panel.
+
+    The keys are ``subgroups``, the columns, and ``rows`` of pool, sharpness, target and
+    coefficients, each with its number of models and p-value.
+    """
+    frames = {name: found.subgroups for name, found in pools.items()}
+    shown = {n: f[f["figure"] == figure] for n, f in frames.items() if f is not None}
+    columns = list(dict.fromkeys(s for frame in shown.values() for s in frame["subgroup"]))
+    rows: dict[tuple[str, str, str], dict[str, str]] = {}
+    for name, frame in shown.items():
+        for row in frame.to_dict("records"):
+            key = name, describe(Cell.parse(str(row["cell"]))), target_title(str(row["target"]))
+            rows.setdefault(key, {})[str(row["subgroup"])] = _coefficient(row)
+    cells = [[*key, *(found.get(c, "–") for c in columns)] for key, found in rows.items()]
+    return {"subgroups": columns, "rows": cells}
+
+
+def _coefficient(row: Mapping[Any, Any]) -> str:
+    if row["status"] != "ok":
+        return f"– ({row['reason']})"
+    return f"{format_tau(row['tau'])} ({row['models']} models, p = {row['p']:.2g})"
 
 
 def _warning(off: pd.DataFrame, compared: int) -> str:
