@@ -1,8 +1,8 @@
 """Estimate what each pool of a configuration costs, before anything runs.
 
-GPU-hours = examples × passes × FLOPs of a forward pass / rate, with a multiplication and an addition
-as two FLOPs, and a forward and a backward pass as three forward ones. It prices arithmetic alone:
-small networks and small batches do not reach the rate, and reading photos may take longer.
+GPU-hours = models × passes × FLOPs of a forward pass / rate, with a multiplication and an addition as
+two FLOPs, and a forward and a backward pass as three forward ones. It prices arithmetic alone: small
+networks and small batches do not reach the rate, and reading photos may take longer.
 
     python -m sharpness.config.cost [config/paper.yaml ...]
 """
@@ -12,7 +12,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from sharpness.config.fields import TokenInputs
@@ -138,11 +137,11 @@ def table(settings: Config) -> list[str]:
         millions = " | ".join(f"{each / 1e6:.3g}" for each in passes)
         start = f"| {name} | {cost.models} | {cost.flops / 1e9:.3g}"
         hours = cost.hours(sum(passes))
-        lines.append(f"{start} | {millions} | {f'{hours:,.0f}' if hours >= 1 else f'{hours:.1g}'} |")
+        lines.append(f"{start} | {millions} | {hours:{',.0f' if hours >= 1 else '.1g'}} |")
     return lines
 
 
-def _merged(base: dict[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
+def _merged(base: Any, overlay: Mapping[str, Any]) -> dict[str, Any]:
     """Merge as Snakemake does: mappings by key, all else replaced."""
     both = dict(base)
     for key, value in overlay.items():
