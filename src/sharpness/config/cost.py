@@ -1,8 +1,8 @@
 """Estimate what each pool of a configuration costs, before anything runs.
 
-GPU-hours = models × passes × FLOPs of a forward pass / rate, with a multiplication and an addition as
-two FLOPs, and a forward and a backward pass as three forward ones. It prices arithmetic alone: small
-networks and small batches do not reach the rate, and reading photos may take longer.
+GPU-hours = models × passes × FLOPs of a forward pass / rate, with a multiplication and an addition
+as two FLOPs, and a forward and a backward pass as three forward ones. It prices arithmetic alone:
+small networks and small batches do not reach the rate, and reading photos may take longer.
 
     python -m sharpness.config.cost [config/paper.yaml ...]
 """
