@@ -26,7 +26,7 @@ CELLS = (
     Cell(AVERAGE, 0.1, "released"),
     Cell(AVERAGE, 0.1, data="augmented"),
 )
-PLAN = Plan(CELLS, 16, 8, 3, {"paper": 4, "released": 2}, 0, 0.01)
+PLAN = Plan(CELLS, 16, 8, 3, {"paper": 4, "released": 2}, 0)
 OK = {"status": "ok", "reason": "", "train_error": 0.0}
 
 

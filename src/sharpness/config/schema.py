@@ -66,6 +66,15 @@ class Config(Settings):
     data: dict[SourceName, DataLocation] = Field(default_factory=dict)
     pools: Annotated[dict[Name, Pool], Field(min_length=1)]
 
+    @model_validator(mode="before")
+    @classmethod
+    def _left_out(cls, raw: Any) -> Any:
+        """Leave out the pools that are null, since an overlay cannot remove a key."""
+        pools = raw.get("pools") if isinstance(raw, Mapping) else None
+        if not isinstance(pools, Mapping):
+            return raw
+        return {**raw, "pools": {name: pool for name, pool in pools.items() if pool is not None}}
+
     @model_validator(mode="after")
     def _fitting(self) -> Self:
         for word, source in self.data.items():

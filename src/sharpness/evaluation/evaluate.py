@@ -17,7 +17,7 @@ from sharpness.data.batches import Batch, Examples
 from sharpness.evaluation.datasets import EvalDatasets, augmented, first_points, resident
 from sharpness.evaluation.plan import REVISION, Plan, Row
 from sharpness.io.errors import UserError
-from sharpness.io.files import digest, finite_or_none, sha256, write_json
+from sharpness.io.files import digest, finite_or_none, read_json, sha256, write_json
 from sharpness.measures.definition import PROTOCOLS, Cell, Data, Estimate
 from sharpness.measures.error_rates import ROWS, error_and_loss
 from sharpness.measures.micro_batch import MicroBatch
@@ -214,15 +214,18 @@ def evaluate(
     if failed:
         nothing: Row = {"skipped": "", "errors": [], "cells": []}
         return {"checkpoint": items.origin, "failed": failed, "parts": parts, **nothing}
-    errors = [
-        items.published(part, sets.titles[part], published[part])
+    files = {
+        part: items.published(part, sets.titles[part], published[part])
         if part in published
         else items.error(part, sets[part], f"{number} of {len(parts)}")
         for number, part in enumerate(parts, 1)
-    ]
+    }
+    if record is None and "train" in sets:  # trained elsewhere: the error found here counts
+        reason = plan.above_limit(read_json(subject.state / files["train"])["error"])
     measurable = not reason and "train" in sets
     cells = items.cells(plan, sets["train"]) if measurable else []
     done = {"failed": "", "parts": parts, "skipped": reason}
+    errors = list(files.values())
     return {"checkpoint": items.origin, **done, "errors": errors, "cells": cells}
 
 

@@ -55,15 +55,19 @@ class Plan:
         return [self.describe(cell) for cell in self.cells]
 
     def skipped(self, record: Mapping[str, Any] | None) -> str:
-        """Return why a model is not measured; empty if it is, as is a model without record."""
+        """Return why the record of a training forbids to measure a model; empty if it does not."""
         if record is None:
             return ""
         if record["status"] != "ok":
             return str(record["reason"])
-        if self.max_train_error is not None and record["train_error"] > self.max_train_error:
-            limit = f"{100 * self.max_train_error:g} %"
-            return f"training error {100 * record['train_error']:.1f} % is above {limit}"
-        return ""
+        return self.above_limit(record["train_error"])
+
+    def above_limit(self, train_error: float) -> str:
+        """Return why a model of this training error is not measured; empty if it is."""
+        if self.max_train_error is None or train_error <= self.max_train_error:
+            return ""
+        limit = f"{100 * self.max_train_error:g} %"
+        return f"training error {100 * train_error:.1f} % is above {limit}"
 
     def describe(self, cell: Cell) -> Row:
         """Return the settings of a cell, all of which its value depends on."""

@@ -69,6 +69,7 @@ CASES: list[tuple[str, Any, str, str]] = [
     ("scale", "a/b", "scale: 'a/b'", "pattern"),
     ("pools.line\nbreak", {}, "pools.line\\nbreak", "pattern"),
     ("pools.data", R, "pools.data", "folder"),
+    ("pools", {"none": None}, "pools", "at least 1"),
     ("data.cifar10", {"file": "x", "folder": "y"}, "data.cifar10", "one copy"),
     ("data.mnli", {"holdout": "x"}, "data.mnli.holdout", "imagenet"),
     ("simple.two_layer_relu.runs", "none.yaml", "simple.two_layer_relu.runs: none.yaml", ""),

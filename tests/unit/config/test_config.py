@@ -105,8 +105,20 @@ def test_published_pools_are_the_papers():
         assert (sharpness.points, sharpness.m, sharpness.steps) == (2048, 256, 20)
         assert sharpness.samples == {"paper": 100, "released": 20}
         assert pools[name].models_per_job == 1
+    assert {name: pools[name].errors for name in counts} == {
+        **dict.fromkeys((*AUGREG, BERTS), "evaluate"),
+        SOUPS: "published",
+    }
     assert paper().sample.examples == 50_000
     assert paper().offline is paper().standins is False
+
+
+def test_the_simple_studies_are_the_papers():
+    simple = paper().simple
+    assert simple.two_layer_relu.schedule == "published"
+    assert paper().study_note("two_layer_relu") == ""
+    for network in simple.small_networks.networks.values():
+        assert {procedure.models for procedure in network.procedures.values()} == {50}
 
 
 @pytest.mark.parametrize(

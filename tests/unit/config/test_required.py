@@ -28,6 +28,7 @@ from sharpness.io.errors import UserError
 from sharpness.io.files import read_json, sha256
 
 ROOT = Path(__file__).parents[3]
+EVALUATED = {"pools": {"clip-soups": {"errors": "evaluate"}}}
 SHIFTS = ["imagenet-v2", "imagenet-r", "imagenet-sketch", "imagenet-a", "objectnet"]
 
 
@@ -62,7 +63,7 @@ def at_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_set_of_a_pool_is_needed_where_errors_are_evaluated() -> None:
-    settings = configured(["clip-soups", "feather-berts"])
+    settings = configured(["clip-soups", "feather-berts"], **EVALUATED)
     for name, parts in needed_parts(settings).items():
         assert parts == settings.pools[name].data
     hans = ["hans-lexical", "hans-subsequence", "hans-constituent"]
@@ -107,7 +108,7 @@ def test_one_model_without_an_error_needs_the_set(
 
 
 def test_what_cannot_be_downloaded_is_named_and_standins_need_nothing() -> None:
-    settings = configured(["clip-soups"])
+    settings = configured(["clip-soups"], **EVALUATED)
     lines = missing_by_hand(settings, needed(settings))
     for words in ("image-net.org", "objectnet.dev", "ImageNet-Sketch", "imagenet_98_idxs.npy"):
         assert sum(words in line for line in lines) == 1

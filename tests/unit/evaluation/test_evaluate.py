@@ -144,13 +144,32 @@ def test_how_many_examples_pass_at_a_time_makes_no_other_item(
 def test_a_skipped_model_says_why(
     subject: EvaluatedModel, opened: list[Any], trained: dict[str, Any], reason: str
 ) -> None:
-    found = evaluate(subject, PLAN, present(*SOME), trained)
+    plan = replace(PLAN, max_train_error=0.01)
+    found = evaluate(subject, plan, present(*SOME), trained)
     _, cells = written(found, subject)
     assert column(cells, "cell") == [cell.id for cell in CELLS]
     assert {*column(cells, "status")} == {"skipped"}
     assert all(reason in c["reason"] and c["value"] == "" for c in cells)
     if trained["status"] == "ok":
-        assert not replace(PLAN, max_train_error=None).skipped(trained)
+        assert not PLAN.skipped(trained)
+
+
+def test_without_a_training_the_error_found_here_counts(
+    subject: EvaluatedModel, opened: list[Any]
+) -> None:
+    """The rule of 1 % for released models, whose training has no record."""
+    whole = evaluate(subject, PLAN, present(*SOME))
+    error = read_json(subject.state / whole["errors"][0])["error"]
+    assert evaluate(subject, replace(PLAN, max_train_error=error), present(*SOME)) == whole
+    less = replace(PLAN, max_train_error=error - 0.01)
+    found = evaluate(subject, less, present(*SOME))
+    assert found["errors"] == whole["errors"]
+    assert found["cells"] == []
+    errors, cells = written(found, subject)
+    assert {*column(errors, "status")} == {"ok"}
+    assert {*column(cells, "status")} == {"skipped"}
+    assert all(row["reason"].startswith(f"training error {100 * error:.1f} %") for row in cells)
+    assert evaluate(subject, less, present(*SOME), OK)["cells"] == whole["cells"]
 
 
 def test_a_model_with_weights_that_are_not_finite_is_asked_nothing(

@@ -194,6 +194,30 @@ def test_a_protocol_that_was_not_measured_has_no_columns(published: pd.DataFrame
     assert sources(both) == ["paper", "released", "published"]
 
 
+@pytest.mark.parametrize(("number", "pools"), [(1, [*LAYOUTS[1].titles]), (2, ["feather-berts"])])
+def test_a_note_says_that_the_released_code_is_for_other_models(
+    number: int, pools: list[str], published: pd.DataFrame
+) -> None:
+    note = (
+        "The columns “released” apply the CIFAR-10 code of the paper's authors to models for which "
+        "they released no code."
+    )
+    table = build_table(
+        number, of_pretrained(*pools, protocols=("paper", "released")), published, "mini: digits"
+    )
+    assert f"|\n\n{note}\n" in render_table(table, "md")
+    assert note in read_tags(render_table(table, "html")).text
+    latex = render_table(table, "tex")
+    quoted = note.replace("“", "``").replace("”", "''")
+    assert latex.count(quoted) == len(pools)  # below each float
+    check_latex(latex, len(table.rows), 3 + len(table.columns))
+    without = build_table(number, of_pretrained(*pools), published)
+    for notation in ("md", "tex", "html"):
+        assert "CIFAR-10 code" not in render_table(without, notation)
+    assert not LAYOUTS[3].remark
+    assert not LAYOUTS[4].remark
+
+
 def test_a_missing_data_set_is_a_footnote(published: pd.DataFrame) -> None:
     pool = pretrained.pool("augreg-i1k", protocols=("paper",))
     pool = pool.assign(error_sketch=np.nan, gap_sketch=np.nan)

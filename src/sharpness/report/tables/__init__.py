@@ -34,6 +34,7 @@ class TableLayout:
             unless it is the table's only pool.
         definitions: definitions that are printed first, in this order.
         notes: remarks on the rows, by pool.
+        remark: on the table's columns by the protocol "released"; empty if there is none.
     """
 
     errors: str
@@ -41,7 +42,13 @@ class TableLayout:
     titles: Mapping[str, str] = field(default_factory=dict)
     definitions: tuple[Definition, ...] = ()
     notes: Mapping[str, str] = field(default_factory=dict)
+    remark: str = ""
 
+
+_CODE_FOR_CIFAR = (
+    "The columns “released” apply the CIFAR-10 code of the paper's authors to models for which "
+    "they released no code."
+)
 
 _PRETRAINED = tuple(
     Definition(case, "linf", adaptive=True, logit_norm=logit_norm)
@@ -77,6 +84,7 @@ LAYOUTS = {
                 "Rows at other radii have no published value."
             )
         },
+        _CODE_FOR_CIFAR,
     ),
     2: TableLayout(
         "error on MNLI and on the parts of HANS that contradict the heuristic: lexical overlap "
@@ -89,6 +97,7 @@ LAYOUTS = {
         },
         {"feather-berts": "MNLI models fine-tuned from BERT"},
         _PRETRAINED,
+        remark=_CODE_FOR_CIFAR,
     ),
     3: _CIFAR,
     4: _CIFAR,
@@ -140,7 +149,8 @@ def build_table(
         title = layout.titles.get(name, name if len(pools) > 1 else "")
         rows = _rows(entries, layout, columns)
         sections.append(Section(name, title, rows, layout.notes.get(name, "")))
-    return Table(number, layout.errors, scale_note, columns, tuple(sections))
+    remark = layout.remark if "released" in sources else ""
+    return Table(number, layout.errors, scale_note, columns, tuple(sections), remark)
 
 
 def _computed(correlations: pd.DataFrame, layout: TableLayout) -> dict[Place, TableEntry]:

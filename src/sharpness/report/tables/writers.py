@@ -28,6 +28,8 @@ _ESCAPES = {
     "≤": r"\ensuremath{\le}",
     "×": r"\ensuremath{\times}",
     "–": "--",
+    "“": "``",
+    "”": "''",
 }
 
 
@@ -180,6 +182,7 @@ class Table:
         errors: the errors of the columns, in words.
         note: the scale, when it is not the paper's.
         columns: grouped by error, equally many per error.
+        remark: a sentence below the table; may be empty.
     """
 
     number: int
@@ -187,6 +190,7 @@ class Table:
     note: str | None
     columns: tuple[Column, ...]
     sections: tuple[Section, ...]
+    remark: str = ""
 
     @property
     def rows(self) -> tuple[Row, ...]:
