@@ -7,7 +7,7 @@ from sharpness.checkpoints.table import PublishedModel
 from sharpness.evaluation.published import KEYS
 from sharpness.io.files import write_csv
 from sharpness.io.job import job
-from sharpness.mini.trainer import make_standins
+from sharpness.mini.models import make_standins
 
 with job(snakemake):
     params = snakemake.params

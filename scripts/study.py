@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from sharpness.io.job import job
-from sharpness.studies.findings import draw_study, summarise_study, write_findings
+from sharpness.studies.findings import write_findings
+from sharpness.studies.showing import draw_study, summarise_study
 
 with job(snakemake):
     params, files = snakemake.params, dict(snakemake.input.items())

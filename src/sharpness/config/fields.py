@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import product
 from pathlib import PurePosixPath
 from typing import Annotated, Literal, Self
@@ -30,6 +31,15 @@ def _radius(value: float) -> float:
     if value != float(f"{value:.12g}"):
         raise ValueError("it must have at most 12 digits")
     return value
+
+
+def _pattern(words: str) -> str:
+    """Raise ValueError if the choice of parameters is no regular expression."""
+    try:
+        re.compile(words)
+    except re.error as error:
+        raise ValueError(f"it is no regular expression ({error})") from None
+    return words
 
 
 Radii = Annotated[list[Annotated[Positive, AfterValidator(_radius)]], Field(min_length=1), Distinct]
@@ -146,7 +156,8 @@ class Sharpness(Settings):
     samples: dict[ProtocolName, Count] = Field(default_factory=dict)
     seed: Seed = 0
     max_train_error: Fraction | None = None
-    radii: dict[DefinitionId, Radii]
+    parameters: Annotated[str, AfterValidator(_pattern)] = "all"
+    radii: Annotated[dict[DefinitionId, Radii], Field(min_length=1)]
     ablations: dict[Name, Ablation] = Field(default_factory=dict)
 
     @model_validator(mode="after")

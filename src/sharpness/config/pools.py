@@ -95,6 +95,8 @@ class _Pool(Settings):
     def plan(self, protocols: list[str]) -> dict[str, Any]:
         """Return the evaluation settings, cells as ids, in the form that ``Plan.parse`` reads."""
         settings = self.sharpness.model_dump(exclude={"radii", "ablations"})
+        if settings["parameters"] == "all":
+            del settings["parameters"]  # enters no digest
         return {"cells": [cell.id for cell in self.sharpness.cells(protocols)], **settings}
 
     @cached_property

@@ -117,7 +117,15 @@ class ResultCache:
             for name, knob in PROTOCOLS.items()
         }
         model, room = self._subject.model, self._room
-        yield from measure_cells(model, data, cells, plan.seed, protocols=knobs, room=room)
+        yield from measure_cells(
+            model,
+            data,
+            cells,
+            plan.seed,
+            protocols=knobs,
+            room=room,
+            parameters=plan.parameters,
+        )
 
     def _say(self, what: str, start: float) -> None:
         print(f"{self._subject.name}: {what} ({monotonic() - start:.1f} s)", file=sys.stderr)

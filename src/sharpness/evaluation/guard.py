@@ -101,6 +101,10 @@ def check_conversions(
     )
 
 
+_CHOICE = "parameters"
+"""The setting of a cell that is written only where it is not "all"."""
+
+
 def check_rows(
     source: ModelFiles,
     errors: pd.DataFrame,
@@ -116,9 +120,11 @@ def check_rows(
     """
     folders = ("evaluated", "errors", "sharpness", "per_batch")
     mend = remake_advice(*(source.home / name for name in folders))
-    settings = [name for name in wanted[0] if name in cells]
-    have = cells[settings].to_dict("records")
-    for row, want in zip(have, wanted, strict=False):
+    known = cells if _CHOICE in cells else cells.assign(**{_CHOICE: "all"})
+    full = [{_CHOICE: "all", **want} for want in wanted]
+    settings = [name for name in full[0] if name in known]
+    have = known[settings].to_dict("records")
+    for row, want in zip(have, full, strict=False):
         for name in settings:
             if not _same(row[name], want[name]):
                 line = f"{name} of {want['cell']} is {row[name]}, wanted is {want[name]}"

@@ -33,6 +33,7 @@ class Plan:
         seed: of the noise and of the augmented views.
         max_train_error: models above it are not measured; None measures all.
         augment_operations: of RandAugment, on each augmented view.
+        parameters: the weights to perturb: "all", "trainable" or a regular expression on names.
     """
 
     cells: tuple[Cell, ...]
@@ -43,6 +44,7 @@ class Plan:
     seed: int
     max_train_error: float | None = None
     augment_operations: int = 2
+    parameters: str = "all"
 
     @classmethod
     def parse(cls, settings: Mapping[str, Any]) -> Plan:
@@ -88,6 +90,7 @@ class Plan:
             "samples": None if worst else samples,
             "seed": self.seed,
             "revision": REVISION,
+            **({} if self.parameters == "all" else {"parameters": self.parameters}),
         }
 
 
@@ -122,6 +125,7 @@ def write_rows(
         UserError: if a result file is gone, or is not of the cell that is wanted.
     """
     done = {"status": "ok", "reason": ""}
+    columns = list(dict.fromkeys([*CELLS, *wanted[0]]))
     mend = f"{REMAKE}: rm {evaluated}"
     items = [_item(state, name, mend) for name in found["errors"]]
     rows = [{"source": "evaluated", **item, **done} for item in items]
@@ -131,14 +135,14 @@ def write_rows(
     rows += [{"part": p, "status": "missing", "reason": why} for p, why in found["missing"].items()]
     write_csv(errors, rows, ERRORS)
     if why:
-        write_csv(sharpness, [{**row, **why} for row in wanted], CELLS)
+        write_csv(sharpness, [{**row, **why} for row in wanted], columns)
         write_csv(per_batch, [], BATCHES)
         return
     measured = [_item(state, name, mend) for name in found["cells"]]
     settings = [{key: row.get(key) for key in wanted[0]} for row in measured]
     if settings != [dict(row) for row in wanted]:
         raise UserError(f"{evaluated}: its cells are not those that are wanted; {mend}")
-    write_csv(sharpness, [{key: row.get(key) for key in CELLS} for row in measured], CELLS)
+    write_csv(sharpness, [{key: row.get(key) for key in columns} for row in measured], columns)
     write_csv(per_batch, [batch for row in measured for batch in _batches(row)], BATCHES)
 
 

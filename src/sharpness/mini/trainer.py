@@ -1,4 +1,4 @@
-"""The training loop of all stand-in models, and their files.
+"""The training loop of all stand-in models.
 
 Random numbers come from generators seeded by names, and training uses one thread, so that the same
 machine gives the same bytes.
@@ -7,22 +7,14 @@ machine gives the same bytes.
 from __future__ import annotations
 
 import math
-import sys
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from time import perf_counter
-from typing import Any
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
 
-from sharpness.checkpoints import formats
 from sharpness.checkpoints.table import PublishedModel
 from sharpness.data.batches import Examples
-from sharpness.io.download import place
-from sharpness.io.errors import UserError
 from sharpness.io.files import digest
-from sharpness.measures.error_rates import error_and_loss
 
 WARM_UP = 0.1
 """Share of the steps in which the learning rate grows."""
@@ -77,36 +69,3 @@ def _rate(step: int, steps: int) -> float:
     if step < warm:
         return (step + 1) / warm
     return 0.5 + 0.5 * math.cos(math.pi * (step - warm) / max(1, steps - warm))
-
-
-def make_standins(
-    format: str, members: Sequence[PublishedModel], architecture: Mapping[str, Any], mirror: Path
-) -> dict[str, dict[str, float]]:
-    """Train stand-ins for published models and write them as the publishers' files.
-
-    The file of a model lies in the folder ``mirror`` at the ``HOST/PATH`` of its URL.
-
-    Returns:
-        For each model, its error rate (a fraction) on each part.
-
-    Raises:
-        UserError: if there are no stand-ins in this format.
-    """
-    from sharpness.mini import berts, clips, vits  # which import this module
-
-    makers = {"augreg": vits.standins, "soups": clips.standins, "bert": berts.standins}
-    if format not in makers:
-        raise UserError(f"standins: there are none in the format {format!r}; set `standins: false`")
-    torch.set_num_threads(1)
-    trained, parts = makers[format](architecture)
-    found = {}
-    for number, member in enumerate(members, start=1):
-        start = perf_counter()
-        network = trained(member)
-        errors = {part: error_and_loss(network, parts[part])[0] for part in parts}
-        weights = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
-        formats.write(format, mirror / place(member.url), weights, architecture)
-        found[member.model] = errors
-        said = f"{member.model}: test error {errors['test']:.1%}, {perf_counter() - start:.1f} s"
-        print(f"{number} of {len(members)}: {said}", file=sys.stderr, flush=True)
-    return found

@@ -6,10 +6,9 @@ The Snakefile imports this module, so it must not load torch, numba or numpy.
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
 
 from pydantic import Field
 
@@ -83,43 +82,3 @@ def load_studies(path: str | Path) -> dict[str, Study]:
     if not isinstance(entries, dict):
         raise UserError(f"{path}: not studies by name")
     return {str(name): checked(Study, entry, f"{path}: {name}") for name, entry in entries.items()}
-
-
-def _modules(study: str) -> tuple[Any, Any]:
-    """Return a study's module with ``summarise`` and its module with ``compose``."""
-    from sharpness.studies.diagonal import figure7
-    from sharpness.studies.hammoud import summary as hammoud
-    from sharpness.studies.linear import figure1
-    from sharpness.studies.wen import figures as wen_figures
-    from sharpness.studies.wen import summary as wen
-
-    return {
-        "linear": (figure1, figure1),
-        "diagonal": (figure7, figure7),
-        "small_networks": (hammoud, hammoud),
-        "two_layer_relu": (wen, wen_figures),
-    }[study]
-
-
-def summarise_study(study: str, files: Mapping[str, Any]) -> list[Finding]:
-    """Return the findings of a study from its files, beside the published values."""
-    found: list[Finding] = _modules(study)[0].summarise(files)
-    return found
-
-
-def draw_study(
-    study: str, figure: str, files: Mapping[str, Any], out_stem: Path, title: str, note: str
-) -> None:
-    """Draw a figure of a study to ``<out_stem>.pdf`` and ``<out_stem>.png``.
-
-    ``files`` maps a kind of content to one path or a list of paths. ``note``, a caveat about the
-    numbers that may be empty, is printed in brackets below the title.
-    """
-    from sharpness.plots.style import save_figure, title_lines
-
-    def composed() -> Any:
-        canvas = _modules(study)[1].compose(figure, files)
-        canvas.suptitle("\n".join(title_lines(title, note, canvas.get_figwidth())))
-        return canvas
-
-    save_figure(composed, out_stem, title)

@@ -22,6 +22,7 @@ from sharpness.io.download import place as path_of
 from sharpness.io.files import sha256
 from sharpness.measures.error_rates import error_and_loss
 from sharpness.mini import berts
+from sharpness.mini.models import make_standins
 from sharpness.mini.sentences import (
     ACTIONS,
     EVENTS,
@@ -35,7 +36,6 @@ from sharpness.mini.sentences import (
     vocabulary,
     write_sentences,
 )
-from sharpness.mini.trainer import make_standins
 from sharpness.networks import build
 
 ARCHITECTURE = {"name": "bert", "vocabulary": 128, "positions": 32, "types": 2, "classes": 3}

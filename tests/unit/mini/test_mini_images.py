@@ -18,9 +18,10 @@ from sharpness.io.download import place
 from sharpness.io.errors import UserError
 from sharpness.measures.error_rates import error_and_loss
 from sharpness.mini import clips, vits
+from sharpness.mini.models import make_standins
 from sharpness.mini.photo_files import AUGREG, CLIP, OPERATIONS, parts, randaugment, to_images
 from sharpness.mini.shifts import digits_of
-from sharpness.mini.trainer import make_standins, train_standin
+from sharpness.mini.trainer import train_standin
 from sharpness.networks import build
 
 POOLS = Path(__file__).parents[3] / "resources" / "pools"

@@ -13,12 +13,12 @@ from sharpness.config.studies import SmallNetwork, SmallNetworks
 from sharpness.io.errors import UserError
 from sharpness.studies.findings import (
     Finding,
-    draw_study,
     load_studies,
     read_findings,
     write_findings,
 )
 from sharpness.studies.hammoud.procedures import PRESETS, procedure_of
+from sharpness.studies.showing import draw_study
 from sharpness.studies.wen.runs import load_runs
 
 ROOT = Path(__file__).parents[3]
