@@ -190,7 +190,8 @@ def _same_kernels(recurrent_on_gpu: bool) -> Iterator[None]:
 def _without_inference_tensors(model: nn.Module) -> nn.Module:
     """Copy a model that was made in inference mode, whose weights cannot be written outside it."""
     tensors = [*model.parameters(), *model.buffers()]
-    if not any(tensor.is_inference() for tensor in tensors):
+    made = [tensor for tensor in tensors if not nn.parameter.is_lazy(tensor)]
+    if not any(tensor.is_inference() for tensor in made):
         return model
     with described("copying the model, which was made in inference mode,"):
         return deepcopy(model)
