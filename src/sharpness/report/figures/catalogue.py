@@ -8,6 +8,7 @@ repeated for each measured radius.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -218,6 +219,23 @@ class Figure(Closed):
         for row in (Panel(),) if isinstance(self.rows, str) else self.rows:
             for column in (Panel(),) if isinstance(self.columns, str) else self.columns:
                 yield self.panels.with_(row).with_(column)
+
+
+REAL = re.compile(r"\b(?:ImageNet|ObjectNet|MNLI|HANS)\b")
+"""Names, or beginnings of names, of the data sets that the catalogue mentions."""
+
+
+def as_standin(figure: Figure) -> Figure:
+    """Return the entry of a figure of stand-ins, which says so beside the name of each data set."""
+
+    def marked(value: Any) -> Any:
+        if isinstance(value, str):
+            return REAL.sub(r"stand-in \g<0>", value)
+        if isinstance(value, dict):
+            return {key: marked(inner) for key, inner in value.items()}
+        return [*map(marked, value)] if isinstance(value, list | tuple) else value
+
+    return Figure.model_validate(marked(figure.model_dump(exclude_none=True)))
 
 
 def load_catalogue(path: str | Path) -> dict[str, Figure]:
