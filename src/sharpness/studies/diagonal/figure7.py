@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
@@ -118,9 +117,7 @@ def _block(part: SubFigure, networks: pd.DataFrame, scales: Mapping[str, Scale])
     set_ticks(place.xaxis, alpha.min(), alpha.max(), common_scale([alpha], linear=True))
 
 
-def _panel(
-    axes: Axes, networks: pd.DataFrame, x: str, y: str, scales: Mapping[str, Scale]
-) -> None:
+def _panel(axes: Axes, networks: pd.DataFrame, x: str, y: str, scales: Mapping[str, Scale]) -> None:
     """Plot networks as points, darker the larger their initial scale."""
     look = {"c": networks["scale"], "cmap": RAMP, "norm": LogNorm(), "edgecolors": "w"}
     axes.scatter(networks[x], networks[y], s=9, alpha=0.85, lw=0.2, **look)
