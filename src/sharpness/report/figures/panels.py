@@ -53,8 +53,9 @@ def models_of(pools: Pools, names: tuple[str, ...]) -> pd.DataFrame:
 def panel_data(spec: PanelSpec, pools: Pools) -> PanelData:
     """Return what a panel shows of its pools."""
     models = models_of(pools, spec.pools)
+    empty = pd.Series(np.nan, models.index)
     x, y = (
-        models.get(axis.column, pd.Series(np.nan, models.index)).to_numpy(np.float64) * axis.factor
+        np.asarray(models.get(axis.column, empty), np.float64) * axis.factor
         for axis in (spec.x, spec.y)
     )
     found = kendall(x, y, resamples=0, test=False)

@@ -119,7 +119,12 @@ def _block(part: SubFigure, networks: pd.DataFrame, scales: Mapping[str, Scale])
 
 def _panel(axes: Axes, networks: pd.DataFrame, x: str, y: str, scales: Mapping[str, Scale]) -> None:
     """Plot networks as points, darker the larger their initial scale."""
-    look = {"c": networks["scale"], "cmap": RAMP, "norm": LogNorm(), "edgecolors": "w"}
+    look: dict[str, Any] = {
+        "c": networks["scale"],
+        "cmap": RAMP,
+        "norm": LogNorm(),
+        "edgecolors": "w",
+    }
     axes.scatter(networks[x], networks[y], s=9, alpha=0.85, lw=0.2, **look)
     scale_axis(axes, "x", networks[x].to_numpy(), scales[x])
     scale_axis(axes, "y", networks[y].to_numpy(), scales[y])
