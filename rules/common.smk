@@ -22,7 +22,7 @@ from sharpness.io.files import json_text, write_json
 from sharpness.io.source_digest import source_digest
 from sharpness.mini import DATA_REVISION as STANDIN_DATA_REVISION
 from sharpness.mini import REVISION as STANDINS_REVISION
-from sharpness.report.figures.catalogue import panels_within
+from sharpness.report.figures.catalogue import as_standin, panels_within
 from sharpness.studies.diagonal import REVISION as DIAGONAL_REVISION
 from sharpness.studies.hammoud.procedures import DATA as DATA_OF
 from sharpness.studies.hammoud.procedures import REVISION as SMALL_NETWORKS_REVISION
@@ -74,6 +74,14 @@ wildcard_constraints:
 def doubled(first):
     """Return a resource function that requests twice as much at each further attempt."""
     return lambda wildcards, attempt: first * 2 ** (attempt - 1)
+
+
+def entry_of(figure):
+    """Return a figure's entry in the catalogue, which says so where data sets are stand-ins."""
+    entry = CATALOGUE[figure]
+    data = {name for pool in entry.pools for name in settings.pools[pool].data.values()}
+    standin = any(settings.source(name)["standin"] for name in data)
+    return (as_standin(entry) if standin else entry).model_dump()
 
 
 def pool_of(wildcards):

@@ -1,7 +1,7 @@
 """Draw the figures of resources/figures.yaml, and write the report.
 
 Needs: pool.csv of the pools that a figure shows; correlations.csv and figures for the report.
-Makes: figures/<figure>.pdf and .png, report.html.
+Makes: figures/<figure>.pdf and .png, and .csv with every τ that the figure prints; report.html.
 """
 
 # Figures of the same pools share a process: starting it takes longer than drawing a figure.
@@ -15,6 +15,7 @@ for pools, names in DRAWN_FROM.items():
         output:
             pdf=expand("<results>/figures/{figure}.pdf", figure=names),
             png=expand("<results>/figures/{figure}.png", figure=names),
+            csv=expand("<results>/figures/{figure}.csv", figure=names),
         log:
             f"<logs>/figures/{'+'.join(pools)}.log",
         benchmark:
@@ -25,7 +26,7 @@ for pools, names in DRAWN_FROM.items():
             runtime=doubled(10),
             gpu=0,
         params:
-            entries=[CATALOGUE[name].model_dump() for name in names],
+            entries=[entry_of(name) for name in names],
             pools=pools,
             defaults={
                 pool: settings.pools[pool].sharpness.model_dump(include={"m", "steps"})
@@ -77,7 +78,7 @@ rule report:
         ),
         studies={name: study.model_dump() for name, study in STUDIES.items()},
         study_notes={name: settings.study_note(name) for name in STUDIES},
-        entries=[CATALOGUE[figure].model_dump() for figure in FIGURES],
+        entries=[entry_of(figure) for figure in FIGURES],
         scale=settings.scale,
         note=settings.note,
         code=source_digest("scripts/report.py"),

@@ -1,4 +1,4 @@
-"""Rules figures+...: draw the figures that show the same pools, as PDF and PNG."""
+"""Rules figures+...: draw the figures that show the same pools, with their τ."""
 
 from pathlib import Path
 

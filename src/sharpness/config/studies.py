@@ -30,11 +30,17 @@ class Linear(Settings):
 
 
 class Diagonal(Settings):
-    """Figure 7: diagonal linear networks, one pool per seed."""
+    """Figure 7: diagonal linear networks, one pool per seed.
+
+    Attributes:
+        reversal: seed of the task in the second block of panels, chosen because its traces and
+            largest eigenvalues rank networks in reverse; None leaves it out.
+    """
 
     networks: Models = 200
     steps: Count = 30_000
     seeds: Seeds = Field(default=[0])
+    reversal: Seed | None = 8
 
 
 class Procedure(Settings):
@@ -146,7 +152,11 @@ class Simple(Settings):
         if study == "linear":
             return {"curves": f"{home}/curves.csv"}
         if study == "diagonal":
-            return {"networks": [f"{home}/networks-{seed}.csv" for seed in self.diagonal.seeds]}
+            chosen = [] if self.diagonal.reversal is None else [self.diagonal.reversal]
+            return {
+                kind: [f"{home}/networks-{seed}.csv" for seed in seeds]
+                for kind, seeds in (("networks", self.diagonal.seeds), ("reversal", chosen))
+            }
         if study == "small_networks":
             jobs = self.small_networks.jobs
             return {

@@ -6,12 +6,14 @@ PDF and PNG are written without a date: equal data give equal bytes.
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import matplotlib
 import numpy as np
+import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.colors import LinearSegmentedColormap
@@ -89,29 +91,60 @@ TICKS = 4
 """Largest number of intervals between ticks."""
 
 
+@dataclass(frozen=True)
+class Scale:
+    """Scale of the axes of one quantity, and whether tick labels are plain or powers of ten."""
+
+    logarithmic: bool
+    plain: bool
+
+
+def common_scale(panels: Iterable[npt.ArrayLike], linear: bool = False) -> Scale:
+    """Choose one scale for a quantity from the values that each panel shows of it.
+
+    It is logarithmic if all values are positive and those of some panel span over a decade, unless
+    ``linear`` forbids it.
+    """
+    known = [found for values in panels if (found := _finite(values)).size]
+    ends = [(float(values.min()), float(values.max())) for values in known] or [(0.0, 1.0)]
+    lowest, highest = min(low for low, _ in ends), max(high for _, high in ends)
+    positive = not linear and lowest > 0
+    if positive and any(high > LOG_RANGE * low for low, high in ends):
+        return Scale(True, lowest >= 1e-3 and highest < 1e4)
+    largest = [max(abs(low), abs(high)) for low, high in ends]
+    return Scale(False, min(value for value in [*largest, 1.0] if value) >= 1e-4)
+
+
+def _finite(values: npt.ArrayLike) -> np.ndarray:
+    numbers = np.asarray(values, np.float64)
+    return numbers[np.isfinite(numbers)]
+
+
 def scale_axis(
-    axes: Axes, which: Literal["x", "y"], values: np.ndarray, ticks: int = TICKS
+    axes: Axes,
+    which: Literal["x", "y"],
+    values: np.ndarray,
+    scale: Scale | None = None,
+    ticks: int = TICKS,
 ) -> None:
-    """Set a logarithmic scale if the values are positive and span over a decade, else linear."""
-    low, high = float(values.min()), float(values.max())
-    logarithmic = low > 0 and high > LOG_RANGE * low
-    axes.set(**{f"{which}scale": "log" if logarithmic else "linear"})
-    set_ticks(axes.xaxis if which == "x" else axes.yaxis, low, high, logarithmic, ticks)
+    """Set the scale and the ticks of an axis that shows values; by default their own scale."""
+    scale = scale or common_scale([values])
+    axes.set(**{f"{which}scale": "log" if scale.logarithmic else "linear"})
+    ends = float(values.min()), float(values.max())
+    set_ticks(axes.xaxis if which == "x" else axes.yaxis, *ends, scale, ticks)
 
 
-def set_ticks(axis: Axis, low: float, high: float, logarithmic: bool, ticks: int = TICKS) -> None:
+def set_ticks(axis: Axis, low: float, high: float, scale: Scale, ticks: int = TICKS) -> None:
     """Set ticks and tick labels of an axis that shows values from ``low`` to ``high``."""
     axis.set_minor_locator(NullLocator())
-    if logarithmic and high > LOG_RANGE * low:
+    # No offset or common factor: its text at the end of the axis would overlap the axis label.
+    axis.set_major_formatter(FuncFormatter(lambda v, _: _plain(v) if scale.plain else _power(v)))
+    if scale.logarithmic and high > LOG_RANGE * low:
         axis.set_major_locator(FixedLocator(_decades(low, high, ticks)))
-        plain = low >= 5e-3 and high < 1e4
-        axis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}" if plain else _power(v)))
         return
     if max(abs(low), abs(high)) < LONG:
         ticks -= 1
     axis.set_major_locator(MaxNLocator(ticks, steps=[1, 2, 5, 10]))
-    # No offset or common factor: its text at the end of the axis would overlap the axis label.
-    axis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:.4g}"))
 
 
 def _decades(low: float, high: float, ticks: int = TICKS) -> list[float]:
@@ -123,12 +156,16 @@ def _decades(low: float, high: float, ticks: int = TICKS) -> list[float]:
     return found[:: -(-len(found) // ticks)]
 
 
+def _plain(value: float) -> str:
+    """Return a tick label such as 0.0005 or 200, never 5e-04."""
+    return np.format_float_positional(float(f"{value:.4g}") + 0.0, trim="-")
+
+
 def _power(value: float) -> str:
     """Return a tick label such as 10⁻³ or 3·10⁻³."""
-    exponent = int(np.floor(np.log10(value) + 1e-9))
-    factor = round(value / 10.0**exponent)
-    front = "" if factor == 1 else rf"{factor}\cdot "
-    return f"${front}10^{{{exponent}}}$"
+    factor, exponent = f"{value:.3e}".split("e")
+    front = {1.0: "", -1.0: "-"}.get(float(factor), rf"{float(factor):g}\cdot ")
+    return f"${front}10^{{{int(exponent)}}}$" if value else "0"
 
 
 def draw_diagonal(axes: Axes) -> None:

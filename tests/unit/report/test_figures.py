@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import subprocess
 import sys
 from itertools import pairwise
@@ -24,7 +25,7 @@ from matplotlib.figure import Figure as Canvas
 from sharpness.io.errors import UserError
 from sharpness.measures.definition import Cell, Definition
 from sharpness.plots.style import COLOURS, RAMP, STYLE, _decades, _power
-from sharpness.report.figures.catalogue import Figure, load_catalogue, panels_within
+from sharpness.report.figures.catalogue import Figure, as_standin, load_catalogue, panels_within
 from sharpness.report.figures.drawing import compose, draw_figure
 from sharpness.report.figures.layout import lay_out
 from sharpness.statistics.kendall import format_tau, kendall
@@ -74,7 +75,7 @@ def test_every_entry_has_a_panel_for_everything(catalogue: Catalogue, pools: Poo
     shapes = {"fig5": (2, 4), "fig6": (2, 2), "fig29": (3, 4)}
     shapes |= dict.fromkeys(("fig2", "fig3", "fig4"), (2, 4)) | {"fig20": (1, 4)}
     shapes |= {f"fig{number}": (6, 3) for number in (*range(10, 18), 19, 21, 22)}
-    shapes |= dict.fromkeys(("fig8", "fig9"), (6, 4)) | {f"fig{n}": (4, 3) for n in range(25, 29)}
+    shapes |= dict.fromkeys(("fig8", "fig9"), (4, 6)) | {f"fig{n}": (4, 3) for n in range(25, 29)}
     shapes |= dict.fromkeys(("fig18", "fig23", "fig24"), (6, 6))  # two logits, or six radii
     for name, figure in catalogue.items():
         grid = lay_out(figure, pools, DEFAULTS)
@@ -123,15 +124,17 @@ def test_four_figures_show_the_definitions_of_a_published_pool(
             assert {spec.pools for spec in row} == {(pool,)}
 
 
-def test_the_gap_stands_beside_the_error(catalogue: Catalogue, pools: Pools) -> None:
+def test_the_gap_stands_below_the_error(catalogue: Catalogue, pools: Pools) -> None:
     for name, pool in (("fig8", I1K), ("fig9", SOUPS)):
         grid = lay_out(catalogue[name], pools, {})
-        assert grid.row_labels == SETS
-        columns = [[spec.y.column for spec in row] for row in grid.specs]
-        assert columns[0] == ["error_test", "gap"] * 2
-        assert columns[1] == ["error_v2", "gap_v2"] * 2
+        assert grid.column_labels == SETS
+        rows = list(zip(*[[spec.y.column for spec in row] for row in grid.specs], strict=True))
+        assert rows[0] == ("error_test", "gap") * 2
+        assert rows[1] == ("error_v2", "gap_v2") * 2
         assert grid.specs[0][0].pools == (pool,)
-        x = [spec.x.column for spec in grid.specs[0]]
+        # Normalized logits on top, as in the caption.
+        assert grid.row_labels == ("Normalized",) * 2 + ("Unnormalized",) * 2
+        x = [row[0].x.column for row in grid.specs]
         assert x == [f"{d}@0.002+paper" for d in FOUR[:2] for _ in range(2)]
 
 
@@ -191,6 +194,71 @@ def test_errors_are_in_percent_and_wide_ranges_logarithmic(
     assert _decades(0.02, 0.9) == pytest.approx([0.03, 0.1, 0.3])
     assert _decades(1e-6, 1.0) == pytest.approx([1e-6, 1e-4, 1e-2, 1.0])
     assert [_power(1e-3), _power(3e-4)] == ["$10^{-3}$", r"$3\cdot 10^{-4}$"]
+
+
+@pytest.mark.parametrize("name", ["fig2", "fig9", "fig19", "fig29", "fig41"])
+def test_one_scale_and_one_form_of_labels_for_a_quantity(
+    catalogue: Catalogue, pools: Pools, name: str
+) -> None:
+    canvas = compose(catalogue[name], pools, None, DEFAULTS)
+    assert canvas.get_figwidth() <= 7
+    grid = lay_out(catalogue[name], pools, DEFAULTS)
+    found: dict[tuple[str, str], set[tuple[str, bool]]] = {}
+    specs = [spec for row in grid.specs for spec in row]
+    for axes, spec in zip(canvas.axes, specs, strict=False):
+        for which, axis in (("x", axes.xaxis), ("y", axes.yaxis)):
+            scale = axis.get_scale()
+            label = getattr(spec, which).label
+            assert scale == "linear" or "Gap" not in label
+            words = [axis.get_major_formatter()(v) for v in axis.get_majorticklocs() if v]
+            found.setdefault((which, label), set()).update((scale, "$" in word) for word in words)
+    assert len(found) >= 2
+    assert all(len(looks) == 1 for looks in found.values())
+
+
+def test_a_gap_that_spans_decades_is_linear(catalogue: Catalogue, pools: Pools) -> None:
+    wide = pools[I1K].assign(gap=np.geomspace(1e-4, 0.5, len(pools[I1K])))
+    canvas = compose(catalogue["fig8"], {I1K: wide}, None, {})
+    assert {axes.get_yscale() for axes in canvas.axes[6:12]} == {"linear"}
+
+
+def test_every_printed_tau_is_in_the_file_beside_the_figure(
+    tmp_path: Path, catalogue: Catalogue, pools: Pools
+) -> None:
+    for name in ("fig18", "fig29"):
+        draw_figure(catalogue[name], pools, tmp_path / name, None, DEFAULTS)
+        rows = pd.read_csv(tmp_path / f"{name}.csv")
+        canvas = compose(catalogue[name], pools, None, DEFAULTS)
+        titles = [axes.get_title().replace("−", "-") for axes in canvas.axes]
+        assert len(rows) == len(titles)
+        for tau, title in zip(rows["tau"], titles, strict=True):
+            assert title.endswith(f"τ = {format_tau(tau)}")
+    compared = rows[rows["y"].str.endswith("+augmented")]  # of Figure 29
+    assert list(compared["row"]) == ["Side by side"] * 4
+    first = compared.iloc[0]
+    expected = kendall(pools[RESNET][first["x"]], pools[RESNET][first["y"]], resamples=0)
+    assert (first["tau"], first["models"]) == (pytest.approx(expected.tau, rel=1e-5), 22)
+
+
+def test_a_value_without_models_says_so(catalogue: Catalogue, pools: Pools) -> None:
+    pool = pools[RESNET].copy()
+    cells = [name for name in pool if "@" in name]
+    pool.loc[(pool["augment"] == 0) & (pool["mixup"] == 1), cells] = np.nan
+    canvas = compose(catalogue["fig38"], {RESNET: pool}, None, DEFAULTS)
+    names = [text.get_text() for text in canvas.legends[0].get_texts()]
+    assert names == ["neither", "mixup (0 models)", "augment", "augment + mixup"]
+
+
+def test_a_stand_in_is_never_called_by_the_real_name_alone(
+    catalogue: Catalogue, pools: Pools
+) -> None:
+    for name in ("fig2", "fig4", "fig8", "fig18"):
+        figure = as_standin(catalogue[name])
+        assert figure.rows != catalogue[name].rows or figure.columns != catalogue[name].columns
+        said = f"{texts(compose(figure, pools, None, {}))}\n{figure.caption}"
+        names = re.findall(r"(\S+)\s+(?:ImageNet|ObjectNet|MNLI|HANS)", said)
+        assert set(names) == {"stand-in"}
+    assert as_standin(catalogue["fig5"]) == catalogue["fig5"]
 
 
 def test_empty_panels_say_why(catalogue: Catalogue, pools: Pools) -> None:
@@ -327,12 +395,15 @@ def test_a_pool_that_lacks_a_column_is_named_and_the_other_drawn(
         )
 
 
-def test_headings_of_narrow_panels_do_not_touch(catalogue: Catalogue, pools: Pools) -> None:
+@pytest.mark.parametrize("name", ["fig8", "fig18"])
+def test_headings_of_narrow_panels_do_not_touch(
+    catalogue: Catalogue, pools: Pools, name: str
+) -> None:
     with matplotlib.rc_context(STYLE):
-        canvas = compose(catalogue["fig18"], pools, "mini: digits and sentences", {})
+        canvas = compose(as_standin(catalogue[name]), pools, "mini: digits and sentences", {})
         canvas.draw_without_rendering()
         boxes = [[axes.title.get_window_extent() for axes in canvas.axes[:6]], []]
-        for axes in canvas.axes[30:36]:
+        for axes in canvas.axes[30:36] if name == "fig18" else canvas.axes[18:24]:
             low, high = axes.get_xlim()
             ticks = zip(axes.get_xticks(), axes.get_xticklabels(), strict=True)
             boxes[1] += [word.get_window_extent() for at, word in ticks if low <= at <= high]
@@ -365,7 +436,7 @@ def test_files_carry_no_date_and_have_the_same_bytes(
     environment = os.environ | {"PYTHONHASHSEED": "7", "SOURCE_DATE_EPOCH": "1000000"}
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
     subprocess.run([sys.executable, "-c", program], env=environment, check=True)
-    names = sorted(f"{figure}.{suffix}" for figure in drawn for suffix in ("pdf", "png"))
+    names = sorted(f"{figure}.{suffix}" for figure in drawn for suffix in ("csv", "pdf", "png"))
     for name in names:
         here, there = ((tmp_path / f"{stem}-{name}").read_bytes() for stem in ("here", "there"))
         assert hashlib.sha256(here).digest() == hashlib.sha256(there).digest(), name

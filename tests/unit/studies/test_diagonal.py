@@ -11,13 +11,21 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.axes import Axes
 
 from sharpness.io.errors import UserError
 from sharpness.io.files import write_csv
 from sharpness.measures.hessian import largest_eigenvalue, rescaled_hessian, trace
-from sharpness.statistics.kendall import kendall
+from sharpness.statistics.kendall import LEVEL, format_tau, kendall
 from sharpness.studies.diagonal import networks
-from sharpness.studies.diagonal.figure7 import COLUMNS, MEASURES, compose, converged, summarise
+from sharpness.studies.diagonal.figure7 import (
+    CHOSEN,
+    COLUMNS,
+    MEASURES,
+    compose,
+    converged,
+    summarise,
+)
 from sharpness.studies.diagonal.networks import (
     CONVERGED,
     TrainedNetwork,
@@ -234,8 +242,14 @@ def test_the_summary_says_what_the_files_show(some: Path, tmp_path: Path) -> Non
     found = kendall(converged(some)["rescaled_trace"], converged(some)["test_loss"])
     assert (tau.quantity, tau.setting) == ("τ(tr ∇̃²L, test loss)", f"{FEW} networks, seed 8")
     assert tau.value == f"{found.tau:.2f}"
-    interval = f"95 % interval {found.low:.2f} to {found.high:.2f}"
+    interval = f"{100 * LEVEL:g} % interval {found.low:.2f} to {found.high:.2f}"
     assert tau.spread == f"{interval}; seeds 8, 9: {found.tau:.2f}, -{found.tau:.2f}"
+    (reverse,) = [f for f in both if f.published == "can be reverse"]
+    pool = converged(some)
+    tau_of_both = kendall(pool["rescaled_trace"], pool["rescaled_eigenvalue"]).tau
+    assert reverse.quantity == "τ(tr ∇̃²L, λmax ∇̃²L)"
+    assert reverse.value == format_tau(tau_of_both)
+    assert reverse.note.endswith("on this task")
     assert both[-2].value == f"{FEW} of {len(table)} drawn"
     assert both[-2].note == f"left out: {len(table) - FEW} out of steps, 0 diverged"
 
@@ -246,11 +260,46 @@ def test_two_networks_have_no_rank(some: Path, tmp_path: Path) -> None:
     assert {finding.value for finding in taus_found} == {"undefined"}
 
 
-def test_the_figure_has_six_panels_with_their_tau(some: Path) -> None:
+@pytest.fixture
+def reversed_task(some: Path, tmp_path: Path) -> Path:
+    """The same networks as a task of seed 9 where λmax falls as the trace rises."""
+    table = pd.read_csv(some).assign(seed=9)
+    table.assign(rescaled_eigenvalue=-table["rescaled_trace"]).to_csv(
+        tmp_path / "reversed.csv", index=False
+    )
+    return tmp_path / "reversed.csv"
+
+
+def test_the_chosen_task_has_findings_of_its_own(some: Path, reversed_task: Path) -> None:
+    alone = summarise({"networks": [some], "reversal": []})
+    both = summarise({"networks": [some], "reversal": [reversed_task]})
+    assert [f for f in both if "seed 9" not in f.setting] == alone
+    (reverse,) = [f for f in both if f.published == "can be reverse" and "seed 9" in f.setting]
+    assert reverse.value == "-1.00"
+    assert reverse.note == f"{CHOSEN}; reverse on this task"
+    same = summarise({"networks": [some], "reversal": [some]})  # one of the seeds
+    assert len([f for f in same if f.quantity.startswith("networks with")]) == 1
+
+
+def printed(axes: Axes) -> str:
+    return axes.get_title().replace("−", "-")
+
+
+def test_the_figure_has_a_block_of_panels_for_each_task(some: Path, reversed_task: Path) -> None:
+    canvas = compose("fig7", {"networks": [some], "reversal": reversed_task})
+    canvas.draw_without_rendering()
+    panels = [axes for part in canvas.subfigs for axes in part.axes if axes.get_title()]
     networks = converged(some)
     first = kendall(networks["l1"], networks["rescaled_trace"], resamples=0).tau
-    expected = [first, *taus(networks).values()]
-    panels = compose("fig7", {"networks": [some]}).axes[:6]
-    titles = [axes.get_title().replace("−", "-") for axes in panels]
-    assert titles == [f"τ = {tau:.2f}" for tau in expected]
+    last = kendall(networks["rescaled_trace"], networks["rescaled_eigenvalue"], resamples=0).tau
+    expected = [first, *taus(networks).values(), last]
+    assert [printed(axes) for axes in panels[:7]] == [f"τ = {format_tau(tau)}" for tau in expected]
     assert all(len(axes.collections[0].get_offsets()) == FEW for axes in panels)
+    assert (len(panels), printed(panels[-1])) == (14, "τ = -1.00")
+    names = [part.get_suptitle() for part in canvas.subfigs]
+    assert names[0] == "Task of seed 8"
+    assert names[1].startswith("Task of seed 9, chosen for the paper's claim")
+    findings = summarise({"networks": [some], "reversal": reversed_task})
+    values = [f.value for f in findings if f.quantity.startswith("τ")]
+    assert sorted(f"τ = {value}" for value in values) == sorted(map(printed, panels))
+    assert len(compose("fig7", {"networks": [some]}).subfigs) == 1

@@ -190,3 +190,15 @@ def test_the_summary_and_the_figure_are_made_of_the_file(
     assert all(np.ptp(line) < 1e-11 for line in normalized)
     with pytest.raises(UserError, match="it has fig1"):
         compose("fig7", files)
+
+
+def test_a_radius_that_the_notebook_does_not_have_has_no_published_value(
+    tmp_path: Path, published: list[dict], ours: list[dict]
+) -> None:
+    rows = [row | {"radius": 0.3} for row in published if row["radius"] == RADII[0]]
+    write_csv(tmp_path / "curves.csv", [*rows, *ours], COLUMNS)
+    files = {"curves": tmp_path / "curves.csv"}
+    assert not {f.published for f in summarise(files) if f.quantity.startswith("sharpness at")} - {
+        ""
+    }
+    assert len(compose("fig1", files).axes) == 3

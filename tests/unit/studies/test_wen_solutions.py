@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -19,6 +21,7 @@ from matplotlib.figure import Figure as Canvas
 
 from sharpness.io.errors import UserError
 from sharpness.io.files import write_csv
+from sharpness.plots.style import STYLE, title_lines
 from sharpness.studies.findings import Finding
 from sharpness.studies.wen import training
 from sharpness.studies.wen.figures import compose
@@ -281,7 +284,8 @@ def made(catalogue: Catalogue) -> Made:
             **{"train_loss": 0.0, "train_error": 0.0},
         }
         for seed in run.seeds:
-            trace, error = 25 + 100 * rng.random(), 0.3 if fails else 0.02 * rng.random()
+            least = BOUNDS.get(run.architecture, 22)
+            trace, error = least * (1 + rng.random() / 3), 0.3 if fails else 0.02 * rng.random()
             measures = dict.fromkeys(COLUMNS, trace)
             rows.append({**common, "seed": seed, "test_error": error, **measures})
             point = {"run": run.id, "seed": seed, "trace": trace, "gauss_newton": trace}
@@ -353,6 +357,10 @@ def changed(rows: list[dict[str, Any]], run: str, **changes: Any) -> list[dict[s
         ("bias-memorising", {"trace": 30.0}, (FLAT, "ReLU with bias"), "not refuted"),
         ("no-bias-generalising", {"test_error": 1.0}, (FLAT, "ReLU without bias"), "no"),
         ("no-bias-generalising", {"trace": 30.0}, (FLAT, "ReLU without bias"), "not measured"),
+        (
+            *("batchnorm-sam", {"trace": 13 * 6.928}, (SAM, "simplified BatchNorm")),
+            "yes, at 13 times the least trace known",
+        ),
     ],
 )
 def test_the_answers_follow_the_numbers(
@@ -393,12 +401,39 @@ def texts(canvas: Canvas) -> str:
     return "\n".join(found)
 
 
+@pytest.mark.parametrize("schedule", ["default", "published"])
 @pytest.mark.parametrize("figure", [*FIGURES, "wenpool"])
-def test_every_figure_is_composed(tmp_path: Path, made: Made, figure: str) -> None:
-    canvas = compose(figure, files_of(tmp_path, *made))
-    assert ("epochs" in texts(canvas)) or figure == "wenpool"
-    assert canvas.get_figwidth() <= 7
-    canvas.draw_without_rendering()
+def test_no_title_is_cut_or_touches_another(
+    tmp_path: Path, catalogue: Catalogue, made: Made, figure: str, schedule: str
+) -> None:
+    rows, curves = made
+    files = files_of(tmp_path, [{**row, "schedule": schedule} for row in rows], curves)
+    with matplotlib.rc_context(STYLE):
+        canvas = compose(figure, files)
+        title = title_lines(catalogue.figures[figure].title, "a note", canvas.get_figwidth())
+        whole = canvas.suptitle("\n".join(title))
+        assert ("epochs" in texts(canvas)) or figure == "wenpool"
+        assert canvas.get_figwidth() <= 7
+        canvas.draw_without_rendering()
+        boxes = [axes.title.get_window_extent() for axes in canvas.axes if axes.get_title()]
+        for box in [*boxes, whole.get_window_extent()]:
+            assert 0 <= box.x0 < box.x1 <= canvas.bbox.x1
+            assert box.y1 <= canvas.bbox.y1
+        for left, right in pairwise(boxes):
+            assert left.x1 < right.x0 or left.y0 > right.y1
+
+
+def test_the_traces_of_a_figure_have_one_kind_of_scale(tmp_path: Path, made: Made) -> None:
+    rows, curves = made
+    wide = [
+        {**point, "trace": 10.0 ** point["seed"]} if "batchnorm" in point["run"] else point
+        for point in curves
+    ]
+    canvas = compose("wen10", files_of(tmp_path, rows, wide))
+    assert [axes.get_yscale() for axes in canvas.axes[2:4]] == ["log", "log"]
+    below = [{**point, "trace": -point["trace"]} for point in wide]
+    canvas = compose("wen10", files_of(tmp_path, rows, below))
+    assert [axes.get_yscale() for axes in canvas.axes[2:4]] == ["symlog", "symlog"]
 
 
 def test_a_figure_says_which_part_of_its_schedule_was_run(tmp_path: Path, made: Made) -> None:

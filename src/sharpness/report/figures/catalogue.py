@@ -8,6 +8,7 @@ repeated for each measured radius.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -234,6 +235,23 @@ def panels_within(figure: Figure, pool: str) -> list[tuple[str, str]]:
         for panel in panels
         if isinstance(panel.radius, float)
     ]
+
+
+REAL = re.compile(r"\b(?:ImageNet|ObjectNet|MNLI|HANS)\b")
+"""Names, or beginnings of names, of the data sets that the catalogue mentions."""
+
+
+def as_standin(figure: Figure) -> Figure:
+    """Return the entry of a figure of stand-ins, which says so beside the name of each data set."""
+
+    def marked(value: Any) -> Any:
+        if isinstance(value, str):
+            return REAL.sub(r"stand-in \g<0>", value)
+        if isinstance(value, dict):
+            return {key: marked(inner) for key, inner in value.items()}
+        return [*map(marked, value)] if isinstance(value, list | tuple) else value
+
+    return Figure.model_validate(marked(figure.model_dump(exclude_none=True)))
 
 
 def load_catalogue(path: str | Path) -> dict[str, Figure]:

@@ -16,8 +16,9 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.lines import Line2D
 
 from sharpness.io.errors import UserError
-from sharpness.plots.style import COLOURS, MARKERS, RAMP, TICKS, set_ticks
+from sharpness.plots.style import COLOURS, MARKERS, RAMP, TICKS, Scale, common_scale, set_ticks
 from sharpness.report.figures.catalogue import Coding, Figure, factor_of
+from sharpness.statistics.correlation import cell_columns
 from sharpness.statistics.kendall import format_tau, kendall
 
 AREAS = (0.4, 1.0, 1.9, 3.1)
@@ -74,6 +75,12 @@ class PointEncoding:
         found = [_word(coding, values) for values in _combinations(coding, self.models)]
         order = dict.fromkeys([*coding.values.values(), *found])
         return {word: place for place, word in enumerate(order) if word in found}
+
+    def empty(self, coding: Coding) -> set[str]:
+        """Return the legend's names of the values that no measured model has."""
+        measured = self.models[self.models[cell_columns(self.models)].notna().any(axis=1)]
+        rows = measured[list(coding.columns)].dropna().itertuples(index=False, name=None)
+        return self.levels(coding).keys() - {_word(coding, row) for row in rows}
 
     def unknown(self, models: pd.DataFrame) -> npt.NDArray[np.bool_]:
         """Return a mask (models,) of the models that lack a coded value."""
@@ -216,7 +223,8 @@ class Legend:
             pad=0.1 / canvas.get_size_inches()[1],
         )
         bar.outline.set_linewidth(0.4)
-        set_ticks(bar.ax.xaxis, *ends, coding.scale == "log", TICKS if roomy else 2)
+        scale = Scale(coding.scale == "log", common_scale([ends]).plain)
+        set_ticks(bar.ax.xaxis, *ends, scale, TICKS if roomy else 2)
         place = bar.ax.transAxes
         bar.ax.text(-0.03, 0.5, coding.label, ha="right", va="center", transform=place)
         if self._beside:
@@ -224,7 +232,7 @@ class Legend:
 
 
 def _samples(encoding: PointEncoding, coding: Coding, area: float) -> list[Line2D]:
-    figure, samples = encoding.figure, []
+    figure, samples, empty = encoding.figure, [], encoding.empty(coding)
     for word, place in encoding.levels(coding).items():
         look: dict[str, Any] = {"color": GREY, "marker": "o", "markersize": 4.0}
         if coding is figure.colour:
@@ -233,7 +241,8 @@ def _samples(encoding: PointEncoding, coding: Coding, area: float) -> list[Line2
             look["marker"] = MARKERS[place % len(MARKERS)]
         if coding is figure.size:
             look["markersize"] = float(np.sqrt(area * AREAS[place % len(AREAS)]))
-        samples.append(Line2D([], [], linestyle="", label=word, **look))
+        label = f"{word} (0 models)" if word in empty else word
+        samples.append(Line2D([], [], linestyle="", label=label, **look))
     return samples
 
 

@@ -1,8 +1,8 @@
 """Draw the figures of the catalogue: scatter plots with one point per model.
 
-Each panel's title holds the radius and Kendall's τ (Eq. 4) of its points. All data come from
-``pool.csv``. The files carry no date, so equal pools give equal bytes. The ``width`` of a panel is
-in inches and includes its margins.
+Each panel's title holds the radius and Kendall's τ (Eq. 4) of its points; a CSV file beside the
+figure holds all of them. All data come from ``pool.csv``. The files carry no date, so equal pools
+give equal bytes. The ``width`` of a panel is in inches and includes its margins.
 """
 
 from __future__ import annotations
@@ -18,12 +18,28 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
-from sharpness.plots.style import TICKS, draw_diagonal, save_figure, scale_axis, title_lines
+from sharpness.io.files import write_csv
+from sharpness.plots.style import (
+    TICKS,
+    Scale,
+    draw_diagonal,
+    save_figure,
+    scale_axis,
+    title_lines,
+)
 from sharpness.report.figures.catalogue import COMPARED, Figure
 from sharpness.report.figures.codings import Legend, PointEncoding, taus_within
-from sharpness.report.figures.layout import Defaults, Grid, PanelSpec, lay_out
+from sharpness.report.figures.layout import Defaults, Grid, lay_out
+from sharpness.report.figures.panels import (
+    TAU_COLUMNS,
+    PanelData,
+    axis_scales,
+    models_of,
+    panel_data,
+    tau_rows,
+)
 from sharpness.statistics.correlation import cell_columns
-from sharpness.statistics.kendall import FEWEST, format_tau, kendall
+from sharpness.statistics.kendall import format_tau
 
 NARROW = 1.5
 """Panels narrower than this, in inches, have smaller points, fewer ticks and shorter lines."""
@@ -35,42 +51,39 @@ def point_area(models: int, width: float) -> float:
 
 
 def draw_panel(
-    axes: Axes, spec: PanelSpec, models: pd.DataFrame, encoding: PointEncoding, width: float
+    axes: Axes,
+    panel: PanelData,
+    encoding: PointEncoding,
+    width: float,
+    scales: Mapping[str, Scale],
 ) -> str:
     """Draw the models of one panel, or write the reason why there are none.
 
     Returns:
-        A title with the pools that have no point and τ, such as ``τ = −0.12``; empty if there are
-        too few models.
+        A title with the pools that have no point and τ, such as ``τ = −0.12``; empty if the panel
+        is empty.
     """
-    if reason := _absent(spec, models):
-        return _say(axes, reason, width)
-    x, y = (models[axis.column].to_numpy(np.float64) * axis.factor for axis in (spec.x, spec.y))
-    found = kendall(x, y, resamples=0, test=False)
-    if found.models < FEWEST:
-        return _say(axes, found.reason, width)
-    encoding.scatter(axes, models, x, y, point_area(found.models, width))
-    _scale("x", [axes], width)
-    _scale("y", [axes], width)
+    if panel.reason:
+        return _say(axes, panel.reason, width)
+    found, spec = panel.found, panel.spec
+    encoding.scatter(axes, panel.models, panel.x, panel.y, point_area(found.models, width))
+    _scale("x", [axes], width, scales[spec.x.label])
+    _scale("y", [axes], width, scales[spec.y.label])
     if {spec.x.label, spec.y.label} == set(COMPARED):
         draw_diagonal(axes)
     tau = f"τ = {format_tau(found.tau).replace('-', '−') if found.status == 'ok' else '–'}"
-    there = set(models.index.get_level_values("pool")[np.isfinite(x) & np.isfinite(y)])
-    return "\n".join([*(f"without {name}" for name in spec.pools if name not in there), tau])
+    return "\n".join([*(f"without {name}" for name in panel.absent), tau])
 
 
 WITHIN = 13
 """Distance of a panel's title, in points, that leaves room for a line of τ within subgroups."""
 
 
-def _draw_within(
-    axes: Axes, spec: PanelSpec, models: pd.DataFrame, encoding: PointEncoding
-) -> bool:
+def _draw_within(axes: Axes, panel: PanelData, encoding: PointEncoding) -> bool:
     """Write τ within each subgroup above a panel; return whether the panel has points."""
-    if not axes.collections:
+    if panel.reason:
         return False
-    x, y = (models[axis.column].to_numpy(np.float64) for axis in (spec.x, spec.y))
-    samples = taus_within(encoding, models, x, y)
+    samples = taus_within(encoding, panel.models, panel.x, panel.y)
     axes.legend(
         handles=samples,
         loc="lower center",
@@ -84,22 +97,20 @@ def _draw_within(
     return True
 
 
-def _absent(spec: PanelSpec, models: pd.DataFrame) -> str:
-    """Return the reason why a panel is empty; an empty string if it is not."""
-    if any("@" in axis.column and axis.column not in models for axis in (spec.x, spec.y)):
-        return "the pool has no such cell"
-    for axis in (spec.x, spec.y):
-        if axis.column not in models or models[axis.column].isna().all():
-            return f"the pool has no {axis.name}"
-    return ""
-
-
 def _say(axes: Axes, reason: str, width: float) -> str:
     """Write the reason into an empty panel and return an empty title."""
     axes.set(xticks=[], yticks=[])
     text = "not measured:\n" + textwrap.fill(reason, 26 if width >= NARROW else int(17 * width))
     axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color="0.4")
     return ""
+
+
+def _wrapped(label: str, width: int) -> str:
+    return textwrap.fill(label, width, break_on_hyphens=False)
+
+
+ROW_LABEL = 16
+"""Characters per line of a row's label."""
 
 
 def label_axes(axes: Axes, grid: Grid, i: int, j: int) -> None:
@@ -112,11 +123,11 @@ def label_axes(axes: Axes, grid: Grid, i: int, j: int) -> None:
         axes.set_xlabel(spec.x.label, labelpad=2)
     before = specs[i][j - 1] if j else None
     if before is None or before.y.label != spec.y.label:
-        row = grid.row_labels[i] if j == 0 else ""
+        row = _wrapped(grid.row_labels[i], ROW_LABEL) if j == 0 else ""
         axes.set_ylabel("\n".join(filter(None, (row, spec.y.label))), labelpad=2)
 
 
-def share_axes(axes: np.ndarray, grid: Grid, width: float) -> None:
+def share_axes(axes: np.ndarray, grid: Grid, width: float, scales: Mapping[str, Scale]) -> None:
     """Share the y axis among equal errors of a row, and the x axis in columns of aligned grids.
 
     ``axes`` has the shape (rows, columns).
@@ -127,35 +138,36 @@ def share_axes(axes: np.ndarray, grid: Grid, width: float) -> None:
             if what is None or "@" in what[1].column:
                 continue
             alike = [j for j, panel in enumerate(panels) if shown[j] == what and panel.collections]
-            _share("y", [panels[j] for j in alike], width)
+            _share("y", [panels[j] for j in alike], width, scales[what[1].label])
             for j in alike[1:]:
                 if shown[j - 1] == what:
                     panels[j].tick_params(labelleft=False)
-    for column in axes.T if grid.aligned else ():
+    for column, spec in zip(axes.T, grid.specs[0], strict=True) if grid.aligned else ():
         drawn = [panel for panel in column if panel.collections]
-        _share("x", drawn, width)
+        assert spec is not None
+        _share("x", drawn, width, scales[spec.x.label])
         for panel in drawn[:-1]:
             panel.tick_params(labelbottom=False)
 
 
-def _share(which: Literal["x", "y"], panels: list[Axes], width: float) -> None:
+def _share(which: Literal["x", "y"], panels: list[Axes], width: float, scale: Scale) -> None:
     if len(panels) > 1:
-        _scale(which, panels, width)
+        _scale(which, panels, width, scale)
     for panel in panels[1:]:
         (panel.sharex if which == "x" else panel.sharey)(panels[0])
 
 
-def _scale(which: Literal["x", "y"], panels: list[Axes], width: float) -> None:
-    """Set one scale on all panels, chosen from all their points."""
+def _scale(which: Literal["x", "y"], panels: list[Axes], width: float, scale: Scale) -> None:
+    """Set one scale and the same ticks on all panels, for all their points."""
     points = [np.asarray(found.get_offsets()) for panel in panels for found in panel.collections]
     values = np.concatenate(points)[:, 0 if which == "x" else 1]
     ticks = 2 if which == "x" and width < NARROW else TICKS
     for panel in panels:
-        scale_axis(panel, which, values, ticks)
+        scale_axis(panel, which, values, scale, ticks)
 
 
 PAGE = 7.0
-"""Largest width of a figure with aligned columns, in inches: a printed page."""
+"""Largest width of a figure, in inches: a printed page."""
 
 _WIDTHS = {1: 3.4, 2: 5.0, 3: 6.0}  # inches; a text column is 3.25 wide and a page 6.75
 
@@ -167,7 +179,7 @@ def draw_figure(
     note: str | None = None,
     defaults: Defaults | None = None,
 ) -> None:
-    """Draw a figure of the catalogue to ``<out_stem>.pdf`` and ``<out_stem>.png``.
+    """Draw a figure of the catalogue to ``<out_stem>.pdf`` and ``.png``, with its τ in ``.csv``.
 
     ``pools`` holds the contents of each pool's ``pool.csv``. ``note`` is printed in the title when
     the scale is not the paper's, such as "mini: digits". ``defaults`` holds, for each pool, the m
@@ -177,6 +189,7 @@ def draw_figure(
         UserError: if a pool of the figure, or a column that it codes, is missing.
     """
     save_figure(lambda: compose(figure, pools, note, defaults), out_stem, figure.title)
+    write_csv(f"{out_stem}.csv", tau_rows(figure, pools, defaults or {}), TAU_COLUMNS)
 
 
 def compose(
@@ -187,7 +200,7 @@ def compose(
 ) -> Canvas:
     """Return the figure as a matplotlib object in the current style; see `draw_figure`."""
     grid = lay_out(figure, pools, defaults or {})
-    encoding = PointEncoding(figure, _models(pools, figure.pools))
+    encoding = PointEncoding(figure, models_of(pools, figure.pools))
     rows, columns = len(grid.specs), len(grid.specs[0])
     width, panel_height = _sizes(grid)
     measured = encoding.models[cell_columns(encoding.models)].notna().any(axis=1).sum()
@@ -197,44 +210,47 @@ def compose(
     height = panel_height * rows + 0.45 + 0.15 * len(title) + legend.height
     canvas = Canvas(figsize=(width, height), layout="constrained")
     axes = canvas.subplots(rows, columns, squeeze=False)
+    shown = {
+        (i, j): panel_data(spec, pools)
+        for i, specs in enumerate(grid.specs)
+        for j, spec in enumerate(specs)
+        if spec is not None
+    }
+    scales = axis_scales([*shown.values()])
     for i, j in product(range(rows), range(columns)):
-        spec = grid.specs[i][j]
-        if spec is None:
+        if (i, j) not in shown:
             axes[i, j].set_axis_off()
             continue
-        tau = draw_panel(axes[i, j], spec, _models(pools, spec.pools), encoding, width / columns)
-        drawn = figure.within and _draw_within(
-            axes[i, j], spec, _models(pools, spec.pools), encoding
-        )
-        axes[i, j].set_title(_heading(grid, i, j, tau), pad=WITHIN if drawn else 3)
+        tau = draw_panel(axes[i, j], shown[i, j], encoding, width / columns, scales)
+        within = figure.within and _draw_within(axes[i, j], shown[i, j], encoding)
+        heading = _heading(grid, i, j, tau, width / columns)
+        axes[i, j].set_title(heading, pad=WITHIN if within else 3)
         label_axes(axes[i, j], grid, i, j)
-    share_axes(axes, grid, width / columns)
+    share_axes(axes, grid, width / columns, scales)
     canvas.align_ylabels(axes if grid.aligned else axes[:, 0])
     canvas.suptitle("\n".join(title))
     legend.draw(canvas, axes)
     return canvas
 
 
-def _models(pools: Mapping[str, pd.DataFrame], names: tuple[str, ...]) -> pd.DataFrame:
-    """Return the rows of several pools, indexed by pool and row; missing columns are NaN."""
-    return pd.concat([pools[name] for name in names], keys=names, names=["pool", "place"])
-
-
 def _sizes(grid: Grid) -> tuple[float, float]:
     """Return the width of a figure and the height of a row of panels, in inches."""
     columns = len(grid.specs[0])
-    width = _WIDTHS.get(columns, PAGE if grid.aligned else 1.75 * columns)
+    width = _WIDTHS.get(columns, PAGE)
     height = (0.82 if columns > 2 else 0.72) * width / columns
-    return width, min(height, 1.2) if grid.aligned else height
+    return width, min(height, 1.2) if grid.aligned else max(height, 1.2)
 
 
-def _heading(grid: Grid, i: int, j: int, tau: str) -> str:
+def _heading(grid: Grid, i: int, j: int, tau: str, width: float) -> str:
     """Return a panel's title; in aligned grids the radius appears in the top row only."""
     spec = grid.specs[i][j]
     assert spec is not None
-    above, heading = (grid.column_labels[j] if i == 0 else ""), spec.heading
+    above = _wrapped(grid.column_labels[j], int(14 * width)) if i == 0 else ""
+    heading = spec.heading
     if grid.aligned:
         lines = [above, heading if i == 0 else "", tau]
+    elif width < NARROW:
+        lines = [above, heading, tau]
     else:
         lines = [above, "    ".join(filter(None, (heading, tau)))]
     return "\n".join(filter(None, lines))

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 
 from sharpness.data.locate import read_record
 from sharpness.io.errors import UserError
-from sharpness.plots.style import COLOURS, scale_axis
+from sharpness.plots.style import COLOURS, Scale, common_scale, scale_axis
 from sharpness.statistics.kendall import LEVEL
 from sharpness.studies.findings import Finding
 from sharpness.studies.hammoud.correlations import (
@@ -174,10 +174,14 @@ def compose(figure: str, files: Mapping[str, Any]) -> Figure:
     rows = list(dict.fromkeys([*PROCEDURES, *models["procedure"]]))
     canvas = Figure(figsize=(7, 0.6 + 2.1 * len(rows)), layout="constrained")
     axes = canvas.subplots(len(rows), len(PUBLISHED), squeeze=False)
+    scales = {
+        column: common_scale([pool[column] for _, pool in models.groupby(["network", "procedure"])])
+        for column in ("sharpness", "test_loss")
+    }
     for i, procedure in enumerate(rows):
         for j, (network, published) in enumerate(PUBLISHED.items()):
             if found := pools.get((network, procedure)):
-                _scatter(axes[i, j], models, found, published, titled[network])
+                _scatter(axes[i, j], models, found, published, titled[network], scales)
             elif network in absent and procedure in PROCEDURES:
                 axes[i, j].set_title(f"{titled[network]}, {procedure}", pad=3)
                 _say(axes[i, j], absent[network])
@@ -187,15 +191,20 @@ def compose(figure: str, files: Mapping[str, Any]) -> Figure:
 
 
 def _scatter(
-    axes: Axes, models: pd.DataFrame, found: Coefficients, published: Published, title: str
+    axes: Axes,
+    models: pd.DataFrame,
+    found: Coefficients,
+    published: Published,
+    title: str,
+    scales: Mapping[str, Scale],
 ) -> None:
     """Plot the models of a pool, with its coefficient and the published one in the title."""
     chosen = (models["network"] == found.network) & (models["procedure"] == found.procedure)
     pool = models[chosen].dropna(subset=["sharpness", "test_loss"])
     if len(pool):
         axes.scatter(pool["sharpness"], pool["test_loss"], s=11, color=COLOURS[0], linewidths=0)
-        scale_axis(axes, "x", pool["sharpness"].to_numpy())
-        scale_axis(axes, "y", pool["test_loss"].to_numpy())
+        scale_axis(axes, "x", pool["sharpness"].to_numpy(), scales["sharpness"])
+        scale_axis(axes, "y", pool["test_loss"].to_numpy(), scales["test_loss"])
     axes.set_xlabel("Sharpness", labelpad=2)
     axes.set_ylabel("Test loss", labelpad=2)
     lines = (

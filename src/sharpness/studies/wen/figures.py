@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import cycle, groupby
 from textwrap import fill
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,12 +13,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from sharpness.io.errors import UserError
-from sharpness.plots.style import COLOURS, LOG_RANGE, MARKERS, scale_axis
+from sharpness.plots.style import COLOURS, MARKERS, Scale, common_scale, scale_axis
 from sharpness.statistics.kendall import format_tau, kendall
 from sharpness.studies.wen.runs import POOL, TITLES, Catalogue, Run, architectures, load_runs
+from sharpness.studies.wen.scales import Values, scale_traces, share_traces, trace_scale
 from sharpness.studies.wen.summary import (
     Files,
     describe_training,
@@ -51,17 +51,18 @@ def draw_curves(
     solutions: pd.DataFrame,
     curves: pd.DataFrame,
     colours: Mapping[int, str],
+    scales: Mapping[str, Scale],
 ) -> None:
     """Draw test error and trace of a run over the epochs, one line per seed.
 
     ``above`` gets the test accuracy, or on the ball the test mean squared error; ``below`` Tr ∇²L,
     with its part without the residuals dotted where it differs. ``solutions`` and ``curves`` have
-    the columns `solutions.COLUMNS` and `solutions.POINTS`; ``colours`` are by seed.
+    the columns `solutions.COLUMNS` and `solutions.POINTS`; ``colours`` are by seed, ``scales``
+    those of the columns ``epoch`` and ``test_error``.
     """
-    name = f"{run.title} (ours)" if run.ours else run.title
-    above.set_title(
-        f"({run.panel}) {name}\n{fill(describe_training(run, solutions), TITLE)}", pad=3
-    )
+    name = f"({run.panel}) {run.title}{' (ours)' * run.ours}"
+    said = [name, *describe_training(run, solutions).split(", ")]
+    above.set_title("\n".join(fill(line, TITLE) for line in said), pad=3)
     points = curves[(curves["run"] == run.id) & (curves["epoch"] > 0)]
     if points.empty:
         above.text(0.5, 0.5, "not measured", transform=above.transAxes, ha="center", color="0.4")
@@ -84,41 +85,10 @@ def draw_curves(
     if parity:
         above.set_ylim(0.4, 1.03)
     else:
-        scale_axis(above, "y", points["shown"].to_numpy(np.float64))
+        scale_axis(above, "y", points["shown"].to_numpy(np.float64), scales["test_error"])
     for axes in (above, below):
-        scale_axis(axes, "x", points["epoch"].to_numpy(np.float64))
+        scale_axis(axes, "x", points["epoch"].to_numpy(np.float64), scales["epoch"])
     above.tick_params(labelbottom=False)
-
-
-def share_traces(panels: list[Axes]) -> None:
-    """Give the traces of panels, of one architecture and loss, the same vertical scale."""
-    lines = [np.asarray(line.get_ydata(), np.float64) for axes in panels for line in axes.lines]
-    values = np.concatenate([np.empty(0), *lines])
-    for axes in panels:
-        scale_traces(axes, "y", values)
-
-
-def scale_traces(axes: Axes, which: Literal["x", "y"], values: npt.NDArray[np.float64]) -> None:
-    """Scale an axis of traces to hold all finite values; symlog if one is not positive."""
-    values = values[np.isfinite(values)]
-    if not values.size:
-        return
-    low, high = values.min(), values.max()
-    if low > 0:
-        scale_axis(axes, which, values)
-        edge = 0.06 * (high - low)
-        linear = high <= LOG_RANGE * low
-        limits = (low - edge, high + edge) if linear else (low / 1.15, high * 1.15)
-    else:
-        decades = [10.0**k for k in range(1, 20)]
-        ticks = [v for v in [-v for v in decades[::-1]] + [0.0, *decades] if low <= v <= high]
-        axes.set(**{f"{which}scale": "symlog"})
-        axis = axes.xaxis if which == "x" else axes.yaxis
-        axis.set_major_locator(FixedLocator(ticks))
-        axis.set_minor_locator(NullLocator())
-        axis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
-        limits = (1.5 * min(low, -1), 1.5 * high)
-    axes.set(**{f"{which}lim": limits})
 
 
 ROLES = {
@@ -131,11 +101,18 @@ ROLES = {
 """Legend entry of each kind of solution."""
 
 
-def draw_solutions(axes: Axes, architecture: str, pool: pd.DataFrame, built: pd.DataFrame) -> None:
+def shown_traces(pool: pd.DataFrame, built: pd.DataFrame) -> Values:
+    """Return the traces of solutions and constructions, and the least ones known."""
+    return np.concatenate([pool["trace"], built["trace"], pool["bound"]]).astype(np.float64)
+
+
+def draw_solutions(
+    axes: Axes, architecture: str, pool: pd.DataFrame, built: pd.DataFrame, scale: Scale | None
+) -> None:
     """Draw the solutions of an architecture as points, with their τ in the title.
 
     ``pool`` has trained solutions with ``role``, ``trace``, ``test_error`` and ``bound``; ``built``
-    the explicit constructions, which τ leaves out.
+    the explicit constructions, which τ leaves out; ``scale`` is that of the traces.
     """
     found = kendall(pool["trace"], pool["test_error"], resamples=0, test=False)
     tau = f"τ = {format_tau(found.tau)}".replace("-", "−") if found.status == "ok" else ""
@@ -148,7 +125,10 @@ def draw_solutions(axes: Axes, architecture: str, pool: pd.DataFrame, built: pd.
     axes.set_xlabel("Tr ∇²L", labelpad=2)
     axes.set_ylabel("test error", labelpad=2)
     axes.margins(y=0.08)
-    scale_traces(axes, "x", np.append(shown["trace"], pool["bound"]).astype(np.float64))
+    if len(shown):
+        errors = shown["test_error"].to_numpy(np.float64)
+        scale_axis(axes, "y", errors, common_scale([errors], linear=True))
+    scale_traces(axes, "x", shown_traces(pool, built), scale)
     if shown.empty:
         axes.set(xticks=[], yticks=[])
         axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", color="0.4")
@@ -229,10 +209,17 @@ def _curves(figure: str, catalogue: Catalogue, files: Files) -> Figure:
     columns = len(runs) + (figure == NEURONS)
     canvas = Figure(figsize=(min(2.5 * columns, 7.0), 4.0), layout="constrained")
     axes = canvas.subplots(2, columns, squeeze=False)
+    drawn = shown[shown["epoch"] > 0]
+    scales = {
+        column: common_scale([rows[column] for _, rows in drawn.groupby("run")])
+        for column in ("epoch", "test_error")
+    }
     for place, run in enumerate(runs):
-        draw_curves(axes[0, place], axes[1, place], run, solutions, shown, colours)
-    for _, alike in groupby(range(len(runs)), lambda place: runs[place].architecture):
-        share_traces([axes[1, place] for place in alike])
+        draw_curves(axes[0, place], axes[1, place], run, solutions, shown, colours, scales)
+    share_traces(
+        [axes[1, place] for place in alike]
+        for _, alike in groupby(range(len(runs)), lambda place: runs[place].architecture)
+    )
     if figure == NEURONS:
         W1 = first_layer(files, runs[0], min(runs[0].seeds))
         draw_neurons(axes[0, -1], axes[1, -1], W1)
@@ -259,10 +246,15 @@ def _pools(catalogue: Catalogue, files: Files) -> Figure:
     panels = canvas.subplots(-(-len(groups) // 3), 3, squeeze=False).ravel()
     for axes in panels:
         axes.set_axis_off()
-    for axes, (architecture, runs) in zip(panels, groups.items(), strict=False):
+    built = solutions[solutions["role"] == "construction"]
+    shown = {
+        architecture: (in_pool(solutions, runs), built[built["architecture"] == architecture])
+        for architecture, runs in groups.items()
+    }
+    scale = trace_scale([shown_traces(*rows) for rows in shown.values()])
+    for axes, (architecture, rows) in zip(panels, shown.items(), strict=False):
         axes.set_axis_on()
-        built = (solutions["role"] == "construction") & (solutions["architecture"] == architecture)
-        draw_solutions(axes, architecture, in_pool(solutions, runs), solutions[built])
+        draw_solutions(axes, architecture, *rows, scale)
     handles = legend_handles()
     canvas.legend(handles=handles, loc="outside lower center", ncols=len(handles))
     return canvas

@@ -67,6 +67,9 @@ GENERALIZES = 0.9
 AT_THE_BOUND = 1.001
 """Solutions with a trace of at most this multiple of the least one count as flattest."""
 
+FAR = 1.5
+"""Solutions whose mean trace is above this multiple of the least one are not near the flattest."""
+
 NONE = "not measured"
 
 
@@ -118,6 +121,7 @@ def _sam(architecture: str, published: bool, runs: Iterable[Run], rows: pd.DataF
     reasons = [reason for _, found in trained for reason in found["reason"].dropna().unique()]
     good = [1 - error >= GENERALIZES for _, found in measured for error in found["test_error"]]
     value = NONE if not good else _yes(good[0]) if len(set(good)) == 1 else "in part"
+    value += _distance(pd.concat([found for _, found in measured])) if measured else ""
     shown = [
         f"{run.id}: test accuracy {join_numbers(1 - found['test_error'], '.3f')}; "
         f"Tr ∇²L {join_numbers(found['trace'], '.4g')}{_fitted(found)}"
@@ -143,6 +147,12 @@ def _sam(architecture: str, published: bool, runs: Iterable[Run], rows: pd.DataF
             ]
         ),
     )
+
+
+def _distance(rows: pd.DataFrame) -> str:
+    """Return how far above the least trace known solutions are; "" if they are near it."""
+    times = (rows["trace"] / rows["bound"]).mean()
+    return f", at {times:.2g} times the least trace known" if times > FAR else ""
 
 
 def _fitted(rows: pd.DataFrame) -> str:
