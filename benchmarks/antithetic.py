@@ -25,7 +25,8 @@ from torch.nn.functional import cross_entropy
 
 from sharpness.measures.average import sample_loss_changes
 from sharpness.measures.ball import NORMS, noise_generator, scaling
-from sharpness.measures.objective import Network, Objective
+from sharpness.measures.network import Network
+from sharpness.measures.objective import Objective
 from sharpness.networks import build, initialise
 
 DRAWS = 400

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from sharpness.io.errors import REMAKE, UserError, errno_of, reading
+from sharpness.io.errors import REMAKE, UserError, errno_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -207,9 +207,12 @@ def read_rows(path: str | Path) -> tuple[list[str], list[list[str]]]:
     Raises:
         UserError: if it cannot be read, or its cells are not separated by commas.
     """
-    mend = "save it as CSV in UTF-8"
-    with reading(path, mend), open(path, encoding="utf-8-sig", newline="") as stream:
-        header, *rows = list(csv.reader(stream, strict=True)) or [[]]
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as stream:
+            header, *rows = list(csv.reader(stream, strict=True)) or [[]]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"{path}: cannot be read as a table: {reason}") from error
     for separator, name in (";", "semicolons"), ("\t", "tabs"):
         if len(header) == 1 and separator in header[0]:
             raise UserError(f"{path}: its cells are separated by {name}; save it with commas")

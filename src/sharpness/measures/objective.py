@@ -153,7 +153,13 @@ class Objective:
 
 
 def mean_loss(loss: Loss, outputs: Tensor, targets: Tensor, scale: LogitScale) -> Tensor:
-    """Return the loss of normalized outputs; raise UserError if it fails or is no scalar."""
+    """Return the loss of normalized outputs, in 32 bits or more.
+
+    Raises:
+        UserError: if it fails, or is no scalar.
+    """
+    if outputs.is_floating_point() and outputs.element_size() < 4:
+        outputs = outputs.float()
     with described(
         f"the loss, of outputs {tuple(outputs.shape)} and targets {tuple(targets.shape)},"
     ):
