@@ -308,6 +308,16 @@ def test_a_table_is_read(tmp_path: Path) -> None:
     )
 
 
+def test_a_table_of_a_spreadsheet_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODELS", "/data/models")
+    path = tmp_path / "table.csv"
+    path.write_text("model,rate,file\r\na,0.5,$MODELS/a.pt\r\n", encoding="utf-8-sig")
+    (member,) = read_table(path)
+    assert member.model == "a"
+    assert member.parameters == {"rate": 0.5}
+    assert member.file == "/data/models/a.pt"
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -322,6 +332,13 @@ def test_a_table_is_read(tmp_path: Path) -> None:
         (HEADER + "a,0,,https://host.example/a,0,\n", "bytes is '0'"),
         (HEADER + "a,0,,https://host.example/a,,sha256 12\n", "checksum 'sha256 12' is not"),
         (HEADER + 'a,0,"open\n', "cannot be read as a table"),
+        (HEADER.replace(",", ";") + "a;0\n", "separated by semicolons; save it with commas"),
+        (HEADER.replace(",", "\t"), "separated by tabs"),
+        (HEADER + ROW.replace("a,0", 'a,"0,001"'), "row 2: run is '0,001'; write numbers with a"),
+        (HEADER + ROW.replace("a,0", 'a,"-1,5e-3"'), "decimal point"),
+        (HEADER + ROW + ROW.replace("a,", "b,", 1), "row 3: b has the file of a"),
+        ("model,file\na,x/a.pt\nb,./x/a.pt\n", "row 3: b has the file of a"),
+        ("model,file\na,$NO_SUCH_PLACE/a.pt\n", "variable NO_SUCH_PLACE is not set"),
         ("model,url\n\udcff,x\n", "cannot be read as a table"),
     ],
 )

@@ -6,13 +6,16 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from refusal import refused
 
 from sharpness.io.errors import UserError
 from sharpness.io.files import (
     atomic,
     digest,
+    expanded,
     model_entry,
     read_json,
+    read_yaml,
     sha256,
     write_json,
     write_text,
@@ -47,6 +50,38 @@ def test_a_model_that_a_file_lacks_is_one_line_with_a_command(tmp_path: Path):
     assert model_entry({"a": 1}, "a", path) == 1
     with pytest.raises(UserError, match=f"here.json: b is not in it; .*: rm '{path}'$"):
         model_entry({"a": 1}, "b", path)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a: 1\nb: 2\na: 3\n", "line 3: the key 'a' is there twice"),
+        ("a:\n  b: 1\n  b: 2\n", "line 3: the key 'b' is there twice"),
+        ("- {a: 1, a: 1}\n", "line 1: the key 'a' is there twice"),
+        ("a: [\n", "not YAML"),
+    ],
+)
+def test_yaml_that_is_refused(text: str, words: str, tmp_path: Path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    with refused(path, words):
+        read_yaml(path)
+
+
+def test_yaml_with_merged_keys_and_the_same_key_at_two_places_is_read(tmp_path: Path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("\ufeffx: &x {a: 1, b: 2}\ny: {<<: *x, a: 3}\n'1': text\n1: number\n")
+    expected = {"x": {"a": 1, "b": 2}, "y": {"a": 3, "b": 2}, "1": "text", 1: "number"}
+    assert read_yaml(path) == expected
+
+
+def test_variables_in_paths(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HOME", "/home/mine")
+    monkeypatch.delenv("NOWHERE", raising=False)
+    assert expanded("$HOME/x") == expanded("${HOME}/x") == expanded("~/x") == "/home/mine/x"
+    assert expanded("a b/c") == "a b/c"
+    with refused("'$NOWHERE/x'", "variable NOWHERE is not set"):
+        expanded("$NOWHERE/x")
 
 
 def test_digests_tell_values_apart():
