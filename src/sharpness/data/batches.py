@@ -71,8 +71,13 @@ def map_tensors(function: Callable[[Tensor], Tensor], inputs: Any) -> Any:
     if isinstance(inputs, Mapping):
         return {name: map_tensors(function, value) for name, value in inputs.items()}
     if isinstance(inputs, tuple | list):
-        return tuple(map_tensors(function, value) for value in inputs)
+        return _sequence(inputs, (map_tensors(function, value) for value in inputs))
     return inputs
+
+
+def _sequence(like: Any, values: Iterable[Any]) -> Any:
+    """Return the values as a tuple, or as a named tuple of the kind of ``like``."""
+    return type(like)(*values) if hasattr(like, "_fields") else tuple(values)
 
 
 def _tensors(inputs: Any) -> list[Tensor]:
@@ -97,7 +102,7 @@ def call(model: Callable[..., Any], inputs: Inputs) -> Any:
     """Return the output of a model for a tensor, keyword arguments or several arguments."""
     if isinstance(inputs, Mapping):
         return model(**inputs)
-    return model(*inputs) if isinstance(inputs, tuple | list) else model(inputs)
+    return model(*inputs) if type(inputs) in (tuple, list) else model(inputs)
 
 
 def logits_of(outputs: Any) -> Tensor:
@@ -133,14 +138,14 @@ def rebatched(batches: Sequence[Batch], m: int) -> list[Batch]:
     """Regroup the examples, in order, into batches of m; the last may be smaller.
 
     Raises:
-        UserError: if batches of different shapes would have to be joined.
+        UserError: if batches of different forms would have to be joined.
     """
-    if _joinable(batches):
+    if all(_form(batch) == _form(batches[0]) for batch in batches[1:]):
         return split_batch(_joined(batches), m)
     if any(len(targets) % m for _, targets in batches[:-1]):
         raise UserError(
-            f"m = {m} would join examples of different shapes, such as sentences padded to "
-            "different lengths; pad all batches alike, or choose an m that divides each batch"
+            f"m = {m} would join examples of different shapes or kinds, such as sentences padded "
+            "to different lengths; pad all batches alike, or choose an m that divides each batch"
         )
     return [piece for batch in batches for piece in split_batch(batch, m)]
 
@@ -171,28 +176,35 @@ def _per_example(tensor: Tensor, batch: Batch) -> bool:
     return tensor.ndim > 0 and len(tensor) == len(batch[1])
 
 
-def _joinable(batches: Sequence[Batch]) -> bool:
-    """Return whether all batches have the same kinds of inputs, of the same shape an example."""
+def _form(batch: Batch) -> str:
+    """Describe the names, types, shapes of an example and shared values of a batch."""
 
-    def form(batch: Batch) -> list[Any]:
-        per_example = [*_tensors(batch[0]), batch[1]]
-        return [t.shape[1:] if _per_example(t, batch) else t.tolist() for t in per_example]
+    def form(value: Any) -> Any:
+        if isinstance(value, Tensor):
+            rest = tuple(value.shape[1:]) if _per_example(value, batch) else value.tolist()
+            return str(value.dtype), rest
+        if isinstance(value, Mapping):
+            return {name: form(value[name]) for name in sorted(value, key=str)}
+        return [*map(form, value)] if isinstance(value, tuple | list) else value
 
-    return all(form(batch) == form(batches[0]) for batch in batches[1:])
+    return repr((form(batch[0]), form(batch[1])))
 
 
 def _joined(batches: Sequence[Batch]) -> Batch:
     """Join batches of one form; what they share is taken from the first."""
-    if len(batches) == 1:
-        return batches[0]
-    columns = iter(zip(*(_tensors(inputs) for inputs, _ in batches), strict=True))
 
-    def join(tensor: Tensor) -> Tensor:
-        parts = next(columns)
-        return torch.cat(parts) if _per_example(tensor, batches[0]) else tensor
+    def join(values: Sequence[Any]) -> Any:
+        first = values[0]
+        if isinstance(first, Tensor):
+            return torch.cat([*values]) if _per_example(first, batches[0]) else first
+        if isinstance(first, Mapping):
+            return {name: join([value[name] for value in values]) for name in first}
+        if isinstance(first, tuple | list):
+            return _sequence(first, map(join, zip(*values, strict=True)))
+        return first
 
-    inputs = map_tensors(join, batches[0][0])
-    return inputs, torch.cat([targets for _, targets in batches])
+    inputs, targets = zip(*batches, strict=True)
+    return (join(inputs), torch.cat(targets)) if len(batches) > 1 else batches[0]
 
 
 Groups = tuple[tuple[int, ...], ...]

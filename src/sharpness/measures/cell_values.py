@@ -14,7 +14,7 @@ from sharpness.data.batches import Batch, rebatched
 from sharpness.io.errors import UserError
 from sharpness.measures.average import sample_loss_changes
 from sharpness.measures.ball import NORMS, ball, noise_generator, scaling
-from sharpness.measures.checks import check_function, check_gradient, check_separable
+from sharpness.measures.checks import check_cut, check_function, check_gradient, check_separable
 from sharpness.measures.definition import Cell, Data, Norm, Protocol
 from sharpness.measures.network import Network
 from sharpness.measures.objective import LogitScale, Loss, Objective
@@ -80,6 +80,7 @@ class ObjectiveCache:
         """Return the objectives of a cell's data, m examples each; raise UserError without data."""
         if micro_batch != self._micro_batch:
             self._made.clear()
+            self._checked &= {"function", "gradient"}
             self._micro_batch = micro_batch
         key = (cell.data, cell.m)
         if key not in self._made:
@@ -87,20 +88,24 @@ class ObjectiveCache:
             if not batches:
                 raise UserError(f"there are no batches of {cell.data} data to measure sharpness on")
             if cell.m is not None:
+                check_cut(self._network, batches[0], cell.m, self._loss)
                 batches = rebatched(batches, cell.m)
             self._made[key] = [
                 Objective(self._network, batch, self._loss, micro_batch) for batch in batches
             ]
         return self._made[key]
 
-    def check(self, objective: Objective, gradient: bool) -> None:
-        """Check, once a model, that the cells have a meaning; see ``checks``."""
-        wanted = [("function", check_function), (self._micro_batch, check_separable)]
-        wanted += [("gradient", check_gradient)] if gradient else []
-        for name, check in wanted:
-            if name not in self._checked:
-                check(objective)
-                self._checked.add(name)
+    def check(self, objectives: Sequence[Objective], gradient: bool) -> None:
+        """Check, once a model and once a division, that cells have a meaning; see ``checks``."""
+        if "function" not in self._checked:
+            check_function(objectives[0])
+        if gradient and "gradient" not in self._checked:
+            check_gradient(objectives[0])
+        self._checked |= {"function", "gradient"} if gradient else {"function"}
+        for objective in objectives:
+            if id(objective) not in self._checked:
+                check_separable(objective)
+                self._checked.add(id(objective))
 
 
 def noise_key(cell: Cell) -> tuple[Norm, bool, float]:

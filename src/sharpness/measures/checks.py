@@ -13,11 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sharpness.data.batches import Batch, rebatched, split_batch
+from sharpness.data.batches import Batch, split_batch
 from sharpness.io.errors import UserError, out_of_memory
-from sharpness.measures.objective import Objective, counted, mean_loss
+from sharpness.measures.network import Network
+from sharpness.measures.objective import Loss, Objective, counted, mean_loss
 
-RANDOM_PASSES = 8
+RANDOM_PASSES = 30
 """Passes that must agree if a forward draws random numbers, which need not change its outputs."""
 WIDTHS = (1e-2, 1e-1, 1.0)
 """Perturbations, relative to the weights, one of which an output must see."""
@@ -36,13 +37,15 @@ def check_function(objective: Objective) -> None:
     """
     weights, piece = objective.network.weights, objective.pieces[0]
     states = _random_states()
-    first = _outputs(objective, weights, piece)
+    loss, first = _loss(objective, piece)
     for _ in range(1 if _random_states() == states else RANDOM_PASSES):
-        if not _close(first, _outputs(objective, weights, piece)):
+        again, outputs = _loss(objective, piece)
+        differ = abs(again - loss) > _rounding(first, loss)
+        if differ or not _close(first, outputs):
             raise UserError(
-                "two forward passes of the same model and batch differ: something in it is random "
-                "or changes from call to call (dropout that ignores eval(), for example); "
-                "sharpness needs a deterministic model"
+                "two forward passes of the same model and batch differ: something in the model or "
+                "in the loss is random or changes from call to call (dropout that ignores eval(), "
+                "for example); sharpness needs a deterministic one"
             )
     for width in WIDTHS:
         moved = weights + width * _noise(weights)
@@ -56,34 +59,69 @@ def check_function(objective: Objective) -> None:
 
 @torch.no_grad()
 def check_separable(objective: Objective) -> None:
-    """Check that a piece of a divided batch has the outputs and the loss of its halves.
+    """Check that a divided batch has the outputs and the loss of its pieces.
+
+    Where memory is too small for the whole batch, a piece is compared with its halves.
 
     Raises:
-        UserError: if it has not, so that the batch cannot go through in pieces.
+        UserError: if it has not, so that it cannot go through in pieces.
     """
     pieces = objective.pieces
     if len(pieces) < 2:
         return
-    whole = pieces[0]
-    if len(whole[1]) == 1:
-        whole = rebatched(pieces[:2], 2)[0]
-    halves = split_batch(whole, (len(whole[1]) + 1) // 2)
-    try:
-        loss, outputs = _loss(objective, whole)
-    except RuntimeError as error:
-        if len(pieces[0][1]) == 1 and out_of_memory(error):
-            return  # one example at a time is all that fits
-        raise
-    parts = [_loss(objective, half) for half in halves]
-    counts = [counted(objective.loss, targets) for _, targets in halves]
-    mean = sum(n * part for n, (part, _) in zip(counts, parts, strict=True) if n) / sum(counts)
-    joined = torch.cat([part for _, part in parts]) if outputs.ndim else outputs
-    per_example = len(outputs) == len(whole[1]) if outputs.ndim else False
-    if abs(loss - mean) > _rounding(outputs, loss) or (per_example and not _close(outputs, joined)):
+    half = (len(pieces[0][1]) + 1) // 2
+    for whole, size in (objective.whole, len(pieces[0][1])), (pieces[0], half):
+        try:
+            loss, outputs = _loss(objective, whole)
+        except RuntimeError as error:
+            if not out_of_memory(error):
+                raise
+        else:
+            _compare_pieces(objective, whole, size, loss, outputs)
+            return
+
+
+def check_cut(network: Network, batch: Batch, m: int, loss: Loss) -> None:
+    """Check that examples have the same outputs in batches of m as in the batch that is cut.
+
+    Raises:
+        UserError: if they have not, so that m cannot be another.
+    """
+    if m < len(batch[1]):
+        objective = Objective(network, batch, loss)
+        try:
+            with torch.no_grad():
+                outputs = _outputs(objective, network.weights, objective.whole)
+        except RuntimeError as error:
+            if not out_of_memory(error):
+                raise
+        else:
+            _compare_pieces(objective, objective.whole, m, None, outputs)
+
+
+@torch.no_grad()
+def _compare_pieces(
+    objective: Objective, whole: Batch, size: int, loss: float | None, outputs: Tensor
+) -> None:
+    pieces = split_batch(whole, size)
+    found = [_outputs(objective, objective.network.weights, piece) for piece in pieces]
+    whole_size = len(whole[1])
+    per_example = outputs.ndim > 0 and len(outputs) == whole_size
+    alike = not per_example or _close(outputs, torch.cat(found))
+    if loss is None:
+        mean = loss = 0.0
+    else:
+        counts = [counted(objective.loss, targets) for _, targets in pieces]
+        each = [
+            n * mean_loss(objective.loss, out, targets, None).item() if n else 0.0
+            for out, n, (_, targets) in zip(found, counts, pieces, strict=True)
+        ]
+        mean = sum(each) / sum(counts)
+    if abs(loss - mean) > _rounding(outputs, loss) or not alike:
         raise UserError(
-            f"a batch of {len(whole[1])} examples has the loss {loss:.6g} and its halves have the "
-            f"mean {mean:.6g}: the model or the loss does not treat examples one by one, so a "
-            "batch cannot be divided; leave micro_batch out, or take smaller batches"
+            f"a batch of {whole_size} examples has other outputs or another loss than its pieces "
+            f"of {size}: the model or the loss does not treat examples one by one, so a batch "
+            "cannot be divided; leave micro_batch and m out, or give smaller batches"
         )
 
 
@@ -117,8 +155,8 @@ def check_gradient(objective: Objective) -> None:
         if direction.any() and _contradicted(piece, start, direction, gradient, noise):
             raise UserError(
                 "the gradient is not the derivative of the loss: the forward pass uses weights "
-                "that autograd does not see (a detached alias, no_grad, a hook that changes "
-                "gradients); worst-case sharpness cannot be measured, average-case can"
+                "that autograd does not see (a detached alias, no_grad, a padding_idx that is "
+                "read, a hook that changes gradients); only average-case sharpness can be measured"
             )
 
 

@@ -15,8 +15,9 @@ from torch.nn.functional import cross_entropy
 
 from sharpness.data.batches import Batch, batch_list, to_device
 from sharpness.io.errors import UserError
+from sharpness.measures.checks import check_function, check_gradient
 from sharpness.measures.network import Network, Parameters
-from sharpness.measures.objective import LogitScale, Loss, counted, mean_loss
+from sharpness.measures.objective import LogitScale, Loss, Objective, counted, mean_loss
 
 DENSE = 512
 """Largest matrix whose eigenvalues are computed directly."""
@@ -36,6 +37,8 @@ class RescaledHessian:
         self._network, self._batches, self._c = network, batches, c
         self._loss, self._scale = loss, scale
         counts = [counted(loss, targets) for _, targets in batches]
+        if not sum(counts):
+            raise UserError("no target of the batches counts; there is no loss to differentiate")
         self._shares = [count / sum(counts) for count in counts]
         self.shape = torch.Size((len(c), len(c)))
         self.dtype, self.device = c.dtype, c.device
@@ -90,6 +93,7 @@ def rescaled_hessian(
     """
     with torch.inference_mode(False):
         network = Network(model, parameters)
+        c = torch.as_tensor(c)
         if c.shape != network.weights.shape:
             raise UserError(
                 f"c has shape {tuple(c.shape)}; the model has {len(network.weights)} weights"
@@ -97,6 +101,10 @@ def rescaled_hessian(
         data = [to_device(batch, network.weights.device) for batch in batch_list(batches)]
         if not data:
             raise UserError("there are no batches to take the Hessian on")
+        objective = Objective(network, data[0], loss)
+        with _twice_differentiable():
+            check_function(objective)
+            check_gradient(objective)
         yield RescaledHessian(network, data, c.to(network.weights), loss, scale)
 
 
@@ -136,6 +144,8 @@ def largest_eigenvalue(operator: RescaledHessian, seed: int = 0) -> float:
     size = operator.shape[0]
     if size <= DENSE:
         matrix = torch.cat([block for _, block in _blocks(operator)], dim=1)
+        if not matrix.isfinite().all():
+            raise UserError("the Hessian has entries that are not finite")
         return float(torch.linalg.eigvalsh((matrix + matrix.T) / 2)[-1])
 
     def product(vector: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ the backward pass. The price is that the model must be restored, which ``Network
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from copy import deepcopy
 from itertools import pairwise
@@ -16,7 +16,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from sharpness.data.batches import Inputs, call, logits_of
+from sharpness.data.batches import Inputs, call, logits_of, map_tensors
 from sharpness.io.errors import UserError, out_of_memory
 from sharpness.measures.snapshot import Snapshot
 
@@ -67,7 +67,7 @@ class Network:
         if not isinstance(model, nn.Module):
             raise UserError(f"the model is a {type(model).__name__}; it must be a torch.nn.Module")
         self._model = model = _without_inference_tensors(model)
-        self._groups = _by_memory(_chosen(model, parameters))
+        self._groups = _by_memory(_chosen(model, parameters), model.parameters())
         self._stored = [group[0].detach() for group in self._groups]
         self._sizes = [stored.numel() for stored in self._stored]
         double = any(stored.dtype is torch.float64 for stored in self._stored)
@@ -75,12 +75,15 @@ class Network:
         self.weights = self._flat(self._stored)
         self._coarse = any(stored.element_size() < 4 for stored in self._stored)
         self._recurrent = any(isinstance(module, nn.RNNBase) for module in model.modules())
-        self._training = any(module.training for module in model.modules())
+        self._modes = [(module, module.training) for module in model.modules()]
+        self._training = any(training for _, training in self._modes)
         perturbed = {id(parameter) for group in self._groups for parameter in group}
         self._every = [
             (value, value.requires_grad, id(value) in perturbed) for value in model.parameters()
         ]
         self._snapshot = Snapshot(model, self._stored)
+        if self._training:
+            self._check_evaluation_mode()
 
     @contextmanager
     def at(self, weights: Tensor, coarse: bool = False) -> Iterator[Callable[[Inputs], Tensor]]:
@@ -99,18 +102,13 @@ class Network:
             with _same_kernels(self._recurrent and weights.is_cuda):
                 if self._training:
                     self._model.eval()
-                for parameter, flag, wanted in self._every:
-                    if flag != wanted:
+                for parameter, _, wanted in self._every:
+                    if parameter.requires_grad != wanted:
                         parameter.requires_grad_(wanted)
                 self._write(weights)
                 yield self._outputs
         finally:
-            self._keep_memory()
-            self._write(self.weights)
-            self._snapshot.restore()
-            for parameter, flag, _ in self._every:
-                if parameter.requires_grad != flag:
-                    parameter.requires_grad_(flag)
+            self._restore()
 
     def gradient(
         self, loss: Tensor, factor: float = 1.0, *, twice: bool = False, keep: bool = False
@@ -145,7 +143,8 @@ class Network:
 
     def _outputs(self, inputs: Inputs) -> Tensor:
         with described("the forward pass of the model"):
-            return logits_of(call(self._model, inputs))
+            # A forward may write to its inputs (ReLU in place).
+            return logits_of(call(self._model, map_tensors(torch.clone, inputs)))
 
     @torch.no_grad()
     def _write(self, weights: Tensor) -> None:
@@ -159,6 +158,32 @@ class Network:
             for parameter in group:
                 if parameter.data_ptr() != stored.data_ptr():
                     parameter.data = stored
+
+    def _restore(self) -> None:
+        """Make the model what it was, whatever happened to it."""
+        for parameter, flag, _ in self._every:
+            if parameter.requires_grad != flag:
+                parameter.requires_grad_(flag)
+        self._keep_memory()
+        self._write(self.weights)
+        self._snapshot.restore()
+        for module, training in self._modes:
+            if module.training != training:
+                module.training = training
+
+    def _check_evaluation_mode(self) -> None:
+        """Raise UserError if ``eval()`` changes weights, as merged adapters do."""
+        try:
+            with described("model.eval()"):
+                self._model.eval()
+            changed = self._flat(self._stored).ne(self.weights) & self.weights.isfinite()
+        finally:
+            self._restore()
+        if changed.any():
+            raise UserError(
+                "model.eval() changes the weights (it merges adapters, for example), so they are "
+                "others than those in training mode; call model.eval() before measuring"
+            )
 
     def _check_storage(self, weights: Tensor) -> None:
         change = (weights - self.weights).norm()
@@ -231,14 +256,17 @@ def _check_parameter(name: str, value: nn.Parameter) -> None:
         raise UserError(f"parameter {name!r} is {kind}; sharpness needs ordinary, dense weights")
 
 
-def _by_memory(chosen: dict[str, nn.Parameter]) -> list[list[nn.Parameter]]:
-    """Group the parameters that are one and the same weights, by identity or by memory."""
+def _by_memory(
+    chosen: dict[str, nn.Parameter], every: Iterable[nn.Parameter]
+) -> list[list[nn.Parameter]]:
+    """Group the parameters that are one and the same weights, by identity or by memory.
+
+    A group holds all of ``every`` that are tied to one that was chosen.
+    """
     groups: dict[object, list[nn.Parameter]] = {}
     ends: dict[object, tuple[int, int, str]] = {}
     for name, value in chosen.items():
-        place = (
-            (value.device, value.data_ptr(), value.shape, value.stride()) if value.numel() else name
-        )
+        place = _place(value) if value.numel() else name
         group = groups.setdefault(place, [])
         if not any(value is other for other in group):
             group.append(value)
@@ -252,7 +280,17 @@ def _by_memory(chosen: dict[str, nn.Parameter]) -> list[list[nn.Parameter]]:
     for (_, end, one), (start, _, other) in pairwise(in_order):
         if start < end:
             raise UserError(f"parameters {one!r} and {other!r} share a part of their memory")
+    for value in every:
+        ordinary = not nn.parameter.is_lazy(value) and value.layout is torch.strided
+        group = groups.get(_place(value), []) if ordinary and value.numel() else []
+        if group and not any(value is other for other in group):
+            group.append(value)
     return [*groups.values()]
+
+
+def _place(value: nn.Parameter) -> object:
+    """Identify the weights that a parameter views."""
+    return value.device, value.data_ptr(), value.shape, value.stride()
 
 
 def _total(group: Sequence[nn.Parameter], found: Sequence[Tensor | None]) -> Tensor:

@@ -57,10 +57,11 @@ def counted(loss: Loss, targets: Tensor) -> float:
     if options is None or targets.is_floating_point():
         return len(targets)
     ignored, weight = options
-    kept = targets[targets != ignored]
+    kept = targets[targets != ignored].long()
     if weight is None:
         return len(kept) * len(targets) / targets.numel()
-    return float(weight.to(kept.device)[kept].sum(dtype=torch.float64))
+    with described("the loss, of targets beyond its class weights,"):
+        return float(weight.to(kept.device)[kept].sum(dtype=torch.float64))
 
 
 def _entropy_options(loss: Loss) -> tuple[int, Tensor | None] | None:
@@ -101,6 +102,7 @@ class Objective:
         self.examples = len(batch[1])
         if not self.examples:
             raise UserError("a batch has no examples; leave it out")
+        self.whole = batch
         pieces = split_batch(batch, micro_batch or self.examples)
         counts = [counted(loss, targets) for _, targets in pieces]
         if not sum(counts):
@@ -160,10 +162,16 @@ def mean_loss(loss: Loss, outputs: Tensor, targets: Tensor, scale: LogitScale) -
     """
     if outputs.is_floating_point() and outputs.element_size() < 4:
         outputs = outputs.float()
+    last = outputs.ndim > 2 and targets.shape == outputs.shape[:-1]
+    if scale and last and targets.shape[1:] != outputs.shape[2:]:
+        raise UserError(
+            f"outputs of shape {tuple(outputs.shape)} have their classes on the last axis; logits "
+            "are normalized over axis 1, as cross_entropy has it: move the classes there"
+        )
     with described(
         f"the loss, of outputs {tuple(outputs.shape)} and targets {tuple(targets.shape)},"
     ):
-        found = loss(normalized(outputs, scale), targets)
+        found = loss(normalized(outputs, scale), targets.clone())
     if not isinstance(found, Tensor) or found.numel() != 1:
         kind = (
             f"of shape {tuple(found.shape)}" if isinstance(found, Tensor) else type(found).__name__

@@ -203,7 +203,7 @@ def _group(
 ) -> tuple[Sequence[Sequence[Tensor]], list[int]]:
     """Return the values of each task in each batch, and the number of examples of each batch."""
     objectives = points.objectives(tasks[0].cell, micro_batch)
-    points.check(objectives[0], gradient=tasks[0].cell.definition.case == "worst")
+    points.check(objectives, gradient=tasks[0].cell.definition.case == "worst")
     values = values_of(objectives, tasks, seed, antithetic)
     return values, [objective.examples for objective in objectives]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from operator import is_
 from types import FunctionType, MethodType, ModuleType
 from typing import Any
@@ -30,7 +31,7 @@ class Snapshot:
         self._restorers: list[Callable[[], None]] = []
         self._empty: list[Any] = []  # containers, mostly those of hooks
         self._seen: dict[int, Any] = {}
-        waiting: list[Any] = [model]
+        waiting: list[Any] = [model, *model.buffers()]  # TorchScript's are in no attribute
         while waiting:
             thing = waiting.pop()
             if id(thing) not in self._seen and not isinstance(thing, _OPAQUE):
@@ -44,7 +45,8 @@ class Snapshot:
                 container.clear()
         with torch.no_grad():
             for restorer in self._restorers:
-                restorer()
+                with suppress(RuntimeError, NotImplementedError):  # go on with the others
+                    restorer()
 
     def _record(self, thing: Any) -> Iterator[Any]:
         """Note how to restore one object; yield what it holds."""
@@ -64,7 +66,8 @@ class Snapshot:
             yield vars(thing)
 
     def _record_tensor(self, tensor: Tensor) -> None:
-        own = tensor.layout is torch.strided and not tensor.is_meta and tensor.numel()
+        own = tensor.layout is torch.strided and not tensor.is_meta and not tensor.is_nested
+        own = own and tensor.numel() > 0
         if own and _memory(tensor) not in self._weights:
             self._restorers.append(_tensor_restorer(tensor))
 

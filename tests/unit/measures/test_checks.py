@@ -11,7 +11,8 @@ from refusal import refused
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, dropout, linear
 
-from sharpness import Definition, sharpness, sharpness_by_layer
+from sharpness import Cell, Definition, sharpness, sharpness_by_layer, sharpness_table
+from sharpness.measures.hessian import rescaled_hessian
 
 AVERAGE = Definition("average", "l2", adaptive=False, logit_norm=False)
 WORST = Definition("worst", "l2", adaptive=False, logit_norm=False)
@@ -231,3 +232,104 @@ def test_parameters_choose_the_weights_that_move() -> None:
         value(model, parameters="head")
     with refused("no regular expression"):
         value(model, parameters="(")
+
+
+def test_batches_are_joined_by_name_and_kind() -> None:
+    class Two(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = net()
+
+        def forward(self, a: Tensor, b: Tensor, scale: float) -> Tensor:
+            return self.net(a - 2 * b) * scale
+
+    def batch(part: slice, swapped: bool, scale: float = 1.0) -> Any:
+        named = {"a": X[part], "b": 2 * X[part]}
+        return (
+            {**dict(reversed(named.items())), "scale": scale}
+            if swapped
+            else {**named, "scale": scale}
+        ), Y[part]
+
+    cell = Cell(AVERAGE, 0.1, m=4)
+    first = batch(slice(0, 3), swapped=False)
+    alike, swapped = (batch(slice(3, 6), swapped=s) for s in (False, True))
+    values = [
+        sharpness_table(Two(), [first, other], [cell])[cell].value for other in (alike, swapped)
+    ]
+    assert values[0] == values[1]
+    for other in (batch(slice(3, 6), False, scale=2.0), ({**alike[0], "a": X[3:].double()}, Y[3:])):
+        with refused("different shapes or kinds"):
+            sharpness_table(Two(), [first, other], [cell])
+
+
+def test_a_shared_tensor_as_long_as_the_batch_is_not_cut_in_silence() -> None:
+    shared = torch.randn(6, 5, generator=torch.Generator().manual_seed(2))
+    model = Around(lambda net, x: net(x))
+    model.forward = lambda x, p: model.net(x + p.mean(dim=0))  # type: ignore[method-assign]
+    with refused("cannot be divided"):
+        sharpness_table(model, [((X, shared), Y)], [Cell(AVERAGE, 0.1, m=3)])
+
+
+def test_a_hidden_denominator_is_found_in_every_batch() -> None:
+    targets = torch.tensor([0, 1, 2, 0, -1, -1])
+    with refused("cannot be divided"):
+        value(
+            net(),
+            batches=[(X, targets)],
+            loss=lambda o, t: cross_entropy(o, t, ignore_index=-1),
+            micro_batch=3,
+        )
+
+
+def test_what_a_forward_or_loss_writes_to_is_not_the_callers() -> None:
+    x, y = X.clone(), Y.clone()
+
+    def loss(outputs: Tensor, targets: Tensor) -> Tensor:
+        targets[targets == 2] = 1
+        return cross_entropy(outputs, targets)
+
+    found = value(Around(lambda net, x: net(x.div_(2))), batches=[(x, y)], loss=loss)
+    assert found == value(net(), batches=[(X / 2, Y.clamp(max=1))])
+    assert torch.equal(x, X)
+    assert torch.equal(y, Y)
+
+
+def test_a_random_loss_and_a_merge_by_eval_are_refused() -> None:
+    with refused("two forward passes"):
+        value(net(), loss=lambda o, t: cross_entropy(o, t) + torch.rand(()))
+
+    class Merging(nn.Linear):
+        def train(self, mode: bool = True) -> Merging:
+            if mode != self.training:
+                self.weight.data.mul_(0.5 if mode else 2)
+            return super().train(mode)
+
+    model = Merging(5, 3)
+    before = model.weight.detach().clone()
+    with refused("model.eval() changes the weights"):
+        value(model)
+    assert torch.equal(model.weight, before)
+    assert model.training
+    assert value(model.eval()) != 0
+
+
+def test_the_modes_of_torchscript_are_restored() -> None:
+    model = torch.jit.script(net().train())
+    assert value(model) == pytest.approx(value(net()), rel=1e-6)
+    assert model.training
+    assert all(module.training for module in model.modules())
+
+
+@pytest.mark.parametrize(
+    ("forward", "words"),
+    [
+        (lambda net, x: dropout(net(x), 0.5), "two forward passes"),
+        (lambda net, x: linear(net[:2](x), net[2].weight.detach()), "not the derivative"),
+    ],
+)
+def test_a_hessian_of_no_function_is_refused(forward: Any, words: str) -> None:
+    model = Around(forward)
+    ones = torch.ones(sum(p.numel() for p in model.parameters()))
+    with refused(words), rescaled_hessian(model, [(X, Y)], ones):
+        pass
