@@ -151,3 +151,14 @@ def test_an_old_python_is_refused_in_one_line(project: Path, python: Path) -> No
 
 def test_a_missing_python_is_named(project: Path) -> None:
     assert "make: ./python is not there. Install Python 3.11" in install(project).stderr
+
+
+def test_a_path_with_a_space_is_refused_before_anything_is_installed(
+    project: Path, python: Path
+) -> None:
+    moved = project.rename(project.parent / "my project")
+    done = install(moved)
+    assert done.returncode == 2
+    assert "my project: Snakemake cannot run jobs in a path with this space or sign" in done.stderr
+    assert not (moved / "record").exists()
+    assert not (moved / ".venv").exists()

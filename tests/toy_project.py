@@ -23,7 +23,7 @@ needs_linux = [
 
 def toy_project(parent: Path) -> Path:
     """A new project with this Makefile and no environment yet."""
-    folder = parent / "a project"
+    folder = parent / "project"
     folder.mkdir()
     shutil.copytree(ROOT / "envs", folder / "envs", ignore=shutil.ignore_patterns("*.sif"))
     shutil.copytree(ROOT / "profiles", folder / "profiles")
