@@ -73,16 +73,14 @@ def check_separable(objective: Objective) -> None:
         return
     half = (len(pieces[0][1]) + 1) // 2
     for whole, size in (objective.whole, len(pieces[0][1])), (pieces[0], half):
-        try:
-            loss, outputs = _loss(objective, whole)
-        except RuntimeError as error:
-            if not out_of_memory(error):
-                raise
-        else:
-            _compare_pieces(objective, whole, size, loss, outputs)
+        outputs = _outputs_if_they_fit(objective, whole)
+        if outputs is not None:
+            parts = _outputs_in_pieces(objective, whole, size, outputs)
+            _compare_losses(objective, whole, size, outputs, parts)
             return
 
 
+@torch.no_grad()
 def check_cut(network: Network, batch: Batch, m: int, loss: Loss) -> None:
     """Check that examples have the same outputs in batches of m as in the batch that is cut.
 
@@ -91,40 +89,55 @@ def check_cut(network: Network, batch: Batch, m: int, loss: Loss) -> None:
     """
     if m < len(batch[1]):
         objective = Objective(network, batch, loss)
-        try:
-            with torch.no_grad():
-                outputs = _outputs(objective, network.weights, objective.whole)
-        except RuntimeError as error:
-            if not out_of_memory(error):
-                raise
-        else:
-            _compare_pieces(objective, objective.whole, m, None, outputs)
+        outputs = _outputs_if_they_fit(objective, objective.whole)
+        if outputs is not None:
+            _outputs_in_pieces(objective, objective.whole, m, outputs)
 
 
-@torch.no_grad()
-def _compare_pieces(
-    objective: Objective, whole: Batch, size: int, loss: float | None, outputs: Tensor
-) -> None:
+def _outputs_if_they_fit(objective: Objective, whole: Batch) -> Tensor | None:
+    """Return the outputs of a batch; None where memory is too small for it."""
+    try:
+        return _outputs(objective, objective.network.weights, whole)
+    except RuntimeError as error:
+        if not out_of_memory(error):
+            raise
+        return None
+
+
+def _outputs_in_pieces(
+    objective: Objective, whole: Batch, size: int, outputs: Tensor
+) -> list[Tensor]:
+    """Return the outputs of the pieces; raise UserError if examples have others in ``outputs``."""
     pieces = split_batch(whole, size)
     found = [_outputs(objective, objective.network.weights, piece) for piece in pieces]
-    whole_size = len(whole[1])
-    per_example = outputs.ndim > 0 and len(outputs) == whole_size
-    alike = not per_example or _close(outputs, torch.cat(found))
-    if loss is None:
-        mean = loss = 0.0
-    else:
-        counts = [counted(objective.loss, targets) for _, targets in pieces]
-        each = [
-            n * mean_loss(objective.loss, out, targets, None).item() if n else 0.0
-            for out, n, (_, targets) in zip(found, counts, pieces, strict=True)
-        ]
-        mean = sum(each) / sum(counts)
-    if abs(loss - mean) > _rounding(outputs, loss) or not alike:
-        raise UserError(
-            f"a batch of {whole_size} examples has other outputs or another loss than its pieces "
-            f"of {size}: the model or the loss does not treat examples one by one, so a batch "
-            "cannot be divided; leave micro_batch and m out, or give smaller batches"
-        )
+    per_example = outputs.ndim > 0 and len(outputs) == len(whole[1])
+    if per_example and not _close(outputs, torch.cat(found)):
+        raise _indivisible(whole, size)
+    return found
+
+
+def _compare_losses(
+    objective: Objective, whole: Batch, size: int, outputs: Tensor, parts: list[Tensor]
+) -> None:
+    """Raise UserError if the loss of a batch is not the mean of those of its pieces."""
+    pieces = split_batch(whole, size)
+    counts = [counted(objective.loss, targets) for _, targets in pieces]
+    losses = [
+        mean_loss(objective.loss, part, targets, None).item() if count else 0.0
+        for part, count, (_, targets) in zip(parts, counts, pieces, strict=True)
+    ]
+    mean = sum(n * each for n, each in zip(counts, losses, strict=True)) / sum(counts)
+    loss = mean_loss(objective.loss, outputs, whole[1], None).item()
+    if abs(loss - mean) > _rounding(outputs, loss):
+        raise _indivisible(whole, size)
+
+
+def _indivisible(whole: Batch, size: int) -> UserError:
+    return UserError(
+        f"a batch of {len(whole[1])} examples has other outputs or another loss than its pieces of "
+        f"{size}: the model or the loss does not treat examples one by one, so a batch cannot be "
+        "divided; leave micro_batch and m out, or give smaller batches"
+    )
 
 
 def check_gradient(objective: Objective) -> None:

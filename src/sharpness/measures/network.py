@@ -75,8 +75,7 @@ class Network:
         self.weights = self._flat(self._stored)
         self._coarse = any(stored.element_size() < 4 for stored in self._stored)
         self._recurrent = any(isinstance(module, nn.RNNBase) for module in model.modules())
-        self._modes = [(module, module.training) for module in model.modules()]
-        self._training = any(training for _, training in self._modes)
+        self._training = any(module.training for module in model.modules())
         perturbed = {id(parameter) for group in self._groups for parameter in group}
         self._every = [
             (value, value.requires_grad, id(value) in perturbed) for value in model.parameters()
@@ -99,9 +98,8 @@ class Network:
         if self._coarse and not coarse:
             self._check_storage(weights)
         try:
-            with _same_kernels(self._recurrent and weights.is_cuda):
-                if self._training:
-                    self._model.eval()
+            evaluating = evaluation_mode(self._model) if self._training else nullcontext()
+            with evaluating, _same_kernels(self._recurrent and weights.is_cuda):
                 for parameter, _, wanted in self._every:
                     if parameter.requires_grad != wanted:
                         parameter.requires_grad_(wanted)
@@ -167,16 +165,12 @@ class Network:
         self._keep_memory()
         self._write(self.weights)
         self._snapshot.restore()
-        for module, training in self._modes:
-            if module.training != training:
-                module.training = training
 
     def _check_evaluation_mode(self) -> None:
         """Raise UserError if ``eval()`` changes weights, as merged adapters do."""
         try:
-            with described("model.eval()"):
-                self._model.eval()
-            changed = self._flat(self._stored).ne(self.weights) & self.weights.isfinite()
+            with described("model.eval()"), evaluation_mode(self._model):
+                changed = self._flat(self._stored).ne(self.weights) & self.weights.isfinite()
         finally:
             self._restore()
         if changed.any():
