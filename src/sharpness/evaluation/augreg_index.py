@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sharpness.checkpoints.table import PublishedModel
-from sharpness.evaluation.published import PublishedError, compare, not_compared
+from sharpness.evaluation.published import PublishedError, compare, fraction, not_compared
 from sharpness.io.download import Absent, download_named, fetch, reachable
 from sharpness.io.errors import UserError, reading
 from sharpness.io.files import own_folder
@@ -79,18 +79,8 @@ def read_index(path: str | Path, stems: Collection[str]) -> dict[str, float]:
                 continue
             if stem in found:
                 raise UserError(f"{where}: {stem} is there twice")
-            found[stem] = 1 - _accuracy(row[ACCURACY], where)
+            found[stem] = 1 - fraction(row[ACCURACY], f"{where}: {ACCURACY}")
     return found
-
-
-def _accuracy(text: str | None, where: str) -> float:
-    try:
-        value = float(text or "")
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1:
-        raise UserError(f"{where}: {ACCURACY} is {text!r}; it must be a fraction from 0 to 1")
-    return value
 
 
 def compare_with_index(

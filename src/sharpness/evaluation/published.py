@@ -69,18 +69,19 @@ def read_published_errors(path: str | Path, pool: str) -> dict[str, dict[str, Pu
         if row["part"] in parts:
             what = f"error of {row['model']!r} on {row['part']!r}"
             raise UserError(f"{path}, line {line}: the {what} is there twice; remove one")
-        error = _fraction(row["error"], f"{path}, line {line}")
+        error = fraction(row["error"], f"{path}, line {line}: error")
         parts[row["part"]] = PublishedError(error, row["preprocessing"], row["source"])
     return found
 
 
-def _fraction(text: str, where: str) -> float:
+def fraction(text: str | None, what: str) -> float:
+    """Return a number from 0 to 1; raise UserError, which begins with ``what``, for another."""
     try:
-        value = float(text)
-    except (TypeError, ValueError):
+        value = float(text or "")
+    except ValueError:
         value = -1.0
     if not 0 <= value <= 1:
-        raise UserError(f"{where}: error is {text!r}; it must be a fraction from 0 to 1")
+        raise UserError(f"{what} is {text!r}; it must be a fraction from 0 to 1")
     return value
 
 
