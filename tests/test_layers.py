@@ -11,11 +11,13 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "src" / "sharpness"
 FILES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = (
+    ("cli",),
     ("config",),
     ("report", "mini"),
     ("studies",),
     ("evaluation", "plots"),
     ("statistics",),
+    ("sources",),
     ("training", "checkpoints"),
     ("measures",),
     ("networks", "data"),

@@ -74,7 +74,9 @@ def read_table(path: str | Path) -> list[PublishedModel]:
         UserError: naming the table, and the row or column that is wrong.
     """
     header, rows = read_rows(path)
-    _check_header(header, path)
+    check_header(header, path)
+    if "model" not in header or not {"url", "file"} & set(header):
+        raise UserError(f"{path}: needs a column `model`, and `url` or `file`; add what is missing")
     members: dict[str, PublishedModel] = {}
     places: dict[str, str] = {}
     for number, row in enumerate(rows, start=2):
@@ -118,21 +120,25 @@ def write_models(members: Sequence[PublishedModel], path: str | Path) -> None:
     write_csv(path, rows, list(dict.fromkeys(name for row in rows for name in row)) or ["model"])
 
 
-def _check_header(header: Sequence[str], path: str | Path) -> None:
+def check_header(header: Sequence[str], path: str | Path) -> None:
+    """Raise UserError if the name of a column is empty, padded or there twice."""
     for name in header:
         if not name or name != name.strip() or header.count(name) > 1:
             raise UserError(f"{path}: column {name!r} is empty, padded or there twice; rename it")
-    if "model" not in header or not {"url", "file"} & set(header):
-        raise UserError(f"{path}: needs a column `model`, and `url` or `file`; add what is missing")
+
+
+def check_name(name: str, where: str) -> None:
+    """Raise UserError, which begins with ``where``, if a model cannot have this name."""
+    try:
+        stem(name)
+    except UserError as problem:
+        raise UserError(f"{where}: model {problem}") from None
 
 
 def _member(row: dict[str, str], where: str) -> PublishedModel:
     name = row.pop("model")
     url, file, size, checksum = (row.pop(key, "") for key in _FILE_COLUMNS)
-    try:
-        stem(name)
-    except UserError as problem:
-        raise UserError(f"{where}: model {problem}") from None
+    check_name(name, where)
     if url and not url.startswith("https://"):
         raise UserError(f"{where}: url {url!r} is not an https address")
     if not url and not file:
@@ -141,10 +147,7 @@ def _member(row: dict[str, str], where: str) -> PublishedModel:
         raise UserError(f"{where}: bytes is {size!r}; it is a positive whole number or empty")
     if checksum and not all(_CHECKSUM.fullmatch(part.strip()) for part in checksum.split(";")):
         raise UserError(f"{where}: checksum {checksum!r} is not `sha256 ...` or `md5 ...`")
-    for key, text in row.items():
-        if _COMMA.fullmatch(text):
-            raise UserError(f"{where}: {key} is {text!r}; write numbers with a decimal point")
-    parameters = {key: _value(text) for key, text in row.items()}
+    parameters = {key: value(text, f"{where}: {key}") for key, text in row.items()}
     try:
         file = expanded(file)
     except UserError as problem:
@@ -152,7 +155,24 @@ def _member(row: dict[str, str], where: str) -> PublishedModel:
     return PublishedModel(name, parameters, url, int(size) if size else None, checksum, file)
 
 
-def _value(text: str) -> str | float | int:
+def value(text: str, what: str) -> str | float | int:
+    """Return the number or the word that a cell holds.
+
+    Raises UserError, which begins with ``what``, for a decimal comma.
+    """
+    if _COMMA.fullmatch(text):
+        raise UserError(f"{what} is {text!r}; write numbers with a decimal point")
     if _WHOLE.fullmatch(text):
         return int(text)
     return float(text) if _NUMBER.fullmatch(text) and isfinite(float(text)) else text
+
+
+def fraction(text: str | None, what: str) -> float:
+    """Return a number from 0 to 1; raise UserError, which begins with ``what``, for another."""
+    try:
+        value = float(text or "")
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise UserError(f"{what} is {text!r}; it must be a fraction from 0 to 1")
+    return value

@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sharpness.checkpoints.table import PublishedModel
-from sharpness.evaluation.published import PublishedError, compare, fraction, not_compared
+from sharpness.checkpoints.table import PublishedModel, fraction
+from sharpness.evaluation.published import PublishedError, compare, not_compared
 from sharpness.io.download import Absent, download_named, fetch, reachable
 from sharpness.io.errors import UserError, reading
 from sharpness.io.files import own_folder

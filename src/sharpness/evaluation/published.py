@@ -13,6 +13,7 @@ from itertools import product, zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sharpness.checkpoints.table import fraction
 from sharpness.io.errors import UserError, reading
 from sharpness.io.files import read_rows
 
@@ -72,17 +73,6 @@ def read_published_errors(path: str | Path, pool: str) -> dict[str, dict[str, Pu
         error = fraction(row["error"], f"{path}, line {line}: error")
         parts[row["part"]] = PublishedError(error, row["preprocessing"], row["source"])
     return found
-
-
-def fraction(text: str | None, what: str) -> float:
-    """Return a number from 0 to 1; raise UserError, which begins with ``what``, for another."""
-    try:
-        value = float(text or "")
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1:
-        raise UserError(f"{what} is {text!r}; it must be a fraction from 0 to 1")
-    return value
 
 
 def errors_for_preprocessing(

@@ -1,0 +1,1 @@
+"""Models, weights and data of the user's own, named as ``SCHEME:REST``."""
