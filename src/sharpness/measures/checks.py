@@ -24,7 +24,7 @@ WIDTHS = (1e-2, 1e-1, 1.0)
 """Perturbations, relative to the weights, one of which an output must see."""
 AWAY = 1e-2
 """Distance, relative to the weights, at which derivatives are checked: beyond the kinks of ReLU."""
-STEPS = (3e-3, 1e-3, 3e-4, 1e-4)
+STEPS = (3e-3, 1e-3, 3e-4, 1e-4, 1e-5, 1e-6, 1e-7)
 """Steps of the difference quotients, relative to the weights."""
 AGREE, CONVERGED = 0.1, 0.02
 """Relative differences: of a quotient from the gradient's, and of two successive quotients."""
@@ -179,19 +179,22 @@ def check_gradient(objective: Objective) -> None:
 def _contradicted(
     piece: Objective, start: Tensor, direction: Tensor, gradient: Tensor, noise: float
 ) -> bool:
-    """Return whether difference quotients converge to something else than the gradient's slope."""
-    network, before = piece.network, None
+    """Return whether difference quotients converge to something else than the gradient's slope.
+
+    The smallest steps that rounding lets see anything decide.
+    """
+    network = piece.network
+    apart: list[float] = []  # quotient minus slope, at each step
     for step in STEPS:
         ends = [network.rounded(start + sign * step * direction) for sign in (1, -1)]
         high, low = (piece.losses(end, [None], coarse=True)[0] for end in ends)
         change, expected = high - low, float(gradient @ (ends[0] - ends[1]))
+        if apart and abs(apart[-1]) * step <= 2 * noise:
+            break  # rounding hides what smaller steps would show
         if abs(change - expected) <= AGREE * max(abs(change), abs(expected)) + noise:
-            return False
-        quotient = change / step
-        if before is not None and abs(quotient - before) <= CONVERGED * abs(quotient):
-            return True
-        before = quotient
-    return False
+            return False  # what larger steps showed were kinks
+        apart.append((change - expected) / step)
+    return len(apart) > 1 and abs(apart[-1] - apart[-2]) <= CONVERGED * abs(apart[-1])
 
 
 def _outputs(objective: Objective, weights: Tensor, piece: Batch) -> Tensor:

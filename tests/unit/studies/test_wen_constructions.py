@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from small_relu import hessian_trace
 
 from sharpness.io.errors import UserError
-from sharpness.studies.wen.measures import ReferenceNetwork
-from sharpness.studies.wen.networks import LearningTask, Weights, ball, parity
+from sharpness.studies.wen.measures import ReferenceNetwork, measure_solution
+from sharpness.studies.wen.networks import LearningTask, Loss, Weights, ball, parity
 from sharpness.studies.wen.solutions import (
     exclusive_or,
     generalising,
@@ -148,3 +148,12 @@ def test_what_cannot_be_built_is_refused(build) -> None:
     if build is memorising:
         with pytest.raises(UserError, match="no-bias"):
             build("no-bias", TASK)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("pair", AT_THE_BOUND, ids=lambda pair: f"{pair[0].__name__}-{pair[1]}")
+def test_every_construction_can_be_measured(pair, seed: int) -> None:
+    build, architecture = pair
+    task = parity(seed, d=D, n=N)
+    found = measure_solution(architecture, build(architecture, task), task, Loss("mse"))
+    assert all(map(math.isfinite, found.values()))
