@@ -30,6 +30,11 @@ class BasePool(Settings):
         """The data sets that are in the registry, by part; any others are the user's own."""
         return {part: name for part, name in self.data.items() if name in REGISTRY}
 
+    @property
+    def sources(self) -> dict[str, str]:
+        """What stands for each part: the name of its data set."""
+        return self.data
+
     def check_subgroups(self, columns: Iterable[str]) -> None:
         """Raise ValueError if a subgroup names a column that the models do not have."""
         columns = list(dict.fromkeys(columns))

@@ -90,7 +90,10 @@ def training_passes(pool: Pool) -> float:
 
 
 def cost_of(settings: Config, name: str, parts: Mapping[str, str]) -> Cost:
-    """Return the cost of a pool whose networks the configuration describes; ``parts`` are the data sets on which errors are evaluated."""
+    """Return the cost of a pool whose networks the configuration describes.
+
+    ``parts`` are the data sets on which errors are evaluated.
+    """
     pool = settings.pools[name]
     assert not isinstance(pool, ModelsPool)
     train = TRAINING.get(pool.data["train"], settings.sample.examples)

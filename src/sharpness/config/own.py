@@ -18,14 +18,14 @@ from sharpness.io.validation import Number, Positive, Settings
 from sharpness.measures.definition import PAPER
 from sharpness.networks import Size
 from sharpness.report.figures.catalogue import PART_PATTERN
+from sharpness.sources import ADDED
 from sharpness.sources import REVISION as SOURCES_REVISION
 from sharpness.sources.grammar import MODULE, parse_data, parse_model
 from sharpness.sources.table import OwnModel, read_own_table
 
 AUTO = "auto"
 
-ADDED = ("weights", "classes")
-"""Columns that models.csv has beside the hyper-parameters: whence the weights are, and outputs."""
+GIVEN = "errors given in the table"
 
 _TAKEN = (*ADDED, "status", "reason", "gap")
 
@@ -173,6 +173,16 @@ class ModelsPool(BasePool):
         given = set.intersection(*(set(own.errors) for own in self.members.values()))
         return {part: text for part, text in self.data.items() if part not in given}
 
+    @property
+    def sources(self) -> dict[str, str]:
+        """What stands for each part: its data set, or `GIVEN` where only errors are given."""
+        return {part: self.data.get(part, GIVEN) for part in self.parts}
+
+    @cached_property
+    def preprocessing(self) -> dict[str, Any] | None:
+        """The settings of the inputs; None takes each model's own."""
+        return self.inputs.model_dump() if self.inputs else None
+
     @cached_property
     def random(self) -> list[str]:
         """The models whose weights are certainly random."""
@@ -187,9 +197,10 @@ class ModelsPool(BasePool):
         """Return the settings that determine each checkpoint: whence the model is taken."""
         return {
             name: {
-                **{"source": own.source.source, "hyperparameters": dict(own.parameters)},
-                "asked": {k: v for k, v in asdict(own.source).items() if k != "arguments"},
-                **{"standin": False, "revision": SOURCES_REVISION},
+                "own": {"source": asdict(own.source), "inputs": self.preprocessing},
+                "hyperparameters": dict(own.parameters),
+                "standin": False,
+                "revision": SOURCES_REVISION,
             }
             for name, own in self.members.items()
         }

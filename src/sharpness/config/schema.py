@@ -134,7 +134,7 @@ class Config(Settings):
         pool = self.pools[name]
         return {
             "models": pool.models,
-            "data": pool.data,
+            "data": pool.sources,
             "made": pool.made(self.standins),
             "plan": pool.plan(self.protocols),
             "revision": REVISION,
