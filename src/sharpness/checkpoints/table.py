@@ -39,7 +39,8 @@ def stem(name: str) -> str:
 _WHOLE = re.compile(r"-?\d{1,18}")
 _NUMBER = re.compile(r"-?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
 _COMMA = re.compile(r"[+-]?\d*,\d+(e[+-]?\d+)?", re.IGNORECASE)
-_CHECKSUM = re.compile(r"sha256 [0-9a-f]{64}|md5 [0-9a-f]{32}")
+_DIGEST = r"(sha256 [0-9a-f]{64}|md5 [0-9a-f]{32})"
+CHECKSUM = re.compile(rf"{_DIGEST}(; *{_DIGEST})*")
 _FILE_COLUMNS = ("url", "file", "bytes", "checksum")
 
 
@@ -145,7 +146,7 @@ def _member(row: dict[str, str], where: str) -> PublishedModel:
         raise UserError(f"{where}: has neither url nor file; say where {name} is found")
     if size and not (_WHOLE.fullmatch(size) and int(size) > 0):
         raise UserError(f"{where}: bytes is {size!r}; it is a positive whole number or empty")
-    if checksum and not all(_CHECKSUM.fullmatch(part.strip()) for part in checksum.split(";")):
+    if checksum and not CHECKSUM.fullmatch(checksum):
         raise UserError(f"{where}: checksum {checksum!r} is not `sha256 ...` or `md5 ...`")
     parameters = {key: value(text, f"{where}: {key}") for key, text in row.items()}
     try:

@@ -29,7 +29,7 @@ def read_tensors(path: str | Path, inside: str | None = None) -> dict[str, Array
     """
     if not Path(path).is_file():
         raise UserError(f"{path}: no such file")
-    value = _load(path)
+    value = load_safely(path)
     if inside is not None:
         if not isinstance(value, Mapping) or inside not in value:
             raise UserError(f"{path}: holds no dict with the key {inside!r}; wrong format?")
@@ -55,7 +55,12 @@ def write_tensors(path: str | Path, arrays: Mapping[str, Array]) -> None:
         torch.save(tensors, stream)  # given a path, it would write the file's name into the file
 
 
-def _load(path: str | Path) -> Any:
+def load_safely(path: str | Path) -> Any:
+    """Return what ``torch.save`` wrote into a file; nothing in it is executed.
+
+    Raises:
+        UserError: if the file is broken, or holds more than tensors and plain values.
+    """
     import torch
 
     try:

@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, Protocol
 
 import numpy as np
 import torch
@@ -59,6 +59,17 @@ TIMM_CROP = 0.9
 """Part of the resized short side that timm keeps for these networks."""
 
 
+class Preprocessing(Protocol):
+    """What turns an image into the values of a network's input."""
+
+    @property
+    def key(self) -> Any:
+        """Return what it does, in JSON; it enters the digest of the examples."""
+
+    def __call__(self, image: Image.Image) -> Values:
+        """Return (3, h, w) float32 of an image; ValueError if it cannot be preprocessed."""
+
+
 @dataclass(frozen=True)
 class Recipe:
     """Preprocessing: key of `RECIPES`, side of the result and border to cut off, in pixels."""
@@ -77,6 +88,11 @@ class Recipe:
             box = (self.border, self.border, width - self.border, height - self.border)
             pixels = pixels.crop(box)
         return RECIPES[self.name](pixels, self.size)
+
+    @property
+    def key(self) -> list[str | int]:
+        """Return name, size and border."""
+        return [self.name, self.size, self.border]
 
 
 def augreg(image: Image.Image, size: int) -> Values:
@@ -180,7 +196,7 @@ class Photos:
     files: Sequence[File]
     labels: Tensor
     groups: Groups | None
-    recipe: Recipe
+    recipe: Preprocessing
     threads: int = 1
     _kept: dict[str, Values] = field(default_factory=dict, repr=False)
 
@@ -220,8 +236,7 @@ class Photos:
         """
         _, files = digest_of(self.files)
         labels = hashlib.sha256(self.labels.numpy().astype("<i8").tobytes()).hexdigest()
-        recipe = [self.recipe.name, self.recipe.size, self.recipe.border]
-        return digest([files, labels, self.groups, recipe])
+        return digest([files, labels, self.groups, self.recipe.key])
 
     def _read(self, name: str) -> Values:
         if name in self._kept:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from sharpness.checkpoints.table import CHECKSUM
 from sharpness.data.registry import REGISTRY
 from sharpness.io.errors import UserError
 from sharpness.io.validation import hint
@@ -68,6 +69,8 @@ class ModelSource:
             raise UserError(f"{self.source}: `pretrained` is for libraries; let the function load")
         if self.revision and scheme != "hf":
             raise UserError(f"{self.source}: `revision` is for hf: alone; remove it")
+        if self.checksum and not CHECKSUM.fullmatch(self.checksum):
+            raise UserError(f"checksum {self.checksum!r}: is not `sha256 ...` or `md5 ...`")
         for name, value in {"key": self.key, "checksum": self.checksum}.items():
             if value and not self.checkpoint:
                 raise UserError(f"{self.source}: `{name}` is of a checkpoint, which is not given")

@@ -1,0 +1,88 @@
+"""Which output of a model stands for which class of the data.
+
+Cross-entropy accepts the labels 0 to 2 of a folder of three classes with a thousand outputs, so the
+correspondence is never guessed by number alone where a model has other outputs or names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from sharpness.data.listing import imagenet_wnids
+from sharpness.io.errors import UserError
+from sharpness.io.files import read_rows
+
+COLUMNS = ("class", "output")
+
+
+def read_labels(path: str | Path) -> dict[str, int]:
+    """Read a table with the columns ``class`` and ``output``: the outputs of the data's classes.
+
+    Raises:
+        UserError: if a column is missing, an output is no whole number, or a class is there twice.
+    """
+    header, rows = read_rows(path)
+    if absent := [name for name in COLUMNS if name not in header]:
+        raise UserError(f"{path}: no column {absent[0]!r}; it needs {' and '.join(COLUMNS)}")
+    places = [header.index(name) for name in COLUMNS]
+    found: dict[str, int] = {}
+    for number, row in enumerate(rows, start=2):
+        where = f"{path}: row {number}"
+        if len(row) != len(header):
+            raise UserError(f"{where} has {len(row)} cells; the header has {len(header)}")
+        name, output = (row[place].strip() for place in places)
+        if not output.isdecimal():
+            raise UserError(f"{where}: output is {output!r}; it is a whole number from 0")
+        if name in found:
+            raise UserError(f"{where}: class {name!r} is there twice")
+        found[name] = int(output)
+    return found
+
+
+def outputs_for(
+    classes: Sequence[str],
+    outputs: int,
+    names: Sequence[str] = (),
+    given: Mapping[str, int] | None = None,
+) -> tuple[list[int], str]:
+    """Return the output of each class of the data, and how it was found, in words.
+
+    Args:
+        classes: names of the data's classes, in the order of their labels.
+        outputs: number of the model's outputs.
+        names: of the model's outputs, if it has any.
+        given: from `read_labels`.
+
+    Raises:
+        UserError: if a class has no output.
+    """
+    if given is not None:
+        return _given(classes, outputs, given), "by the table of labels"
+    wnids = imagenet_wnids()
+    if outputs == len(wnids) and set(classes) <= set(wnids):
+        return [wnids.index(name) for name in classes], "by ImageNet's class ids"
+    plain = [_plain(name) for name in names]
+    if plain and all(_plain(name) in plain for name in classes):
+        return [plain.index(_plain(name)) for name in classes], "by the names of the outputs"
+    if outputs == len(classes):
+        pairs = ", ".join(f"{name} is {k}" for k, name in enumerate(classes[:3]))
+        return list(range(outputs)), f"by their order ({pairs}{', ...' * (outputs > 3)})"
+    raise UserError(
+        f"the model has {outputs} outputs, the data {len(classes)} classes "
+        f"({', '.join(classes[:3])}{', ...' if len(classes) > 3 else ''}); say which output each "
+        "class is: --labels, or `labels` in a pool, names a CSV with the columns class, output"
+    )
+
+
+def _given(classes: Sequence[str], outputs: int, given: Mapping[str, int]) -> list[int]:
+    for name in classes:
+        if name not in given:
+            raise UserError(f"labels: class {name!r} of the data is not in the table; add it")
+        if given[name] >= outputs:
+            raise UserError(f"labels: {name!r} is output {given[name]}; the model has {outputs}")
+    return [given[name] for name in classes]
+
+
+def _plain(name: str) -> str:
+    return name.casefold().replace("_", " ").strip()
