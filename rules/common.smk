@@ -221,12 +221,16 @@ def given_path(wildcards):
 
 
 def own_models(pool, stems):
-    """Return name, source and metadata of some of the user's own models."""
+    """Return name, source and metadata of own models; `save_model` adds the rest, ``own``."""
     own = settings.pools[pool]
     names = [own.stems[stem] for stem in stems]
     made = own.made(settings.standins)
     return [
-        {"name": name, "source": asdict(own.members[name].source), "metadata": made[name]}
+        {
+            "name": name,
+            "source": asdict(own.members[name].source),
+            "metadata": {key: value for key, value in made[name].items() if key != "own"},
+        }
         for name in names
     ]
 

@@ -94,7 +94,7 @@ rule radii:
         known=lambda wildcards: [part for part in PARTS[wildcards.pool] if part == "train"],
         labels=lambda wildcards: pool_of(wildcards).labels,
         order=lambda wildcards: OWN_ORDER[wildcards.pool],
-        plan=plan_of,
+        plan=lambda wildcards: {**plan_of(wildcards), "cells": []},
         micro_batch=lambda wildcards: pool_of(wildcards).micro_batch,
         revision=REVISION,
         search=RADII_REVISION,
