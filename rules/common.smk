@@ -95,7 +95,8 @@ def entry_of(figure):
     entry = CATALOGUE[figure]
     data = {name for pool in entry.pools for name in settings.pools[pool].known_data.values()}
     standin = any(settings.source(name)["standin"] for name in data)
-    return (as_standin(entry) if standin else entry).model_dump()
+    shown = as_standin(entry) if standin else entry
+    return shown.model_dump(exclude=None if shown.parts else {"parts"})
 
 
 def pool_of(wildcards):

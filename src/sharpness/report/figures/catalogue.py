@@ -226,6 +226,11 @@ class Figure(Closed):
         return self.id.removeprefix("fig")
 
     @property
+    def name(self) -> str:
+        """What the figure is called: ``Figure 38``, or its title if its id has no number."""
+        return f"Figure {self.number}" if self.id.startswith("fig") else self.title
+
+    @property
     def pools(self) -> tuple[str, ...]:
         """The pools whose ``pool.csv`` the figure needs."""
         return tuple(sorted({name for panel in self._written() for name in panel.pool or ()}))
