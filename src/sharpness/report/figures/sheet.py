@@ -40,11 +40,10 @@ def standard_sheet(
         note: a sentence for the captions, such as that weights are random.
     """
     shown = sorted((part for part in parts if part != "train"), key=lambda part: part != "test")
+    caption = "Every radius (one a row) against each error (one a column); a point is a model."
     found = {}
     for definition in map(Definition.parse, definitions):
         logits = "normalized" if definition.logit_norm else "unnormalized"
-        caption = f"{definition.title}, {logits} logits, at every radius (one a row) against "
-        caption += "each error (one a column); a point is a model."
         found[f"{pool}-{definition.id}"] = Figure(
             id=f"{pool}-{definition.id}",
             title=f"{title}: {definition.title}, {logits} logits",
