@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from sharpness.data.registry import REGISTRY, SOURCES
@@ -50,7 +51,7 @@ def _definitions() -> Table:
 def _models() -> Table:
     table = _table("scheme", "form")
     for scheme, form in MODEL_SCHEMES.items():
-        table.add_row(scheme, form)
+        table.add_row(scheme, escape(form))
     return table
 
 

@@ -25,7 +25,7 @@ from sharpness.sources.grammar import DATA_SCHEMES, MODEL_SCHEMES, ModelSource, 
 COLUMNS = ("cell", "value", "stderr", "loss", "error", "floor", "seconds", "status", "reason")
 """Columns of the CSV file, after which come the settings of each cell."""
 
-SAYS = Console(stderr=True, soft_wrap=True, highlight=False)
+SAYS = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
 """For all that is no result."""
 
 
@@ -186,7 +186,7 @@ def _measured(
     kind = next(loaded.model.parameters()).dtype
     eps = torch.finfo(kind).eps
     for line in _warnings(plan, error, len(own.classes), eps):
-        SAYS.print(f"[yellow]warning:[/yellow] {line}")
+        SAYS.print(f"warning: {line}", style="yellow")
     start = monotonic()
     for cell, result in measure_plan(loaded.model, plan, chosen, plan.cells, room):
         about = {"loss": finite_or_none(loss), "error": error, "weights": loaded.origin}
