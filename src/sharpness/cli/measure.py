@@ -169,11 +169,11 @@ def _measured(
     from sharpness.sources.labels import read_labels
     from sharpness.sources.models import described, load_model
 
-    torch.set_num_threads(max(1, torch.get_num_threads()))
+    where = compute_device(device)
     opened = open_data(data, "train", places, record=record_of(data, places))
     own = OwnData({"train": opened}, read_labels(labels) if labels else None)
     loaded = load_model(source, len(own.classes), places, inputs)
-    loaded.model.to(compute_device(device))
+    loaded.model.to(where)
     examples, how = own.for_model(loaded)
     chosen = first_points(examples["train"], plan.points)
     for line in [*described(loaded), f"{data}: {len(opened)} examples; outputs {how}"]:
