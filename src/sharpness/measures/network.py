@@ -16,8 +16,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from sharpness.data.batches import Inputs, call, logits_of, map_tensors
-from sharpness.io.errors import UserError, out_of_memory
+from sharpness.data.batches import Inputs, call, is_dense, logits_of, map_tensors
+from sharpness.io.errors import UserError, described
 from sharpness.measures.snapshot import Snapshot
 
 Parameters = str | Callable[[str], bool]
@@ -36,20 +36,6 @@ def evaluation_mode(model: nn.Module) -> Iterator[None]:
     finally:
         for module, training in before.items():
             module.training = training
-
-
-@contextmanager
-def described(what: str) -> Iterator[None]:
-    """Turn an error of the user's code into a UserError; let a lack of memory pass."""
-    try:
-        yield
-    except UserError:
-        raise
-    except Exception as error:
-        if out_of_memory(error) or isinstance(error, MemoryError):
-            raise
-        said = next(iter(str(error).splitlines()), "")
-        raise UserError(f"{what} fails with {type(error).__name__}: {said}") from error
 
 
 class Network:
@@ -142,7 +128,12 @@ class Network:
     def _outputs(self, inputs: Inputs) -> Tensor:
         with described("the forward pass of the model"):
             # A forward may write to its inputs (ReLU in place).
-            return logits_of(call(self._model, map_tensors(torch.clone, inputs)))
+            outputs = logits_of(call(self._model, map_tensors(torch.clone, inputs)))
+        if not is_dense(outputs):
+            raise UserError(
+                "the model returns a sparse or nested tensor; wrap it so that it returns a dense one"
+            )
+        return outputs
 
     @torch.no_grad()
     def _write(self, weights: Tensor) -> None:

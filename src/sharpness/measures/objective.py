@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sharpness.data.batches import Batch, split_batch, to_device
-from sharpness.io.errors import UserError
-from sharpness.measures.network import Network, described
+from sharpness.io.errors import UserError, described
+from sharpness.measures.network import Network
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 """(outputs, targets) → a scalar that is the mean over examples of a loss of each example."""
