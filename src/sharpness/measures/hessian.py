@@ -14,7 +14,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import cross_entropy
 
 from sharpness.data.batches import Batch, batch_list, to_device
-from sharpness.io.errors import UserError
+from sharpness.io.errors import UserError, described
+from sharpness.measures.arguments import check_count
 from sharpness.measures.checks import check_function, check_gradient
 from sharpness.measures.network import Network, Parameters
 from sharpness.measures.objective import LogitScale, Loss, Objective, counted, mean_loss
@@ -89,11 +90,13 @@ def rescaled_hessian(
     ``scale`` is as in ``objective.normalized``; ``loss`` is a mean over the examples of a batch.
 
     Raises:
-        UserError: if c does not have one entry a weight, or as in ``sharpness``.
+        UserError: if c does not have one entry a weight or ``scale`` is none, or as in
+            ``sharpness``.
     """
     with torch.inference_mode(False):
         network = Network(model, parameters)
-        c = torch.as_tensor(c)
+        with described("c, which must be a tensor,"):
+            c = torch.as_tensor(c)
         if c.shape != network.weights.shape:
             raise UserError(
                 f"c has shape {tuple(c.shape)}; the model has {len(network.weights)} weights"
@@ -102,6 +105,7 @@ def rescaled_hessian(
         if not data:
             raise UserError("there are no batches to take the Hessian on")
         objective = Objective(network, data[0], loss)
+        objective.unperturbed(scale)
         with _twice_differentiable():
             check_function(objective)
             check_gradient(objective)
@@ -115,6 +119,9 @@ def trace(operator: RescaledHessian, draws: int | None = None, seed: int = 0) ->
     ``seed``; None, or p and more, is exact, by p products.
     """
     size = operator.shape[0]
+    check_count("seed", seed, least=0)
+    if draws is not None:
+        check_count("draws", draws)
     if draws is not None and draws < size:
         with torch.random.fork_rng():
             torch.manual_seed(seed)
@@ -142,6 +149,7 @@ def largest_eigenvalue(operator: RescaledHessian, seed: int = 0) -> float:
         UserError: if Lanczos' iteration does not converge.
     """
     size = operator.shape[0]
+    check_count("seed", seed, least=0)
     if size <= DENSE:
         matrix = torch.cat([block for _, block in _blocks(operator)], dim=1)
         if not matrix.isfinite().all():

@@ -12,12 +12,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from copy import deepcopy
 from itertools import pairwise
+from reprlib import repr as short
 
 import torch
 from torch import Tensor, nn
 
 from sharpness.data.batches import Inputs, call, is_dense, logits_of, map_tensors
 from sharpness.io.errors import UserError, described
+from sharpness.measures.arguments import check_kind
 from sharpness.measures.snapshot import Snapshot
 
 Parameters = str | Callable[[str], bool]
@@ -50,8 +52,7 @@ class Network:
         Raises:
             UserError: if there is nothing to perturb, or something that cannot be perturbed.
         """
-        if not isinstance(model, nn.Module):
-            raise UserError(f"the model is a {type(model).__name__}; it must be a torch.nn.Module")
+        check_kind("the model", model, nn.Module, "a torch.nn.Module")
         self._model = model = _without_inference_tensors(model)
         self._groups = _by_memory(_chosen(model, parameters), model.parameters())
         self._stored = [group[0].detach() for group in self._groups]
@@ -131,7 +132,7 @@ class Network:
             outputs = logits_of(call(self._model, map_tensors(torch.clone, inputs)))
         if not is_dense(outputs):
             raise UserError(
-                "the model returns a sparse or nested tensor; wrap it so that it returns a dense one"
+                "the model returns a sparse or nested tensor; wrap it so that it returns dense ones"
             )
         return outputs
 
@@ -212,8 +213,15 @@ def _chosen(model: nn.Module, parameters: Parameters) -> dict[str, nn.Parameter]
     named = dict(model.named_parameters(remove_duplicate=False))
     if not named:
         raise UserError("the model has no parameters, so there is nothing to perturb")
+    usable = isinstance(parameters, str) or callable(parameters)
+    if isinstance(parameters, nn.Module) or not usable:
+        raise UserError(
+            f"parameters is {short(parameters)}; it must be 'all', 'trainable', a regular "
+            "expression or a function of names"
+        )
     if callable(parameters):
-        chosen = {name: value for name, value in named.items() if parameters(name)}
+        with described("the function of names that is given as parameters"):
+            chosen = {name: value for name, value in named.items() if parameters(name)}
     elif parameters == "trainable":
         chosen = {name: value for name, value in named.items() if value.requires_grad}
     else:

@@ -13,6 +13,7 @@ from torch.nn.functional import cross_entropy
 
 from sharpness.data.batches import Batch, batch_list
 from sharpness.io.errors import UserError
+from sharpness.measures.arguments import check_count, check_kind
 from sharpness.measures.average import combine_batches
 from sharpness.measures.cell_values import (
     AS_THE_PROTOCOL,
@@ -96,6 +97,7 @@ def sharpness_by_layer(
     A layer is a module that holds parameters itself; keys are the names of modules, in the model's
     order, "" for the model's own. The arguments are those of ``sharpness`` without ``parameters``.
     """
+    check_kind("the model", model, nn.Module, "a torch.nn.Module")
     kept = batch_list(batches)
     layers = dict.fromkeys(name.rpartition(".")[0] for name, _ in model.named_parameters())
 
@@ -130,6 +132,7 @@ def sharpness_table(
     Raises:
         UserError: as in ``sharpness``, for the first cell that has no value.
     """
+    check_kind("cells", cells, Iterable, "a list of Cells")
     cells, room = list(cells), MicroBatch(micro_batch)
     with torch.inference_mode(False):
         data: dict[Data, Sequence[Batch]] = {
@@ -168,15 +171,14 @@ def measure_cells(
     groups: dict[tuple[object, ...], list[CellTask]] = defaultdict(list)
     for cell in cells:
         try:
-            task = CellTask(cell, named.get(cell.protocol), effort)
+            task = CellTask(cell, named, effort)
         except UserError as problem:
             yield cell, problem
         else:
             alike = cell if cell.definition.case == "worst" else noise_key(cell)
             groups[(cell.data, cell.m, alike)].append(task)
     try:
-        if seed < 0:
-            raise UserError(f"seed is {seed}; it must not be negative")
+        check_count("seed", seed, least=0)
         points = ObjectiveCache(Network(model, parameters), data, loss)
     except UserError as problem:
         yield from ((task.cell, problem) for group in groups.values() for task in group)
