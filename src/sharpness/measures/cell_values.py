@@ -15,11 +15,20 @@ from sharpness.io.errors import UserError
 from sharpness.measures.arguments import check_count, check_kind, check_radius
 from sharpness.measures.average import sample_loss_changes
 from sharpness.measures.ball import NORMS, ball, noise_generator, scaling
-from sharpness.measures.checks import check_cut, check_function, check_gradient, check_separable
+from sharpness.measures.checks import (
+    check_cut,
+    check_function,
+    check_gradient,
+    check_repeatable,
+    check_separable,
+)
 from sharpness.measures.definition import Cell, Data, Definition, Norm, Protocol
 from sharpness.measures.network import Network
 from sharpness.measures.objective import LogitScale, Loss, Objective
 from sharpness.measures.worst import worst
+
+Values = Sequence[Sequence[Tensor]]
+"""The values of each task in each batch, [[(draws or 1,), ...], ...]."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +86,7 @@ class ObjectiveCache:
     def __init__(self, network: Network, data: Mapping[Data, Sequence[Batch]], loss: Loss) -> None:
         """Keep the batches; objectives are built when a cell asks for them."""
         self._network, self._data, self._loss = network, data, loss
+        self.random = network.random
         self._micro_batch: int | None = None
         self._checked: set[object] = set()
         self._made: dict[tuple[Data, int | None], list[Objective]] = {}
@@ -115,7 +125,26 @@ class ObjectiveCache:
         for objective in objectives:
             if id(objective) not in self._checked:
                 check_separable(objective)
+                if self.random.frozen:
+                    _check_repeatable(objective)
                 self._checked.add(id(objective))
+
+    def drew(self, before: list[bytes], objectives: Sequence[Objective]) -> bool:
+        """Return whether random numbers were drawn since ``before``, though not in the first batch.
+
+        If so, the states are put back, and it is checked that the outputs do not depend on them.
+        """
+        if self.random.read() == before:
+            return False
+        self.random.write(before)
+        for objective in objectives:
+            _check_repeatable(objective)
+        return True
+
+
+def _check_repeatable(objective: Objective) -> None:
+    for piece in objective.pieces:
+        check_repeatable(objective, piece)
 
 
 def noise_key(cell: Cell) -> tuple[Norm, bool, float]:
@@ -125,8 +154,8 @@ def noise_key(cell: Cell) -> tuple[Norm, bool, float]:
 
 def values_of(
     objectives: list[Objective], tasks: list[CellTask], seed: int, antithetic: bool
-) -> Sequence[Sequence[Tensor]]:
-    """Return the values of each task in each batch, [[(draws or 1,), ...], ...]."""
+) -> Values:
+    """Return the values of each task in each batch."""
     if tasks[0].cell.definition.case == "average":
         return _average_case(objectives, tasks, seed, antithetic)
     return [_worst_case(objectives, task, seed) for task in tasks]

@@ -16,9 +16,10 @@ from torch.nn.functional import cross_entropy
 from sharpness.data.batches import Batch, batch_list, to_device
 from sharpness.io.errors import UserError, described
 from sharpness.measures.arguments import check_count
-from sharpness.measures.checks import check_function, check_gradient
-from sharpness.measures.network import Network, Parameters
+from sharpness.measures.checks import check_function, check_gradient, check_repeatable
+from sharpness.measures.network import Network
 from sharpness.measures.objective import LogitScale, Loss, Objective, counted, mean_loss
+from sharpness.measures.parameters import Parameters
 
 DENSE = 512
 """Largest matrix whose eigenvalues are computed directly."""
@@ -104,12 +105,15 @@ def rescaled_hessian(
         data = [to_device(batch, network.weights.device) for batch in batch_list(batches)]
         if not data:
             raise UserError("there are no batches to take the Hessian on")
-        objective = Objective(network, data[0], loss)
-        objective.unperturbed(scale)
+        operator = RescaledHessian(network, data, c.to(network.weights), loss, scale)
+        objectives = [Objective(network, batch, loss) for batch in data if counted(loss, batch[1])]
+        objectives[0].unperturbed(scale)
         with _twice_differentiable():
-            check_function(objective)
-            check_gradient(objective)
-        yield RescaledHessian(network, data, c.to(network.weights), loss, scale)
+            check_function(objectives[0])
+            for objective in objectives:
+                check_repeatable(objective, objective.whole)
+                check_gradient(objective)
+        yield operator
 
 
 def trace(operator: RescaledHessian, draws: int | None = None, seed: int = 0) -> float:

@@ -20,13 +20,15 @@ from sharpness.measures.cell_values import (
     CellTask,
     Effort,
     ObjectiveCache,
+    Values,
     noise_key,
     values_of,
 )
 from sharpness.measures.definition import Cell, Data, Definition, Estimate, Protocol
 from sharpness.measures.micro_batch import MicroBatch, OutOfMemory
-from sharpness.measures.network import Network, Parameters
+from sharpness.measures.network import Network
 from sharpness.measures.objective import Loss
+from sharpness.measures.parameters import Parameters
 
 
 def sharpness(
@@ -202,11 +204,14 @@ def _group(
     seed: int,
     antithetic: bool,
     micro_batch: int | None,
-) -> tuple[Sequence[Sequence[Tensor]], list[int]]:
+) -> tuple[Values, list[int]]:
     """Return the values of each task in each batch, and the number of examples of each batch."""
+    before = points.random.read()
     objectives = points.objectives(tasks[0].cell, micro_batch)
     points.check(objectives, gradient=tasks[0].cell.definition.case == "worst")
     values = values_of(objectives, tasks, seed, antithetic)
+    if points.drew(before, objectives):
+        values = values_of(objectives, tasks, seed, antithetic)
     return values, [objective.examples for objective in objectives]
 
 
