@@ -9,6 +9,7 @@ from reprlib import repr as short
 
 import torch
 from torch import nn
+from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
 from sharpness.io.errors import UserError, described
 from sharpness.measures.snapshot import extent
@@ -53,8 +54,10 @@ def _check_parameter(name: str, value: nn.Parameter) -> None:
         raise UserError(f"parameter {name!r} has no shape yet; run the model on a batch first")
     if not value.is_floating_point():
         raise UserError(f"parameter {name!r} is {value.dtype}; sharpness needs real numbers")
-    if value.is_meta or value.layout is not torch.strided:
+    wrapper = is_traceable_wrapper_subclass(value)
+    if value.is_meta or wrapper or value.layout is not torch.strided:
         kind = "on the meta device" if value.is_meta else f"stored as {value.layout}"
+        kind = f"a {type(value).__name__}" if wrapper else kind
         raise UserError(f"parameter {name!r} is {kind}; sharpness needs ordinary, dense weights")
 
 
@@ -83,6 +86,7 @@ def by_memory(
             raise UserError(f"parameters {one!r} and {other!r} share a part of their memory")
     for value in every:
         ordinary = not nn.parameter.is_lazy(value) and value.layout is torch.strided
+        ordinary = ordinary and not is_traceable_wrapper_subclass(value)
         group = groups.get(_place(value), []) if ordinary and value.numel() else []
         if group and not any(value is other for other in group):
             group.append(value)

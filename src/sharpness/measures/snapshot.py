@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
 from sharpness.data.batches import is_dense
 from sharpness.io.errors import UserError
@@ -96,7 +97,8 @@ class Snapshot:
             yield vars(thing)
 
     def _record_tensor(self, tensor: Tensor) -> None:
-        if tensor.is_meta or nn.parameter.is_lazy(tensor) or not is_dense(tensor):
+        wrapper = is_traceable_wrapper_subclass(tensor)  # of tensors that are its attributes
+        if wrapper or tensor.is_meta or nn.parameter.is_lazy(tensor) or not is_dense(tensor):
             return
         start, end = _span(tensor)
         weights = self._weights.get(_memory(tensor), ())

@@ -128,3 +128,24 @@ def test_what_cannot_be_restored_is_refused() -> None:
 
     with refused("cannot be restored", "read-only"):
         sharpness(Counting(np.zeros(1), lock, lambda m: 0), [(X, Y)], AVERAGE, 0.1, samples=3)
+
+
+def test_a_tensor_that_wraps_others() -> None:
+    """What it wraps is restored; as a parameter, it is refused."""
+    from torch.testing._internal.two_tensor import TwoTensor
+
+    def bump(model: Any) -> None:
+        model.state.a.add_(1)
+
+    wrapped = TwoTensor(torch.zeros(1), torch.zeros(1))
+    model = Counting(None, bump, lambda m: m.state.a)
+    model.state = wrapped
+    plain = Counting(None, lambda m: None, lambda m: 1)
+    expected = sharpness(plain, [(X, Y)], AVERAGE, 0.1, samples=3)
+    assert sharpness(model, [(X, Y)], AVERAGE, 0.1, samples=3) == expected
+    assert float(wrapped.a) == 0
+    model.other = nn.Parameter(wrapped)
+    with refused("parameter 'other' is a TwoTensor"):
+        sharpness(model, [(X, Y)], AVERAGE, 0.1)
+    only = sharpness(model, [(X, Y)], AVERAGE, 0.1, samples=3, parameters="head")
+    assert only == expected
