@@ -48,8 +48,8 @@ def test_the_passes_of_a_plan_are_those_that_are_made(monkeypatch: pytest.Monkey
     }
     cells: list[Cell] = settings.cells(config.protocols)
     assert len(list(measure_cells(model, data, cells, protocols=knobs))) == len(cells)
-    # Besides, the loss at the weights: once for each kind of data, m and logits.
-    assert 0 < passed - sharpness_passes(pool, config.protocols) <= 8 * settings.points
+    # Besides, the loss at the weights, once for each kind of data, m and logits, and the checks.
+    assert 0 < passed - sharpness_passes(pool, config.protocols) <= 10 * settings.points
 
 
 def test_a_training_of_the_paper_is_priced_with_sam_and_repeats() -> None:
