@@ -120,7 +120,7 @@ class Network:
 
     def holds(self, weights: Tensor) -> bool:
         """Return whether the model holds ``weights`` (p,) still, after a forward pass."""
-        return torch.equal(self._flat(self._stored), weights)
+        return torch.allclose(self._flat(self._stored), weights, rtol=0, atol=0, equal_nan=True)
 
     @property
     def scales_gradients(self) -> bool:
