@@ -14,7 +14,7 @@ SHELL := /bin/bash
 .ONESHELL:
 .NOTPARALLEL:
 .DEFAULT_GOAL := all
-.PHONY: all workflow test test-fast test-slow check cluster chaos fuzz slurm generic tensorflow lock container help free force
+.PHONY: all workflow test test-fast test-slow check docs cluster chaos fuzz slurm generic tensorflow lock container help free force
 
 STAMP := .venv/.installed
 ACTIVATE := source .venv/bin/activate
@@ -51,7 +51,10 @@ test-slow: $(STAMP) ## those that make test leaves out: full sizes, odd disks
 	@$(ACTIVATE)
 	$(RUN_TESTS) -m slow $(PYTEST)
 
-check: $(STAMP) ## style, types and the workflow's own linter; changes nothing
+# A warning is an error. Pages of modules that are gone would stay in docs/api.
+BUILD_DOCS := rm -rf docs/api && sphinx-build --fail-on-warning --quiet docs build/docs
+
+check: $(STAMP) ## style, types, the workflow's own linter, the documentation; changes no source
 	@$(ACTIVATE)
 	set -x
 	ruff check .
@@ -59,6 +62,11 @@ check: $(STAMP) ## style, types and the workflow's own linter; changes nothing
 	mypy
 	snakefmt --check Snakefile rules
 	snakemake --lint
+	$(BUILD_DOCS)
+
+docs: $(STAMP) ## the documentation: build/docs/index.html
+	@$(ACTIVATE)
+	$(BUILD_DOCS)
 
 cluster: $(STAMP) ## the tests on a real Slurm of one node; as root on Debian it is installed if need be
 	@$(ACTIVATE)

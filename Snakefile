@@ -45,6 +45,9 @@ except UserError as problem:
 container: "envs/sharpness.sif"
 
 
+report: "report/workflow.rst"
+
+
 pathvars:
     results=f"{settings.results}/{settings.scale}",
     logs=f"{settings.results}/{settings.scale}/logs",

@@ -90,6 +90,16 @@ def doubled(first):
     return lambda wildcards, attempt: first * 2 ** (attempt - 1)
 
 
+def drawing(figure, title, format, caption):
+    """Return a file of a figure, flagged for Snakemake's own report (`--report`)."""
+    return report(
+        f"<results>/figures/{figure}.{format.lower()}",
+        caption=f"../report/{caption}.rst",
+        category={"figure": "Figures", "study": "Simple studies"}[caption],
+        labels={"figure": figure, "shows": title, "format": format},
+    )
+
+
 def entry_of(figure):
     """Return a figure's entry in the catalogue, which says so where data sets are stand-ins."""
     entry = CATALOGUE[figure]

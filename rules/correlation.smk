@@ -72,7 +72,19 @@ rule table:
         ),
         published="resources/paper_taus.csv",
     output:
-        multiext("<results>/tables/table{table}", ".csv", ".md", ".tex"),
+        report(
+            "<results>/tables/table{table}.csv",
+            caption="../report/table.rst",
+            category="Tables",
+            labels={"table": "{table}", "format": "CSV"},
+        ),
+        report(
+            "<results>/tables/table{table}.md",
+            caption="../report/table.rst",
+            category="Tables",
+            labels={"table": "{table}", "format": "Markdown"},
+        ),
+        "<results>/tables/table{table}.tex",
     log:
         "<logs>/tables/table{table}.log",
     benchmark:

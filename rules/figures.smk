@@ -14,8 +14,8 @@ for pools, names in DRAWN_FROM.items():
             expand("<results>/{pool}/pool.csv", pool=pools),
         output:
             pdf=expand("<results>/figures/{figure}.pdf", figure=names),
-            png=expand("<results>/figures/{figure}.png", figure=names),
-            csv=expand("<results>/figures/{figure}.csv", figure=names),
+            png=[drawing(name, entry_of(name)["title"], "PNG", "figure") for name in names],
+            csv=[drawing(name, entry_of(name)["title"], "CSV", "figure") for name in names],
         log:
             f"<logs>/figures/{'+'.join(pools)}.log",
         benchmark:
@@ -55,7 +55,12 @@ rule report:
         drawings=expand("<results>/figures/{figure}.png", figure=STUDY_FIGURES),
         published="resources/paper_taus.csv",
     output:
-        "<results>/report.html",
+        report(
+            "<results>/report.html",
+            caption="../report/page.rst",
+            category="The whole report on one page",
+            labels={"scale": settings.scale, "format": "HTML"},
+        ),
     log:
         "<logs>/report.log",
     benchmark:

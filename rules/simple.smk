@@ -120,9 +120,21 @@ for study in STUDIES:
         input:
             **settings.simple.files(study, settings.home),
         output:
-            summary=f"<results>/simple/{study}/summary.csv",
+            summary=report(
+                f"<results>/simple/{study}/summary.csv",
+                caption="../report/study.rst",
+                category="Simple studies",
+                labels={
+                    "figure": study,
+                    "shows": f"{STUDIES[study].title}: findings beside the published ones",
+                    "format": "CSV",
+                },
+            ),
             pdf=expand("<results>/figures/{figure}.pdf", figure=STUDIES[study].figures),
-            png=expand("<results>/figures/{figure}.png", figure=STUDIES[study].figures),
+            png=[
+                drawing(name, figure.title, "PNG", "study")
+                for name, figure in STUDIES[study].figures.items()
+            ],
         log:
             f"<logs>/simple/{study}-summary.log",
         benchmark:

@@ -42,7 +42,7 @@ class Workspace:
         studies: Sequence[str] = (),
     ) -> Workspace:
         """The default configuration with these pools and studies alone, and a tiny overlay."""
-        for name in ("Snakefile", "rules", "scripts", "profiles"):
+        for name in ("Snakefile", "rules", "scripts", "profiles", "report"):
             (folder / name).symlink_to(ROOT / name)
         shutil.copytree(ROOT / "resources", folder / "resources")
         catalogue = folder / "resources" / "figures.yaml"

@@ -18,7 +18,7 @@ from sharpness.config.fields import TokenInputs
 from sharpness.config.own import ModelsPool
 from sharpness.config.pools import Pool, PublishedPool, SweepPool
 from sharpness.config.required import needed_parts
-from sharpness.config.schema import Config, validated
+from sharpness.config.schema import Config, merged, validated
 from sharpness.io.errors import UserError
 from sharpness.io.files import read_yaml
 from sharpness.measures.cell_values import noise_key
@@ -149,22 +149,12 @@ def table(settings: Config) -> list[str]:
     return lines
 
 
-def _merged(base: Any, overlay: Mapping[str, Any]) -> dict[str, Any]:
-    """Merge as Snakemake does: mappings by key, all else replaced."""
-    both = dict(base)
-    for key, value in overlay.items():
-        inner = base.get(key)
-        nested = isinstance(value, Mapping) and isinstance(inner, dict)
-        both[key] = _merged(inner, value) if nested else value
-    return both
-
-
 def main(overlays: Sequence[str]) -> int:
     """Print the table for ``config.yaml`` in the working folder with some overlays."""
     try:
         whole = read_yaml("config.yaml")
         for path in overlays:
-            whole = _merged(whole, read_yaml(path))
+            whole = merged(whole, read_yaml(path))
         lines = table(validated(whole))
     except UserError as problem:
         print(problem, file=sys.stderr)

@@ -181,6 +181,16 @@ def validated(raw: Mapping[str, Any]) -> Config:
     return settings
 
 
+def merged(base: Any, overlay: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a configuration with an overlay, merged as Snakemake does: mappings by key."""
+    both = dict(base)
+    for key, value in overlay.items():
+        inner = base.get(key)
+        nested = isinstance(value, Mapping) and isinstance(inner, dict)
+        both[key] = merged(inner, value) if nested else value
+    return both
+
+
 def schema() -> str:
     """Return the JSON schema of the configuration as YAML; it allows no unknown keys."""
     whole = Config.model_json_schema()

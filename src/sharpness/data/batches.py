@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any, Protocol, Self
 
 import torch
 from torch import Tensor
 
-from sharpness.io.errors import UserError
+from sharpness.io.errors import UserError, described
 
 Inputs = Tensor | Mapping[str, Any] | Sequence[Any]
 """The argument of a model: a tensor; a mapping of keyword arguments; or several, in order."""
@@ -47,10 +47,10 @@ def _batch(given: Any, name: str) -> Batch:
             "holds its labels"
         )
     inputs, targets = given
-    if not isinstance(targets, Tensor) or targets.ndim == 0:
-        kind = (
-            "without an axis of examples" if isinstance(targets, Tensor) else type(targets).__name__
-        )
+    if not isinstance(targets, Tensor) or targets.ndim == 0 or not is_dense(targets):
+        kind = type(targets).__name__
+        if isinstance(targets, Tensor):
+            kind = "without an axis of examples" if is_dense(targets) else "sparse or nested"
         raise UserError(
             f"the targets of {name} are {kind}; they must be a tensor, one entry an example"
         )
@@ -62,6 +62,11 @@ def _batch(given: Any, name: str) -> Batch:
 def _ordinary(tensor: Tensor) -> Tensor:
     """Copy a tensor of inference mode, which autograd cannot save; detach one with a graph."""
     return tensor.clone() if tensor.is_inference() else tensor.detach()
+
+
+def is_dense(tensor: Tensor) -> bool:
+    """Return whether a tensor is an ordinary one, not sparse or nested."""
+    return tensor.layout is torch.strided and not tensor.is_nested
 
 
 def map_tensors(function: Callable[[Tensor], Tensor], inputs: Any) -> Any:
@@ -80,15 +85,18 @@ def _sequence(like: Any, values: Iterable[Any]) -> Any:
     return type(like)(*values) if hasattr(like, "_fields") else tuple(values)
 
 
-def _tensors(inputs: Any) -> list[Tensor]:
-    """Return the tensors of the inputs, in order."""
-    found: list[Tensor] = []
-
-    def note(tensor: Tensor) -> Tensor:
-        found.append(tensor)
-        return tensor
-
-    map_tensors(note, inputs)
+def _tensors(inputs: Any, place: str = "") -> dict[str, Tensor]:
+    """Return the tensors of the inputs by their place in them."""
+    if isinstance(inputs, Tensor):
+        return {place: inputs}
+    within: Iterable[tuple[Any, Any]] = ()
+    if isinstance(inputs, Mapping):
+        within = inputs.items()
+    elif isinstance(inputs, tuple | list):
+        within = enumerate(inputs)
+    found: dict[str, Tensor] = {}
+    for key, value in within:
+        found |= _tensors(value, f"{place}/{key}")
     return found
 
 
@@ -140,49 +148,82 @@ def rebatched(batches: Sequence[Batch], m: int) -> list[Batch]:
     Raises:
         UserError: if batches of different forms would have to be joined.
     """
-    if all(_form(batch) == _form(batches[0]) for batch in batches[1:]):
-        return split_batch(_joined(batches), m)
+    shared = _shared(batches)
+    if all(_form(batch, shared) == _form(batches[0], shared) for batch in batches[1:]):
+        with described("joining batches"):
+            joined = _joined(batches, shared)
+        return split_batch(joined, m, shared)
     if any(len(targets) % m for _, targets in batches[:-1]):
         raise UserError(
             f"m = {m} would join examples of different shapes or kinds, such as sentences padded "
             "to different lengths; pad all batches alike, or choose an m that divides each batch"
         )
-    return [piece for batch in batches for piece in split_batch(batch, m)]
+    return [piece for batch in batches for piece in split_batch(batch, m, shared)]
 
 
-def split_batch(batch: Batch, size: int) -> list[Batch]:
-    """Split a batch into views of ``size`` examples each; the last may be smaller.
+def split_batch(batch: Batch, size: int, shared: Collection[int] | None = None) -> list[Batch]:
+    """Split a batch into pieces of ``size`` examples each; the last may be smaller.
 
     A tensor whose first axis is not that of the examples, such as position_ids of shape (1, words),
-    is shared by all pieces.
+    is shared by all pieces; ``shared`` are the ids of such tensors, where more batches told them.
     """
     inputs, targets = batch
     if size >= len(targets):
         return [batch]
+    whole = _shared([batch]) if shared is None else shared
 
     def cut(start: int) -> Batch:
         piece = slice(start, start + size)
         return (
             map_tensors(
-                lambda tensor: tensor[piece] if _per_example(tensor, batch) else tensor, inputs
+                lambda tensor: tensor if id(tensor) in whole else _rows(tensor, piece), inputs
             ),
             targets[piece],
         )
 
-    return [cut(start) for start in range(0, len(targets), size)]
+    with described("dividing a batch"):
+        return [cut(start) for start in range(0, len(targets), size)]
 
 
-def _per_example(tensor: Tensor, batch: Batch) -> bool:
-    return tensor.ndim > 0 and len(tensor) == len(batch[1])
+def _shared(batches: Sequence[Batch]) -> set[int]:
+    """Return the ids of tensors whose place has, in some batch, no axis of examples.
+
+    One batch does not tell: one example may have position_ids of shape (1, words).
+    """
+    found = [(_tensors(inputs), len(targets)) for inputs, targets in batches]
+    places = {
+        place
+        for tensors, examples in found
+        for place, tensor in tensors.items()
+        if tensor.ndim == 0 or tensor.size(0) != examples
+    }
+    return {id(tensors[place]) for tensors, _ in found for place in places & tensors.keys()}
 
 
-def _form(batch: Batch) -> str:
+def _rows(tensor: Tensor, piece: slice) -> Tensor:
+    """Return some examples of a tensor: a view, unless it is sparse or nested."""
+    if tensor.is_nested:
+        return _nested([*tensor.unbind()[piece]], tensor)
+    if is_dense(tensor):
+        return tensor[piece]
+    rows = torch.arange(len(tensor), device=tensor.device)[piece]
+    return tensor.to_sparse().index_select(0, rows).to_sparse(layout=tensor.layout)
+
+
+def _nested(examples: list[Tensor], like: Tensor) -> Tensor:
+    return torch.nested.as_nested_tensor(examples, layout=like.layout)
+
+
+def _form(batch: Batch, shared: Collection[int]) -> str:
     """Describe the names, types, shapes of an example and shared values of a batch."""
 
     def form(value: Any) -> Any:
         if isinstance(value, Tensor):
-            rest = tuple(value.shape[1:]) if _per_example(value, batch) else value.tolist()
-            return str(value.dtype), rest
+            if value.is_nested:
+                return str(value.dtype), value.layout, value.ndim
+            whole = id(value) in shared
+            rest = value.to_dense().tolist() if whole else tuple(value.shape[1:])
+            return str(value.dtype), value.layout, rest
         if isinstance(value, Mapping):
             return {name: form(value[name]) for name in sorted(value, key=str)}
         return [*map(form, value)] if isinstance(value, tuple | list) else value
@@ -190,13 +231,19 @@ def _form(batch: Batch) -> str:
     return repr((form(batch[0]), form(batch[1])))
 
 
-def _joined(batches: Sequence[Batch]) -> Batch:
+def _joined(batches: Sequence[Batch], shared: Collection[int]) -> Batch:
     """Join batches of one form; what they share is taken from the first."""
 
     def join(values: Sequence[Any]) -> Any:
         first = values[0]
         if isinstance(first, Tensor):
-            return torch.cat([*values]) if _per_example(first, batches[0]) else first
+            if id(first) in shared:
+                return first
+            if first.is_nested:
+                return _nested([row for value in values for row in value.unbind()], first)
+            if is_dense(first):
+                return torch.cat([*values])
+            return torch.cat([v.to_sparse() for v in values]).to_sparse(layout=first.layout)
         if isinstance(first, Mapping):
             return {name: join([value[name] for value in values]) for name in first}
         if isinstance(first, tuple | list):

@@ -100,7 +100,7 @@ class ResultCache:
         absent = [cell for cell in files if not files[cell].exists()]
         done, start = len(files) - len(absent), monotonic()
         for cell, result in self._measured(plan, points, absent):
-            write_json(files[cell], rows[cell] | _value(result))
+            write_json(files[cell], rows[cell] | cell_row(result))
             done += 1
             found = result if isinstance(result, UserError) else f"{result.value:.4g}"
             self._say(f"cell {done} of {len(files)}: {cell.id}: {found}", start)
@@ -111,23 +111,8 @@ class ResultCache:
         self, plan: Plan, points: Examples, cells: Sequence[Cell]
     ) -> Iterator[tuple[Cell, Estimate | UserError]]:
         """Yield each cell with its result; without cells, no points are loaded."""
-        if not cells:
-            return
-        device, m = self._subject.device, plan.m
-        data: dict[Data, list[Batch]] = {"original": resident(points, m, device)}
-        if any(cell.data == "augmented" for cell in cells):
-            views = augmented(points, plan.seed, plan.augment_operations)
-            data["augmented"] = resident(views, m, device)
-        model, room = self._subject.model, self._room
-        yield from measure_cells(
-            model,
-            data,
-            cells,
-            plan.seed,
-            protocols=protocols_of(plan),
-            room=room,
-            parameters=plan.parameters,
-        )
+        if cells:
+            yield from measure_plan(self._subject.model, plan, points, cells, self._room)
 
     def _say(self, what: str, start: float) -> None:
         print(f"{self._subject.name}: {what} ({monotonic() - start:.1f} s)", file=sys.stderr)
@@ -141,7 +126,28 @@ def protocols_of(plan: Plan) -> dict[str, Protocol]:
     }
 
 
-def _value(result: Estimate | UserError) -> Row:
+def measure_plan(
+    model: nn.Module, plan: Plan, points: Examples, cells: Sequence[Cell], room: MicroBatch
+) -> Iterator[tuple[Cell, Estimate | UserError]]:
+    """Yield each of some cells of a plan with its result, measured on ``points``."""
+    device, m = next(model.parameters()).device, plan.m
+    data: dict[Data, list[Batch]] = {"original": resident(points, m, device)}
+    if any(cell.data == "augmented" for cell in cells):
+        views = augmented(points, plan.seed, plan.augment_operations)
+        data["augmented"] = resident(views, m, device)
+    yield from measure_cells(
+        model,
+        data,
+        cells,
+        plan.seed,
+        protocols=protocols_of(plan),
+        room=room,
+        parameters=plan.parameters,
+    )
+
+
+def cell_row(result: Estimate | UserError) -> Row:
+    """Return what a result adds to the row of its cell."""
     if isinstance(result, UserError):
         nothing: Row = {"value": None, "stderr": None, "per_batch": [], "examples": []}
         return {**nothing, "status": "failed", "reason": str(result)}

@@ -77,6 +77,20 @@ def out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and bool(_OUT.search(str(error)))
 
 
+@contextmanager
+def described(what: str) -> Iterator[None]:
+    """Turn an error of the user's code into a UserError; let a lack of memory pass."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        if out_of_memory(error) or isinstance(error, MemoryError):
+            raise
+        said = next(iter(str(error).splitlines()), "")
+        raise UserError(f"{what} fails with {type(error).__name__}: {said}") from error
+
+
 def errno_of(error: BaseException) -> int | None:
     """Return the operating system's error number behind an exception; None without one.
 

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import get_args
 
 import torch
 from torch import Tensor
 
 from sharpness.data.batches import Batch, rebatched
 from sharpness.io.errors import UserError
+from sharpness.measures.arguments import check_count, check_kind, check_radius
 from sharpness.measures.average import sample_loss_changes
 from sharpness.measures.ball import NORMS, ball, noise_generator, scaling
-from sharpness.measures.checks import check_cut, check_function, check_gradient, check_separable
-from sharpness.measures.definition import Cell, Data, Norm, Protocol
+from sharpness.measures.checks import (
+    check_cut,
+    check_function,
+    check_gradient,
+    check_repeatable,
+    check_separable,
+)
+from sharpness.measures.definition import Cell, Data, Definition, Norm, Protocol
 from sharpness.measures.network import Network
 from sharpness.measures.objective import LogitScale, Loss, Objective
 from sharpness.measures.worst import worst
+
+Values = Sequence[Sequence[Tensor]]
+"""The values of each task in each batch, [[(draws or 1,), ...], ...]."""
 
 
 @dataclass(frozen=True)
@@ -42,21 +52,30 @@ AS_THE_PROTOCOL = Effort()
 class CellTask:
     """A cell with its protocol, steps, samples and logit normalization resolved."""
 
-    def __init__(self, cell: Cell, protocol: Protocol | None, effort: Effort) -> None:
+    def __init__(self, cell: Cell, named: Mapping[str, Protocol], effort: Effort) -> None:
         """Take each number from the cell, else from the effort, else from the protocol.
 
+        ``named`` replaces presets by name.
+
         Raises:
-            UserError: if the radius is not positive and finite, or m, steps or samples is below 1.
+            UserError: if one of them is not of its kind, such as a radius that is not positive.
         """
+        check_kind("a cell", cell, Cell, "a Cell")
+        check_kind("definition", cell.definition, Definition, "a Definition")
+        check_kind("effort", effort, Effort, "an Effort")
+        check_kind("antithetic", effort.antithetic, bool, "True or False")
+        check_radius(cell.radius)
+        check_kind("protocol", cell.protocol, str, "the name of one")
+        if cell.data not in get_args(Data):
+            raise UserError(f"data is {cell.data!r}; it is one of {', '.join(get_args(Data))}")
         self.cell = cell
-        self.protocol = protocol or Protocol.named(cell.protocol)
+        self.protocol = named.get(cell.protocol) or Protocol.named(cell.protocol)
         self.steps = _first(cell.steps, effort.steps, self.protocol.steps)
         self.samples = _first(effort.samples, self.protocol.samples)
-        if not (cell.radius > 0 and math.isfinite(cell.radius)):
-            raise UserError(f"radius is {cell.radius}; it must be a positive number")
-        for name, number in ("m", cell.m), ("steps", self.steps), ("samples", self.samples):
-            if number is not None and number < 1:
-                raise UserError(f"{name} is {number}; it must be at least 1")
+        if cell.m is not None:
+            check_count("m", cell.m)
+        check_count("steps", self.steps)
+        check_count("samples", self.samples)
         normalize = cell.definition.logit_norm
         self.scale: LogitScale = self.protocol.logit_scale if normalize else None
 
@@ -67,6 +86,7 @@ class ObjectiveCache:
     def __init__(self, network: Network, data: Mapping[Data, Sequence[Batch]], loss: Loss) -> None:
         """Keep the batches; objectives are built when a cell asks for them."""
         self._network, self._data, self._loss = network, data, loss
+        self.random = network.random
         self._micro_batch: int | None = None
         self._checked: set[object] = set()
         self._made: dict[tuple[Data, int | None], list[Objective]] = {}
@@ -105,7 +125,26 @@ class ObjectiveCache:
         for objective in objectives:
             if id(objective) not in self._checked:
                 check_separable(objective)
+                if self.random.frozen:
+                    _check_repeatable(objective)
                 self._checked.add(id(objective))
+
+    def drew(self, before: list[bytes], objectives: Sequence[Objective]) -> bool:
+        """Return whether random numbers were drawn since ``before``, though not in the first batch.
+
+        If so, the states are put back, and it is checked that the outputs do not depend on them.
+        """
+        if self.random.read() == before:
+            return False
+        self.random.write(before)
+        for objective in objectives:
+            _check_repeatable(objective)
+        return True
+
+
+def _check_repeatable(objective: Objective) -> None:
+    for piece in objective.pieces:
+        check_repeatable(objective, piece)
 
 
 def noise_key(cell: Cell) -> tuple[Norm, bool, float]:
@@ -115,8 +154,8 @@ def noise_key(cell: Cell) -> tuple[Norm, bool, float]:
 
 def values_of(
     objectives: list[Objective], tasks: list[CellTask], seed: int, antithetic: bool
-) -> Sequence[Sequence[Tensor]]:
-    """Return the values of each task in each batch, [[(draws or 1,), ...], ...]."""
+) -> Values:
+    """Return the values of each task in each batch."""
     if tasks[0].cell.definition.case == "average":
         return _average_case(objectives, tasks, seed, antithetic)
     return [_worst_case(objectives, task, seed) for task in tasks]

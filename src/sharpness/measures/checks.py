@@ -7,9 +7,6 @@ refuses on evidence alone: where rounding hides the answer, it passes.
 
 from __future__ import annotations
 
-import random
-
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -38,17 +35,7 @@ def check_function(objective: Objective) -> None:
         UserError: if two passes differ, or if no perturbation of the weights changes an output.
     """
     weights, piece = objective.network.weights, objective.pieces[0]
-    states = _random_states()
-    loss, first = _loss(objective, piece)
-    for _ in range(1 if _random_states() == states else RANDOM_PASSES):
-        again, outputs = _loss(objective, piece)
-        differ = abs(again - loss) > _rounding(first, loss)
-        if differ or not _close(first, outputs):
-            raise UserError(
-                "two forward passes of the same model and batch differ: something in the model or "
-                "in the loss is random or changes from call to call (dropout that ignores eval(), "
-                "for example); sharpness needs a deterministic one"
-            )
+    first = check_repeatable(objective, piece)
     for width in WIDTHS:
         moved = weights + width * _noise(weights)
         if not torch.equal(first, _outputs(objective, moved, piece)):
@@ -57,6 +44,39 @@ def check_function(objective: Objective) -> None:
         "no output changes when the weights are perturbed: the forward pass reads copies of them, "
         "or does not use them"
     )
+
+
+@torch.no_grad()
+def check_repeatable(objective: Objective, piece: Batch) -> Tensor:
+    """Check that passes of a piece agree; return its outputs.
+
+    If the forward draws random numbers, which need not change its outputs, more passes must agree,
+    and from then on each pass starts from the same states of the generators: what it draws with a
+    small probability is the same in all.
+
+    Raises:
+        UserError: if two passes differ.
+    """
+    random = objective.network.random
+    frozen, random.frozen = random.frozen, None
+    before = random.read()
+    try:
+        loss, first = _loss(objective, piece)
+        if random.read() != before:
+            frozen = frozen or before
+        for _ in range(RANDOM_PASSES if frozen else 1):
+            again, outputs = _loss(objective, piece)
+            differ = abs(again - loss) > _rounding(first, loss)
+            if differ or not _close(first, outputs):
+                raise UserError(
+                    "two forward passes of the same model and batch differ: something in the model "
+                    "or in the loss is random or changes from call to call (dropout that ignores "
+                    "eval(), for example); sharpness needs a deterministic one"
+                )
+    finally:
+        random.write(before)
+        random.frozen = frozen
+    return first
 
 
 @torch.no_grad()
@@ -151,10 +171,19 @@ def check_gradient(objective: Objective) -> None:
         UserError: if it is not, or if the loss is another one when gradients are computed.
     """
     network = objective.network
-    piece = Objective(network, objective.pieces[0], objective.loss)
+    inputs, targets = objective.pieces[0]
+    piece = Objective(network, (inputs, targets), objective.loss)
     start = network.rounded(network.weights + AWAY * _noise(network.weights))
-    with torch.no_grad():
-        loss, outputs = _loss(objective, objective.pieces[0], start)
+    with torch.no_grad(), network.at(start, coarse=True) as outputs_of:
+        outputs = outputs_of(inputs).clone()
+        written = not network.holds(start)
+        loss = mean_loss(objective.loss, outputs, targets, None).item()
+    if written or network.scales_gradients:
+        raise UserError(
+            "the gradient is not the derivative of the loss: the forward pass writes to the "
+            "weights (max_norm of an embedding, for example), or an embedding has "
+            "scale_grad_by_freq; only average-case sharpness can be measured"
+        )
     noise = _rounding(outputs, loss)
     other, gradient = piece.loss_and_gradient(start, None, coarse=True)
     if abs(other - loss) > noise:
@@ -202,11 +231,8 @@ def _outputs(objective: Objective, weights: Tensor, piece: Batch) -> Tensor:
         return outputs_of(piece[0]).clone()
 
 
-def _loss(
-    objective: Objective, piece: Batch, weights: Tensor | None = None
-) -> tuple[float, Tensor]:
-    weights = objective.network.weights if weights is None else weights
-    outputs = _outputs(objective, weights, piece)
+def _loss(objective: Objective, piece: Batch) -> tuple[float, Tensor]:
+    outputs = _outputs(objective, objective.network.weights, piece)
     return mean_loss(objective.loss, outputs, piece[1], None).item(), outputs
 
 
@@ -231,11 +257,3 @@ def _close(one: Tensor, other: Tensor) -> bool:
     return one.shape == other.shape and torch.allclose(
         one, other, rtol=0.0, atol=_rounding(one), equal_nan=True
     )
-
-
-def _random_states() -> list[object]:
-    """Return the states of the global random generators of torch, NumPy and Python."""
-    states = [torch.get_rng_state()]
-    states += torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
-    numpy = np.random.get_state(legacy=False)
-    return [*(state.numpy().tobytes() for state in states), str(numpy), random.getstate()]

@@ -196,7 +196,7 @@ class Protocol:
         """Return the preset with this name, or raise UserError; return a ``Protocol`` unchanged."""
         if isinstance(name, Protocol):
             return name
-        if name not in PROTOCOLS:
+        if not isinstance(name, str) or name not in PROTOCOLS:
             raise UserError(f"protocol {name!r} is unknown; one of {', '.join(PROTOCOLS)}")
         return PROTOCOLS[name]
 

@@ -14,10 +14,12 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import cross_entropy
 
 from sharpness.data.batches import Batch, batch_list, to_device
-from sharpness.io.errors import UserError
-from sharpness.measures.checks import check_function, check_gradient
-from sharpness.measures.network import Network, Parameters
+from sharpness.io.errors import UserError, described
+from sharpness.measures.arguments import check_count
+from sharpness.measures.checks import check_function, check_gradient, check_repeatable
+from sharpness.measures.network import Network
 from sharpness.measures.objective import LogitScale, Loss, Objective, counted, mean_loss
+from sharpness.measures.parameters import Parameters
 
 DENSE = 512
 """Largest matrix whose eigenvalues are computed directly."""
@@ -89,11 +91,13 @@ def rescaled_hessian(
     ``scale`` is as in ``objective.normalized``; ``loss`` is a mean over the examples of a batch.
 
     Raises:
-        UserError: if c does not have one entry a weight, or as in ``sharpness``.
+        UserError: if c does not have one entry a weight or ``scale`` is none, or as in
+            ``sharpness``.
     """
     with torch.inference_mode(False):
         network = Network(model, parameters)
-        c = torch.as_tensor(c)
+        with described("c, which must be a tensor,"):
+            c = torch.as_tensor(c)
         if c.shape != network.weights.shape:
             raise UserError(
                 f"c has shape {tuple(c.shape)}; the model has {len(network.weights)} weights"
@@ -101,11 +105,15 @@ def rescaled_hessian(
         data = [to_device(batch, network.weights.device) for batch in batch_list(batches)]
         if not data:
             raise UserError("there are no batches to take the Hessian on")
-        objective = Objective(network, data[0], loss)
+        operator = RescaledHessian(network, data, c.to(network.weights), loss, scale)
+        objectives = [Objective(network, batch, loss) for batch in data if counted(loss, batch[1])]
+        objectives[0].unperturbed(scale)
         with _twice_differentiable():
-            check_function(objective)
-            check_gradient(objective)
-        yield RescaledHessian(network, data, c.to(network.weights), loss, scale)
+            check_function(objectives[0])
+            for objective in objectives:
+                check_repeatable(objective, objective.whole)
+                check_gradient(objective)
+        yield operator
 
 
 def trace(operator: RescaledHessian, draws: int | None = None, seed: int = 0) -> float:
@@ -115,6 +123,9 @@ def trace(operator: RescaledHessian, draws: int | None = None, seed: int = 0) ->
     ``seed``; None, or p and more, is exact, by p products.
     """
     size = operator.shape[0]
+    check_count("seed", seed, least=0)
+    if draws is not None:
+        check_count("draws", draws)
     if draws is not None and draws < size:
         with torch.random.fork_rng():
             torch.manual_seed(seed)
@@ -142,6 +153,7 @@ def largest_eigenvalue(operator: RescaledHessian, seed: int = 0) -> float:
         UserError: if Lanczos' iteration does not converge.
     """
     size = operator.shape[0]
+    check_count("seed", seed, least=0)
     if size <= DENSE:
         matrix = torch.cat([block for _, block in _blocks(operator)], dim=1)
         if not matrix.isfinite().all():

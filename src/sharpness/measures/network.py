@@ -7,21 +7,21 @@ the backward pass. The price is that the model must be restored, which ``Network
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from copy import deepcopy
-from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
-from sharpness.data.batches import Inputs, call, logits_of, map_tensors
-from sharpness.io.errors import UserError, out_of_memory
+from sharpness.data.batches import Inputs, call, is_dense, logits_of, map_tensors
+from sharpness.io.errors import UserError, described
+from sharpness.measures.arguments import check_kind
+from sharpness.measures.parameters import Parameters, by_memory, chosen
+from sharpness.measures.random_state import RandomState
 from sharpness.measures.snapshot import Snapshot
 
-Parameters = str | Callable[[str], bool]
-"""The weights to perturb: "all", "trainable", a regular expression or a predicate on names."""
 COARSEST = 0.1
 """Largest error, relative to ‖δ‖₂, that rounding to the storage of the weights may make."""
 
@@ -38,24 +38,11 @@ def evaluation_mode(model: nn.Module) -> Iterator[None]:
             module.training = training
 
 
-@contextmanager
-def described(what: str) -> Iterator[None]:
-    """Turn an error of the user's code into a UserError; let a lack of memory pass."""
-    try:
-        yield
-    except UserError:
-        raise
-    except Exception as error:
-        if out_of_memory(error) or isinstance(error, MemoryError):
-            raise
-        said = next(iter(str(error).splitlines()), "")
-        raise UserError(f"{what} fails with {type(error).__name__}: {said}") from error
-
-
 class Network:
     """Model as a function (flat weights, inputs) → outputs.
 
-    ``weights`` is w, the perturbed parameters in the model's order, (p,), in float32 or wider.
+    ``weights`` is w, the perturbed parameters in the model's order, (p,), in float32 or wider;
+    ``random`` are the random generators within the model's reach.
     """
 
     def __init__(self, model: nn.Module, parameters: Parameters = "all") -> None:
@@ -64,10 +51,9 @@ class Network:
         Raises:
             UserError: if there is nothing to perturb, or something that cannot be perturbed.
         """
-        if not isinstance(model, nn.Module):
-            raise UserError(f"the model is a {type(model).__name__}; it must be a torch.nn.Module")
+        check_kind("the model", model, nn.Module, "a torch.nn.Module")
         self._model = model = _without_inference_tensors(model)
-        self._groups = _by_memory(_chosen(model, parameters), model.parameters())
+        self._groups = by_memory(chosen(model, parameters), model.parameters())
         self._stored = [group[0].detach() for group in self._groups]
         self._sizes = [stored.numel() for stored in self._stored]
         double = any(stored.dtype is torch.float64 for stored in self._stored)
@@ -81,6 +67,7 @@ class Network:
             (value, value.requires_grad, id(value) in perturbed) for value in model.parameters()
         ]
         self._snapshot = Snapshot(model, self._stored)
+        self.random = RandomState(self._snapshot.generators)
         if self._training:
             self._check_evaluation_mode()
 
@@ -99,7 +86,8 @@ class Network:
             self._check_storage(weights)
         try:
             evaluating = evaluation_mode(self._model) if self._training else nullcontext()
-            with evaluating, _same_kernels(self._recurrent and weights.is_cuda):
+            same = _same_kernels(self._recurrent and weights.is_cuda)
+            with evaluating, same, self.random.repeated():
                 for parameter, _, wanted in self._every:
                     if parameter.requires_grad != wanted:
                         parameter.requires_grad_(wanted)
@@ -130,6 +118,20 @@ class Network:
         each = iter(found)
         return self._flat([_total(group, [next(each) for _ in group]) for group in self._groups])
 
+    def holds(self, weights: Tensor) -> bool:
+        """Return whether the model holds ``weights`` (p,) still, after a forward pass."""
+        return torch.allclose(self._flat(self._stored), weights, rtol=0, atol=0, equal_nan=True)
+
+    @property
+    def scales_gradients(self) -> bool:
+        """Whether the gradient of an embedding is divided by the frequencies of words."""
+        perturbed = {id(parameter) for group in self._groups for parameter in group}
+        return any(
+            getattr(module, "scale_grad_by_freq", False)
+            and id(getattr(module, "weight", None)) in perturbed
+            for module in self._model.modules()
+        )
+
     def rounded(self, weights: Tensor) -> Tensor:
         """Return ``weights`` (p,) as the model stores them."""
         pieces = zip(weights.split(self._sizes), self._stored, strict=True)
@@ -142,13 +144,19 @@ class Network:
     def _outputs(self, inputs: Inputs) -> Tensor:
         with described("the forward pass of the model"):
             # A forward may write to its inputs (ReLU in place).
-            return logits_of(call(self._model, map_tensors(torch.clone, inputs)))
+            outputs = logits_of(call(self._model, map_tensors(torch.clone, inputs)))
+        if not is_dense(outputs):
+            raise UserError(
+                "the model returns a sparse or nested tensor; wrap it so that it returns dense ones"
+            )
+        return outputs
 
     @torch.no_grad()
     def _write(self, weights: Tensor) -> None:
         pieces = zip(weights.split(self._sizes), self._stored, strict=True)
         torch._foreach_copy_(self._stored, [piece.view(to.shape) for piece, to in pieces])
         torch.clear_autocast_cache()  # which holds the weights of before in 16 bits
+        parametrize._cache.clear()  # which holds what was computed of them
 
     def _keep_memory(self) -> None:
         """Undo an assignment to ``data``, by which a forward gives a parameter other memory."""
@@ -214,77 +222,6 @@ def _without_inference_tensors(model: nn.Module) -> nn.Module:
         return model
     with described("copying the model, which was made in inference mode,"):
         return deepcopy(model)
-
-
-def _chosen(model: nn.Module, parameters: Parameters) -> dict[str, nn.Parameter]:
-    """Return the parameters to perturb by name; one object may have several names."""
-    named = dict(model.named_parameters(remove_duplicate=False))
-    if not named:
-        raise UserError("the model has no parameters, so there is nothing to perturb")
-    if callable(parameters):
-        chosen = {name: value for name, value in named.items() if parameters(name)}
-    elif parameters == "trainable":
-        chosen = {name: value for name, value in named.items() if value.requires_grad}
-    else:
-        try:
-            pattern = re.compile("" if parameters == "all" else parameters)
-        except re.error as error:
-            raise UserError(
-                f"parameters: {parameters!r} is no regular expression: {error}"
-            ) from None
-        chosen = {name: value for name, value in named.items() if pattern.search(name)}
-    if not chosen:
-        raise UserError(f"parameters: {parameters!r} chooses none of {', '.join(named)}")
-    for name, value in chosen.items():
-        _check_parameter(name, value)
-    return chosen
-
-
-def _check_parameter(name: str, value: nn.Parameter) -> None:
-    if nn.parameter.is_lazy(value):
-        raise UserError(f"parameter {name!r} has no shape yet; run the model on a batch first")
-    if not value.is_floating_point():
-        raise UserError(f"parameter {name!r} is {value.dtype}; sharpness needs real numbers")
-    if value.is_meta or value.layout is not torch.strided:
-        kind = "on the meta device" if value.is_meta else f"stored as {value.layout}"
-        raise UserError(f"parameter {name!r} is {kind}; sharpness needs ordinary, dense weights")
-
-
-def _by_memory(
-    chosen: dict[str, nn.Parameter], every: Iterable[nn.Parameter]
-) -> list[list[nn.Parameter]]:
-    """Group the parameters that are one and the same weights, by identity or by memory.
-
-    A group holds all of ``every`` that are tied to one that was chosen.
-    """
-    groups: dict[object, list[nn.Parameter]] = {}
-    ends: dict[object, tuple[int, int, str]] = {}
-    for name, value in chosen.items():
-        place = _place(value) if value.numel() else name
-        group = groups.setdefault(place, [])
-        if not any(value is other for other in group):
-            group.append(value)
-        steps = zip(value.shape, value.stride(), strict=True)
-        extent = 1 + sum((size - 1) * stride for size, stride in steps)
-        if extent < value.numel():
-            raise UserError(f"parameter {name!r} is expanded: its entries share memory")
-        if value.numel():
-            ends[place] = value.data_ptr(), value.data_ptr() + extent * value.element_size(), name
-    in_order = sorted(ends.values())
-    for (_, end, one), (start, _, other) in pairwise(in_order):
-        if start < end:
-            raise UserError(f"parameters {one!r} and {other!r} share a part of their memory")
-    for value in every:
-        ordinary = not nn.parameter.is_lazy(value) and value.layout is torch.strided
-        group = groups.get(_place(value), []) if ordinary and value.numel() else []
-        if group and not any(value is other for other in group):
-            group.append(value)
-    return [*groups.values()]
-
-
-def _place(value: nn.Parameter) -> object:
-    """Identify the weights that a parameter views."""
-    return value.device, value.data_ptr(), value.shape, value.stride()
 
 
 def _total(group: Sequence[nn.Parameter], found: Sequence[Tensor | None]) -> Tensor:

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sharpness.data.batches import Batch, split_batch, to_device
-from sharpness.io.errors import UserError
-from sharpness.measures.network import Network, described
+from sharpness.io.errors import UserError, described
+from sharpness.measures.arguments import check_count, check_kind
+from sharpness.measures.network import Network
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 """(outputs, targets) → a scalar that is the mean over examples of a loss of each example."""
@@ -33,6 +34,8 @@ def normalized(logits: Tensor, scale: LogitScale) -> Tensor:
     """
     if scale is None:
         return logits
+    if scale not in ("rms", "norm"):
+        raise UserError(f"the scale of the logits is {scale!r}; it is None, 'rms' or 'norm'")
     if logits.ndim < 2 or logits.shape[1] < 2:
         raise UserError(
             f"outputs of shape {tuple(logits.shape)} have no axis of classes (axis 1), so logits "
@@ -95,8 +98,9 @@ class Objective:
         Raises:
             UserError: if the batch is empty, no target counts, or ``micro_batch`` is below 1.
         """
-        if micro_batch is not None and micro_batch < 1:
-            raise UserError(f"micro_batch is {micro_batch}; it must be at least 1")
+        if micro_batch is not None:
+            check_count("micro_batch", micro_batch)
+        check_kind("loss", loss, Callable, "a function of outputs and targets")  # type: ignore[arg-type]
         self.network, self.loss = network, loss
         batch = to_device(batch, network.weights.device)
         self.examples = len(batch[1])

@@ -13,19 +13,22 @@ from torch.nn.functional import cross_entropy
 
 from sharpness.data.batches import Batch, batch_list
 from sharpness.io.errors import UserError
+from sharpness.measures.arguments import check_count, check_kind
 from sharpness.measures.average import combine_batches
 from sharpness.measures.cell_values import (
     AS_THE_PROTOCOL,
     CellTask,
     Effort,
     ObjectiveCache,
+    Values,
     noise_key,
     values_of,
 )
 from sharpness.measures.definition import Cell, Data, Definition, Estimate, Protocol
 from sharpness.measures.micro_batch import MicroBatch, OutOfMemory
-from sharpness.measures.network import Network, Parameters
+from sharpness.measures.network import Network
 from sharpness.measures.objective import Loss
+from sharpness.measures.parameters import Parameters
 
 
 def sharpness(
@@ -96,6 +99,7 @@ def sharpness_by_layer(
     A layer is a module that holds parameters itself; keys are the names of modules, in the model's
     order, "" for the model's own. The arguments are those of ``sharpness`` without ``parameters``.
     """
+    check_kind("the model", model, nn.Module, "a torch.nn.Module")
     kept = batch_list(batches)
     layers = dict.fromkeys(name.rpartition(".")[0] for name, _ in model.named_parameters())
 
@@ -130,6 +134,7 @@ def sharpness_table(
     Raises:
         UserError: as in ``sharpness``, for the first cell that has no value.
     """
+    check_kind("cells", cells, Iterable, "a list of Cells")
     cells, room = list(cells), MicroBatch(micro_batch)
     with torch.inference_mode(False):
         data: dict[Data, Sequence[Batch]] = {
@@ -168,15 +173,14 @@ def measure_cells(
     groups: dict[tuple[object, ...], list[CellTask]] = defaultdict(list)
     for cell in cells:
         try:
-            task = CellTask(cell, named.get(cell.protocol), effort)
+            task = CellTask(cell, named, effort)
         except UserError as problem:
             yield cell, problem
         else:
             alike = cell if cell.definition.case == "worst" else noise_key(cell)
             groups[(cell.data, cell.m, alike)].append(task)
     try:
-        if seed < 0:
-            raise UserError(f"seed is {seed}; it must not be negative")
+        check_count("seed", seed, least=0)
         points = ObjectiveCache(Network(model, parameters), data, loss)
     except UserError as problem:
         yield from ((task.cell, problem) for group in groups.values() for task in group)
@@ -200,11 +204,14 @@ def _group(
     seed: int,
     antithetic: bool,
     micro_batch: int | None,
-) -> tuple[Sequence[Sequence[Tensor]], list[int]]:
+) -> tuple[Values, list[int]]:
     """Return the values of each task in each batch, and the number of examples of each batch."""
+    before = points.random.read()
     objectives = points.objectives(tasks[0].cell, micro_batch)
     points.check(objectives, gradient=tasks[0].cell.definition.case == "worst")
     values = values_of(objectives, tasks, seed, antithetic)
+    if points.drew(before, objectives):
+        values = values_of(objectives, tasks, seed, antithetic)
     return values, [objective.examples for objective in objectives]
 
 

@@ -144,7 +144,11 @@ def set_ticks(axis: Axis, low: float, high: float, scale: Scale, ticks: int = TI
         return
     if max(abs(low), abs(high)) < LONG:
         ticks -= 1
-    axis.set_major_locator(MaxNLocator(ticks, steps=[1, 2, 5, 10]))
+    locator = MaxNLocator(ticks, steps=[1, 2, 5, 10])
+    inside = [tick for tick in locator.tick_values(low, high) if low <= tick <= high]
+    if len(inside) > ticks + 1:  # so that there are two, it may give many
+        locator = FixedLocator(inside[:: -(-len(inside) // ticks)])
+    axis.set_major_locator(locator)
 
 
 def _decades(low: float, high: float, ticks: int = TICKS) -> list[float]:

@@ -91,17 +91,13 @@ def parse_data(text: str) -> tuple[str, str]:
 def _parse(
     text: str, schemes: Mapping[str, str], what: str, known: tuple[str, ...]
 ) -> tuple[str, str]:
-    scheme, colon, rest = text.partition(":")
-    if scheme in schemes and scheme != MODULE and rest:
+    scheme, _, rest = text.partition(":")
+    names = [*(name for name in schemes if name != MODULE), *known]
+    if scheme in schemes and rest:
         return scheme, rest
-    if (
-        colon
-        and rest.isidentifier()
-        and all(map(str.isidentifier, scheme.split(".")))
-        and ("." in scheme or scheme not in schemes)
-    ):
+    near = hint(scheme, names)
+    misspelt = near.startswith("did") and "." not in scheme
+    if rest.isidentifier() and all(map(str.isidentifier, scheme.split("."))) and not misspelt:
         return MODULE, text
-    forms = "; ".join([*schemes.values(), *known])
-    near = hint(scheme, [*(name for name in schemes if name != MODULE), *known])
-    advice = near if near.startswith("did") else f"it is one of: {forms}"
-    raise UserError(f"{what} {text!r}: is not SCHEME:REST; {advice}")
+    advice = near if misspelt else f"it is one of: {'; '.join([*schemes.values(), *known])}"
+    raise UserError(f"{what} {text!r}: is not of the form SCHEME:REST; {advice}")

@@ -27,6 +27,8 @@ def build(source: ModelSource, classes: int | None) -> nn.Module:
     _check_there(source)  # before the import of transformers, which takes seconds
     import transformers
 
+    transformers.logging.set_verbosity_error()  # what is wrong is an error here
+    transformers.logging.disable_progress_bar()
     config, kind = _configuration(source)
     auto = getattr(transformers, f"AutoModelFor{kind}Classification")
     if not source.pretrained:

@@ -61,10 +61,11 @@ def library_errors(what: str, places: Mapping[str, Any]) -> Iterator[None]:
 
 def _of_network(error: BaseException | None) -> bool:
     """Return whether an error, or one behind it, is that of a hub without a network."""
-    names = ("Offline", "LocalEntryNotFound", "ConnectionError", "URLError", "OSError")
+    names = ("Offline", "LocalEntryNotFound", "ConnectionError", "URLError")
     seen = 0
     while error is not None and seen < 10:
-        if any(name in type(error).__name__ for name in names):
+        kind = type(error).__name__
+        if any(name in kind for name in names) or "couldn't connect" in str(error):
             return True
         error, seen = error.__cause__ or error.__context__, seen + 1
     return False

@@ -1,4 +1,4 @@
-"""What a pool costs: passes as they are made, and the README's table as it is computed."""
+"""What a pool costs: passes as they are made, and the documented table as it is computed."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ def test_the_passes_of_a_plan_are_those_that_are_made(monkeypatch: pytest.Monkey
     }
     cells: list[Cell] = settings.cells(config.protocols)
     assert len(list(measure_cells(model, data, cells, protocols=knobs))) == len(cells)
-    # Besides, the loss at the weights: once for each kind of data, m and logits.
-    assert 0 < passed - sharpness_passes(pool, config.protocols) <= 8 * settings.points
+    # Besides, the loss at the weights, once for each kind of data, m and logits, and the checks.
+    assert 0 < passed - sharpness_passes(pool, config.protocols) <= 10 * settings.points
 
 
 def test_a_training_of_the_paper_is_priced_with_sam_and_repeats() -> None:
@@ -58,11 +58,11 @@ def test_a_training_of_the_paper_is_priced_with_sam_and_repeats() -> None:
     assert training_passes(paper().pools["clip-soups"]) == 0
 
 
-def test_the_readme_has_the_estimate(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_documentation_has_the_estimate(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["config/paper.yaml"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines == table(paper())
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert "\n".join(lines) in readme
+    page = (ROOT / "docs" / "paper-scale.md").read_text(encoding="utf-8")
+    assert "\n".join(lines) in page
     assert main(["none.yaml"]) == 1
     assert "none.yaml" in capsys.readouterr().err

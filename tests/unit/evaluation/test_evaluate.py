@@ -123,8 +123,14 @@ def test_how_many_examples_pass_at_a_time_makes_no_other_item(
     whole = evaluate(subject, PLAN, present(*SOME), OK)
     apart = replace(subject, state=tmp_path / "other")
     sizes: set[int] = set()
-    subject.model.register_forward_pre_hook(lambda _, inputs: sizes.add(len(inputs[0])))
+
+    def note(_: nn.Module, inputs: Any) -> None:
+        if torch.is_grad_enabled():  # the check of pieces makes a pass of the whole without
+            sizes.add(len(inputs[0]))
+
+    subject.model.register_forward_pre_hook(note)
     assert evaluate(apart, PLAN, present(*SOME), OK, room=MicroBatch(3)) == whole
+    assert sizes
     assert sizes <= {1, 2, 3}
     for name in whole["errors"] + whole["cells"]:
         one, two = read_json(subject.state / name), read_json(apart.state / name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from refusal import refused
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, mse_loss
 from toys import Batches, Quadratic, flat, mean_output, noisy_points, one_point, smooth_network
@@ -131,3 +132,48 @@ def test_away_from_a_minimum_the_first_order_wins(norm: str, adaptive: bool) -> 
     ]
     assert errors[2] < 1e-3
     assert errors[2] < 0.2 * errors[1] < 0.04 * errors[0]
+
+
+class Words(nn.Module):
+    """The mean of nonlinear embeddings, and a head."""
+
+    def __init__(self, **options: object) -> None:
+        super().__init__()
+        with torch.random.fork_rng():
+            torch.manual_seed(1)
+            self.words = nn.Embedding(6, 4, **options).double()  # type: ignore[arg-type]
+            self.head = nn.Linear(4, 3).double()
+
+    def forward(self, ids: Tensor) -> Tensor:
+        return self.head(self.words(ids).tanh().mean(dim=1))
+
+
+IDS = torch.tensor([[1, 2, 3], [1, 1, 4], [5, 2, 2], [3, 4, 5]])
+PADDED = torch.tensor([[0, 2, 3], [1, 0, 4], [5, 2, 0], [3, 0, 5]])
+
+
+@pytest.mark.parametrize(
+    ("options", "later"),
+    [
+        ({"padding_idx": 0}, PADDED),
+        ({"max_norm": 2.5}, IDS),  # which the norms of some words exceed
+        ({"scale_grad_by_freq": True}, IDS),
+    ],
+)
+def test_embeddings_whose_gradients_are_no_derivatives(
+    options: dict[str, object], later: Tensor
+) -> None:
+    labels, ones = torch.tensor([0, 1, 2, 1]), torch.ones(6 * 4 + 3 * 5)
+    model, batches = Words(**options), [(IDS, labels), (later, labels)]
+    with refused("not the derivative"), rescaled_hessian(model, batches, ones):
+        pass
+    with rescaled_hessian(model, batches, torch.ones(15), parameters="head") as head:
+        assert trace(head) > 0
+
+
+@pytest.mark.parametrize("options", [{"padding_idx": 0}, {"max_norm": 100.0}])
+def test_options_of_embeddings_that_do_not_bind(options: dict[str, object]) -> None:
+    batch = IDS, torch.tensor([0, 1, 2, 1])
+    exact = dense(Words(), batch)
+    with rescaled_hessian(Words(**options), [batch], torch.ones(len(exact))) as operator:
+        assert trace(operator) == pytest.approx(exact.trace().item())

@@ -90,8 +90,10 @@ def _draw_within(axes: Axes, panel: PanelData, encoding: PointEncoding) -> bool:
         bbox_to_anchor=(0.5, 0.98),
         ncols=len(samples),
         fontsize=5.5,
+        markerscale=0.8,
         handlelength=0.8,
-        columnspacing=0.7,
+        handletextpad=0.5,
+        columnspacing=0.6,
         borderpad=0.1,
     )
     return True

@@ -1,0 +1,1 @@
+"""Command line: one model in one command, and what stands around the workflow."""

@@ -1,0 +1,63 @@
+"""``sharpness check`` and ``sharpness run``: a configuration, and the workflow with it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from sharpness.config.required import missing_by_hand, needed_data, needed_parts
+from sharpness.config.schema import Config, merged, validated
+from sharpness.io.errors import UserError
+from sharpness.io.files import read_yaml
+
+BASE = Path("config.yaml")
+
+
+def settings_of(overlays: Sequence[Path], base: Path = BASE) -> Config:
+    """Return the settings of a configuration with overlays, merged as Snakemake does."""
+    if not base.is_file():
+        raise UserError(f"{base}: is not here; change to the project's folder")
+    whole = read_yaml(base)
+    for path in overlays:
+        if not path.is_file():
+            raise UserError(f"{path}: no such file")
+        whole = merged(whole, read_yaml(path))
+    return validated(whole)
+
+
+def check(
+    overlays: Annotated[list[Path], typer.Argument(help="Overlays on config.yaml.")],
+) -> None:
+    """Check a configuration: one line for each pool, or the first fault."""
+    settings = settings_of(overlays)
+    console = Console(soft_wrap=True, highlight=False)
+    for name, pool in settings.pools.items():
+        cells = pool.plan(settings.protocols)["cells"]
+        auto = " and radii to be found" if pool.plan(settings.protocols).get("auto") else ""
+        measured = f"{len(cells)} cells{auto} on {pool.sharpness.points} points"
+        console.print(f"{name}: {len(pool.models)} models, {measured}")
+    parts = needed_parts(settings)
+    for line in missing_by_hand(settings, needed_data(settings, parts, [])):
+        console.print(f"missing: {line}")
+
+
+def run(
+    overlay: Annotated[Path, typer.Argument(help="An overlay on config.yaml.")],
+    targets: Annotated[list[str] | None, typer.Argument(help="Such as a pool or a figure.")] = None,
+    cores: Annotated[str, typer.Option(help="Number of cores, or all.")] = "all",
+) -> None:
+    """Run the workflow with an overlay on config.yaml, in the project's folder."""
+    if not Path("Snakefile").is_file():
+        raise UserError("there is no Snakefile here; change to the project's folder")
+    settings_of([overlay])
+    program = shutil.which("snakemake")
+    if program is None:
+        raise UserError("snakemake is not installed here; run `source .venv/bin/activate`")
+    words = [program, "--cores", cores, *(targets or []), "--configfile", str(overlay)]
+    os.execv(program, words)

@@ -1,0 +1,107 @@
+"""``sharpness correlate``: measures against targets of any CSV. Needs no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import pandas as pd
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from sharpness.io.csv_files import read_frame
+from sharpness.io.errors import UserError
+from sharpness.io.files import write_frame
+from sharpness.io.job import draw_to_files
+from sharpness.io.validation import hint
+from sharpness.statistics.correlation import subgroups
+from sharpness.statistics.kendall import FEWEST, format_tau, kendall
+
+FEW = 8
+"""With fewer models the bootstrap interval is too narrow."""
+
+
+def correlate(
+    path: Annotated[Path, typer.Argument(metavar="TABLE", help="CSV with a row for each model.")],
+    target: Annotated[list[str], typer.Option(help="Column to predict; repeat it.")],
+    measure: Annotated[
+        list[str] | None, typer.Option(help="Column of a measure; by default all numbers.")
+    ] = None,
+    by: Annotated[
+        list[str] | None, typer.Option(help="Column of groups; τ within each too; repeat it.")
+    ] = None,
+    csv: Annotated[Path | None, typer.Option(help="Write the table there.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Write scatter plots there, a PNG.")] = None,
+) -> None:
+    """Rank correlation (Kendall's τ, with interval and p) of measures with targets."""
+    table = read_frame(path)
+    groups = [*(by or ())]
+    for name in [*target, *(measure or ()), *groups]:
+        if name not in table:
+            raise UserError(f"{path}: no column {name!r}; {hint(name, map(str, table.columns))}")
+    chosen = measure or _numbers(table, {*target, *groups})
+    for name in [*target, *chosen]:
+        if not pd.api.types.is_numeric_dtype(table[name]):
+            raise UserError(f"{path}: column {name!r} does not hold numbers alone")
+    if not chosen:
+        raise UserError(f"{path}: has no column of numbers besides target and groups")
+    found = pd.DataFrame(_rows(table, chosen, target, groups))
+    Console().print(_shown(found, bool(groups)))
+    if (models := int(found["models"].max())) < FEW:
+        Console(stderr=True).print(f"{models} models only: the intervals are too narrow")
+    if csv:
+        write_frame(csv, found)
+    if plot:
+        _draw(table, chosen, target, plot)
+
+
+def _numbers(table: pd.DataFrame, without: set[str]) -> list[str]:
+    numbers = table.select_dtypes("number").columns
+    return [str(name) for name in numbers if name not in without]
+
+
+def _rows(
+    table: pd.DataFrame, measures: Sequence[str], targets: Sequence[str], by: Sequence[str]
+) -> Iterator[dict[str, Any]]:
+    for measure in measures:
+        for target in targets:
+            for group, rows in subgroups(table, by):
+                found = kendall(table.loc[rows, measure], table.loc[rows, target])
+                yield {"measure": measure, "target": target, "group": group, **asdict(found)}
+
+
+def _shown(found: pd.DataFrame, grouped: bool) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for name in ("measure", "target", *(["group"] if grouped else [])):
+        table.add_column(name, overflow="fold")
+    for name in ("models", "τ", "95 % interval", "p"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in found.to_dict("records"):
+        words = [row["measure"], row["target"], *([row["group"]] if grouped else [])]
+        if row["status"] != "ok":
+            table.add_row(*words, str(row["models"]), "–", row["reason"], "")
+            continue
+        ends = f"[{format_tau(row['low'])}, {format_tau(row['high'])}]"
+        tau = format_tau(row["tau"])
+        table.add_row(*words, str(row["models"]), tau, ends.replace("[", "\\["), f"{row['p']:.2g}")
+    return table
+
+
+def _draw(table: pd.DataFrame, measures: Sequence[str], targets: Sequence[str], path: Path) -> None:
+    draw_to_files()
+    from matplotlib import pyplot as plt
+
+    size = (3.2 * len(targets), 2.6 * len(measures))
+    figure, axes = plt.subplots(len(measures), len(targets), figsize=size, squeeze=False)
+    for row, measure in zip(axes, measures, strict=True):
+        for panel, target in zip(row, targets, strict=True):
+            found = kendall(table[measure], table[target], resamples=0, test=False)
+            tau = format_tau(found.tau) if found.models >= FEWEST else "–"
+            panel.scatter(table[measure], table[target], s=12)
+            panel.set(xlabel=measure, ylabel=target, title=f"τ = {tau}, {found.models} models")
+    figure.tight_layout()
+    figure.savefig(path, dpi=150)
+    plt.close(figure)
