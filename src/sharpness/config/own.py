@@ -27,8 +27,6 @@ AUTO = "auto"
 
 GIVEN = "errors given in the table"
 
-_TAKEN = (*ADDED, "status", "reason", "gap")
-
 
 def _data(text: str) -> str:
     """Return the name of a data set with its path expanded."""
@@ -124,8 +122,8 @@ class ModelsPool(BasePool):
         """Yield what is wrong with the table's columns."""
         table = self.list_file
         for name in self.columns:
-            if name in _TAKEN or name.startswith("gap_") or "@" in name:
-                yield f"{table}: column {name!r} is one of pool.csv; give it another name"
+            if name in ADDED:
+                yield f"{table}: column {name!r} has the name of one of pool.csv; rename it"
         for name in self.given_parts:
             if not re.fullmatch(PART_PATTERN, name):
                 yield f"{table}: column 'error_{name}': {name!r} is no name of a part; use letters"
