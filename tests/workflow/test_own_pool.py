@@ -103,7 +103,7 @@ def test_a_finished_pool_is_left_alone_and_a_new_model_costs_itself(workspace: W
     assert "Nothing to be done" in workspace.run("mine", "--dry-run")
     before = workspace.items()
     table(workspace.folder, [*ROWS, "d,own_nets:net,32,60,"])
-    workspace.run("mine")
+    workspace.run("results/tiny/mine/evaluated/a.json")
     after = workspace.items()
     assert {path: after[path] for path in before} == before
     assert {path.parent.name for path in after.keys() - before.keys()} == {"d"}
