@@ -60,6 +60,7 @@ include: "rules/data.smk"
 include: "rules/checkpoints.smk"
 include: "rules/training.smk"
 include: "rules/evaluation.smk"
+include: "rules/models.smk"
 include: "rules/correlation.smk"
 include: "rules/simple.smk"
 include: "rules/figures.smk"
@@ -101,6 +102,7 @@ for pool in settings.pools:
             pool
         input:
             f"<results>/{pool}/correlations.csv",
+            expand("<results>/figures/{figure}.pdf", figure=SHEETS.get(pool, [])),
 
 
 for study in STUDIES:

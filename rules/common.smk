@@ -11,12 +11,15 @@ from pathlib import Path
 
 from sharpness.checkpoints.convert import REVISION as FORMATS_REVISION
 from sharpness.config.required import PUBLISHED_ERRORS, VOCABULARY, needed_data, needed_parts
+from sharpness.config.sheet import own_sheet
 from sharpness.data.listing import SAMPLE_REVISION
 from sharpness.data.locate import REVISION as RECORDS_REVISION
 from sharpness.data.locate import within_reach
 from sharpness.evaluation.augreg_index import ROW as AUGREG_INDEX
 from sharpness.evaluation.augreg_index import file_stem, index_reachable
 from sharpness.evaluation.plan import REVISION
+from sharpness.evaluation.radii import MODELS as RADII_MODELS
+from sharpness.evaluation.radii import REVISION as RADII_REVISION
 from sharpness.io.download import download_named, place
 from sharpness.io.files import json_text, write_json
 from sharpness.io.source_digest import source_digest
@@ -30,6 +33,10 @@ from sharpness.studies.wen.runs import REVISION as TWO_LAYER_REVISION
 from sharpness.training.hyperparameters import REVISION as TRAINING_REVISION
 from sharpness.training.records import REVISION as CHECKPOINT_REVISION
 
+OWN = [name for name, pool in settings.pools.items() if pool.kind == "models"]
+SHEETS = {name: own_sheet(settings, name) for name in OWN}
+for sheet in SHEETS.values():
+    CATALOGUE |= sheet
 FIGURES = [name for name in CATALOGUE if set(CATALOGUE[name].pools) <= set(settings.pools)]
 DRAWN_FROM = {
     pools: [name for name in FIGURES if CATALOGUE[name].pools == pools]
@@ -54,6 +61,13 @@ try:
 except UserError as problem:
     sys.exit(f"configuration: {problem}")
 WANTED = {name: settings.wanted(name) for name in settings.pools}
+OWN_ORDER = {
+    name: {
+        "seed": settings.sample.seed,
+        "most": max(settings.sample.examples, settings.pools[name].sharpness.points),
+    }
+    for name in OWN
+}
 TWO_LAYER_JOBS = settings.simple.two_layer_relu.jobs
 NAME = r"[A-Za-z0-9~][A-Za-z0-9._~-]*"
 
@@ -89,9 +103,10 @@ def drawing(figure, title, format, caption):
 def entry_of(figure):
     """Return a figure's entry in the catalogue, which says so where data sets are stand-ins."""
     entry = CATALOGUE[figure]
-    data = {name for pool in entry.pools for name in settings.pools[pool].data.values()}
+    data = {name for pool in entry.pools for name in settings.pools[pool].known_data.values()}
     standin = any(settings.source(name)["standin"] for name in data)
-    return (as_standin(entry) if standin else entry).model_dump()
+    shown = as_standin(entry) if standin else entry
+    return shown.model_dump(exclude=None if shown.parts else {"parts"})
 
 
 def pool_of(wildcards):
@@ -151,8 +166,8 @@ def of_each_model(pattern):
 
 
 def trainings_of(wildcards):
-    """Return the training records of a sweep's models; none for published models."""
-    if pool_of(wildcards).kind == "published":
+    """Return the training records of a sweep's models; none for other models."""
+    if pool_of(wildcards).kind != "sweep":
         return []
     return of_each_model("<results>/{pool}/training/{model}.json")(wildcards)
 
@@ -214,3 +229,57 @@ def given_path(wildcards):
         return ["<results>/standin/data.json"]
     named = [source[key] for key in ("file", "folder", "holdout")]
     return [path for path in named if path and exists(path)]
+
+
+def own_models(pool, stems):
+    """Return name, source and metadata of own models; `save_model` adds the rest, ``own``."""
+    own = settings.pools[pool]
+    names = [own.stems[stem] for stem in stems]
+    made = own.made(settings.standins)
+    return [
+        {
+            "name": name,
+            "source": asdict(own.members[name].source),
+            "metadata": {key: value for key, value in made[name].items() if key != "own"},
+        }
+        for name in names
+    ]
+
+
+def own_checkpoints(pool, stems):
+    """Return the existing local files and folders from which models are loaded."""
+    own = settings.pools[pool]
+    sources = [own.members[own.stems[stem]].source for stem in stems]
+    named = [source.checkpoint for source in sources]
+    named += [source.source.partition(":")[2] for source in sources if source.source[:3] == "hf:"]
+    return [path for path in dict.fromkeys(named) if path and exists(path)]
+
+
+def own_record(pool):
+    """Return the record of the training data of an own pool, if they are a known set."""
+    return [path for part, path in settings.records(PARTS[pool]).items() if part == "train"]
+
+
+def own_sample(pool):
+    """Return the sample of a large known training set of an own pool."""
+    name = PARTS[pool].get("train")
+    return [f"<results>/data/{name}-sample.csv"] if name in SAMPLED else []
+
+
+def own_files(wildcards):
+    """Return the table of labels and the existing folders and tables of an own pool's data."""
+    pool = pool_of(wildcards)
+    paths = [text.partition(":")[2] for text in pool.opened.values()]
+    return [path for path in [pool.labels, *paths] if path and exists(path)]
+
+
+def own_radii(wildcards):
+    """Return the file of radii, if any are to be found."""
+    auto = "auto" in WANTED[wildcards.pool]["plan"]
+    return [f"<results>/{wildcards.pool}/radii.json"] if auto else []
+
+
+def own_errors(wildcards):
+    """Return the given errors of the models of a job, by stem and part."""
+    pool = pool_of(wildcards)
+    return {stem: dict(pool.members[pool.stems[stem]].errors) for stem in models_of(wildcards)}

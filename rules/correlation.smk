@@ -14,6 +14,7 @@ rule pool:
         per_batch=of_each_model("<results>/{pool}/per_batch/{model}.csv"),
         weights=of_each_model("<results>/{pool}/checkpoints/{model}.safetensors"),
         training=trainings_of,
+        radii=own_radii,
         changed=changed,
     output:
         pool="<results>/{pool}/pool.csv",
@@ -58,7 +59,7 @@ rule correlations:
             for name in FIGURES
             for pair in panels_within(CATALOGUE[name], wildcards.pool)
         ],
-        records=lambda wildcards: settings.records(pool_of(wildcards).data),
+        records=lambda wildcards: settings.records(pool_of(wildcards).known_data),
         code=source_digest("scripts/correlations.py"),
     script:
         "../scripts/correlations.py"

@@ -18,6 +18,8 @@ rule evaluate:
         "<logs>/{pool}/evaluate/{first}.log",
     benchmark:
         "<benchmarks>/{pool}/evaluate/{first}.tsv"
+    wildcard_constraints:
+        pool=one_of([*SWEEPS, *PUBLISHED]),
     threads: settings.num_workers
     resources:
         mem_mb=doubled(12000),
@@ -48,6 +50,8 @@ rule rows:
         "<logs>/{pool}/rows/{model}.log",
     benchmark:
         "<benchmarks>/{pool}/rows/{model}.tsv"
+    wildcard_constraints:
+        pool=one_of([*SWEEPS, *PUBLISHED]),
     threads: 1
     resources:
         mem_mb=doubled(500),

@@ -78,7 +78,7 @@ rule report:
         records=sorted(
             f"{settings.home}/data/{name}.json"
             for name in {*STUDIED_DATA}.union(
-                *(pool.data.values() for pool in settings.pools.values())
+                *(pool.known_data.values() for pool in settings.pools.values())
             )
         ),
         studies={name: study.model_dump() for name, study in STUDIES.items()},

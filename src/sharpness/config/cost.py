@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sharpness.config.fields import TokenInputs
+from sharpness.config.own import ModelsPool
 from sharpness.config.pools import Pool, PublishedPool, SweepPool
 from sharpness.config.required import needed_parts
 from sharpness.config.schema import Config, merged, validated
@@ -89,8 +90,12 @@ def training_passes(pool: Pool) -> float:
 
 
 def cost_of(settings: Config, name: str, parts: Mapping[str, str]) -> Cost:
-    """Return the cost of a pool; ``parts`` are the data sets on which errors are evaluated."""
+    """Return the cost of a pool whose networks the configuration describes.
+
+    ``parts`` are the data sets on which errors are evaluated.
+    """
     pool = settings.pools[name]
+    assert not isinstance(pool, ModelsPool)
     train = TRAINING.get(pool.data["train"], settings.sample.examples)
     tested = sum(EXAMPLES[data] for part, data in parts.items() if part != "train")
     return Cost(
@@ -102,7 +107,7 @@ def cost_of(settings: Config, name: str, parts: Mapping[str, str]) -> Cost:
     )
 
 
-def forward_flops(pool: Pool) -> float:
+def forward_flops(pool: SweepPool | PublishedPool) -> float:
     """Return the FLOPs of one example's forward pass, counted by torch without computing it."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
@@ -132,6 +137,9 @@ def table(settings: Config) -> list[str]:
     lines = ["| pool | models | GFLOP | training | errors | sharpness | GPU-hours |"]
     lines.append("|---|---:|---:|---:|---:|---:|---:|")
     for name, parts in needed_parts(settings).items():
+        if isinstance(settings.pools[name], ModelsPool):  # whose networks are not known before
+            lines.append(f"| {name} | {len(settings.pools[name].models)} | – | – | – | – | – |")
+            continue
         cost = cost_of(settings, name, parts)
         passes = (cost.training, cost.errors, cost.sharpness)
         millions = " | ".join(f"{each / 1e6:.3g}" for each in passes)

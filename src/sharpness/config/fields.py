@@ -147,8 +147,8 @@ class Ablation(Settings):
     steps: Counts | None = None
 
 
-class Sharpness(Settings):
-    """Settings of the sharpness measurements on each model."""
+class Measurements(Settings):
+    """Settings of the sharpness measurements on each model, but for the radii."""
 
     points: Count
     m: Count
@@ -157,7 +157,6 @@ class Sharpness(Settings):
     seed: Seed = 0
     max_train_error: Fraction | None = None
     parameters: Annotated[str, AfterValidator(_pattern)] = "all"
-    radii: Annotated[dict[DefinitionId, Radii], Field(min_length=1)]
     ablations: dict[Name, Ablation] = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -170,13 +169,19 @@ class Sharpness(Settings):
                     raise ValueError(f"{key}: {m}: does not divide the {self.points} points")
         return self
 
+    @property
+    def given_radii(self) -> dict[str, list[float]]:
+        """The radii of the definitions for which the configuration gives them."""
+        raise NotImplementedError
+
     def cells(self, protocols: list[str]) -> list[Cell]:
         """Return the distinct cells measured on each model, in the order of the paper's tables."""
+        radii = self.given_radii
         wanted = [
             Cell(Definition.parse(word), radius, protocol)
             for protocol in protocols
-            for word in self.radii
-            for radius in sorted(self.radii[word])
+            for word in radii
+            for radius in sorted(radii[word])
         ]
         wanted.sort(key=lambda cell: (protocols.index(cell.protocol), ALL.index(cell.definition)))
         for name in sorted(self.ablations):
@@ -190,3 +195,14 @@ class Sharpness(Settings):
                 for data, m, steps, radius in product(given.data, sizes, counts, given.radii)
             ]
         return list(dict.fromkeys(wanted))
+
+
+class Sharpness(Measurements):
+    """Settings of the sharpness measurements on each model."""
+
+    radii: Annotated[dict[DefinitionId, Radii], Field(min_length=1)]
+
+    @property
+    def given_radii(self) -> dict[str, list[float]]:
+        """The radii of the definitions for which the configuration gives them: all."""
+        return self.radii

@@ -1,30 +1,27 @@
-"""Configuration of a pool: its models (trained here or published), data sets and measurements."""
+"""Configuration of a pool: its models (trained here, published, or the user's own) and data."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
 from sharpness.checkpoints.convert import REVISION as FORMATS_REVISION
-from sharpness.checkpoints.table import PublishedModel, choose, read_table, stem
+from sharpness.checkpoints.table import PublishedModel, choose, read_table
+from sharpness.config.base_pool import KnownDataPool
 from sharpness.config.fields import (
     Bert,
     ClipViT,
-    DataSet,
-    Part,
     PathName,
     PhotoInputs,
     ResNet,
-    Sharpness,
     SimpleViT,
     TokenInputs,
     ViT,
 )
-from sharpness.data.registry import REGISTRY
-from sharpness.io.validation import Distinct, Fraction, Models, Seed, Settings, hint
+from sharpness.config.own import ModelsPool
+from sharpness.io.validation import Fraction, Models, Seed, Settings
 from sharpness.networks import check_sizes
 from sharpness.training.hyperparameters import REVISION as TRAINING_REVISION
 from sharpness.training.hyperparameters import Space, Training
@@ -42,81 +39,6 @@ _SUITS = {
 """For each network of published models: the kind of its data and the name of its inputs."""
 
 
-class _Pool(Settings):
-    """Settings of every pool: models of one architecture and training set."""
-
-    title: str
-    table: PositiveInt | None = None
-    data: dict[Part, DataSet]
-    subgroups: Annotated[list[str], Distinct] = Field(default=[])
-    models_per_job: PositiveInt = 1
-    micro_batch: PositiveInt | None = None
-    sharpness: Sharpness
-
-    @model_validator(mode="after")
-    def _one_kind_of_data(self) -> Self:
-        for part in ("train", "test"):
-            if part not in self.data:
-                raise ValueError(f"data lacks {part!r}, which every pool needs")
-        if "train" not in REGISTRY[self.data["train"]].splits:
-            raise ValueError(f"data.train: {self.data['train']!r}: has no training examples")
-        for part, name in self.data.items():
-            if REGISTRY[name].kind != self.kind_of_data:
-                train = self.data["train"]
-                raise ValueError(f"data.{part}: {name!r}: is not of one kind with {train!r}")
-        return self
-
-    @property
-    def kind_of_data(self) -> str:
-        """The kind of data that all data sets of the pool have."""
-        return REGISTRY[self.data["train"]].kind
-
-    def check_subgroups(self, columns: Iterable[str]) -> None:
-        """Raise ValueError if a subgroup names a column that the models do not have."""
-        columns = list(dict.fromkeys(columns))
-        for name in self.subgroups:
-            if name not in columns:
-                raise ValueError(f"subgroups: {name!r}: is no column; {hint(name, columns)}")
-
-    @cached_property
-    def models(self) -> list[str]:
-        """The names of the models, in order."""
-        raise NotImplementedError
-
-    def made(self, standins: bool) -> dict[str, Any]:
-        """Return the settings that determine the checkpoints: those of training or conversion."""
-        raise NotImplementedError
-
-    @cached_property
-    def preprocessing(self) -> dict[str, Any] | None:
-        """The settings of the inputs; None if the data set fixes them."""
-        return None
-
-    def plan(self, protocols: list[str]) -> dict[str, Any]:
-        """Return the evaluation settings, cells as ids, in the form that ``Plan.parse`` reads."""
-        settings = self.sharpness.model_dump(exclude={"radii", "ablations"})
-        if settings["parameters"] == "all":
-            del settings["parameters"]  # enters no digest
-        return {"cells": [cell.id for cell in self.sharpness.cells(protocols)], **settings}
-
-    @cached_property
-    def stems(self) -> dict[str, str]:
-        """The model names by the stems of their files, in order."""
-        return {stem(model): model for model in self.models}
-
-    @cached_property
-    def jobs(self) -> dict[str, list[str]]:
-        """The stems of the models that share a process, keyed by the first of them."""
-        size, stems = self.models_per_job, list(self.stems)
-        groups = [stems[i : i + size] for i in range(0, len(stems), size)]
-        return {group[0]: group for group in groups}
-
-    @cached_property
-    def first_of(self) -> dict[str, str]:
-        """For each stem, the first stem of its process."""
-        return {stem: first for first, group in self.jobs.items() for stem in group}
-
-
 class Sweep(Space):
     """The hyper-parameter distribution of a pool's models, their number and the seed."""
 
@@ -129,7 +51,7 @@ class Sweep(Space):
         return self.model_dump(exclude={"models", "seed"})
 
 
-class SweepPool(_Pool):
+class SweepPool(KnownDataPool):
     """A pool of models that this workflow trains."""
 
     kind: Literal["sweep"]
@@ -185,7 +107,7 @@ _NETWORKS = {
 """For each file format, the networks whose weights it can hold."""
 
 
-class PublishedPool(_Pool):
+class PublishedPool(KnownDataPool):
     """A pool of models that others have published."""
 
     kind: Literal["published"]
@@ -282,4 +204,4 @@ class PublishedPool(_Pool):
         return "bert" if self.inputs else ""
 
 
-Pool = Annotated[SweepPool | PublishedPool, Field(discriminator="kind")]
+Pool = Annotated[SweepPool | PublishedPool | ModelsPool, Field(discriminator="kind")]

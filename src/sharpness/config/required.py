@@ -6,7 +6,7 @@ without a network. Does not import torch.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from sharpness.evaluation.augreg_index import ROW as AUGREG_INDEX
 from sharpness.evaluation.published import errors_for_preprocessing, read_published_errors
 from sharpness.io.download import Download, download_named, fetch, place
 from sharpness.io.files import read_json, sha256, write_json
+from sharpness.sources.table import OwnModel
 
 PUBLISHED_ERRORS = "resources/published_errors.csv"
 """The publishers' error rates; the path is relative to the workflow's working folder."""
@@ -27,7 +28,7 @@ VOCABULARY = "bert-vocabulary"
 def needed_parts(settings: Config) -> dict[str, dict[str, str]]:
     """Return, for each pool, the data sets that its evaluation reads, by part.
 
-    If a pool uses published errors, a part with a published error for every model is left out.
+    If errors are published or given, a part with such an error for every model is left out.
 
     Raises:
         UserError: if the table of published errors cannot be read.
@@ -50,7 +51,9 @@ def needed_data(
 
 def _parts(settings: Config, name: str) -> dict[str, str]:
     pool = settings.pools[name]
-    parts = dict(pool.data)
+    parts = dict(pool.known_data)
+    if pool.kind == "models":
+        return {part: data for part, data in parts.items() if part in pool.opened}
     # The published errors of stand-ins are not written yet.
     if pool.kind == "sweep" or pool.errors == "evaluate" or settings.standins:
         return parts
@@ -78,10 +81,16 @@ def items(settings: Config, data: Iterable[str]) -> dict[str, Item]:
         for stem, model in pool.stems.items()
         if not pool.members[model].file
     }
+    for name, stem, own in _own_files(settings):
+        given = own.source
+        if given.checkpoint.startswith("https://"):
+            file = {"url": given.checkpoint, "size": None, "checksum": given.checksum}
+            found[f"models/{name}/{stem}"] = [file]
     for source in sorted({REGISTRY[name].source or "" for name in data} - {""}):
         if not _given(settings, source) and downloads(source):
             found[f"data/{source}"] = [_arguments(download_named(row)) for row in downloads(source)]
-    formats = [pool.checkpoints.format for pool in settings.pools.values() if pool.kind != "sweep"]
+    published = [pool for pool in settings.pools.values() if pool.kind == "published"]
+    formats = [pool.checkpoints.format for pool in published]
     if "augreg" in formats and not settings.standins:
         found[f"data/{AUGREG_INDEX}"] = [_arguments(download_named(AUGREG_INDEX))]
     return found
@@ -101,7 +110,20 @@ def missing_by_hand(settings: Config, data: Iterable[str]) -> list[str]:
     for member in [m for pool in published for m in pool.members.values()]:
         if member.file and not settings.standins and not Path(member.file).exists():
             found.append(f"{member.file}: the table's row of {member.model} names it")
+    for _, _, own in _own_files(settings):
+        path = own.source.checkpoint
+        if not path.startswith("https://") and not Path(path).exists():
+            found.append(f"{path}: the table's row of {own.model} names it")
     return list(dict.fromkeys(found))
+
+
+def _own_files(settings: Config) -> Iterator[tuple[str, str, OwnModel]]:
+    """Yield pool, stem and entry of each of the user's own models that has a checkpoint."""
+    for name, pool in settings.pools.items():
+        if pool.kind == "models":
+            for stem, model in pool.stems.items():
+                if (own := pool.members[model]).source.checkpoint:
+                    yield name, stem, own
 
 
 def download_item(

@@ -10,6 +10,7 @@ import yaml
 from pydantic import Field, model_validator
 
 from sharpness.config.fields import Name, PathName, ProtocolName, Results, SourceName
+from sharpness.config.own import ModelsPool
 from sharpness.config.pools import Pool
 from sharpness.config.studies import Simple, Study
 from sharpness.data.locate import within_reach
@@ -82,6 +83,8 @@ class Config(Settings):
         for name, pool in self.pools.items():
             if name in FOLDERS:
                 raise ValueError(f"pools.{name}: has the name of a folder; call the pool another")
+            if isinstance(pool, ModelsPool):
+                continue
             points, train = pool.sharpness.points, pool.data["train"]
             most = _EXAMPLES.get(train, self.sample.examples)
             if points > most:
@@ -131,7 +134,7 @@ class Config(Settings):
         pool = self.pools[name]
         return {
             "models": pool.models,
-            "data": pool.data,
+            "data": pool.sources,
             "made": pool.made(self.standins),
             "plan": pool.plan(self.protocols),
             "revision": REVISION,

@@ -15,11 +15,20 @@ from sharpness.io.errors import UserError
 from sharpness.measures.ball import noise_generator
 
 
-class EvalDatasets(Mapping[str, Examples]):
-    """The examples of each part whose data are present, read when first used.
+class Datasets(Mapping[str, Examples]):
+    """The examples of each part whose data are present.
 
-    ``titles`` are those of all parts; ``missing`` holds the reason for each part without data.
+    Attributes:
+        titles: those of all parts.
+        missing: the reason for each part without data.
     """
+
+    titles: Mapping[str, str]
+    missing: Mapping[str, str]
+
+
+class EvalDatasets(Datasets):
+    """Data sets that are the same for all models, read when first used."""
 
     def __init__(
         self,

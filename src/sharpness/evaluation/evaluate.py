@@ -14,11 +14,17 @@ import torch
 from torch import nn
 
 from sharpness.data.batches import Batch, Examples
-from sharpness.evaluation.datasets import EvalDatasets, augmented, first_points, resident
+from sharpness.evaluation.datasets import (
+    Datasets,
+    EvalDatasets,
+    augmented,
+    first_points,
+    resident,
+)
 from sharpness.evaluation.plan import REVISION, Plan, Row
 from sharpness.io.errors import UserError
 from sharpness.io.files import digest, finite_or_none, read_json, sha256, write_json
-from sharpness.measures.definition import PROTOCOLS, Cell, Data, Estimate
+from sharpness.measures.definition import PROTOCOLS, Cell, Data, Estimate, Protocol
 from sharpness.measures.error_rates import ROWS, error_and_loss
 from sharpness.measures.micro_batch import MicroBatch
 from sharpness.measures.sharpness import measure_cells
@@ -112,6 +118,14 @@ class ResultCache:
         print(f"{self._subject.name}: {what} ({monotonic() - start:.1f} s)", file=sys.stderr)
 
 
+def protocols_of(plan: Plan) -> dict[str, Protocol]:
+    """Return the protocols with the plan's numbers of steps and samples."""
+    return {
+        name: replace(knob, steps=plan.steps, samples=plan.samples.get(name, knob.samples))
+        for name, knob in PROTOCOLS.items()
+    }
+
+
 def measure_plan(
     model: nn.Module, plan: Plan, points: Examples, cells: Sequence[Cell], room: MicroBatch
 ) -> Iterator[tuple[Cell, Estimate | UserError]]:
@@ -121,12 +135,14 @@ def measure_plan(
     if any(cell.data == "augmented" for cell in cells):
         views = augmented(points, plan.seed, plan.augment_operations)
         data["augmented"] = resident(views, m, device)
-    knobs = {
-        name: replace(knob, steps=plan.steps, samples=plan.samples.get(name, knob.samples))
-        for name, knob in PROTOCOLS.items()
-    }
     yield from measure_cells(
-        model, data, cells, plan.seed, protocols=knobs, room=room, parameters=plan.parameters
+        model,
+        data,
+        cells,
+        plan.seed,
+        protocols=protocols_of(plan),
+        room=room,
+        parameters=plan.parameters,
     )
 
 
@@ -199,7 +215,7 @@ def evaluate_models(
 def evaluate(
     subject: EvaluatedModel,
     plan: Plan,
-    sets: EvalDatasets,
+    sets: Datasets,
     record: Mapping[str, Any] | None = None,
     published: Mapping[str, float] = _NONE,
     room: MicroBatch | None = None,

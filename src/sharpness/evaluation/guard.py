@@ -72,7 +72,8 @@ def check_trainings(
         mend = remake_advice(*(source.home / name for name in names))
         if found := _difference(record, shared | drawn):
             raise UserError(f"{path}: {found}; {mend}")
-        if found := _difference(_metadata(source.checkpoint), {"training": record.get("digest")}):
+        said = checkpoint_metadata(source.checkpoint)
+        if found := _difference(said, {"training": record.get("digest")}):
             raise UserError(f"{source.checkpoint}: {found}; {mend}")
 
 
@@ -86,7 +87,7 @@ def check_conversions(
     """
     wrong = {}
     for source in sources:
-        said = _FIRST | _metadata(source.checkpoint)
+        said = _FIRST | checkpoint_metadata(source.checkpoint)
         if found := _difference(said, wanted[source.name]):
             wrong[source] = found
     if not wrong:
@@ -147,7 +148,7 @@ def check_rows(
             raise UserError(f"{path}: it is of another checkpoint than {source.checkpoint}; {mend}")
 
 
-def _metadata(path: Path) -> dict[str, Any]:
+def checkpoint_metadata(path: Path) -> dict[str, Any]:
     """Return the metadata of a checkpoint; empty if it is not one of this project's."""
     try:
         with safe_open(path, "numpy") as stream:

@@ -5,14 +5,15 @@ Needs no torch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from sharpness.io.errors import REMAKE, UserError
 from sharpness.io.files import read_json, write_csv
-from sharpness.measures.definition import PROTOCOLS, Cell
+from sharpness.measures.definition import ALL, PROTOCOLS, Cell, Definition
 
 REVISION = 2
 """Increase it with any code change that changes an error or a sharpness; all are computed anew."""
@@ -47,10 +48,28 @@ class Plan:
     parameters: str = "all"
 
     @classmethod
-    def parse(cls, settings: Mapping[str, Any]) -> Plan:
-        """Return the plan from its JSON form, in which cells are ids."""
-        cells = tuple(Cell.parse(word) for word in settings["cells"])
-        return cls(**{**settings, "cells": cells})
+    def parse(
+        cls, settings: Mapping[str, Any], radii: Mapping[str, Sequence[float]] | None = None
+    ) -> Plan:
+        """Return the plan from its JSON form, in which cells are ids.
+
+        If it has ``auto``, definitions whose radii were to be found, and ``protocols``, the found
+        ``radii`` of each definition add their cells.
+        """
+        rest = dict(settings)
+        auto, protocols = rest.pop("auto", ()), rest.pop("protocols", ())
+        cells = [Cell.parse(word) for word in rest.pop("cells")]
+        plan = cls(**{**rest, "cells": tuple(cells)})
+        return plan.with_radii({w: (radii or {})[w] for w in auto}, protocols) if auto else plan
+
+    def with_radii(self, radii: Mapping[str, Sequence[float]], protocols: Sequence[str]) -> Plan:
+        """Return the plan with the cells of more radii, by the id of their definition."""
+        more = [
+            Cell(Definition.parse(word), radius, protocol)
+            for word, protocol in product(radii, protocols)
+            for radius in radii[word]
+        ]
+        return replace(self, cells=tuple(_in_order(dict.fromkeys([*self.cells, *more]), protocols)))
 
     def rows(self) -> list[Row]:
         """Return the settings of every cell."""
@@ -92,6 +111,17 @@ class Plan:
             "revision": REVISION,
             **({} if self.parameters == "all" else {"parameters": self.parameters}),
         }
+
+
+def _in_order(cells: Iterable[Cell], protocols: Sequence[str]) -> list[Cell]:
+    """Return the cells in canonical order: by protocol, definition and radius, ablations last."""
+
+    def place(cell: Cell) -> tuple[bool, int, int, float]:
+        special = cell != Cell(cell.definition, cell.radius, cell.protocol)
+        place = protocols.index(cell.protocol), ALL.index(cell.definition), cell.radius
+        return (special, *((0, 0, 0.0) if special else place))
+
+    return sorted(cells, key=place)
 
 
 ERRORS = ["part", "data", "error", "loss", "examples", "source", "status", "reason"]

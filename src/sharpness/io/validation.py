@@ -43,9 +43,10 @@ class Closed(BaseModel):
     @classmethod
     def _known(cls, raw: Any) -> Any:
         """Reject an unknown key with the nearest known one, which pydantic does not suggest."""
+        known = [field.alias or name for name, field in cls.model_fields.items()]
         for key in raw if isinstance(raw, Mapping) else ():
-            if key not in cls.model_fields:
-                context = {"key": str(key), "hint": hint(key, cls.model_fields)}
+            if key not in known:
+                context = {"key": str(key), "hint": hint(key, known)}
                 raise PydanticCustomError("unknown_key", "there is no such key; {hint}", context)
         return raw
 

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from sharpness.measures.definition import Cell
-from sharpness.report.figures.catalogue import LABELS
+from sharpness.report.figures.catalogue import PARTS, label_of
 from sharpness.report.tables.writers import STRONG
 from sharpness.statistics.correlation import cell_columns, format_radius, target_columns
 from sharpness.statistics.kendall import FEWEST, format_tau
@@ -24,13 +24,19 @@ _NEAR = ("train", "test", "heldout", "v2")
 
 def target_title(target: str) -> str:
     """Return the title of a target of ``correlations.csv``, such as "ImageNet-R error"."""
-    return LABELS.get(target, target.replace("_", " ")).removesuffix(" (%)")
+    return label_of(target).removesuffix(" (%)")
 
 
 def is_ood(target: str) -> bool:
     """Return whether a target is an error on out-of-distribution data."""
     kind, _, part = target.partition("_")
-    return kind == "error" and part not in _NEAR
+    return kind == "error" and part in PARTS and part not in _NEAR
+
+
+def is_own(target: str) -> bool:
+    """Return whether a target is an error on a part that only pools of the user's own have."""
+    kind, _, part = target.partition("_")
+    return kind == "error" and part not in PARTS
 
 
 def describe(cell: Cell) -> str:
@@ -135,6 +141,7 @@ def judge(pool: pd.DataFrame, correlations: pd.DataFrame) -> list[tuple[str, str
     kinds = {
         "test error": ["error_test"],
         "OOD error": [t for t in target_columns(pool) if is_ood(t)],
+        "error on other data": [t for t in target_columns(pool) if is_own(t)],
     }
     sentences = []
     for words, targets in kinds.items():

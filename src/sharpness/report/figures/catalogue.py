@@ -9,7 +9,7 @@ repeated for each measured radius.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -18,7 +18,7 @@ from pydantic import BaseModel, BeforeValidator, Field, field_validator, model_v
 
 from sharpness.io.errors import UserError
 from sharpness.io.files import read_yaml
-from sharpness.io.validation import Closed, OneOf, checked
+from sharpness.io.validation import Closed, OneOf, checked, hint
 from sharpness.measures.definition import ALL, PROTOCOLS, Cell, Definition
 
 COMPARED = ("Sharpness (original)", "Sharpness (augmented)")
@@ -41,6 +41,9 @@ PARTS = {
 }
 """Titles of the parts, that is, the roles of data sets in a pool."""
 
+PART_PATTERN = "^[A-Za-z][A-Za-z0-9_]*$"
+"""Pattern of the other parts that pools of the user's own may have; their name is their title."""
+
 PART_LABELS = {"error": "Error (%)", "gap": "Gap (%)"}
 """Axis labels of the quantities that refer to the panel's part."""
 
@@ -53,6 +56,12 @@ LABELS = {
     "learning_rate": "Learning rate",
 }
 """Axis labels of all other quantities."""
+
+
+def label_of(quantity: str) -> str:
+    """Return the axis label of a quantity such as ``error_r``; its part may be the user's own."""
+    kind, _, part = quantity.partition("_")
+    return LABELS.get(quantity, f"{part} {kind} (%)" if kind in PART_LABELS else quantity)
 
 
 @dataclass(frozen=True)
@@ -76,10 +85,10 @@ def factor_of(label: str) -> float:
 def column_axis(quantity: str, part: str | None) -> Axis:
     """Return the axis of a quantity such as ``error_test``, or ``error`` of ``part``."""
     whole = f"{quantity}_{part}" if quantity in PART_LABELS and part else quantity
-    label = PART_LABELS[quantity] if whole != quantity else LABELS[whole]
+    label = PART_LABELS[quantity] if whole != quantity else label_of(whole)
     # The gap of the test data has no suffix in pool.csv.
     column = "gap" if whole == "gap_test" else whole
-    return Axis(column, label, factor_of(label), LABELS[whole].removesuffix(" (%)"))
+    return Axis(column, label, factor_of(label), label_of(whole).removesuffix(" (%)"))
 
 
 def _several(value: Any) -> Any:
@@ -95,7 +104,7 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_several)]
 Quantity = Annotated[str, OneOf(LABELS | PART_LABELS)]
 """Quantity of an axis: a key of `LABELS`, or of `PART_LABELS`."""
 
-Part = Annotated[str, OneOf(PARTS)]
+Part = Annotated[str, Field(pattern=PART_PATTERN)]
 
 
 class Coding(Closed):
@@ -147,16 +156,18 @@ class Panel(Closed):
         return self.model_copy(update=other.model_dump(exclude_none=True))
 
 
-def check_part(panel: Panel) -> None:
-    """Raise ValueError if the axes of a panel and its part do not fit each other."""
+def check_part(panel: Panel, own: Collection[str]) -> None:
+    """Raise ValueError if the part is none of ``PARTS`` and ``own``, or the axes do not fit it."""
+    if panel.part is not None and panel.part not in (known := [*PARTS, *own]):
+        raise ValueError(f"part {panel.part!r} is unknown; {hint(panel.part, known)}")
     bare = [quantity for quantity in (panel.x, panel.y) if quantity in PART_LABELS]
     if "error" in bare and panel.part is None:
         raise ValueError("a panel lacks 'part', whose error it shows")
     if panel.part is not None and not bare:
         raise ValueError(f"part {panel.part!r} has no use: no axis shows 'error' or 'gap'")
     for quantity in bare:
-        if panel.part is not None and f"{quantity}_{panel.part}" not in LABELS:
-            raise ValueError(f"part {panel.part!r} has no {quantity}")
+        if quantity == "gap" and panel.part == "train":
+            raise ValueError("part 'train' has no gap")
 
 
 Every = Literal["every radius", "every m", "every steps"]
@@ -175,9 +186,10 @@ class Figure(Closed):
         panels: settings shared by all panels.
         rows: settings that each row adds, from top to bottom.
         columns: settings that each column adds, from left to right.
+        parts: those that panels name beside `PARTS`; pools of the user's own have them.
     """
 
-    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
+    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=140)]
     title: str
     caption: str
     protocol: Annotated[str, OneOf(PROTOCOLS)] = "paper"
@@ -188,6 +200,7 @@ class Figure(Closed):
     panels: Panel = Panel(x="sharpness")
     rows: tuple[Panel, ...] | Every
     columns: tuple[Panel, ...] | Every
+    parts: tuple[str, ...] = ()
 
     @field_validator("marker", "size")
     @classmethod
@@ -204,13 +217,18 @@ class Figure(Closed):
                     raise ValueError(f"a panel lacks {key!r}; set it in panels, rows or columns")
             if panel.radius is None and "every radius" not in (self.rows, self.columns):
                 raise ValueError("a panel lacks 'radius'; set it, or columns: every radius")
-            check_part(panel)
+            check_part(panel, self.parts)
         return self
 
     @property
     def number(self) -> str:
         """The paper's number, such as ``38``; the id if the paper has no such figure."""
         return self.id.removeprefix("fig")
+
+    @property
+    def name(self) -> str:
+        """What the figure is called: ``Figure 38``, or its title if its id has no number."""
+        return f"Figure {self.number}" if self.id.startswith("fig") else self.title
 
     @property
     def pools(self) -> tuple[str, ...]:
@@ -248,7 +266,8 @@ def as_standin(figure: Figure) -> Figure:
         if isinstance(value, str):
             return REAL.sub(r"stand-in \g<0>", value)
         if isinstance(value, dict):
-            return {key: marked(inner) for key, inner in value.items()}
+            kept = ("part", "parts", "pool")
+            return {k: inner if k in kept else marked(inner) for k, inner in value.items()}
         return [*map(marked, value)] if isinstance(value, list | tuple) else value
 
     return Figure.model_validate(marked(figure.model_dump(exclude_none=True)))

@@ -207,7 +207,8 @@ def compose(
     width, panel_height = _sizes(grid)
     measured = encoding.models[cell_columns(encoding.models)].notna().any(axis=1).sum()
     legend = Legend(encoding, point_area(int(measured), width / columns), width)
-    title = title_lines(f"Figure {figure.number}. {figure.title}", note, width)
+    named = figure.title if figure.name == figure.title else f"{figure.name}. {figure.title}"
+    title = title_lines(named, note, width)
     panel_height += 0.14 if figure.within else 0.0
     height = panel_height * rows + 0.45 + 0.15 * len(title) + legend.height
     canvas = Canvas(figsize=(width, height), layout="constrained")

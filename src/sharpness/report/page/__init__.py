@@ -17,6 +17,7 @@ from sharpness.evaluation.published import LIMIT, NOT
 from sharpness.io.files import write_text
 from sharpness.measures.definition import Cell
 from sharpness.report.figures.catalogue import Figure
+from sharpness.report.page.cautions import cautions, few_models
 from sharpness.report.tables import agreement
 from sharpness.report.tables.writers import Table, in_words, render_table
 from sharpness.report.verdict import (
@@ -125,7 +126,8 @@ def _pool(name: str, found: PoolResults) -> dict[str, Any]:
     return {
         "name": name,
         "title": found.title,
-        "warning": warning,
+        "warnings": [*cautions(found.pool), *filter(None, [warning])],
+        "few": few_models(found.pool),
         "sentences": sentences + judge(found.pool, found.correlations),
         "ranks": summarize_targets(found.correlations),
         "protocol": main_protocol(found.correlations["cell"].unique()),
