@@ -118,11 +118,12 @@ def measure(
     inputs = _inputs(input_size, mean, std)
     places = {"cache": expanded(cache), "mirror": None, "offline": offline}
     auto = [Definition.parse(word) for word in definition if AUTO in radius]
-    found = _measured(
+    request = Request(
         source, data, plan, auto, protocol, inputs, places, labels, device, micro_batch
     )
     total = None if auto else len(plan.cells)
-    rows = list(track(found, "cells", total=total, console=SAYS, transient=True))
+    found = track(_measured(request), "cells", total=total, console=SAYS, transient=True)
+    rows = list(found)
     Console().print(_shown(rows))
     _write(rows, csv, json)
 
