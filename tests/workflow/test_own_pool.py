@@ -107,8 +107,5 @@ def test_a_finished_pool_is_left_alone_and_a_new_model_costs_itself(workspace: W
     after = workspace.items()
     assert {path: after[path] for path in before} == before
     assert {path.parent.name for path in after.keys() - before.keys()} == {"d"}
-    table(workspace.folder, [*ROWS, "d,own_nets:net,24,50,", "e,own_nets:none,1,1,"])
+    table(workspace.folder, [*ROWS, "d,own_nets:net,24,50,"])
     assert "mine.csv: row 5: d is the same model as c" in workspace.run("mine", fails=True)
-    table(workspace.folder, [*ROWS, "e,own_nets:none,1,1,"])
-    said = workspace.run("mine", "--retries", "0", fails=True)
-    assert "mine.csv: e: own_nets:none: module own_nets has no function 'none'" in said
