@@ -22,11 +22,43 @@ from sharpness.io.files import expanded, finite_or_none, write_csv, write_json
 from sharpness.measures.definition import PROTOCOLS, Cell, Definition
 from sharpness.sources.grammar import DATA_SCHEMES, MODEL_SCHEMES, ModelSource, parse_data
 
+AUTO = "auto"
+"""Radii at which the loss rises by given amounts; see `evaluation.radii`."""
+
 COLUMNS = ("cell", "value", "stderr", "loss", "error", "floor", "seconds", "status", "reason")
 """Columns of the CSV file, after which come the settings of each cell."""
 
 SAYS = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
 """For all that is no result."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be measured.
+
+    Attributes:
+        source: the model.
+        data: the name of the data.
+        plan: the cells of given radii, and how all are measured.
+        auto: definitions whose radii are to be found.
+        protocol: of all cells.
+        inputs: of `preparation.given_inputs`, or None.
+        places: cache, mirror and offline flag.
+        labels: table of the outputs of the classes, or None.
+        device: "auto", "cpu" or "cuda".
+        room: examples a pass.
+    """
+
+    source: ModelSource
+    data: str
+    plan: Plan
+    auto: Sequence[Definition]
+    protocol: str
+    inputs: Mapping[str, Any] | None
+    places: Mapping[str, Any]
+    labels: Path | None
+    device: str
+    room: int | None
 
 
 @dataclass(frozen=True)
@@ -85,8 +117,13 @@ def measure(
     plan = _plan(definition, radius, protocol, points, m, steps, samples, seed, parameters)
     inputs = _inputs(input_size, mean, std)
     places = {"cache": expanded(cache), "mirror": None, "offline": offline}
-    found = _measured(source, data, plan, inputs, places, labels, device, micro_batch)
-    rows = list(track(found, "cells", total=len(plan.cells), console=SAYS, transient=True))
+    auto = [Definition.parse(word) for word in definition if AUTO in radius]
+    request = Request(
+        source, data, plan, auto, protocol, inputs, places, labels, device, micro_batch
+    )
+    total = None if auto else len(plan.cells)
+    found = track(_measured(request), "cells", total=total, console=SAYS, transient=True)
+    rows = list(found)
     Console().print(_shown(rows))
     _write(rows, csv, json)
 
@@ -130,6 +167,7 @@ def _plan(
         Cell(Definition.parse(word), _radius(text), protocol)
         for word in definitions
         for text in radii
+        if text != AUTO
     ]
     own = {protocol: samples} if samples else {}
     distinct = tuple(dict.fromkeys(cells))
@@ -146,22 +184,15 @@ def _radius(text: str) -> float:
     return radius
 
 
-def _measured(
-    source: ModelSource,
-    data: str,
-    plan: Plan,
-    inputs: Mapping[str, Any] | None,
-    places: Mapping[str, Any],
-    labels: Path | None,
-    device: str,
-    micro_batch: int | None,
-) -> Iterator[Measured]:
+def _measured(request: Request) -> Iterator[Measured]:
     """Load model and data, say what they are, and yield each cell."""
     import torch
 
     from sharpness.cli.known_data import record_of
     from sharpness.evaluation.datasets import first_points
     from sharpness.evaluation.evaluate import cell_row, measure_plan
+    from sharpness.evaluation.own import probe, rise_over
+    from sharpness.evaluation.radii import find_radii
     from sharpness.io.job import compute_device
     from sharpness.measures.error_rates import error_and_loss
     from sharpness.measures.micro_batch import MicroBatch
@@ -169,26 +200,30 @@ def _measured(
     from sharpness.sources.labels import read_labels
     from sharpness.sources.models import described, load_model
 
-    where = compute_device(device)
+    where = compute_device(request.device)
+    data, places, plan = request.data, request.places, request.plan
     opened = open_data(data, "train", places, record=record_of(data, places))
-    own = OwnData({"train": opened}, read_labels(labels) if labels else None)
-    loaded = load_model(source, len(own.classes), places, inputs)
-    loaded.model.to(where)
+    own = OwnData({"train": opened}, read_labels(request.labels) if request.labels else None)
+    loaded = load_model(request.source, len(own.classes), places, request.inputs)
+    model = loaded.model.to(where)
     examples, how = own.for_model(loaded)
-    chosen = first_points(examples["train"], plan.points)
+    points = first_points(examples["train"], plan.points)
     for line in [*described(loaded), f"{data}: {len(opened)} examples; outputs {how}"]:
         SAYS.print(line)
-    room = MicroBatch(micro_batch)
+    room = MicroBatch(request.room)
     error, loss = room.run_with_oom_retry(
-        lambda rows: error_and_loss(loaded.model, chosen, rows or plan.m), plan.m
+        lambda rows: error_and_loss(model, points, rows or plan.m), plan.m
     )
-    SAYS.print(f"on {len(chosen)} points: loss {loss:.4g}, error {error:.2%}")
-    kind = next(loaded.model.parameters()).dtype
-    eps = torch.finfo(kind).eps
+    SAYS.print(f"on {len(points)} points: loss {loss:.4g}, error {error:.2%}")
+    if request.auto:
+        rise = rise_over([(model, probe(points, plan, where))], plan, request.protocol, room)
+        found = find_radii(rise, request.auto)
+        plan = plan.with_radii({w: f["radii"] for w, f in found.items()}, [request.protocol])
+    eps = torch.finfo(next(model.parameters()).dtype).eps
     for line in _warnings(plan, error, len(own.classes), eps):
         SAYS.print(f"warning: {line}", style="yellow")
     start = monotonic()
-    for cell, result in measure_plan(loaded.model, plan, chosen, plan.cells, room):
+    for cell, result in measure_plan(model, plan, points, plan.cells, room):
         about = {"loss": finite_or_none(loss), "error": error, "weights": loaded.origin}
         row = {**plan.describe(cell), **cell_row(result), **about}
         yield Measured(row, monotonic() - start, eps * abs(loss))

@@ -18,7 +18,6 @@ from sharpness.io.validation import Number, Positive, Settings
 from sharpness.measures.definition import PAPER
 from sharpness.networks import Size
 from sharpness.report.figures.catalogue import PART_PATTERN
-from sharpness.sources import ADDED
 from sharpness.sources import REVISION as SOURCES_REVISION
 from sharpness.sources.grammar import MODULE, parse_data, parse_model
 from sharpness.sources.table import OwnModel, read_own_table
@@ -121,9 +120,6 @@ class ModelsPool(BasePool):
     def _wrong_columns(self) -> Iterator[str]:
         """Yield what is wrong with the table's columns."""
         table = self.list_file
-        for name in self.columns:
-            if name in ADDED:
-                yield f"{table}: column {name!r} has the name of one of pool.csv; rename it"
         for name in self.given_parts:
             if not re.fullmatch(PART_PATTERN, name):
                 yield f"{table}: column 'error_{name}': {name!r} is no name of a part; use letters"

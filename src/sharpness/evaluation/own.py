@@ -192,13 +192,27 @@ def median_rise(
 
     The noise is that of the pool's seed, the same at every radius and for every model.
     """
-    subjects: list[tuple[nn.Module, Sequence[Batch]]] = []
+    subjects = []
     for name, path in list(checkpoints.items())[:MODELS]:
         loaded = reload_model(path, places, device)
         points = first_points(parts.for_model(loaded, name)["train"], plan.points)
-        batches = resident(points.subset(slice(0, probe_points(plan))), plan.m, device)
-        subjects.append((loaded.model, batches))
-    room, protocols = MicroBatch(micro_batch), protocols_of(plan)
+        subjects.append((loaded.model, probe(points, plan, device)))
+    return rise_over(subjects, plan, protocol, MicroBatch(micro_batch))
+
+
+def probe(points: Examples, plan: Plan, device: torch.device) -> list[Batch]:
+    """Return the batches of the points on which radii are searched."""
+    return resident(points.subset(slice(0, probe_points(plan))), plan.m, device)
+
+
+def rise_over(
+    subjects: Sequence[tuple[nn.Module, Sequence[Batch]]],
+    plan: Plan,
+    protocol: str,
+    room: MicroBatch,
+) -> Rise:
+    """Return the median rise of the loss over some models, each with its batches."""
+    protocols = protocols_of(plan)
 
     def rise(definition: Definition, radius: float) -> float:
         cell, values = Cell(definition, radius, protocol), []

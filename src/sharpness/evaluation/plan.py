@@ -6,7 +6,7 @@ Needs no torch.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -59,15 +59,17 @@ class Plan:
         rest = dict(settings)
         auto, protocols = rest.pop("auto", ()), rest.pop("protocols", ())
         cells = [Cell.parse(word) for word in rest.pop("cells")]
-        if auto:
-            found = radii or {}
-            cells += [
-                Cell(Definition.parse(word), radius, protocol)
-                for word, protocol in product(auto, protocols)
-                for radius in found[word]
-            ]
-            cells = _in_order(dict.fromkeys(cells), protocols)
-        return cls(**{**rest, "cells": tuple(cells)})
+        plan = cls(**{**rest, "cells": tuple(cells)})
+        return plan.with_radii({w: (radii or {})[w] for w in auto}, protocols) if auto else plan
+
+    def with_radii(self, radii: Mapping[str, Sequence[float]], protocols: Sequence[str]) -> Plan:
+        """Return the plan with the cells of more radii, by the id of their definition."""
+        more = [
+            Cell(Definition.parse(word), radius, protocol)
+            for word, protocol in product(radii, protocols)
+            for radius in radii[word]
+        ]
+        return replace(self, cells=tuple(_in_order(dict.fromkeys([*self.cells, *more]), protocols)))
 
     def rows(self) -> list[Row]:
         """Return the settings of every cell."""

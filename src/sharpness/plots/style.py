@@ -18,7 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure as Canvas
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, Locator, MaxNLocator, NullLocator
 
 from sharpness.io.files import atomic
 
@@ -144,7 +144,7 @@ def set_ticks(axis: Axis, low: float, high: float, scale: Scale, ticks: int = TI
         return
     if max(abs(low), abs(high)) < LONG:
         ticks -= 1
-    locator = MaxNLocator(ticks, steps=[1, 2, 5, 10])
+    locator: Locator = MaxNLocator(ticks, steps=[1, 2, 5, 10])
     inside = [tick for tick in locator.tick_values(low, high) if low <= tick <= high]
     if len(inside) > ticks + 1:  # so that there are two, it may give many
         locator = FixedLocator(inside[:: -(-len(inside) // ticks)])

@@ -13,8 +13,8 @@ from typing import Any
 import torch
 
 from sharpness.data.batches import Examples, call, logits_of, to_device
-from sharpness.io.errors import UserError
-from sharpness.measures.network import described, evaluation_mode
+from sharpness.io.errors import UserError, described
+from sharpness.measures.network import evaluation_mode
 from sharpness.sources.grammar import parse_data
 from sharpness.sources.image_folder import image_folder
 from sharpness.sources.known import known_data

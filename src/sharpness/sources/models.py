@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from sharpness.io.errors import UserError
+from sharpness.sources import RANDOM
 from sharpness.sources.grammar import MODULE, ModelSource, parse_model
 from sharpness.sources.libraries import LIBRARIES, Library
 from sharpness.sources.offline import go_offline_if_needed, library_errors
@@ -26,9 +27,6 @@ from sharpness.sources.weights import (
     unwrapped,
 )
 from sharpness.training.checkpoint import load, load_strictly, save
-
-REVISION = 1
-"""Increase it with any change of what is written into a checkpoint."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +53,7 @@ class LoadedModel:
         if self.source.pretrained:
             return "pretrained weights"
         if self.random:
-            return f"random weights (seed {self.source.seed})"
+            return f"{RANDOM} (seed {self.source.seed})"
         return "weights as the function returns them"
 
     @property
@@ -156,7 +154,7 @@ def save_model(loaded: LoadedModel, path: str | Path, metadata: Mapping[str, Any
         "inputs": loaded.inputs and dict(loaded.inputs),
     }
     about = {"own": own, "origin": loaded.origin, "weights": weights_digest(weights)}
-    save(path, weights, {**about, "own_revision": REVISION, **metadata})
+    save(path, weights, {**about, **metadata})
 
 
 def reload_model(

@@ -10,12 +10,14 @@ from typing import Any
 from sharpness.checkpoints.table import check_header, check_name, fraction, value
 from sharpness.io.errors import UserError
 from sharpness.io.files import expanded, read_rows
+from sharpness.sources import ADDED
 from sharpness.sources.grammar import MODULE, ModelSource, parse_model
 
 COLUMNS = ("model", "source", "checkpoint", "key", "revision", "checksum", "pretrained")
 """Columns with a meaning; ``error_NAME`` is an error rate, and any other a hyper-parameter."""
 ERROR = "error_"
-_TAKEN = ("status", "reason", "gap")
+
+_TAKEN = (*ADDED, "status", "reason", "gap")
 """Columns that ``pool.csv`` adds."""
 
 _YES = {"": False, "no": False, "false": False, "0": False, "yes": True, "true": True, "1": True}
@@ -54,7 +56,7 @@ def read_own_table(path: str | Path) -> list[OwnModel]:
             raise UserError(f"{path}: has no column {name!r}; it needs model and source")
     for name in header:
         if name in _TAKEN or name.startswith("gap_") or "@" in name:
-            raise UserError(f"{path}: column {name!r} has the name of one of pool.csv; rename it")
+            raise UserError(f"{path}: column {name!r} is one of pool.csv; rename it")
     found: dict[str, OwnModel] = {}
     sources: dict[str, str] = {}
     for number, cells in enumerate(rows, start=2):

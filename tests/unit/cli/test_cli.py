@@ -61,6 +61,15 @@ def test_random_weights_and_a_useless_error_are_said() -> None:
     assert "outputs by their order (0 is 0, 1 is 1, 2 is 2)" in result.stderr
 
 
+def test_radii_are_found(tmp_path: Path) -> None:
+    words = [*WORDS, *CELL[:2], "--radius", "auto", *CELL[4:], "--csv", str(tmp_path / "a.csv")]
+    torch.manual_seed(0)
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 0, result.output
+    values = [float(row["value"]) for row in csv.DictReader((tmp_path / "a.csv").open())]
+    assert values == pytest.approx([0.02, 0.1, 0.5], rel=0.1)
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [
