@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.functional import cross_entropy
 
 from sharpness.data.batches import Batch, Examples
 from sharpness.data.locate import read_record
@@ -21,8 +22,10 @@ from sharpness.evaluation.plan import Plan, Row
 from sharpness.evaluation.radii import MODELS, POINTS, Rise
 from sharpness.io.errors import UserError
 from sharpness.io.files import read_json
-from sharpness.measures.definition import Cell, Definition
+from sharpness.measures.cell_values import ObjectiveCache
+from sharpness.measures.definition import Cell, Data, Definition
 from sharpness.measures.micro_batch import MicroBatch
+from sharpness.measures.network import Network
 from sharpness.measures.sharpness import measure_cells
 from sharpness.sources.data import OwnData, open_data
 from sharpness.sources.labels import read_labels
@@ -212,19 +215,23 @@ def rise_over(
     room: MicroBatch,
 ) -> Rise:
     """Return the median rise of the loss over some models, each with its batches."""
-    protocols = protocols_of(plan)
+    protocols, shared = protocols_of(plan), dict[int, ObjectiveCache]()
 
     def rise(definition: Definition, radius: float) -> float:
         cell, values = Cell(definition, radius, protocol), []
-        for model, batches in subjects:
+        for place, (model, batches) in enumerate(subjects):
+            data: dict[Data, Sequence[Batch]] = {"original": batches}
+            if place not in shared:  # so that the model is checked once
+                network = Network(model, plan.parameters)
+                shared[place] = ObjectiveCache(network, data, cross_entropy)
             ((_, result),) = measure_cells(
                 model,
-                {"original": batches},
+                data,
                 [cell],
                 plan.seed,
                 protocols=protocols,
                 room=room,
-                parameters=plan.parameters,
+                points=shared[place],
             )
             if isinstance(result, UserError):
                 raise result

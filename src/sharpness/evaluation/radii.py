@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from scipy.optimize import brentq
+
 from sharpness.io.errors import REMAKE, UserError
 from sharpness.io.files import read_json
 from sharpness.measures.definition import Definition
@@ -33,8 +35,8 @@ REVISION = 1
 """Increase it with any code change that changes found radii; all are searched anew."""
 
 _GROWTH = 4.0
-_FINEST = 1.02
-"""Ratio of the ends of a bracket that is not halved further."""
+_FINEST = 0.01
+"""Error of a radius's logarithm, which two digits allow."""
 
 Rise = Callable[[Definition, float], float]
 """The median rise of the loss for a definition and radius; raises UserError if it has no value."""
@@ -98,15 +100,26 @@ def _level(curve: _Curve, level: float, first: float) -> dict[str, Any]:
     if low < SMALLEST:
         why = curve.problem or f"the loss rises by {curve.at(high):.3g} already at radius {high:g}"
         return {"level": level, "reason": why}
-    while high / low > _FINEST and two_digits(low) != two_digits(high):
-        middle = math.sqrt(low * high)
-        low, high = (middle, high) if curve.at(middle) < level else (low, middle)
+    root, low, high = _narrowed(curve, level, low, high)
     ends = {"low": low, "rise_low": curve.at(low), "high": high, "rise_high": curve.at(high)}
     if math.isinf(curve.at(high)):
         why = curve.problem or "the loss is not finite"
         return {"level": level, "reason": f"no value from radius {high:.3g} on: {why}"}
     rounded = {name: float(f"{number:.6g}") for name, number in ends.items()}
-    return {"level": level, "radius": two_digits(math.sqrt(low * high)), **rounded}
+    return {"level": level, "radius": two_digits(root), **rounded}
+
+
+def _narrowed(curve: _Curve, level: float, low: float, high: float) -> tuple[float, float, float]:
+    """Return the radius that reaches a level, and the ends of the bracket around it."""
+
+    def above(place: float) -> float:
+        rise = min(max(curve.at(math.exp(place)), 1e-6 * level), 1e6 * level)
+        return math.log(rise / level)
+
+    root = math.exp(brentq(above, math.log(low), math.log(high), xtol=_FINEST))
+    inside = sorted(radius for radius in curve.known if low <= radius <= high)
+    last = max(k for k, radius in enumerate(inside[:-1]) if curve.at(radius) < level)
+    return root, inside[last], inside[last + 1]
 
 
 def _bracket(curve: _Curve, level: float, first: float) -> tuple[float, float]:

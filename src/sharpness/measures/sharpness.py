@@ -158,13 +158,15 @@ def measure_cells(
     protocols: Mapping[str, Protocol] | None = None,
     room: MicroBatch | None = None,
     parameters: Parameters = "all",
+    points: ObjectiveCache | None = None,
 ) -> Generator[tuple[Cell, Estimate | UserError], None, None]:
     """Yield each cell with its estimate, or with the error why it has none, once it is known.
 
     The cells come in an order that shares forward passes. ``data`` holds the batches of each kind
     of data; ``effort`` is as in ``sharpness_table``; ``protocols`` replaces presets by name.
     ``room`` limits the examples in one pass, here and in later calls: when memory runs out, it is
-    halved and the cells at hand start anew. Values depend on it by rounding alone.
+    halved and the cells at hand start anew. Values depend on it by rounding alone. ``points``, of
+    the same model, data, loss and parameters, keeps what several calls share, such as the checks.
 
     Raises:
         OutOfMemory: if memory is too small for one example.
@@ -181,7 +183,7 @@ def measure_cells(
             groups[(cell.data, cell.m, alike)].append(task)
     try:
         check_count("seed", seed, least=0)
-        points = ObjectiveCache(Network(model, parameters), data, loss)
+        points = points or ObjectiveCache(Network(model, parameters), data, loss)
     except UserError as problem:
         yield from ((task.cell, problem) for group in groups.values() for task in group)
         return

@@ -23,8 +23,10 @@ def test_a_quadratic_rise_reaches_each_level_at_its_root(curvature: float) -> No
     roots = [math.sqrt(level / curvature) for level in LEVELS]
     assert found["radii"] == pytest.approx(roots, rel=0.06)
     for level, root in zip(found["levels"], roots, strict=True):
-        assert level["low"] <= root <= level["high"]
-        assert level["rise_low"] < level["level"] <= level["rise_high"]
+        # The file has six digits.
+        assert level["low"] <= root * (1 + 1e-5)
+        assert level["high"] >= root * (1 - 1e-5)
+        assert level["rise_low"] <= level["level"] <= level["rise_high"] * (1 + 1e-5)
         assert level["radius"] == two_digits(level["radius"])
     assert found["tried"] < 40
 
@@ -51,7 +53,7 @@ def test_a_loss_that_is_lost_at_a_radius_ends_the_search() -> None:
 
     found = find_radii(rise, [AVERAGE])[AVERAGE.id]
     assert found["radii"] == pytest.approx([0.14, 0.32])
-    assert found["levels"][2]["reason"].startswith("no value from radius 0.50")
+    assert found["levels"][2]["reason"].startswith("no value from radius 0.5")
     assert found["levels"][2]["reason"].endswith("the loss is not finite")
 
 
