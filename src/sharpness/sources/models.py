@@ -174,7 +174,8 @@ def reload_model(
     go_offline_if_needed(bool(places.get("offline")))
     source = ModelSource(**own["source"])
     model = _built(source, own["classes"], places)
-    load_strictly(model, weights, str(path))
+    with library_errors(f"{path}: {source.source}", places):
+        load_strictly(model, weights, str(path))
     return LoadedModel(model.to(device).eval(), source, own["classes"], own["inputs"])
 
 

@@ -18,6 +18,7 @@ from sharpness.io.download import fetch
 from sharpness.io.errors import UserError
 from sharpness.io.transfer import Checksum
 from sharpness.sources.grammar import ModelSource
+from sharpness.training.checkpoint import copy_weights
 
 Weights = dict[str, Tensor]
 
@@ -156,5 +157,4 @@ def load_into(network: nn.Module, weights: Weights, path: Path) -> None:
     if wrong := misfits(network, weights):
         more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
         raise UserError(f"{path}: tensor {wrong[0]}{more}; it is of another model")
-    with torch.no_grad():
-        network.load_state_dict(weights, strict=False)
+    copy_weights(network, weights)

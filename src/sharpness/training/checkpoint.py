@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,7 +83,15 @@ def load_strictly(network: nn.Module, weights: Mapping[str, Tensor], source: str
         UserError: naming ``source`` and the tensor that does not fit.
     """
     _check_fit(network.state_dict(), weights, source)
-    network.load_state_dict(weights)
+    copy_weights(network, weights)
+
+
+def copy_weights(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Copy tensors by name into a network, as a state dict of its own version of each module."""
+    state = OrderedDict(weights)
+    # Some modules refuse a state without versions, which a file of tensors does not have.
+    state._metadata = network.state_dict()._metadata  # type: ignore[attr-defined]
+    network.load_state_dict(state, strict=False)
 
 
 def _check_fit(places: Mapping[str, Tensor], weights: Mapping[str, Tensor], source: str) -> None:

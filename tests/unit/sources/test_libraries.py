@@ -39,7 +39,12 @@ def again(loaded: LoadedModel, tmp_path: Path) -> LoadedModel:
 
 
 @pytest.mark.parametrize(
-    ("name", "library"), [("timm:test_vit", "timm"), ("torchvision:squeezenet1_1", "torchvision")]
+    ("name", "library"),
+    [
+        ("timm:test_vit", "timm"),
+        ("torchvision:squeezenet1_1", "torchvision"),
+        ("torchvision:mnasnet0_5", "torchvision"),  # wants to know the version of its state
+    ],
 )
 def test_random_models_have_the_classes_of_the_data_and_are_built_again(
     name: str, library: str, pictures: OwnData, tmp_path: Path
