@@ -70,11 +70,15 @@ class Config(Settings):
     @model_validator(mode="before")
     @classmethod
     def _left_out(cls, raw: Any) -> Any:
-        """Leave out the pools that are null, since an overlay cannot remove a key."""
-        pools = raw.get("pools") if isinstance(raw, Mapping) else None
-        if not isinstance(pools, Mapping):
+        """Leave out what an overlay cannot remove: pools that are null, the note of scale mini."""
+        if not isinstance(raw, Mapping):
             return raw
-        return {**raw, "pools": {name: pool for name, pool in pools.items() if pool is not None}}
+        found = dict(raw)
+        if found.get("scale") != "mini" and str(found.get("note")).startswith("mini:"):
+            del found["note"]
+        if isinstance(pools := found.get("pools"), Mapping):
+            found["pools"] = {name: pool for name, pool in pools.items() if pool is not None}
+        return found
 
     @model_validator(mode="after")
     def _fitting(self) -> Self:

@@ -74,3 +74,10 @@ def test_the_template_names_every_set_that_is_got_by_hand() -> None:
     before = text[: text.index("The rest is downloaded")]
     assert all(f"#  {name}:" in before for name in by_hand)
     assert config.data["imagenet"].holdout
+
+
+def test_the_note_of_scale_mini_is_not_inherited_by_another_scale() -> None:
+    mini = default()
+    assert validated(mini).note.startswith("mini:")
+    assert validated({**mini, "scale": "mine"}).note == ""
+    assert validated({**mini, "scale": "mine", "note": "my models"}).note == "my models"
