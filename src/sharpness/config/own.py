@@ -118,13 +118,17 @@ class ModelsPool(BasePool):
         return self
 
     def _wrong_columns(self) -> Iterator[str]:
-        """Yield what is wrong with the table's columns."""
+        """Yield what is wrong with the table's columns and the parts."""
         table = self.list_file
         for name in self.given_parts:
             if not re.fullmatch(PART_PATTERN, name):
                 yield f"{table}: column 'error_{name}': {name!r} is no name of a part; use letters"
         if "train" in self.given_parts:
             yield f"{table}: column 'error_train': that error is always measured; remove the column"
+        for name, text in self.data.items():
+            same = name != "train" and text == self.data["train"]
+            if same and parse_data(text)[0] in ("imagefolder", "csv"):
+                yield f"data.{name}: is the training data, {text}; name others"
         if "test" not in self.parts:
             yield f"data lacks 'test', and {table} has no column error_test; give one of them"
 
