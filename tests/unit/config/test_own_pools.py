@@ -115,6 +115,7 @@ def test_the_sheet_of_a_pool(make: Make) -> None:
         ({"data": {"train": "digts", "test": "digits"}}, "data.train: 'digts': .*mean 'digits'"),
         ({"data": {"train": "csv:$NOT/x.csv"}}, "data.train: .*variable NOT is not set"),
         ({"data": {"2nd": "digits"}}, "pools.mine.data.*2nd"),
+        ({"data": {"train": "csv:x.csv", "test": "csv:x.csv"}}, "data.test: is the training data"),
         ({"labels": "gone.csv"}, "labels: gone.csv: no such file"),
         ({"subgroups": ["depth"]}, "subgroups: 'depth': is no column"),
         ({"table": 1}, "table: 1: tables are for the paper's pools"),
