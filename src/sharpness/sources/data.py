@@ -144,4 +144,6 @@ def number_of_outputs(loaded: LoadedModel, examples: Examples) -> int:
             f"{loaded.source.source}: gives outputs of shape {tuple(found.shape)} for one example; "
             "a classifier gives (1, classes)"
         )
+    if found.shape[1] == 1:
+        raise UserError(f"{loaded.source.source}: has one output; cross-entropy needs two or more")
     return found.shape[1]
