@@ -117,9 +117,13 @@ def measure(
     )
     total = None if auto else len(plan.cells)
     found = track(_measured(request), "cells", total=total, console=SAYS, transient=True)
-    rows = list(found)
-    Console().print(shown(rows))
-    write(rows, *files)
+    rows: list[Measured] = []
+    try:
+        rows.extend(found)
+    finally:  # what was measured before an interruption is not lost
+        if rows:
+            Console().print(shown(rows))
+            write(rows, *files)
     if all(found.row["value"] is None for found in rows):
         raise typer.Exit(1)
 
@@ -203,9 +207,11 @@ def _measured(request: Request) -> Iterator[Measured]:
     check_arguments(request.source)
     data, places, plan = request.data, request.places, request.plan
     opened = open_data(data, "train", places, record=record_of(data, places))
-    own = OwnData(
-        {"train": opened}, read_labels(expanded(str(request.labels))) if request.labels else None
-    )
+    if len(opened) < plan.points:
+        have = f"{data}: has {len(opened)} training examples"
+        raise UserError(f"{have}, -n is {plan.points}; lower it, to a multiple of -b")
+    table = read_labels(expanded(str(request.labels))) if request.labels else None
+    own = OwnData({"train": opened}, table)
     loaded = load_model(request.source, len(own.classes), places, request.inputs)
     model = loaded.model.to(where)
     examples, how = own.for_model(loaded)

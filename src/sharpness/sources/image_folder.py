@@ -29,8 +29,8 @@ def image_folder(text: str, rest: str, order: Order) -> OpenData:
     for name in classes:
         if inner := subfolders(folder / name):
             raise UserError(
-                f"{text}: {folder / name / inner[0]} is a folder within a class, whose images would "
-                "be left out; move them up, or move it away"
+                f"{text}: {folder / name / inner[0]} is a folder within a class, whose images "
+                "would be left out; move them up, or move it away"
             )
     found = list(names(folder, classes))
     chosen = [found[place] for place in order(found)]

@@ -38,7 +38,8 @@ def preparation(source: ModelSource, model: nn.Module) -> ImageInputs:
     side, channels = (source.arguments.get(name) for name in ("img_size", "in_chans"))
     if channels not in (None, 3):
         raise UserError(
-            f"{source.source}: has preprocessing for 3 channels, not {channels}; give --input-size --mean --std"
+            f"{source.source}: has preprocessing for 3 channels, not {channels}; give --input-size "
+            "--mean --std"
         )
     config = resolve_data_config({"img_size": side}, model=model)
     transform = create_transform(**config, is_training=False)

@@ -143,13 +143,23 @@ def test_arguments_that_nobody_takes() -> None:
 
 @pytest.mark.parametrize("kind", [np.uint16, np.float32])
 def test_pixels_of_more_than_8_bits_are_refused(kind: type, tmp_path: Path) -> None:
-    folder = image_folder(tmp_path / "train", ("cat",))
+    folder = image_folder(tmp_path / "train", ("cat", "dog"))
     (folder / "cat" / "0.png").unlink()
     Image.fromarray(np.ones((8, 8), kind)).save(folder / "cat" / "0.tif")
     data = OwnData({"train": open_data(f"imagefolder:{folder}", "train", PLACES)})
-    model = load_model(ModelSource("own_models:network"), 1, PLACES, GREY)
+    model = load_model(ModelSource("own_models:network"), 2, PLACES, GREY)
     with refused("0.tif", "more than 8 bits"):
-        list(data.for_model(model)[0]["train"].batches(6))
+        list(data.for_model(model)[0]["train"].batches(12))
+
+
+def test_a_folder_within_a_class_or_one_class_alone(tmp_path: Path) -> None:
+    folder = image_folder(tmp_path / "train", ("cat",))
+    data = OwnData({"train": open_data(f"imagefolder:{folder}", "train", PLACES)})
+    with refused("has one output"):
+        data.for_model(load_model(ModelSource("own_models:network"), 1, PLACES, GREY))
+    (folder / "cat" / "more").mkdir()
+    with refused("cat/more is a folder within a class"):
+        open_data(f"imagefolder:{folder}", "train", PLACES)
 
 
 def test_constants_of_pixels_up_to_255_are_refused() -> None:
