@@ -10,7 +10,7 @@ from sharpness.cli.configuration import check, run
 from sharpness.cli.correlate import correlate
 from sharpness.cli.listing import list_things
 from sharpness.cli.measure import measure
-from sharpness.io.errors import UserError
+from sharpness.io.errors import UserError, user_message
 
 app = typer.Typer(
     name="sharpness",
@@ -36,3 +36,5 @@ def main() -> None:
         sys.exit(f"sharpness: {problem}")
     except BrokenPipeError:
         sys.exit(1)
+    except OSError as error:
+        sys.exit(f"sharpness: {user_message(error, 'a file') or error}")

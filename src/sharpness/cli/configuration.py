@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -27,7 +27,10 @@ def settings_of(overlays: Sequence[Path], base: Path = BASE) -> Config:
     for path in overlays:
         if not path.is_file():
             raise UserError(f"{path}: no such file")
-        whole = merged(whole, read_yaml(path))
+        overlay = read_yaml(path)
+        if not isinstance(overlay, Mapping):
+            raise UserError(f"{path}: is no overlay; it has keys such as scale and pools")
+        whole = merged(whole, overlay)
     return validated(whole)
 
 

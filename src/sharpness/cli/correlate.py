@@ -12,13 +12,17 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from sharpness.io.csv_files import read_frame
+from sharpness.cli.outputs import new_file
+from sharpness.io.csv_files import WORDS, read_frame
 from sharpness.io.errors import UserError
-from sharpness.io.files import write_frame
+from sharpness.io.files import atomic, read_rows, write_frame
 from sharpness.io.job import draw_to_files
 from sharpness.io.validation import hint
 from sharpness.statistics.correlation import subgroups
 from sharpness.statistics.kendall import FEWEST, format_tau, kendall
+
+SAYS = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+"""For all that is no result."""
 
 FEW = 8
 """With fewer models the bootstrap interval is too narrow."""
@@ -37,25 +41,62 @@ def correlate(
     plot: Annotated[Path | None, typer.Option(help="Write scatter plots there, a PNG.")] = None,
 ) -> None:
     """Rank correlation (Kendall's τ, with interval and p) of measures with targets."""
-    table = read_frame(path)
-    groups = [*(by or ())]
+    csv, plot = new_file(csv), new_file(plot)
+    table = _read(path)
+    target, measure, groups = ([*dict.fromkeys(names or ())] for names in (target, measure, by))
     for name in [*target, *(measure or ()), *groups]:
         if name not in table:
             raise UserError(f"{path}: no column {name!r}; {hint(name, map(str, table.columns))}")
     chosen = measure or _numbers(table, {*target, *groups})
     for name in [*target, *chosen]:
-        if not pd.api.types.is_numeric_dtype(table[name]):
-            raise UserError(f"{path}: column {name!r} does not hold numbers alone")
+        if (word := _text_in(table[name])) is not None:
+            raise UserError(
+                f"{path}: column {name!r} holds {word!r}; it takes numbers with a decimal point "
+                "and empty cells alone"
+            )
     if not chosen:
         raise UserError(f"{path}: has no column of numbers besides target and groups")
+    for name in [] if measure else _mixed(table, {*target, *groups}):
+        word = _text_in(table[name])
+        SAYS.print(f"left out: column {name!r} holds numbers, but {word!r} too")
     found = pd.DataFrame(_rows(table, chosen, target, groups))
-    Console().print(_shown(found, bool(groups)))
+    Console(markup=False).print(_shown(found, bool(groups)))
     if (models := int(found["models"].max())) < FEW:
-        Console(stderr=True).print(f"{models} models only: the intervals are too narrow")
+        SAYS.print(f"{models} models only: the intervals are too narrow")
     if csv:
         write_frame(csv, found)
     if plot:
         _draw(table, chosen, target, plot)
+
+
+def _read(path: Path) -> pd.DataFrame:
+    """Read a table; pandas would move or rename columns where rows and header do not agree."""
+    header, rows = read_rows(path)
+    if twice := [name for name in header if header.count(name) > 1]:
+        raise UserError(f"{path}: column {twice[0]!r} is there twice; rename one")
+    for number, row in enumerate(rows, start=2):
+        if row and len(row) != len(header):
+            raise UserError(f"{path}: row {number} has {len(row)} cells, the header {len(header)}")
+    return read_frame(path)
+
+
+def _text_in(column: pd.Series[Any]) -> str | None:
+    """Return the first cell of a column that is no number; None if all are."""
+    if pd.api.types.is_numeric_dtype(column) or column.isna().all():
+        return None
+    words = column.dropna().astype(str)
+    return next(iter(words[pd.to_numeric(words, errors="coerce").isna()]), None)
+
+
+def _mixed(table: pd.DataFrame, without: set[str]) -> list[str]:
+    """Return the columns of text with some numbers."""
+    texts = [str(name) for name in table if str(name) not in {*without, *WORDS}]
+    return [
+        name
+        for name in texts
+        if _text_in(table[name]) is not None
+        and pd.to_numeric(table[name], errors="coerce").notna().any()
+    ]
 
 
 def _numbers(table: pd.DataFrame, without: set[str]) -> list[str]:
@@ -78,7 +119,7 @@ def _shown(found: pd.DataFrame, grouped: bool) -> Table:
     for name in ("measure", "target", *(["group"] if grouped else [])):
         table.add_column(name, overflow="fold")
     for name in ("models", "τ", "95 % interval", "p"):
-        table.add_column(name, justify="right", no_wrap=True)
+        table.add_column(name, justify="right", no_wrap=name != "95 % interval")
     for row in found.to_dict("records"):
         words = [row["measure"], row["target"], *([row["group"]] if grouped else [])]
         if row["status"] != "ok":
@@ -86,7 +127,7 @@ def _shown(found: pd.DataFrame, grouped: bool) -> Table:
             continue
         ends = f"[{format_tau(row['low'])}, {format_tau(row['high'])}]"
         tau = format_tau(row["tau"])
-        table.add_row(*words, str(row["models"]), tau, ends.replace("[", "\\["), f"{row['p']:.2g}")
+        table.add_row(*words, str(row["models"]), tau, ends, f"{row['p']:.2g}")
     return table
 
 
@@ -103,5 +144,6 @@ def _draw(table: pd.DataFrame, measures: Sequence[str], targets: Sequence[str], 
             panel.scatter(table[measure], table[target], s=12)
             panel.set(xlabel=measure, ylabel=target, title=f"τ = {tau}, {found.models} models")
     figure.tight_layout()
-    figure.savefig(path, dpi=150)
+    with atomic(path) as temporary:
+        figure.savefig(temporary, dpi=150, format="png")
     plt.close(figure)

@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-import resource
-import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.progress import track
-from rich.table import Table
 
 from sharpness.checkpoints.table import value as cell_value
+from sharpness.cli.measured import Measured, shown, write
+from sharpness.cli.outputs import new_file
 from sharpness.evaluation.plan import Plan
 from sharpness.io.errors import UserError
-from sharpness.io.files import expanded, finite_or_none, write_csv, write_json
+from sharpness.io.files import expanded, finite_or_none
 from sharpness.measures.definition import PROTOCOLS, Cell, Definition
-from sharpness.sources.grammar import DATA_SCHEMES, MODEL_SCHEMES, ModelSource, parse_data
+from sharpness.sources.grammar import (
+    DATA_SCHEMES,
+    MODEL_SCHEMES,
+    ModelSource,
+    as_argument,
+    parse_data,
+)
 
 AUTO = "auto"
 """Radii at which the loss rises by given amounts; see `evaluation.radii`."""
-
-COLUMNS = ("cell", "value", "stderr", "loss", "error", "floor", "seconds", "status", "reason")
-"""Columns of the CSV file, after which come the settings of each cell."""
 
 SAYS = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
 """For all that is no result."""
@@ -59,15 +61,6 @@ class Request:
     labels: Path | None
     device: str
     room: int | None
-
-
-@dataclass(frozen=True)
-class Measured:
-    """A cell with its row, its seconds, and the floor below which rounding decides it."""
-
-    row: dict[str, Any]
-    seconds: float
-    floor: float
 
 
 def measure(
@@ -103,6 +96,7 @@ def measure(
     json: Annotated[Path | None, typer.Option(help="Write the table there.")] = None,
 ) -> None:
     """Measure the sharpness of a model."""
+    files = new_file(csv), new_file(json)
     source = ModelSource(
         model,
         expanded(checkpoint) if not checkpoint.startswith("https://") else checkpoint,
@@ -123,16 +117,22 @@ def measure(
     )
     total = None if auto else len(plan.cells)
     found = track(_measured(request), "cells", total=total, console=SAYS, transient=True)
-    rows = list(found)
-    Console().print(_shown(rows))
-    _write(rows, csv, json)
+    rows: list[Measured] = []
+    try:
+        rows.extend(found)
+    finally:  # what was measured before an interruption is not lost
+        if rows:
+            Console().print(shown(rows))
+            write(rows, *files)
+    if all(found.row["value"] is None for found in rows):
+        raise typer.Exit(1)
 
 
 def _argument(text: str) -> tuple[str, Any]:
     name, equals, given = text.partition("=")
     if not equals or not name.isidentifier():
         raise UserError(f"--argument {text!r}: is not of the form NAME=VALUE")
-    return name, cell_value(given, f"--argument {name}")
+    return name, as_argument(cell_value(given, f"--argument {name}"))
 
 
 def _inputs(size: int | None, mean: str, std: str) -> dict[str, Any] | None:
@@ -179,8 +179,8 @@ def _radius(text: str) -> float:
         radius = float(text)
     except ValueError:
         radius = 0.0
-    if not 0 < radius < float("inf") or radius != float(f"{radius:.12g}"):
-        raise UserError(f"--radius {text}: is a positive number of at most 12 digits")
+    if not 1e-12 <= radius < 1e12 or radius != float(f"{radius:.12g}"):
+        raise UserError(f"--radius {text}: is a number from 1e-12 to 1e12 of at most 12 digits")
     return radius
 
 
@@ -199,11 +199,19 @@ def _measured(request: Request) -> Iterator[Measured]:
     from sharpness.sources.data import OwnData, open_data
     from sharpness.sources.labels import read_labels
     from sharpness.sources.models import described, load_model
+    from sharpness.sources.offline import go_offline_if_needed
+    from sharpness.sources.own_code import check_arguments
 
     where = compute_device(request.device)
+    go_offline_if_needed(bool(request.places["offline"]))  # before the user's imports
+    check_arguments(request.source)
     data, places, plan = request.data, request.places, request.plan
     opened = open_data(data, "train", places, record=record_of(data, places))
-    own = OwnData({"train": opened}, read_labels(request.labels) if request.labels else None)
+    if len(opened) < plan.points:
+        have = f"{data}: has {len(opened)} training examples"
+        raise UserError(f"{have}, -n is {plan.points}; lower it, to a multiple of -b")
+    table = read_labels(expanded(str(request.labels))) if request.labels else None
+    own = OwnData({"train": opened}, table)
     loaded = load_model(request.source, len(own.classes), places, request.inputs)
     model = loaded.model.to(where)
     examples, how = own.for_model(loaded)
@@ -219,7 +227,7 @@ def _measured(request: Request) -> Iterator[Measured]:
         rise = rise_over([(model, probe(points, plan, where))], plan, request.protocol, room)
         found = find_radii(rise, request.auto)
         plan = plan.with_radii({w: f["radii"] for w, f in found.items()}, [request.protocol])
-    eps = torch.finfo(next(model.parameters()).dtype).eps
+    eps = max(torch.finfo(p.dtype).eps for p in model.parameters() if p.is_floating_point())
     for line in _warnings(plan, error, len(own.classes), eps):
         SAYS.print(f"warning: {line}", style="yellow")
     start = monotonic()
@@ -236,51 +244,3 @@ def _warnings(plan: Plan, error: float, classes: int, eps: float) -> Iterator[st
     for cell in plan.cells:
         if cell.definition.adaptive and cell.definition.norm == "linf" and cell.radius < eps:
             yield f"{cell.id}: an adaptive ρ below {eps:.2g} moves no weight of this precision"
-
-
-def _shown(rows: Iterable[Measured]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for name, side in _HEADINGS:
-        table.add_column(name, justify=side, no_wrap=name == "definition")
-    for found in rows:
-        row, below = found.row, ""
-        if row["value"] is None:
-            shown = row["reason"]
-        else:
-            below = " (rounding)" if abs(row["value"]) < found.floor else ""
-            shown = f"{row['value']:.6g}{below}"
-        error = "" if row["stderr"] is None else f"{row['stderr']:.2g}"
-        word = Cell.parse(row["cell"]).definition.id
-        table.add_row(word, f"{row['radius']:g}", shown, error, f"{found.seconds:.1f}")
-    table.caption = f"peak memory {_peak():,.0f} MB"
-    return table
-
-
-_HEADINGS: tuple[tuple[str, Literal["left", "right"]], ...] = (
-    ("definition", "left"),
-    ("ρ", "right"),
-    ("sharpness", "right"),
-    ("std. error", "right"),
-    ("seconds", "right"),
-)
-
-
-def _peak() -> float:
-    """Return the largest amount of memory that was used, of the GPU if there is one, in MB."""
-    import torch
-
-    if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
-        return torch.cuda.max_memory_allocated() / 1e6
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
-
-
-def _write(rows: Sequence[Measured], csv: Path | None, json: Path | None) -> None:
-    table = [
-        {**found.row, "floor": found.floor, "seconds": round(found.seconds, 3)} for found in rows
-    ]
-    if csv:
-        plain = [{k: v for k, v in row.items() if not isinstance(v, list)} for row in table]
-        write_csv(csv, plain, list(dict.fromkeys([*COLUMNS, *plain[0]])))
-    if json:
-        write_json(json, table)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import asdict
 from functools import cached_property
+from os.path import normpath
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -86,6 +87,8 @@ class Inputs(Settings):
     def _alike(self) -> Self:
         if len(self.mean) != len(self.std):
             raise ValueError(f"mean has {len(self.mean)} numbers, std has {len(self.std)}")
+        if not all(0 <= value <= 1 for value in self.mean):
+            raise ValueError(f"mean {self.mean}: is that of pixels in [0, 1]")
         return self
 
 
@@ -118,13 +121,17 @@ class ModelsPool(BasePool):
         return self
 
     def _wrong_columns(self) -> Iterator[str]:
-        """Yield what is wrong with the table's columns."""
+        """Yield what is wrong with the table's columns and the parts."""
         table = self.list_file
         for name in self.given_parts:
             if not re.fullmatch(PART_PATTERN, name):
                 yield f"{table}: column 'error_{name}': {name!r} is no name of a part; use letters"
         if "train" in self.given_parts:
             yield f"{table}: column 'error_train': that error is always measured; remove the column"
+        for name, text in self.data.items():
+            same = name != "train" and normpath(text) == normpath(self.data["train"])
+            if same and parse_data(text)[0] in ("imagefolder", "csv"):
+                yield f"data.{name}: is the training data, {text}; name others"
         if "test" not in self.parts:
             yield f"data lacks 'test', and {table} has no column error_test; give one of them"
 

@@ -223,9 +223,9 @@ class Photos:
                 part = self.subset(slice(start, start + size))
                 ahead.append(([pool.submit(self._read, n) for n, _ in part.files], part.labels))
                 if len(ahead) == 2:
-                    yield _collected(*ahead.popleft())
+                    yield self._collected(*ahead.popleft())
             while ahead:
-                yield _collected(*ahead.popleft())
+                yield self._collected(*ahead.popleft())
         finally:
             pool.shutdown(cancel_futures=True)
 
@@ -252,6 +252,13 @@ class Photos:
             self._kept[name] = values
         return values
 
+    def _collected(self, decoding: list[Future[Values]], labels: Tensor) -> Batch:
+        return stacked([future.result() for future in decoding], self.title), labels
 
-def _collected(decoding: list[Future[Values]], labels: Tensor) -> Batch:
-    return torch.from_numpy(np.stack([future.result() for future in decoding])), labels
+
+def stacked(values: Sequence[Values], title: str) -> Tensor:
+    """Join images to one tensor; raise UserError, which begins with the title, for many sizes."""
+    if len(shapes := {value.shape for value in values}) > 1:
+        sizes = " and ".join(map(str, sorted(shapes)[:2]))
+        raise UserError(f"{title}: the model's preprocessing leaves images of {sizes}; resize them")
+    return torch.from_numpy(np.stack(values))

@@ -27,7 +27,7 @@ from sharpness.measures.definition import Cell, Data, Definition
 from sharpness.measures.micro_batch import MicroBatch
 from sharpness.measures.network import Network
 from sharpness.measures.sharpness import measure_cells
-from sharpness.sources.data import OwnData, open_data
+from sharpness.sources.data import OwnData, has_splits, open_data
 from sharpness.sources.labels import read_labels
 from sharpness.sources.models import LoadedModel, reload_model
 
@@ -119,6 +119,9 @@ def open_parts(
         for part, text in data.items()
         if part not in absent
     }
+    for part, text in data.items():
+        if part != "train" and text == data["train"] and not has_splits(text):
+            raise UserError(f"data.{part}: {text} gives the training data: it has no `split`")
     table = read_labels(labels) if labels else None
     unread = {part: "no error is given in the table" for part in titles if part not in data}
     named = {part: TITLES.get(text, text) for part, text in titles.items()}

@@ -1,6 +1,6 @@
 """Models, weights and data of the user's own, named as ``SCHEME:REST``."""
 
-REVISION = 1
+REVISION = 2
 """Increase it when the loading of models changes: all own models are loaded and saved anew."""
 
 ORIGIN, CLASSES = "weights_from", "data_classes"

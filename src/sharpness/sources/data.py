@@ -6,6 +6,7 @@ them are a random sample of an image folder, which is sorted by class.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,12 +16,13 @@ import torch
 from sharpness.data.batches import Examples, call, logits_of, to_device
 from sharpness.io.errors import UserError, described
 from sharpness.measures.network import evaluation_mode
-from sharpness.sources.grammar import parse_data
+from sharpness.sources.grammar import MODULE, parse_data
 from sharpness.sources.image_folder import image_folder
 from sharpness.sources.known import known_data
 from sharpness.sources.labels import outputs_for
 from sharpness.sources.models import LoadedModel
 from sharpness.sources.opened import OpenData, Order, Split
+from sharpness.sources.own_code import own_function
 from sharpness.sources.pairs import own_data, torchvision_data
 from sharpness.sources.sentences import sentence_table
 
@@ -68,6 +70,13 @@ def open_data(
     return found
 
 
+def has_splits(text: str) -> bool:
+    """Return whether a function of data has a parameter ``split`` or ``train``; else True."""
+    scheme, rest = parse_data(text)
+    takes = inspect.signature(own_function(rest)).parameters if scheme == MODULE else {"split"}
+    return not {"split", "train"}.isdisjoint(takes)
+
+
 @dataclass(frozen=True)
 class OwnData:
     """The data of a pool, or of one measurement.
@@ -105,9 +114,14 @@ class OwnData:
             places, how = list(range(outputs)), "by their order"
         else:
             try:
-                places, how = outputs_for(self.classes, outputs, loaded.output_names, self.table)
+                names, table = loaded.output_names, self.table
+                places, how = outputs_for(self.classes, outputs, names, table, loaded.random)
             except UserError as problem:
                 raise UserError(f"{loaded.source.source}: {problem}") from None
+        for part in self.parts.values():
+            if part.fixed and outputs != len(part.classes):
+                have = f"{len(part.classes)} classes, {loaded.source.source} {outputs} outputs"
+                raise UserError(f"{part.title}: has {have}")
         by_name = dict(zip(self.classes, places, strict=True))
         return {p: data.examples(preparation, by_name) for p, data in self.parts.items()}, how
 
@@ -119,7 +133,9 @@ def number_of_outputs(loaded: LoadedModel, examples: Examples) -> int:
     Raises:
         UserError: if it fails, or its outputs are not (examples, classes).
     """
-    device = next(loaded.model.parameters()).device
+    if (weight := next(loaded.model.parameters(), None)) is None:
+        raise UserError(f"{loaded.source.source}: has no weights")
+    device = weight.device
     inputs, _ = to_device(next(iter(examples.subset(slice(0, 1)).batches(1))), device)
     with evaluation_mode(loaded.model), described(f"{loaded.source.source}: a pass on the data"):
         found = logits_of(call(loaded.model, inputs))
@@ -128,4 +144,6 @@ def number_of_outputs(loaded: LoadedModel, examples: Examples) -> int:
             f"{loaded.source.source}: gives outputs of shape {tuple(found.shape)} for one example; "
             "a classifier gives (1, classes)"
         )
+    if found.shape[1] == 1:
+        raise UserError(f"{loaded.source.source}: has one output; cross-entropy needs two or more")
     return found.shape[1]

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
 from sharpness.data.batches import Batch, Groups, Inputs, map_tensors
+from sharpness.data.photos import stacked
 from sharpness.io.errors import UserError
 from sharpness.io.files import digest
 from sharpness.sources.preparation import ImageInputs
@@ -53,8 +53,7 @@ class Pictures:
         """
         for start in range(0, len(self), size):
             part = self.subset(slice(start, start + size))
-            values = [self._values(place) for place in part.places]
-            yield torch.from_numpy(np.stack(values)), part.labels
+            yield stacked([self._values(place) for place in part.places], self.title), part.labels
 
     def _values(self, place: int) -> Any:
         try:
@@ -108,6 +107,18 @@ class Tensors:
 
         map_tensors(add, (self.inputs, self.labels))
         return state.hexdigest()[:16]
+
+
+def lengths(inputs: Any) -> set[int]:
+    """Return the sizes of the tensors of some inputs along the first axis."""
+    found: set[int] = set()
+
+    def add(tensor: Tensor) -> Tensor:
+        found.add(len(tensor) if tensor.ndim else 0)
+        return tensor
+
+    map_tensors(add, inputs)
+    return found
 
 
 def joined(parts: Sequence[Any], where: str) -> Any:

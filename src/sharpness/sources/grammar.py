@@ -76,6 +76,11 @@ class ModelSource:
                 raise UserError(f"{self.source}: `{name}` is of a checkpoint, which is not given")
 
 
+def as_argument(value: Any) -> Any:
+    """Return True and False for these words, which a function would take for true."""
+    return {"true": True, "false": False}.get(str(value).lower(), value)
+
+
 def parse_model(text: str) -> tuple[str, str]:
     """Return scheme and rest of a model; raise UserError if there is no such scheme."""
     return _parse(text, MODEL_SCHEMES, "model", ())

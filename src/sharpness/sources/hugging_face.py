@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from sharpness.io.errors import UserError
+from sharpness.io.files import expanded
 from sharpness.sources.grammar import ModelSource, parse_model
 from sharpness.sources.preparation import ImageInputs, Preparation, TextInputs
 
@@ -24,6 +25,8 @@ def build(source: ModelSource, classes: int | None) -> nn.Module:
         UserError: if it is no classifier, or if pretrained weights lack a tensor, such as the head,
             which transformers would draw at random in silence.
     """
+    if source.arguments:
+        raise UserError(f"{source.source}: takes no argument {next(iter(source.arguments))!r}")
     _check_there(source)  # before the import of transformers, which takes seconds
     import transformers
 
@@ -36,7 +39,7 @@ def build(source: ModelSource, classes: int | None) -> nn.Module:
             config.num_labels = classes
         return auto.from_config(config, dtype=torch.float32, trust_remote_code=False)
     model, info = auto.from_pretrained(
-        parse_model(source.source)[1],
+        _name(source),
         dtype=torch.float32,
         output_loading_info=True,
         **_where(source),
@@ -55,7 +58,7 @@ def _check_there(source: ModelSource) -> None:
     """Raise UserError, while offline, if neither a folder nor the hub's cache has the model."""
     from huggingface_hub import constants, try_to_load_from_cache
 
-    name = parse_model(source.source)[1]
+    name = _name(source)
     if Path(name).is_dir():
         if not (Path(name) / "config.json").is_file():
             raise UserError(f"{source.source}: the folder has no config.json")
@@ -67,6 +70,10 @@ def _check_there(source: ModelSource) -> None:
             f"{source.source}: is no folder and not in the hub's cache, and there is no network; "
             "name a folder, or fetch it where there is one"
         )
+
+
+def _name(source: ModelSource) -> str:
+    return expanded(parse_model(source.source)[1])
 
 
 def _where(source: ModelSource) -> dict[str, Any]:
@@ -81,7 +88,7 @@ def _configuration(source: ModelSource) -> tuple[Any, str]:
         AutoConfig,
     )
 
-    config = AutoConfig.from_pretrained(parse_model(source.source)[1], **_where(source))
+    config = AutoConfig.from_pretrained(_name(source), **_where(source))
     if type(config) in MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING:
         return config, "Image"
     if type(config) in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING:
@@ -106,7 +113,7 @@ def preparation(source: ModelSource, model: Any) -> Preparation:
         UserError: if the folder or repository has none, or a tokenizer without a vocabulary.
     """
     _, kind = _configuration(source)
-    name = parse_model(source.source)[1]
+    name = _name(source)
     if kind == "Image":
         return _images(source, name)
     return _texts(source, name, model)
@@ -147,6 +154,10 @@ def _texts(source: ModelSource, name: str, model: Any) -> TextInputs:
         raise UserError(f"{source.source}: its tokenizer has {known} tokens, the model {rows}")
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
+    if tokenizer.pad_token is None:
+        raise UserError(
+            f"{source.source}: its tokenizer has no token for padding; name a pad_token"
+        )
     if model.config.pad_token_id is None:
         model.config.pad_token_id = tokenizer.pad_token_id
     stated = [tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", LONGEST)]

@@ -18,7 +18,7 @@ def image_folder(text: str, rest: str, order: Order) -> OpenData:
     """Open the images of a folder that has a subfolder for each class.
 
     Raises:
-        UserError: if it is no such folder, or a class has no images.
+        UserError: if it is no such folder, or a class has no images, or folders of its own.
     """
     folder = Path(expanded(rest))
     if not folder.is_dir():
@@ -26,6 +26,12 @@ def image_folder(text: str, rest: str, order: Order) -> OpenData:
     classes = tuple(subfolders(folder))
     if not classes:
         raise UserError(f"{text}: {folder} has no subfolder for each class")
+    for name in classes:
+        if inner := subfolders(folder / name):
+            raise UserError(
+                f"{text}: {folder / name / inner[0]} is a folder within a class, whose images "
+                "would be left out; move them up, or move it away"
+            )
     found = list(names(folder, classes))
     chosen = [found[place] for place in order(found)]
     labels = torch.tensor([classes.index(name.partition("/")[0]) for name in chosen])

@@ -45,6 +45,7 @@ def outputs_for(
     outputs: int,
     names: Sequence[str] = (),
     given: Mapping[str, int] | None = None,
+    fresh: bool = False,
 ) -> tuple[list[int], str]:
     """Return the output of each class of the data, and how it was found, in words.
 
@@ -53,6 +54,7 @@ def outputs_for(
         outputs: number of the model's outputs.
         names: of the model's outputs, if it has any.
         given: from `read_labels`.
+        fresh: whether the weights are random, so that any order will do.
 
     Raises:
         UserError: if a class has no output.
@@ -62,17 +64,43 @@ def outputs_for(
     wnids = imagenet_wnids()
     if outputs == len(wnids) and set(classes) <= set(wnids):
         return [wnids.index(name) for name in classes], "by ImageNet's class ids"
-    plain = [_plain(name) for name in names]
-    if plain and all(_plain(name) in plain for name in classes):
-        return [plain.index(_plain(name)) for name in classes], "by the names of the outputs"
-    if outputs == len(classes):
-        pairs = ", ".join(f"{name} is {k}" for k, name in enumerate(classes[:3]))
-        return list(range(outputs)), f"by their order ({pairs}{', ...' * (outputs > 3)})"
-    raise UserError(
-        f"the model has {outputs} outputs, the data {len(classes)} classes "
-        f"({', '.join(classes[:3])}{', ...' if len(classes) > 3 else ''}); say which output each "
-        "class is: --labels, or `labels` in a pool, names a CSV with the columns class, output"
-    )
+    if places := _by_name(classes, names):
+        return places, "by the names of the outputs"
+    if why := _no_order(classes, outputs, names, fresh):
+        raise UserError(
+            f"{why}; say which output each class is: --labels, or `labels` in a pool, names a CSV "
+            "with the columns class, output"
+        )
+    pairs = ", ".join(f"{name} is {k}" for k, name in enumerate(classes[:3]))
+    return list(range(outputs)), f"by their order ({pairs}{', ...' * (outputs > 3)})"
+
+
+def _by_name(classes: Sequence[str], names: Sequence[str]) -> list[int] | None:
+    """Return the outputs that are called as the classes; None if a class has none."""
+    wanted, plain = [_plain(name) for name in classes], [_plain(name) for name in names]
+    if not plain or not {*wanted} <= {*plain}:
+        return None
+    for name, word in zip(classes, wanted, strict=True):
+        if plain.count(word) > 1 or wanted.count(word) > 1:
+            raise UserError(
+                f"class {name!r}: several outputs, or classes, are called so; name a CSV of labels"
+            )
+    return [plain.index(word) for word in wanted]
+
+
+def _no_order(classes: Sequence[str], outputs: int, names: Sequence[str], fresh: bool) -> str:
+    """Return why classes and outputs do not correspond by their order; empty if they do."""
+    first = f"{', '.join(classes[:3])}{', ...' if len(classes) > 3 else ''}"
+    if outputs != len(classes):
+        return f"the model has {outputs} outputs, the data {len(classes)} classes ({first})"
+    try:
+        numbers = [float(name) for name in classes]
+    except ValueError:
+        called = f"{', '.join(names[:3])}{', ...' if len(names) > 3 else ''}"
+        return f"the outputs are called {called}, the data's classes {first}" if names else ""
+    if numbers != sorted(numbers) and not fresh:
+        return f"the data's classes are numbers, but sorted as words ({', '.join(classes[:12])})"
+    return ""
 
 
 def _given(classes: Sequence[str], outputs: int, given: Mapping[str, int]) -> list[int]:

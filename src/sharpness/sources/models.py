@@ -18,6 +18,7 @@ from sharpness.sources.libraries import LIBRARIES, Library
 from sharpness.sources.offline import go_offline_if_needed, library_errors
 from sharpness.sources.open_clip_models import renamed
 from sharpness.sources.preparation import ImageInputs, Preparation, given_inputs
+from sharpness.sources.seeds import seeded
 from sharpness.sources.weights import (
     checkpoint_file,
     load_into,
@@ -117,14 +118,16 @@ def load_model(
         other = _built(source, own, places)
         if not misfits(other, weights):
             model, classes = other, own
-    load_into(model, weights, path)
+    hint = ""
+    if parse_model(source.source)[0] == "hf":
+        hint = "; a folder of transformers is loaded with `pretrained`"
+    load_into(model, weights, path, hint)
     return LoadedModel(model.eval(), source, classes, inputs)
 
 
 def _built(source: ModelSource, classes: int | None, places: Mapping[str, Any]) -> nn.Module:
     library = LIBRARIES[parse_model(source.source)[0]]
-    with library_errors(source.source, places), torch.random.fork_rng():
-        torch.manual_seed(source.seed)
+    with library_errors(source.source, places), seeded(source.seed):
         return library.build(source, classes)
 
 

@@ -38,6 +38,8 @@ def build(source: ModelSource, classes: int | None) -> nn.Module:
     Raises:
         UserError: without a checkpoint, since CLIP has no head of its own.
     """
+    if other := [key for key in source.arguments if key != "normalize"]:
+        raise UserError(f"{source.source}: takes no argument {other[0]!r}, only normalize")
     import open_clip
 
     _, name = parse_model(source.source)

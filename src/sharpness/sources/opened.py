@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -16,6 +17,9 @@ from sharpness.io.errors import UserError
 from sharpness.sources.preparation import ImageInputs, Preparation
 
 Split = Literal["train", "test"]
+
+MOST_CLASSES = 1_000_000
+"""Numbers from there on are no classes."""
 
 
 @dataclass(frozen=True)
@@ -85,9 +89,18 @@ def image_inputs(inputs: Preparation | None, text: str) -> ImageInputs:
     return inputs
 
 
-def class_names(labels: Iterable[str]) -> tuple[str, ...]:
-    """Return the distinct labels in order; whole numbers stand for all from 0 to the largest."""
+def class_names(labels: Iterable[str], text: str) -> tuple[str, ...]:
+    """Return the distinct labels in order; whole numbers stand for all from 0 to the largest.
+
+    Raises:
+        UserError: which begins with ``text``, if a label is empty, or too large for a class.
+    """
     distinct = set(labels)
-    if distinct and all(label.isdecimal() for label in distinct):
-        return tuple(map(str, range(max(map(int, distinct)) + 1)))
+    if "" in distinct:
+        raise UserError(f"{text}: a label is empty")
+    if distinct and all(re.fullmatch(r"0|[1-9][0-9]{0,17}", label) for label in distinct):
+        largest = max(map(int, distinct))
+        if largest >= MOST_CLASSES:
+            raise UserError(f"{text}: label {largest} is no class; they are numbered from 0")
+        return tuple(map(str, range(largest + 1)))
     return tuple(sorted(distinct))

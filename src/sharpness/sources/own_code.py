@@ -12,7 +12,8 @@ from typing import Any
 from torch import nn
 
 from sharpness.io.errors import UserError
-from sharpness.sources.grammar import ModelSource, parse_model
+from sharpness.io.validation import hint
+from sharpness.sources.grammar import MODULE, ModelSource, parse_model
 
 CLASSES = ("num_classes", "classes")
 """Parameters that get the number of the data's classes, if a function has one of them."""
@@ -21,8 +22,8 @@ CLASSES = ("num_classes", "classes")
 def build(source: ModelSource, classes: int | None) -> nn.Module:
     """Call the function with the row's arguments that it takes; raise UserError for another type.
 
-    A parameter without default that the row lacks is an error, and so is no parameter at all for an
-    argument given explicitly.
+    A parameter without default that the row lacks is an error; `check_arguments` is for arguments
+    that must all be taken.
     """
     _, name = parse_model(source.source)
     function = own_function(name)
@@ -39,6 +40,18 @@ def build(source: ModelSource, classes: int | None) -> nn.Module:
     if not isinstance(model, nn.Module):
         raise UserError(f"{name}: returned a {type(model).__name__}, not a torch.nn.Module")
     return model
+
+
+def check_arguments(source: ModelSource) -> None:
+    """Raise UserError for an argument that the function does not take."""
+    scheme, name = parse_model(source.source)
+    if scheme != MODULE or not source.arguments:
+        return
+    takes = inspect.signature(own_function(name)).parameters
+    if not any(p.kind is p.VAR_KEYWORD for p in takes.values()):
+        for key in source.arguments:
+            if key not in takes:
+                raise UserError(f"{name}: takes no argument {key!r}; {hint(key, list(takes))}")
 
 
 def preparation(source: ModelSource, model: nn.Module) -> None:

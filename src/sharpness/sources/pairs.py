@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
@@ -14,11 +15,12 @@ from torch import Tensor
 from sharpness.data.batches import map_tensors
 from sharpness.io.errors import UserError
 from sharpness.io.validation import hint
-from sharpness.sources.examples import Pictures, Tensors, joined
-from sharpness.sources.offline import library_errors
+from sharpness.sources.examples import Pictures, Tensors, joined, lengths
+from sharpness.sources.offline import go_offline_if_needed, library_errors
 from sharpness.sources.opened import OpenData, Order, Split, class_names, image_inputs
 from sharpness.sources.own_code import called_with_split, own_function
 from sharpness.sources.preparation import Preparation
+from sharpness.sources.seeds import seeded
 
 
 def torchvision_data(
@@ -56,7 +58,8 @@ def own_data(
     Raises:
         UserError: if it fails, or returns neither batches nor a data set of (input, target).
     """
-    with library_errors(text, places):
+    go_offline_if_needed(bool(places.get("offline")))  # before the user's imports
+    with library_errors(text, places), seeded(order.seed):
         found = called_with_split(own_function(rest), split)
         if isinstance(found, Iterable) and not hasattr(found, "__getitem__"):
             found = list(found)
@@ -70,33 +73,51 @@ def _examples(text: str, found: Any, order: Order) -> OpenData:
     first = found[0]
     if not isinstance(first, tuple | list) or len(first) != 2:
         raise UserError(f"{text}: gave {type(first).__name__}, not pairs of (input, target)")
-    if isinstance(first[1], Tensor) and first[1].ndim:
+    if isinstance(first[1], Tensor | np.ndarray) and first[1].ndim:
         return _batches(text, [found[k] for k in range(len(found))], order)
+    return _pairs(text, found, isinstance(first[0], Image.Image), order)
+
+
+def _pairs(text: str, found: Any, images: bool, order: Order) -> OpenData:
     labels = _targets(found)
     chosen = order([*map(str, range(len(found)))])
     picked = _whole_numbers([labels[k] for k in chosen], text)
-    classes = tuple(map(str, getattr(found, "classes", ()))) or class_names(map(str, picked))
+    named = tuple(map(str, getattr(found, "classes", ())))
+    alike = len({*named}) < len(named)  # ImageNet has two classes named crane
+    classes = tuple(map(str, range(len(named)))) if alike else named
+    classes = classes or class_names(map(str, picked), text)
     if max(picked) >= len(classes):
         raise UserError(f"{text}: label {max(picked)} is none of its {len(classes)} classes")
-    targets = torch.tensor(picked)
-    if isinstance(first[0], Image.Image):
+    targets, label_at = torch.tensor(picked), dict(zip(chosen, picked, strict=True))
 
-        def open_one(place: int) -> Image.Image:
-            image: Image.Image = found[place][0]
-            return image
+    def read(place: int) -> Any:
+        inputs, target = found[place]
+        if _whole_numbers([target], text) != [label_at[place]]:
+            listed = f"its list of targets says {label_at[place]}"
+            raise UserError(f"{text}: example {place} has target {target}, but {listed}")
+        return inputs
+
+    if images:
 
         def make(inputs: Preparation | None) -> Pictures:
-            return Pictures(text, open_one, chosen, targets, image_inputs(inputs, text), text)
+            return Pictures(text, read, chosen, targets, image_inputs(inputs, text), text)
 
         return OpenData(text, classes, targets, make)
-    single = [map_tensors(lambda t: t[None], found[place][0]) for place in chosen]
+    single = [map_tensors(lambda t: t[None], read(place)) for place in chosen]
     inputs = joined(single, text)
     return OpenData(text, classes, targets, lambda _: Tensors(text, inputs, targets))
 
 
 def _batches(text: str, batches: Sequence[Any], order: Order) -> OpenData:
+    targets = [torch.as_tensor(batch[1]) for batch in batches]
+    for (part, _), labels in zip(batches, targets, strict=True):
+        if (sizes := lengths(part)) and sizes != {len(labels)}:
+            have = f"inputs of {', '.join(map(str, sorted(sizes)))} and targets of {len(labels)}"
+            raise UserError(f"{text}: a batch has {have}; an example has one whole number")
+    if len(batches) > 1 and all(len(t) > 2 and int(t.sum()) == int(t.max()) == 1 for t in targets):
+        raise UserError(f"{text}: its targets look one-hot; give one whole number an example")
     inputs = joined([batch[0] for batch in batches], text)
-    given = torch.cat([batch[1] for batch in batches])
+    given = torch.cat(targets)
     if given.ndim != 1 or given.is_floating_point():
         raise UserError(
             f"{text}: its targets are {given.dtype} of shape {tuple(given.shape)}, not "
@@ -104,7 +125,7 @@ def _batches(text: str, batches: Sequence[Any], order: Order) -> OpenData:
         )
     chosen = torch.tensor(order([*map(str, range(len(given)))]))
     labels = given[chosen].long()
-    classes = class_names(map(str, _whole_numbers(labels.tolist(), text)))
+    classes = class_names(map(str, _whole_numbers(labels.tolist(), text)), text)
     kept = map_tensors(lambda tensor: tensor[chosen], inputs)
     return OpenData(text, classes, labels, lambda _: Tensors(text, kept, labels))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,6 +33,8 @@ class ImageInputs:
 
     def __call__(self, image: Image.Image) -> NDArray[np.float32]:
         """Return the values of an image of any mode; ValueError if it cannot be transformed."""
+        if image.mode in ("I", "F") or image.mode.startswith("I;"):
+            raise ValueError(f"mode {image.mode} has more than 8 bits a channel; convert it to 8")
         converted = image if image.mode == self.mode else image.convert(self.mode)
         try:
             values = self.transform(converted)
@@ -69,12 +72,13 @@ def given_inputs(size: int, mean: Sequence[float], std: Sequence[float]) -> Imag
     ``mean`` and ``std`` are those of pixels in [0, 1], one value a channel: three, or one for grey.
 
     Raises:
-        UserError: if they are not one or three of each, or a ``std`` is not positive.
+        UserError: if they are not one or three of each, or are not those of pixels in [0, 1].
     """
-    if len(mean) != len(std) or len(mean) not in (1, 3) or min(std) <= 0:
+    wrong = not all(0 <= value <= 1 for value in mean) or not all(0 < v < math.inf for v in std)
+    if len(mean) != len(std) or len(mean) not in (1, 3) or wrong:
         raise UserError(
             f"inputs: mean {list(mean)} and std {list(std)}: give one value each for grey images, "
-            "three for colour; std is positive"
+            "three for colour; pixels are in [0, 1], and std is positive"
         )
     means, stds = tuple(mean), tuple(std)
 

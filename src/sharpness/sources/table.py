@@ -11,7 +11,7 @@ from sharpness.checkpoints.table import check_header, check_name, fraction, valu
 from sharpness.io.errors import UserError
 from sharpness.io.files import expanded, read_rows
 from sharpness.sources import ADDED
-from sharpness.sources.grammar import MODULE, ModelSource, parse_model
+from sharpness.sources.grammar import MODULE, ModelSource, as_argument, parse_model
 
 COLUMNS = ("model", "source", "checkpoint", "key", "revision", "checksum", "pretrained")
 """Columns with a meaning; ``error_NAME`` is an error rate, and any other a hyper-parameter."""
@@ -102,5 +102,7 @@ def _source(given: Mapping[str, Any], parameters: Mapping[str, Any]) -> ModelSou
     seed = 0 if weighted else parameters.get("seed", 0)
     if not isinstance(seed, int) or seed < 0:
         raise UserError(f"seed is {seed!r}; it is a whole number from 0")
-    passed = {k: v for k, v in parameters.items() if v != ""} if scheme == MODULE else {}
+    passed = (
+        {k: as_argument(v) for k, v in parameters.items() if v != ""} if scheme == MODULE else {}
+    )
     return ModelSource(**{**given, "checkpoint": checkpoint}, seed=seed, arguments=passed)

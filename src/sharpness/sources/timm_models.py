@@ -21,7 +21,7 @@ def build(source: ModelSource, classes: int | None) -> nn.Module:
     if ":" not in name and not timm.is_model(plain):
         raise UserError(f"{source.source}: timm has no such network; {hint(plain, _near(plain))}")
     own: dict[str, Any] = {} if classes is None or source.pretrained else {"num_classes": classes}
-    return timm.create_model(name, pretrained=source.pretrained, **own, **source.arguments)
+    return timm.create_model(name, pretrained=source.pretrained, **{**own, **source.arguments})
 
 
 def _near(name: str) -> list[str]:
@@ -35,7 +35,13 @@ def preparation(source: ModelSource, model: nn.Module) -> ImageInputs:
     from timm.data.config import resolve_data_config
     from timm.data.transforms_factory import create_transform
 
-    config = resolve_data_config({}, model=model)
+    side, channels = (source.arguments.get(name) for name in ("img_size", "in_chans"))
+    if channels not in (None, 3):
+        raise UserError(
+            f"{source.source}: has preprocessing for 3 channels, not {channels}; give --input-size "
+            "--mean --std"
+        )
+    config = resolve_data_config({"img_size": side}, model=model)
     transform = create_transform(**config, is_training=False)
     mode = "L" if config["input_size"][0] == 1 else "RGB"
     kept = {k: list(v) if isinstance(v, tuple) else v for k, v in config.items()}

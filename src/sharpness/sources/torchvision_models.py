@@ -19,10 +19,15 @@ def build(source: ModelSource, classes: int | None) -> nn.Module:
     name, weights = _named(source)
     if source.pretrained:
         return models.get_model(name, weights=weights, **source.arguments)
+    if "@" in source.source and not source.checkpoint:
+        raise UserError(
+            f"{source.source}: names weights; take them with --pretrained, in a table with "
+            "`pretrained` yes, or leave their name out"
+        )
     own = {} if classes is None else {"num_classes": classes}
     if name in ("googlenet", "inception_v3"):
         own |= {"init_weights": True}  # otherwise a warning that this is about to change
-    return models.get_model(name, weights=None, **own, **source.arguments)
+    return models.get_model(name, weights=None, **{**own, **source.arguments})
 
 
 def preparation(source: ModelSource, model: nn.Module) -> ImageInputs:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from sharpness.checkpoints.torch_file import load_safely
 from sharpness.io.download import fetch
-from sharpness.io.errors import UserError
+from sharpness.io.errors import UserError, described
 from sharpness.io.transfer import Checksum
 from sharpness.sources.grammar import ModelSource
 from sharpness.training.checkpoint import copy_weights
@@ -65,19 +65,31 @@ def read_weights(path: Path, key: str = "") -> Weights:
         for name in (key, key.rstrip(".")):
             if name in found:
                 return found[name]
-        for weights in found.values():
-            start = key.rstrip(".") + "."
-            inside = {n.removeprefix(start): t for n, t in weights.items() if n.startswith(start)}
-            if inside:
-                return inside
-    names = [name or "the file itself" for name in found]
+        if inside := _beginning(found, key.rstrip(".") + "."):
+            found = inside
+        elif found:
+            names = ", ".join(name or "the file itself" for name in found)
+            raise UserError(f"{path}: has no weights under {key!r}; it has {names}")
     if not found:
         raise UserError(f"{path}: holds no weights, that is, no dictionary of tensors by name")
-    if key:
-        raise UserError(f"{path}: has no weights under {key!r}; it has {', '.join(names)}")
     if len(found) > 1:
-        raise UserError(f"{path}: which weights are meant: {', '.join(names)}? Name one as the key")
+        names = ", ".join(f"{name}.{key}" if key else name for name in found)
+        raise UserError(f"{path}: which weights are meant: {names}? Name one as the key")
     return next(iter(found.values()))
+
+
+def _beginning(found: Mapping[str, Weights], start: str) -> dict[str, Weights]:
+    """Return the tensors whose names begin so, without that, of the dictionaries that have any.
+
+    ``start`` may begin with the key of the dictionary.
+    """
+    inside = {}
+    for name, weights in found.items():
+        for first in (start.removeprefix(f"{name}."), start):
+            some = {n.removeprefix(first): t for n, t in weights.items() if n.startswith(first)}
+            if some:
+                inside[name] = some
+    return inside
 
 
 def _content(path: Path) -> Any:
@@ -115,13 +127,36 @@ def _dictionaries(content: Any, name: str = "") -> Iterator[tuple[str, Weights]]
 def misfits(network: nn.Module, weights: Weights) -> list[str]:
     """Return what does not fit, in words, each beginning with the name of a tensor."""
     places = network.state_dict()
-    found = [f"{name} is missing" for name in places if name not in weights and _needed(name)]
-    found += [f"{name} has no place in the model" for name in weights if name not in places]
-    return found + [
-        f"{name} has shape {tuple(tensor.shape)}, the model has {tuple(places[name].shape)}"
-        for name, tensor in weights.items()
-        if name in places and tensor.shape != places[name].shape
+    there = {_memory(tensor) for name, tensor in places.items() if name in weights}
+    found = [
+        f"{name} is missing"
+        for name, tensor in places.items()
+        if name not in weights and _needed(name) and _memory(tensor) not in there
     ]
+    found += [f"{name} has no place in the model" for name in weights if name not in places]
+    pairs = {name: (t, places[name]) for name, t in weights.items() if name in places}
+    return found + [
+        f"{name} {why}" for name, pair in pairs.items() if (why := _unlike(*pair, name))
+    ]
+
+
+def _unlike(tensor: Tensor, place: Tensor, name: str) -> str:
+    """Return why a tensor cannot be copied into its place; integers hold quantized weights."""
+    if tensor.shape != place.shape:
+        return f"has shape {tuple(tensor.shape)}, the model has {tuple(place.shape)}"
+    if tensor.layout is not torch.strided or tensor.is_quantized:
+        return "is sparse or quantized"
+    kinds = [(t.is_floating_point(), t.is_complex()) for t in (tensor, place)]
+    if kinds[0] != kinds[1] and _needed(name):
+        return f"holds {tensor.dtype}, the model has {place.dtype}"
+    return ""
+
+
+def _memory(tensor: Tensor) -> object:
+    """Return what tied weights have in common."""
+    if not tensor.numel():
+        return object()
+    return tensor.data_ptr(), tensor.shape, tensor.stride()
 
 
 def _needed(name: str) -> bool:
@@ -148,13 +183,22 @@ def outputs_of(network: nn.Module, weights: Weights) -> int | None:
     return sizes.pop() if wrong and same_rest and len(sizes) == 1 else None
 
 
-def load_into(network: nn.Module, weights: Weights, path: Path) -> None:
+def load_into(network: nn.Module, weights: Weights, path: Path, hint: str = "") -> None:
     """Copy weights into a network that has exactly these tensors.
 
     Raises:
-        UserError: naming the file and the first tensor that does not fit.
+        UserError: naming the file and the first tensor that does not fit, and ending with ``hint``.
     """
     if wrong := misfits(network, weights):
         more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
-        raise UserError(f"{path}: tensor {wrong[0]}{more}; it is of another model")
-    copy_weights(network, weights)
+        raise UserError(f"{path}: tensor {wrong[0]}{more}; it is of another model{hint}")
+    with described(f"{path}: loading its weights"):
+        copy_weights(network, weights)
+    stored = network.state_dict()
+    for name, tensor in weights.items():
+        given = tensor.to(stored[name])
+        if not ((given == stored[name]) | (given != given)).all():
+            raise UserError(
+                f"{path}: tensor {name} is one with another in the model, but has other values; "
+                "it is of another model"
+            )

@@ -96,7 +96,7 @@ def subgroups(pool: pd.DataFrame, by: Sequence[str]) -> Iterator[tuple[str, npt.
     if not by:
         return
     for values in product(*(sorted(pool[name].dropna().unique()) for name in by)):
-        words = (v if isinstance(v, str) else f"{v:g}" for v in values)
+        words = (v if isinstance(v, str) else f"{v:.12g}" for v in values)
         name = ",".join(f"{column}={word}" for column, word in zip(by, words, strict=True))
         yield name, (pool[list(by)] == list(values)).all(axis=1).to_numpy()
 

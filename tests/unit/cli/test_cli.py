@@ -85,6 +85,10 @@ def test_radii_are_found(tmp_path: Path) -> None:
         (["--data", "nowhere:x"], "no module 'nowhere'"),
         (["--data", "imagenet"], "got by hand"),
         (["--labels", "nowhere.csv"], "nowhere.csv"),
+        (["--radius", "1e30"], "from 1e-12 to 1e12"),
+        (["--argument", "widht=8"], "did you mean 'width'"),
+        (["--csv", "."], "is a folder"),
+        (["--json", f"{__file__}/a.json"], "its folder cannot be made"),
     ],
 )
 def test_wrong_options(
@@ -121,7 +125,51 @@ def test_correlate_refuses_what_is_no_column(
 ) -> None:
     words = ["correlate", str(table), "--target"]
     assert "did you mean 'gap'" in said([*words, "gapp"], monkeypatch, capsys)
-    assert "does not hold numbers" in said([*words, "kind"], monkeypatch, capsys)
+    assert "column 'kind' holds 'x'" in said([*words, "kind"], monkeypatch, capsys)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("s,gap\n1,2,9\n2,3,8\n3,4,7\n", "row 2 has 3 cells, the header 2"),
+        ("s,gap,s\n1,2,9\n", "'s' is there twice"),
+        ('s,gap\n1,"0,5"\n', "holds '0,5'"),
+        ("s;gap\n1;2\n", "semicolons"),
+        ("s,gap\n", "no column of numbers"),
+    ],
+)
+def test_odd_tables(
+    text: str,
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+) -> None:
+    (tmp_path / "a.csv").write_text(text)
+    words = ["correlate", str(tmp_path / "a.csv"), "--target", "gap"]
+    assert message in said(words, monkeypatch, capsys)
+
+
+def test_a_column_in_brackets_is_shown_and_a_mixed_one_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(
+        "gap,[linf],mixed,kind\n" + "".join(f"{k},{k},{k},x\n" for k in range(8)) + "8,8,NA,x\n"
+    )
+    out = tmp_path / "new" / "a.png"
+    result = CliRunner().invoke(
+        app, ["correlate", str(path), "--target", "gap", "--plot", str(out)]
+    )
+    assert result.exit_code == 0, result.output
+    assert "[linf]" in result.stdout
+    assert "'mixed' holds numbers, but 'NA' too" in result.stderr
+    assert "kind" not in result.stderr
+    assert out.stat().st_size > 1000
+
+
+def test_no_value_is_exit_code_1() -> None:
+    result = CliRunner().invoke(app, [*WORDS, *CELL, "--parameters", "[/w]zzz"])
+    assert result.exit_code == 1
+    assert "[/w]zzz" in result.output
 
 
 def test_correlate_and_list_need_no_torch(table: Path) -> None:
@@ -159,3 +207,5 @@ def test_check_says_one_line_a_pool(
     (tmp_path / "bad.yaml").write_text("pools: {cifar10-vit: {sweep: {mixupp: 1}}}")
     message = said(["check", str(tmp_path / "bad.yaml")], monkeypatch, capsys)
     assert "did you mean 'mixup'" in message
+    (tmp_path / "bad.yaml").write_text("- a")
+    assert "is no overlay" in said(["check", str(tmp_path / "bad.yaml")], monkeypatch, capsys)

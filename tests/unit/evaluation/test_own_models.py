@@ -38,6 +38,9 @@ def data(split="train"):
     inputs = torch.randn(48, 4, generator=generator)
     return torch.utils.data.TensorDataset(inputs, torch.arange(48) % 3)
 
+def same():
+    return data()
+
 def none(split="train"):
     return []
 """
@@ -129,3 +132,9 @@ def test_an_empty_part_and_too_few_points_are_named(here: Path) -> None:
 def test_a_model_that_cannot_be_had_is_named(here: Path) -> None:
     with pytest.raises(UserError, match=r"^a: own_nets:gone: .*no function 'gone'"):
         bring("a", {"source": "own_nets:gone"}, 3, PLACES, here / "a", {}, inputs=None)
+
+
+def test_a_function_without_splits_is_no_test_data(here: Path) -> None:
+    data = dict.fromkeys(("train", "test"), "own_nets:same")
+    with pytest.raises(UserError, match=r"data\.test: own_nets:same gives the training data"):
+        open_parts(data, {}, PLACES, titles=data, labels=None, seed=0, most=9)

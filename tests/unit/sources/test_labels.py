@@ -22,7 +22,6 @@ def test_names_of_outputs_come_before_the_order() -> None:
     assert found == [1, 0]
     assert "names" in how
     assert outputs_for(("cat", "dog"), 2)[0] == [0, 1]
-    assert outputs_for(("cat", "dog"), 2, ("a", "b"))[0] == [0, 1]
 
 
 def test_other_numbers_of_outputs_need_a_table(tmp_path: Path) -> None:
