@@ -196,8 +196,9 @@ def _weakest(cells: Floats, targets: Floats, orders: npt.NDArray[np.int64]) -> F
     """Return by how many deviations the flattest models of the best cell are below the mean."""
     best = np.full(len(orders), -np.inf)
     for target in targets.T:
-        deviation = np.nanstd(target)
-        if not deviation > 0:
+        known = target[np.isfinite(target)]
+        deviation = known.std() if len(known) else 0.0
+        if deviation == 0:
             continue
         scaled = (np.nanmean(target) - target) / deviation
         permuted = scaled[orders]
