@@ -177,6 +177,20 @@ _CLAIMS = {
 }
 
 
+def answers(families: pd.DataFrame) -> list[tuple[str, str]]:
+    """Return the verdict on each family in few words, with the numbers that say so."""
+    found = []
+    for name, rows in families.groupby("family", sort=False):
+        defined, first = rows[rows["tau"].notna()], rows.iloc[0]
+        if defined.empty:
+            continue
+        best = defined.iloc[int(defined["tau"].abs().to_numpy().argmax())]
+        numbers = f"largest |τ|: {format_tau(best['tau'])}, adjusted p = {best['p']:.2g}"
+        words = f"{first['verdict']} ({numbers}; {first['models']} models, {len(defined)} τ)"
+        found.append((str(name), words))
+    return found
+
+
 def _strong(rows: pd.DataFrame, words: str) -> str:
     """Return the verdict on a family with the numbers behind it."""
     defined = rows[rows["tau"].notna()]

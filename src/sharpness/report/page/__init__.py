@@ -21,6 +21,7 @@ from sharpness.report.page.cautions import cautions, few_models
 from sharpness.report.tables import agreement
 from sharpness.report.tables.writers import Table, in_words, render_table
 from sharpness.report.verdict import (
+    answers,
     describe,
     join_names,
     judge,
@@ -128,6 +129,7 @@ def _pool(name: str, found: PoolResults) -> dict[str, Any]:
         "name": name,
         "title": found.title,
         "warnings": [*cautions(found.pool), *filter(None, [warning])],
+        "answers": answers(found.families),
         "few": few_models(found.pool),
         "sentences": sentences + judge(found.pool, found.correlations, found.families),
         "ranks": summarize_targets(found.correlations, found.families),
