@@ -202,7 +202,7 @@ def _strong(rows: pd.DataFrame, words: str) -> str:
     target = f", {target_title(best['target'])}" if rows["target"].nunique() > 1 else ""
     sure = int((defined["p"] < SIGNIFICANT).sum())
     return (
-        f"{claim}. The largest |τ| of {len(defined)} is that of {format_tau(best['tau'])} for "
+        f"{claim}. Of {len(defined)} coefficients the largest is {format_tau(best['tau'])}, for "
         f"{describe(Cell.parse(best['cell']))}{target} ({first['models']} models, adjusted "
         f"p = {best['p']:.2g}); {sure} have an adjusted p below {SIGNIFICANT}. Chance alone gives "
         f"a |τ| of up to {first['bound']:.2f} in 95 % of {first['draws']:,} permutations."

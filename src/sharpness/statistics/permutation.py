@@ -158,7 +158,7 @@ def _tau(cells: Floats, targets: Floats, orders: npt.NDArray[np.int64]) -> Float
     found = np.empty((len(orders), cells.shape[1], targets.shape[1]))
     for k, ranks in enumerate(_ranks(targets).T):
         permuted = np.ascontiguousarray(ranks[orders].T)  # (models, orders)
-        products = left.T @ _signs(permuted)
+        products = (left.T @ _signs(permuted)).astype(np.float64)  # whole numbers, exact
         pairs = len(left) if whole else _both(known).T @ _both(np.isfinite(permuted))
         with np.errstate(invalid="ignore", divide="ignore"):
             found[:, :, k] = (products / pairs).T

@@ -225,7 +225,7 @@ def test_a_pool_in_order_supports_both_hypotheses_and_one_in_reverse_neither() -
     found = verdict_of(np.arange(1.0, 13.0), np.arange(1.0, 13.0) / 100)
     words = "Adaptive worst-case ℓ2 with logit normalization at ρ = 1.0"
     assert found["Strong hypothesis, test error"].startswith(
-        "Yes: sharper models have more test error. The largest |τ| of 1 is that of 1.00 for "
+        "Yes: sharper models have more test error. Of 1 coefficients the largest is 1.00, for "
         f"{words} (12 models, adjusted p = 0.005); 1 have an adjusted p below 0.05. Chance alone"
     )
     assert found["Weak hypothesis, test error"].startswith("Not supported")  # 1 of 12 by chance
@@ -263,7 +263,7 @@ def test_only_what_a_pool_has_is_judged() -> None:
         headings["Ties"]
         == "Test error: |τ| cannot exceed 0.55 (2 distinct values among 12 models)."
     )
-    assert "The largest |τ| of 36 is" in headings["Strong hypothesis, OOD error"]
+    assert "Of 36 coefficients the largest is" in headings["Strong hypothesis, OOD error"]
     parts = ("Test", "HANS lexical", "HANS subsequence", "HANS constituent")
     assert [rank.target for rank in summarize_targets(found, judged)] == [
         f"{part} error" for part in parts
