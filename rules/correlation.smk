@@ -2,7 +2,8 @@
 
 Needs: models.csv, and for each model errors/, sharpness/, per_batch/, checkpoints/ and training/.
 Makes: pool.csv, one row per model, per_batch.csv, and settings.json with their settings;
-correlations.csv; subgroups.csv, those of the figures about subgroups; tables/table<number>.{csv,md,tex}.
+correlations.csv; subgroups.csv, those of the figures about subgroups;
+families.csv, the headline coefficients judged by permutations; tables/table<number>.{csv,md,tex}.
 """
 
 
@@ -42,6 +43,7 @@ rule correlations:
     output:
         all="<results>/{pool}/correlations.csv",
         shown="<results>/{pool}/subgroups.csv",
+        families="<results>/{pool}/families.csv",
     log:
         "<logs>/{pool}/correlations.log",
     benchmark:

@@ -48,6 +48,7 @@ rule report:
         pools=expand("<results>/{pool}/pool.csv", pool=settings.pools),
         correlations=expand("<results>/{pool}/correlations.csv", pool=settings.pools),
         subgroups=expand("<results>/{pool}/subgroups.csv", pool=settings.pools),
+        families=expand("<results>/{pool}/families.csv", pool=settings.pools),
         compared=expand("<results>/{pool}/published.csv", pool=PUBLISHED),
         facts=expand("<results>/{pool}/published_facts.csv", pool=PUBLISHED),
         figures=expand("<results>/figures/{figure}.png", figure=FIGURES),

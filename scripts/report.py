@@ -9,12 +9,14 @@ from sharpness.report.figures.catalogue import Figure
 from sharpness.report.page import PoolResults, StudyResults, write_report
 from sharpness.report.tables import build_table, read_published_taus
 from sharpness.statistics.correlation import read_correlations, read_pool, read_subgroups
+from sharpness.statistics.families import read_families
 from sharpness.studies.findings import Study, read_findings
 
 with job(snakemake):
     titles, note = snakemake.params.pools, snakemake.params.note
     pools = dict(zip(titles, map(read_pool, snakemake.input.pools), strict=True))
     found = dict(zip(titles, map(read_correlations, snakemake.input.correlations), strict=True))
+    judged = dict(zip(titles, map(read_families, snakemake.input.families), strict=True))
     compared = map(read_frame, snakemake.input.compared)
     errors = dict(zip(snakemake.params.compared, compared, strict=True))
     said = map(read_frame, snakemake.input.facts)
@@ -31,6 +33,7 @@ with job(snakemake):
                 title,
                 pools[name],
                 found[name],
+                judged[name],
                 errors.get(name),
                 name in taken,
                 facts.get(name),

@@ -1,12 +1,13 @@
-"""Judge the two hypotheses of Sec. 3.1 from the correlations of a pool.
+"""Judge the two hypotheses of Sec. 3.1 for a pool, beside what chance alone would give.
 
 Strong hypothesis: sharpness and error rise together, so τ is high. Weak hypothesis: the flattest
-models generalize well, regardless of the others.
+models generalize well, regardless of the others. Both are judged by permutations (`families`); all
+other coefficients are exploratory.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,8 +16,10 @@ import pandas as pd
 from sharpness.measures.definition import Cell
 from sharpness.report.figures.catalogue import PARTS, label_of
 from sharpness.report.tables.writers import STRONG
-from sharpness.statistics.correlation import cell_columns, format_radius, target_columns
-from sharpness.statistics.kendall import FEWEST, format_tau
+from sharpness.statistics.correlation import format_radius, target_columns
+from sharpness.statistics.families import main_cells
+from sharpness.statistics.kendall import format_tau
+from sharpness.statistics.permutation import FLATTEST, RELEVANT, SIGNIFICANT
 
 _NEAR = ("train", "test", "heldout", "v2")
 """In-distribution parts; App. F counts ImageNet-V2 among them."""
@@ -59,6 +62,7 @@ class TargetSummary:
     Attributes:
         strongest: the cell of the largest |τ|, in words; or the reason why there is none.
         tau: that coefficient with its interval; empty if there is none.
+        p: its p-value, adjusted for the whole family; or "exploratory".
         models: number of models behind that coefficient.
         cells: number of coefficients.
         positive: number of coefficients above 0.5.
@@ -68,22 +72,11 @@ class TargetSummary:
     target: str
     strongest: str
     tau: str = ""
+    p: str = ""
     models: int = 0
     cells: int = 0
     positive: int = 0
     negative: int = 0
-
-
-def main_cells(words: Iterable[str]) -> list[str]:
-    """Return the cells of the verdict: those of the first protocol, without ablations."""
-    cells = {word: Cell.parse(word) for word in words}
-    first = main_protocol(cells)
-    return [w for w, c in cells.items() if c == Cell(c.definition, c.radius, first)]
-
-
-def main_protocol(words: Iterable[str]) -> str:
-    """Return the protocol of the verdict: that of the first cell, or an empty string."""
-    return next((Cell.parse(word).protocol for word in words), "")
 
 
 def main_coefficients(correlations: pd.DataFrame) -> pd.DataFrame:
@@ -96,15 +89,16 @@ def _shown(targets: Iterable[str]) -> list[str]:
     return [name for name in targets if name.partition("_")[0] != "gap"]
 
 
-def summarize_targets(correlations: pd.DataFrame) -> list[TargetSummary]:
+def summarize_targets(correlations: pd.DataFrame, families: pd.DataFrame) -> list[TargetSummary]:
     """Summarize ``correlations.csv`` for each error and the learning rate over all models."""
     overall = main_coefficients(correlations)
     overall = overall[overall["subgroup"] == "all"]
     targets = _shown(overall["target"].unique())
-    return [_rank(overall[overall["target"] == target], target_title(target)) for target in targets]
+    return [_rank(overall[overall["target"] == target], target, families) for target in targets]
 
 
-def _rank(rows: pd.DataFrame, words: str) -> TargetSummary:
+def _rank(rows: pd.DataFrame, target: str, families: pd.DataFrame) -> TargetSummary:
+    words = target_title(target)
     defined = rows[rows["status"] == "ok"]
     if defined.empty:
         return TargetSummary(words, f"none: {rows['reason'].iloc[0]}")
@@ -113,6 +107,7 @@ def _rank(rows: pd.DataFrame, words: str) -> TargetSummary:
         words,
         describe(Cell.parse(best["cell"])),
         f"{format_tau(best['tau'])} [{format_tau(best['low'])}, {format_tau(best['high'])}]",
+        _adjusted(families, target, best["cell"]),
         best["models"],
         len(defined),
         int((defined["tau"] > STRONG).sum()),
@@ -120,39 +115,38 @@ def _rank(rows: pd.DataFrame, words: str) -> TargetSummary:
     )
 
 
-FLATTEST = 0.1
-"""Share of a pool that counts as its flattest models (at least one)."""
-
-BEST = 0.25
-"""The flattest models are good if their mean error is within this best share of the pool's."""
-
-SIGNIFICANT = 0.05
-"""Level of the p-values in subgroups; with few models, intervals are too narrow to use."""
-
 _REACHABLE = 0.9
 """Ties that keep |τ| below this bound are reported."""
 
 
-def judge(pool: pd.DataFrame, correlations: pd.DataFrame) -> list[tuple[str, str]]:
-    """Return headings and sentences about the hypotheses for one pool."""
+def error_kinds(pool: pd.DataFrame) -> dict[str, list[str]]:
+    """Return the targets of the headline families, by name; a family may have none."""
+    targets = target_columns(pool)
+    return {
+        "test error": [name for name in targets if name == "error_test"],
+        "OOD error": [name for name in targets if is_ood(name)],
+        "error on other data": [name for name in targets if is_own(name)],
+    }
+
+
+def judge(
+    pool: pd.DataFrame, correlations: pd.DataFrame, families: pd.DataFrame
+) -> list[tuple[str, str]]:
+    """Return headings and sentences about the hypotheses for one pool.
+
+    ``families`` are those of `error_kinds`, from `statistics.families.families`.
+    """
     found = main_coefficients(correlations)
     found = found[found["status"] == "ok"]
-    overall = found[found["subgroup"] == "all"]
-    kinds = {
-        "test error": ["error_test"],
-        "OOD error": [t for t in target_columns(pool) if is_ood(t)],
-        "error on other data": [t for t in target_columns(pool) if is_own(t)],
-    }
-    sentences = []
-    for words, targets in kinds.items():
-        if targets:
-            sentences.append((f"Strong hypothesis, {words}", _strong(overall, targets, words)))
-            sentences.append((f"Weak hypothesis, {words}", _weak(pool, targets, words)))
+    kinds, sentences = error_kinds(pool), []
+    for words, rows in families.groupby("family", sort=False):
+        sentences.append((f"Strong hypothesis, {words}", _strong(rows, str(words))))
+        sentences.append((f"Weak hypothesis, {words}", _weak(rows, str(words))))
     if set(correlations["subgroup"]) != {"all"}:
         for words, targets in {**kinds, "learning rate": ["learning_rate"]}.items():
             if targets and set(targets) & set(correlations["target"]):
                 said = _within(found[found["target"].isin(targets)])
-                sentences.append((f"Within subgroups ({words})", said))
+                sentences.append((f"Within subgroups ({words}; exploratory)", said))
     if tied := [*_ties(pool)]:
         sentences.append(("Ties", "; ".join(tied) + "."))
     return sentences
@@ -174,41 +168,64 @@ def _count(rows: pd.DataFrame, sign: int) -> str:
     return f"{len(same)} ({(same['p'] < SIGNIFICANT).sum()} with p < {SIGNIFICANT})"
 
 
-def _strong(overall: pd.DataFrame, targets: Sequence[str], words: str) -> str:
-    tau = overall.loc[overall["target"].isin(targets), "tau"]
-    if tau.empty:
-        return "Nothing to judge it by."
-    support, against = int((tau > STRONG).sum()), int((tau < -STRONG).sum())
-    return (
-        f"{_word(support, len(tau))}: sharper models have clearly more {words} "
-        f"(τ > {STRONG}) under {support} of {len(tau)} {_combinations(targets)}, clearly less "
-        f"(τ < −{STRONG}) under {against}."
-    )
+_CLAIMS = {
+    "yes": "Yes: sharper models have more {}",
+    "reverse": "Reverse: sharper models have less {}",
+    "mixed": "Mixed: sharper models have more {} by some measures and less by others",
+    "no": f"No: there is no room for a |τ| of {RELEVANT}",
+    "cannot tell": "Cannot tell: this pool could hide a relation of use",
+}
 
 
-def _weak(pool: pd.DataFrame, targets: Sequence[str], words: str) -> str:
-    good = [is_good for target in targets for is_good in _flattest_are_good(pool, target)]
-    if not good:
-        return "Nothing to judge it by."
-    return (
-        f"{_word(sum(good), len(good))}: the mean {words} of the flattest {FLATTEST:.0%} of the "
-        f"models is among the best {BEST:.0%} of the pool's under {sum(good)} of {len(good)} "
-        f"{_combinations(targets)}."
-    )
-
-
-def _combinations(targets: Sequence[str]) -> str:
-    return f"{'' if len(targets) == 1 else 'data sets, '}definitions and radii"
-
-
-def _flattest_are_good(pool: pd.DataFrame, target: str) -> Iterator[bool]:
-    """Yield, for each main cell, whether its flattest models have a low error."""
-    for word in main_cells(cell_columns(pool)):
-        known = pool[[word, target]].dropna()
-        if len(known) < FEWEST or known[word].nunique() == 1:
+def answers(families: pd.DataFrame) -> list[tuple[str, str]]:
+    """Return the verdict on each family in few words, with the numbers that say so."""
+    found = []
+    for name, rows in families.groupby("family", sort=False):
+        defined, first = rows[rows["tau"].notna()], rows.iloc[0]
+        if defined.empty:
             continue
-        flattest = known.nsmallest(max(1, round(FLATTEST * len(known))), word)
-        yield bool(flattest[target].mean() <= known[target].quantile(BEST))
+        best = defined.iloc[int(defined["tau"].abs().to_numpy().argmax())]
+        numbers = f"largest |τ|: {format_tau(best['tau'])}, adjusted p = {best['p']:.2g}"
+        words = f"{first['verdict']} ({numbers}; {first['models']} models, {len(defined)} τ)"
+        found.append((str(name), words))
+    return found
+
+
+def _strong(rows: pd.DataFrame, words: str) -> str:
+    """Return the verdict on a family with the numbers behind it."""
+    defined = rows[rows["tau"].notna()]
+    first = rows.iloc[0]
+    claim = _CLAIMS[first["verdict"]].format(words)
+    if defined.empty:
+        return f"{claim}. No coefficient is defined."
+    best = defined.iloc[int(defined["tau"].abs().to_numpy().argmax())]
+    target = f", {target_title(best['target'])}" if rows["target"].nunique() > 1 else ""
+    sure = int((defined["p"] < SIGNIFICANT).sum())
+    return (
+        f"{claim}. Of {len(defined)} coefficients the largest is {format_tau(best['tau'])}, for "
+        f"{describe(Cell.parse(best['cell']))}{target} ({first['models']} models, adjusted "
+        f"p = {best['p']:.2g}); {sure} have an adjusted p below {SIGNIFICANT}. Chance alone gives "
+        f"a |τ| of up to {first['bound']:.2f} in 95 % of {first['draws']:,} permutations."
+    )
+
+
+def _weak(rows: pd.DataFrame, words: str) -> str:
+    """Return whether some cell's flattest models are better than chance makes them."""
+    p = rows["weak_p"].iloc[0]
+    if not np.isfinite(p):
+        return "Nothing to judge it by."
+    low = "" if p < SIGNIFICANT else "no "
+    return (
+        f"{'Supported' if low == '' else 'Not supported'}: the mean {words} of the flattest "
+        f"{FLATTEST:.0%} of the models, by the best of all measures, is {low}lower than chance "
+        f"alone makes it (p = {p:.2g})."
+    )
+
+
+def _adjusted(families: pd.DataFrame, target: str, cell: str) -> str:
+    """Return the adjusted p-value of a coefficient; "exploratory" if it is in no family."""
+    rows = families[(families["target"] == target) & (families["cell"] == cell)]
+    return "exploratory" if rows.empty else f"{rows['p'].iloc[0]:.2g}"
 
 
 def _ties(pool: pd.DataFrame) -> Iterator[str]:
@@ -220,11 +237,3 @@ def _ties(pool: pd.DataFrame) -> Iterator[str]:
         if pairs and (most := 1 - (same * (same - 1) / 2).sum() / pairs) < _REACHABLE:
             distinct = f"{len(same)} distinct values among {len(values)} models"
             yield f"{target_title(target)}: |τ| cannot exceed {most:.2f} ({distinct})"
-
-
-def _word(support: int, total: int) -> str:
-    if support == 0:
-        return "Not supported"
-    if support == total:
-        return "Supported throughout"
-    return "Supported by most" if 2 * support > total else "Supported by a part"

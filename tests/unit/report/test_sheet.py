@@ -16,8 +16,9 @@ from sharpness.report.figures.layout import lay_out
 from sharpness.report.figures.panels import tau_rows
 from sharpness.report.figures.sheet import MANY, MOST, colour_of, standard_sheet
 from sharpness.report.page.cautions import cautions, few_models
-from sharpness.report.verdict import judge, target_title
+from sharpness.report.verdict import error_kinds, judge, target_title
 from sharpness.statistics.correlation import correlations
+from sharpness.statistics.families import families
 
 NORMALIZED = "worst-linf-adaptive-normlogits"
 
@@ -86,7 +87,8 @@ def test_own_parts_are_called_by_their_names(pool: pd.DataFrame) -> None:
     assert target_title("error_far_away") == "far_away error"
     assert target_title("gap_far_away") == "far_away gap"
     assert target_title("error_r") == "ImageNet-R error"
-    said = dict(judge(pool, correlations(pool, resamples=0)))
+    judged = families(pool, error_kinds(pool), draws=50)
+    said = dict(judge(pool, correlations(pool, resamples=0), judged))
     assert "Strong hypothesis, error on other data" in said
     assert "error_far_away" not in " ".join(said.values())
 

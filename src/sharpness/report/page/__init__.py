@@ -21,15 +21,15 @@ from sharpness.report.page.cautions import cautions, few_models
 from sharpness.report.tables import agreement
 from sharpness.report.tables.writers import Table, in_words, render_table
 from sharpness.report.verdict import (
+    answers,
     describe,
     join_names,
     judge,
-    main_cells,
-    main_protocol,
     summarize_targets,
     target_title,
 )
 from sharpness.statistics.correlation import cell_columns
+from sharpness.statistics.families import duplicate_models, main_cells, main_protocol
 from sharpness.statistics.kendall import format_tau, kendall
 from sharpness.studies.findings import Finding, Study
 
@@ -54,6 +54,7 @@ class PoolResults:
     """The results of one pool: its title and the contents of its CSV files.
 
     Attributes:
+        families: the headline coefficients, judged by permutations.
         published: published errors beside evaluated ones; None for a trained pool.
         taken: whether published errors replace evaluated ones.
         facts: what the paper says of the errors; None for a trained pool.
@@ -63,6 +64,7 @@ class PoolResults:
     title: str
     pool: pd.DataFrame
     correlations: pd.DataFrame
+    families: pd.DataFrame
     published: pd.DataFrame | None = None
     taken: bool = False
     facts: pd.DataFrame | None = None
@@ -127,9 +129,10 @@ def _pool(name: str, found: PoolResults) -> dict[str, Any]:
         "name": name,
         "title": found.title,
         "warnings": [*cautions(found.pool), *filter(None, [warning])],
+        "answers": answers(found.families),
         "few": few_models(found.pool),
-        "sentences": sentences + judge(found.pool, found.correlations),
-        "ranks": summarize_targets(found.correlations),
+        "sentences": sentences + judge(found.pool, found.correlations, found.families),
+        "ranks": summarize_targets(found.correlations, found.families),
         "protocol": main_protocol(found.correlations["cell"].unique()),
     }
 
@@ -138,12 +141,6 @@ _STATUSES = ("skipped", "excluded", "failed", "missing")
 
 _NAMED = ("excluded", "failed")
 """Statuses whose models are named, since losing them is unexpected; others are counted."""
-
-_SAME = 0.01
-"""Relative tolerance for the cells of identical models: GPUs do not repeat bits."""
-
-_ROUNDING = 1e-6
-"""Absolute tolerance: cells are differences of losses in single precision."""
 
 
 def count_models(pool: pd.DataFrame) -> str:
@@ -169,25 +166,6 @@ def _kinds(reasons: pd.Series) -> str:
         f"{same[0]} ({len(same)})" if len(set(same)) == 1 else f"{len(same)} like {same[0]!r}"
         for same in ranked
     )
-
-
-def duplicate_models(pool: pd.DataFrame) -> list[list[str]]:
-    """Return groups of identical models: equal errors, and cells that agree within 1 %."""
-    used = pool[pool["status"] == "ok"]
-    errors = used[[name for name in used.columns if name.startswith("error_")]].to_numpy(float)
-    cells = used[cell_columns(used)].to_numpy(float)
-    groups: list[list[int]] = []
-    known = np.isfinite(errors).any(axis=1) & np.isfinite(cells).any(axis=1)
-    for i in np.flatnonzero(known).tolist():
-        for group in groups:
-            same = np.array_equal(errors[i], errors[group[0]], equal_nan=True)
-            both = cells[i], cells[group[0]]
-            if same and np.allclose(*both, rtol=_SAME, atol=_ROUNDING, equal_nan=True):
-                group.append(i)
-                break
-        else:
-            groups.append([i])
-    return [[*used["model"].iloc[group]] for group in groups if len(group) > 1]
 
 
 def effect_of_copies(pool: pd.DataFrame) -> str:

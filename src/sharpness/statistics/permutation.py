@@ -1,0 +1,218 @@
+"""Which of many rank correlations chance alone would not give: max-|τ| permutations, step-down.
+
+A family is every cell with every target. The target is permuted over the models, and the models ×
+cells matrix is kept, so that the correlations among cells stay as they are (Westfall and Young,
+1993). The adjusted p of a coefficient is the share of permutations whose largest |τ| is as large,
+among the coefficients that are not larger in the data. Needs no torch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import permutations
+
+import numpy as np
+import numpy.typing as npt
+
+from sharpness.statistics.kendall import FEWEST
+
+DRAWS = 10_000
+EXACT = 7
+"""Largest number of models of which all permutations are taken."""
+SIGNIFICANT = 0.05
+FLATTEST = 0.1
+"""Share of the models that count as the flattest (at least one)."""
+RELEVANT = 0.3
+"""A |τ| that would be of use; "no" says that there is no room for it."""
+
+_BLOCK = 4_000_000  # signs at a time: 16 MB
+_ROUNDING = 1e-9
+
+Floats = npt.NDArray[np.float64]
+Signs = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Family:
+    """Coefficients of a family, with what chance alone gives.
+
+    Attributes:
+        tau: Kendall's τ (Eq. 4), (cells, targets); NaN where undefined.
+        p: adjusted two-sided p-values, (cells, targets); NaN where undefined.
+        bound: the 95 % point of max |τ*| under permutation.
+        weak_p: p-value of the lowest mean error of any cell's flattest models.
+        models: number of models.
+        draws: number of permutations; all of them if ``exact``.
+        exact: whether these are all permutations.
+    """
+
+    tau: Floats
+    p: Floats
+    bound: float
+    weak_p: float
+    models: int
+    draws: int
+    exact: bool
+
+    @property
+    def verdict(self) -> str:
+        """Return "yes", "reverse", "mixed", "no" or "cannot tell" (see `judge`)."""
+        return judge(self)
+
+
+def judge(family: Family) -> str:
+    """Return whether higher sharpness goes with higher error.
+
+    "yes": some adjusted p is below .05 with τ > 0, and none with τ < 0; "reverse": the opposite;
+    "mixed": both; "no": neither, and the largest |τ| plus the 95 % point under permutation is below
+    `RELEVANT`; "cannot tell": otherwise.
+    """
+    found = np.isfinite(family.tau)
+    if not found.any():
+        return "cannot tell"
+    sure = found & (family.p < SIGNIFICANT)
+    up, down = bool((family.tau[sure] > 0).any()), bool((family.tau[sure] < 0).any())
+    if up or down:
+        return "mixed" if up and down else "yes" if up else "reverse"
+    largest = float(np.abs(family.tau[found]).max())
+    return "no" if largest + family.bound < RELEVANT else "cannot tell"
+
+
+def permute(
+    x: npt.ArrayLike,
+    y: npt.ArrayLike,
+    *,
+    strata: npt.ArrayLike | None = None,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> Family:
+    """Compute τ of each cell with each target, and judge them by permutations of the models.
+
+    Args:
+        x: the cells, (models, cells); NaN where a value is missing.
+        y: the targets, (models, targets), permuted together.
+        strata: labels of subgroups, (models,), within which models are permuted.
+        draws: number of permutations; with at most `EXACT` models and no strata, all are taken.
+        seed: of the permutations.
+    """
+    cells, targets = np.asarray(x, np.float64), np.asarray(y, np.float64)
+    kept = np.isfinite(cells).any(axis=1) & np.isfinite(targets).any(axis=1)
+    cells, targets = cells[kept], targets[kept]
+    labels = None if strata is None else np.asarray(strata)[kept]
+    models, shape = len(cells), (cells.shape[1], targets.shape[1])
+    if models < FEWEST:
+        nothing = np.full(shape, np.nan)
+        return Family(nothing, nothing, math.nan, math.nan, models, 0, False)
+    exact = models <= EXACT and labels is None
+    orders = _orders(models, labels, draws, seed, exact)
+    identity = np.arange(models)[None]
+    tau = _tau(cells, targets, identity)[0]
+    defined = np.flatnonzero(np.isfinite(tau))
+    ranked = defined[np.argsort(-np.abs(tau[defined]), kind="stable")]
+    counts, largest = np.zeros(len(ranked), int), []
+    weak, weak_count = _weakest(cells, targets, identity)[0], 0
+    size = max(1, _BLOCK // models**2)
+    for start in range(0, len(orders), size):
+        block = orders[start : start + size]
+        drawn = np.abs(np.nan_to_num(_tau(cells, targets, block)[:, ranked]))
+        tops = np.maximum.accumulate(drawn[:, ::-1], axis=1)[:, ::-1]
+        counts += (tops >= np.abs(tau[ranked]) - _ROUNDING).sum(axis=0)
+        largest.append(tops[:, 0] if len(ranked) else np.zeros(len(block)))
+        weak_count += int((_weakest(cells, targets, block) >= weak - _ROUNDING).sum())
+    more = 0 if exact else 1  # the data themselves are one of the permutations
+    p = np.full(tau.shape, np.nan)
+    p[ranked] = np.maximum.accumulate((counts + more) / (len(orders) + more))
+    return Family(
+        tau.reshape(shape),
+        p.reshape(shape),
+        float(np.quantile(np.concatenate(largest), 0.95)),
+        (weak_count + more) / (len(orders) + more),
+        models,
+        len(orders),
+        exact,
+    )
+
+
+def _orders(
+    models: int, labels: npt.NDArray | None, draws: int, seed: int, exact: bool
+) -> npt.NDArray[np.int64]:
+    """Return the permutations, (draws, models)."""
+    if exact:
+        return np.array(list(permutations(range(models))))
+    rng = np.random.default_rng([seed, models])
+    orders = np.tile(np.arange(models), (draws, 1))
+    if labels is None:
+        return rng.permuted(orders, axis=1)
+    for label in np.unique(labels):
+        place = np.flatnonzero(labels == label)
+        orders[:, place] = rng.permuted(orders[:, place], axis=1)
+    return orders
+
+
+def _tau(cells: Floats, targets: Floats, orders: npt.NDArray[np.int64]) -> Floats:
+    """Return τ of each cell with each permuted target, (orders, cells · targets)."""
+    left, known = _signs(_ranks(cells)), np.isfinite(cells)
+    whole = bool(known.all() and np.isfinite(targets).all())
+    found = np.empty((len(orders), cells.shape[1], targets.shape[1]))
+    for k, ranks in enumerate(_ranks(targets).T):
+        permuted = np.ascontiguousarray(ranks[orders].T)  # (models, orders)
+        products = (left.T @ _signs(permuted)).astype(np.float64)  # whole numbers, exact
+        pairs = len(left) if whole else _both(known).T @ _both(np.isfinite(permuted))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            found[:, :, k] = (products / pairs).T
+    found[:, ~left.any(axis=0)] = np.nan  # a constant cell ranks nothing
+    found[:, :, ~_signs(_ranks(targets)).any(axis=0)] = np.nan
+    return found.reshape(len(orders), -1) + 0.0
+
+
+def _ranks(values: Floats) -> Signs:
+    """Return the ranks within each column, equal for equal values; NaN stays."""
+    ranks = np.stack([np.unique(v, return_inverse=True)[1] for v in values.T], axis=1)
+    return np.where(np.isfinite(values), ranks, np.nan).astype(np.float32)
+
+
+def _signs(ranks: Signs) -> Signs:
+    """Return the signs of the differences of all pairs, (pairs, columns); 0 where one is NaN."""
+    models, columns = ranks.shape
+    signs = np.empty((models * (models - 1) // 2, columns), np.float32)
+    start = 0
+    for model in range(models - 1):  # row by row, which stays in the processor's cache
+        stop = start + models - 1 - model
+        np.subtract(ranks[model], ranks[model + 1 :], out=signs[start:stop])
+        start = stop
+    np.sign(signs, out=signs)
+    return signs if np.isfinite(ranks).all() else np.nan_to_num(signs, copy=False)
+
+
+def _both(known: npt.NDArray[np.bool_]) -> Signs:
+    """Return 1 for each pair of models that are both known, else 0, (pairs, columns)."""
+    first, second = np.triu_indices(len(known), 1)
+    return (known[first] & known[second]).astype(np.float32)
+
+
+def _weakest(cells: Floats, targets: Floats, orders: npt.NDArray[np.int64]) -> Floats:
+    """Return by how many deviations the flattest models of the best cell are below the mean."""
+    best = np.full(len(orders), -np.inf)
+    for target in targets.T:
+        known = target[np.isfinite(target)]
+        deviation = known.std() if len(known) else 0.0
+        if deviation == 0:
+            continue
+        scaled = (np.nanmean(target) - target) / deviation
+        permuted = scaled[orders]
+        for flattest in _flattest(cells):
+            with np.errstate(invalid="ignore"):
+                means = np.nanmean(permuted[:, flattest], axis=1)
+            best = np.fmax(best, means)
+    return best
+
+
+def _flattest(cells: Floats) -> Iterator[npt.NDArray[np.int64]]:
+    """Yield the places of the flattest models of each cell that is not constant."""
+    for cell in cells.T:
+        known = np.flatnonzero(np.isfinite(cell))
+        if len(known) >= FEWEST and np.ptp(cell[known]) > 0:
+            ranked = known[np.argsort(cell[known], kind="stable")]
+            yield ranked[: max(1, round(FLATTEST * len(known)))]
