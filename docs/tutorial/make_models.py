@@ -56,7 +56,7 @@ def main(folder: Path) -> None:
     inputs = interpolate(images[:TRAIN, None], size=SIZE, mode="bicubic").expand(-1, 3, -1, -1)
     inputs = (inputs - 0.5) / 0.5
     rows = []
-    for lr, decay, epochs in product((0.002, 0.01), (0.0, 0.1, 1.0), (1, 3)):
+    for lr, decay, epochs in product((0.002, 0.005), (0.0, 0.1, 1.0), (2, 4)):
         name = f"lr{lr}-decay{decay}-epochs{epochs}"
         model = train(inputs, labels[:TRAIN], lr, decay, epochs)
         save_file(model.state_dict(), folder / f"{name}.safetensors")

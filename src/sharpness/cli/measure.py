@@ -16,11 +16,12 @@ from rich.progress import track
 from rich.table import Table
 
 from sharpness.checkpoints.table import value as cell_value
+from sharpness.cli.local_files import check_files
 from sharpness.evaluation.plan import Plan
 from sharpness.io.errors import UserError
 from sharpness.io.files import expanded, finite_or_none, write_csv, write_json
 from sharpness.measures.definition import PROTOCOLS, Cell, Definition
-from sharpness.sources.grammar import DATA_SCHEMES, MODEL_SCHEMES, ModelSource, parse_data
+from sharpness.sources.grammar import DATA_SCHEMES, MODEL_SCHEMES, ModelSource
 
 AUTO = "auto"
 """Radii at which the loss rises by given amounts; see `evaluation.radii`."""
@@ -113,7 +114,7 @@ def measure(
         0 if checkpoint or pretrained else weights_seed,
         dict(map(_argument, argument or ())),
     )
-    parse_data(data)
+    check_files(source, data, labels)
     plan = _plan(definition, radius, protocol, points, m, steps, samples, seed, parameters)
     inputs = _inputs(input_size, mean, std)
     places = {"cache": expanded(cache), "mirror": None, "offline": offline}

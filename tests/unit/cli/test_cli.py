@@ -84,7 +84,9 @@ def test_radii_are_found(tmp_path: Path) -> None:
         (["--checkpoint", "nowhere.pt"], "nowhere.pt: no such checkpoint"),
         (["--data", "nowhere:x"], "no module 'nowhere'"),
         (["--data", "imagenet"], "got by hand"),
-        (["--labels", "nowhere.csv"], "nowhere.csv"),
+        (["--labels", "nowhere.csv"], "--labels nowhere.csv: no such file"),
+        (["--data", "csv:nowhere.csv"], "csv:nowhere.csv: no such file"),
+        (["--data", "imagefolder:nowhere"], "nowhere is no folder"),
     ],
 )
 def test_wrong_options(
@@ -124,13 +126,15 @@ def test_correlate_refuses_what_is_no_column(
     assert "does not hold numbers" in said([*words, "kind"], monkeypatch, capsys)
 
 
-def test_correlate_and_list_need_no_torch(table: Path) -> None:
+def test_what_needs_no_torch_imports_none(table: Path) -> None:
     code = (
         "import sys; from sharpness.cli.app import main; sys.argv[1:] = {}\n"
         "try: main()\nexcept SystemExit: pass\n"
         "assert 'torch' not in sys.modules"
     )
-    for words in (["correlate", str(table), "--target", "gap"], ["list", "definitions"]):
+    absent = ["measure", "timm:vit", "--checkpoint", "nowhere", "--data", "digits", *CELL]
+    correlated = ["correlate", str(table), "--target", "gap"]
+    for words in (correlated, ["list", "definitions"], absent):
         subprocess.run([sys.executable, "-c", code.format(words)], check=True, timeout=100)
 
 
