@@ -28,7 +28,8 @@ def correlate(
     path: Annotated[Path, typer.Argument(metavar="TABLE", help="CSV with a row for each model.")],
     target: Annotated[list[str], typer.Option(help="Column to predict; repeat it.")],
     measure: Annotated[
-        list[str] | None, typer.Option(help="Column of a measure; by default all numbers.")
+        list[str] | None,
+        typer.Option(help="Column of a measure; by default every one that varies."),
     ] = None,
     by: Annotated[
         list[str] | None, typer.Option(help="Column of groups; τ within each too; repeat it.")
@@ -47,7 +48,7 @@ def correlate(
         if not pd.api.types.is_numeric_dtype(table[name]):
             raise UserError(f"{path}: column {name!r} does not hold numbers alone")
     if not chosen:
-        raise UserError(f"{path}: has no column of numbers besides target and groups")
+        raise UserError(f"{path}: has no column of varied numbers besides target and groups")
     found = pd.DataFrame(_rows(table, chosen, target, groups))
     Console().print(_shown(found, bool(groups)))
     if (models := int(found["models"].max())) < FEW:
@@ -60,7 +61,8 @@ def correlate(
 
 def _numbers(table: pd.DataFrame, without: set[str]) -> list[str]:
     numbers = table.select_dtypes("number").columns
-    return [str(name) for name in numbers if name not in without]
+    varied = [name for name in numbers if table[name].nunique() > 1]
+    return [str(name) for name in varied if name not in without]
 
 
 def _rows(
