@@ -100,7 +100,7 @@ def table(tmp_path: Path) -> Path:
     frame = pd.DataFrame(
         {"model": list("abcdefgh"), "s": range(8), "gap": [0, 2, 1, 3, 4, 6, 5, 7]}
     )
-    frame["kind"] = ["x", "y"] * 4
+    frame["kind"], frame["same"] = ["x", "y"] * 4, 1
     frame.to_csv(tmp_path / "table.csv", index=False)
     return tmp_path / "table.csv"
 
