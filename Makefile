@@ -14,7 +14,7 @@ SHELL := /bin/bash
 .ONESHELL:
 .NOTPARALLEL:
 .DEFAULT_GOAL := all
-.PHONY: all workflow test test-fast test-slow check docs cluster chaos fuzz slurm generic tensorflow lock container help free force
+.PHONY: all install workflow test test-fast test-slow check docs cluster chaos fuzz slurm generic tensorflow lock container help free force
 
 STAMP := .venv/.installed
 ACTIVATE := source .venv/bin/activate
@@ -26,6 +26,8 @@ BUSY := { echo "make: another make is at work in this folder ($$(cat $(LOCK))). 
 
 all: workflow ## the environment, then the whole workflow (CORES=2 limits it)
 	@echo "Finished. Open results/mini/report.html; tables and figures lie beside it."
+
+install: $(STAMP) ## the environment alone
 
 # Snakemake takes the shell's place, so that a signal to make reaches it and it can tidy up.
 workflow: free $(STAMP)

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+import typer
 import yaml
 from snakemake.cli import get_argument_parser
 from snakemake.utils import update_config
 
+from sharpness.cli.app import app
 from sharpness.config import validated
 from sharpness.report.figures.catalogue import Figure, load_catalogue
 from sharpness.studies.findings import load_studies
@@ -47,13 +52,20 @@ def blocks(page: Path, language: str) -> Iterator[str]:
 
 def commands(page: Path) -> Iterator[list[str]]:
     """The words of each command, from blocks and from inline code."""
-    lines = [line for text in blocks(page, "console") for line in text.splitlines()]
-    written = [line.removeprefix("$ ") for line in lines if line.startswith("$ ")]
-    written += re.findall(r"`((?:make|snakemake|python -m|pytest) [^`\n]+)`", page.read_text())
+    written = [*typed(page)]
+    written += re.findall(
+        r"`((?:make|snakemake|python -m|pytest|sharpness) [^`\n]+)`", page.read_text()
+    )
     for line in written:
         words = shlex.split(line, comments=True)
-        if words and words[0] in {"make", "snakemake", "python", "pytest"}:
+        if words and words[0] in {"make", "snakemake", "python", "pytest", "sharpness"}:
             yield words
+
+
+def typed(page: Path) -> Iterator[str]:
+    """The commands of a page's blocks, in order."""
+    lines = [line for text in blocks(page, "console") for line in text.splitlines()]
+    yield from (line.removeprefix("$ ") for line in lines if line.startswith("$ "))
 
 
 def merged(overlay: dict[str, Any]) -> Any:
@@ -141,18 +153,46 @@ def test_every_module_that_is_run_is_there(page: Path) -> None:
         if words[:2] == ["python", "-m"]:
             stem = ROOT / "src" / words[2].replace(".", "/")
             assert stem.with_suffix(".py").exists() or (stem / "__main__.py").exists(), words
-        if words[0] == "pytest":
+        if words[0] == "pytest" or (words[0] == "python" and words[1].endswith(".py")):
             assert Path(words[1]).exists(), words
 
 
 @each_page
-def test_every_configuration_is_allowed(page: Path) -> None:
-    for text in blocks(page, "yaml"):
+def test_every_option_of_sharpness_is_there(page: Path) -> None:
+    group = typer.main.get_command(app)
+    whole = [shlex.split(line, comments=True) for line in typed(page)]
+    for words in commands(page):
+        if words[0] == "sharpness":
+            command = group.commands[words[1]]  # type: ignore[attr-defined]
+            if words in whole:  # not the name of a command within a sentence
+                command.make_context(words[1], words[2:])
+
+
+def with_their_files(folder: Path) -> None:
+    """Put into a folder what the configurations of the pages name."""
+    for name in ("resources", "config"):
+        (folder / name).symlink_to(ROOT / name)
+    (folder / "mine").mkdir()
+    for table in ("mine.csv", "mine/models.csv"):
+        (folder / table).write_text("model,source,checkpoint,lr\na,timm:test_vit,a.pt,0.1\n")
+    (folder / "labels.csv").write_text("class,output\n")
+
+
+@each_page
+def test_every_configuration_is_allowed(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    overlays = [*blocks(page, "yaml")]
+    if page.name == "tutorial.md":
+        overlays.append(Path("docs/tutorial/mine.yaml").read_text())
+    with_their_files(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    for text in overlays:
         content = yaml.safe_load(text)
         if isinstance(content, list):
             for entry in content:
                 Figure.model_validate(entry)
-        elif "kind: models" not in text:
+        else:
             assert validated(merged(content))
 
 
@@ -164,3 +204,28 @@ def test_an_example_of_python_runs_on_any_model() -> None:
         for text in blocks(ROOT / page, "python"):
             exec(text, names)
         assert names["estimate"].value == names["estimate"].value
+
+
+@pytest.mark.workflow
+def test_the_tutorial_runs_as_it_is_written(tmp_path: Path) -> None:
+    for name in ("Snakefile", "rules", "scripts", "profiles", "report", "resources", "docs"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    (tmp_path / "config.yaml").symlink_to(ROOT / "config.yaml")
+    paths = [str(Path(sys.executable).parent), os.environ["PATH"]]
+    settings = {"PATH": os.pathsep.join(paths), "PYTHONPATH": str(ROOT / "src")}
+    page = ROOT / "docs" / "tutorial.md"
+    lines = [line for line in typed(page) if not line.startswith("make install")]
+    assert len(lines) >= 5
+    for line in lines:
+        done = subprocess.run(
+            shlex.split(line, comments=True),
+            cwd=tmp_path,
+            env=os.environ | settings,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
+    files = re.findall(r"results/tutorial/[\w./-]+\w", page.read_text())
+    assert "results/tutorial/report.html" in files
+    assert [name for name in files if not (tmp_path / name).exists()] == []

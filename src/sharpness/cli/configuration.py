@@ -6,21 +6,24 @@ import os
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-from sharpness.config.required import missing_by_hand, needed_data, needed_parts
-from sharpness.config.schema import Config, merged, validated
 from sharpness.io.errors import UserError
 from sharpness.io.files import read_yaml
+
+if TYPE_CHECKING:
+    from sharpness.config.schema import Config  # whose import the other commands need not wait for
 
 BASE = Path("config.yaml")
 
 
 def settings_of(overlays: Sequence[Path], base: Path = BASE) -> Config:
     """Return the settings of a configuration with overlays, merged as Snakemake does."""
+    from sharpness.config.schema import merged, validated
+
     if not base.is_file():
         raise UserError(f"{base}: is not here; change to the project's folder")
     whole = read_yaml(base)
@@ -38,12 +41,15 @@ def check(
     overlays: Annotated[list[Path], typer.Argument(help="Overlays on config.yaml.")],
 ) -> None:
     """Check a configuration: one line for each pool, or the first fault."""
+    from sharpness.config.required import missing_by_hand, needed_data, needed_parts
+
     settings = settings_of(overlays)
     console = Console(soft_wrap=True, highlight=False)
     for name, pool in settings.pools.items():
-        cells = pool.plan(settings.protocols)["cells"]
-        auto = " and radii to be found" if pool.plan(settings.protocols).get("auto") else ""
-        measured = f"{len(cells)} cells{auto} on {pool.sharpness.points} points"
+        plan = pool.plan(settings.protocols)
+        cells = [f"{len(plan['cells'])} cells"] if plan["cells"] else []
+        cells += ["cells at radii to be found"] if plan.get("auto") else []
+        measured = f"{' and '.join(cells)} on {pool.sharpness.points} points"
         console.print(f"{name}: {len(pool.models)} models, {measured}")
     parts = needed_parts(settings)
     for line in missing_by_hand(settings, needed_data(settings, parts, [])):

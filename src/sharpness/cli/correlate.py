@@ -32,7 +32,8 @@ def correlate(
     path: Annotated[Path, typer.Argument(metavar="TABLE", help="CSV with a row for each model.")],
     target: Annotated[list[str], typer.Option(help="Column to predict; repeat it.")],
     measure: Annotated[
-        list[str] | None, typer.Option(help="Column of a measure; by default all numbers.")
+        list[str] | None,
+        typer.Option(help="Column of a measure; by default every one that varies."),
     ] = None,
     by: Annotated[
         list[str] | None, typer.Option(help="Column of groups; τ within each too; repeat it.")
@@ -55,7 +56,7 @@ def correlate(
                 "and empty cells alone"
             )
     if not chosen:
-        raise UserError(f"{path}: has no column of numbers besides target and groups")
+        raise UserError(f"{path}: has no column of varied numbers besides target and groups")
     for name in [] if measure else _mixed(table, {*target, *groups}):
         word = _text_in(table[name])
         SAYS.print(f"left out: column {name!r} holds numbers, but {word!r} too")
@@ -101,7 +102,8 @@ def _mixed(table: pd.DataFrame, without: set[str]) -> list[str]:
 
 def _numbers(table: pd.DataFrame, without: set[str]) -> list[str]:
     numbers = table.select_dtypes("number").columns
-    return [str(name) for name in numbers if name not in without]
+    varied = [name for name in numbers if table[name].nunique() > 1]
+    return [str(name) for name in varied if name not in without]
 
 
 def _rows(

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import track
 
 from sharpness.checkpoints.table import value as cell_value
+from sharpness.cli.local_files import check_files
 from sharpness.cli.measured import Measured, shown, write
 from sharpness.cli.outputs import new_file
 from sharpness.evaluation.plan import Plan
@@ -24,7 +25,6 @@ from sharpness.sources.grammar import (
     MODEL_SCHEMES,
     ModelSource,
     as_argument,
-    parse_data,
 )
 
 AUTO = "auto"
@@ -107,7 +107,7 @@ def measure(
         0 if checkpoint or pretrained else weights_seed,
         dict(map(_argument, argument or ())),
     )
-    parse_data(data)
+    check_files(source, data, labels)
     plan = _plan(definition, radius, protocol, points, m, steps, samples, seed, parameters)
     inputs = _inputs(input_size, mean, std)
     places = {"cache": expanded(cache), "mirror": None, "offline": offline}

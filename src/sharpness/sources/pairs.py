@@ -68,7 +68,8 @@ def own_data(
 
 def _examples(text: str, found: Any, order: Order) -> OpenData:
     """Open a data set of (input, target), or batches of them."""
-    if not hasattr(found, "__len__") or not hasattr(found, "__getitem__") or not len(found):
+    listed = hasattr(found, "__len__") and hasattr(found, "__getitem__")
+    if not listed or isinstance(found, Mapping) or not len(found):
         raise UserError(f"{text}: gave a {type(found).__name__} without examples or batches")
     first = found[0]
     if not isinstance(first, tuple | list) or len(first) != 2:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path, PurePosixPath
 from typing import Any
 
+import torch
 from torch import nn
 
 from sharpness.io.errors import UserError
@@ -18,6 +21,7 @@ def build(source: ModelSource, classes: int | None) -> nn.Module:
 
     name, weights = _named(source)
     if source.pretrained:
+        _check_there(source, weights)
         return models.get_model(name, weights=weights, **source.arguments)
     if "@" in source.source and not source.checkpoint:
         raise UserError(
@@ -28,6 +32,16 @@ def build(source: ModelSource, classes: int | None) -> nn.Module:
     if name in ("googlenet", "inception_v3"):
         own |= {"init_weights": True}  # otherwise a warning that this is about to change
     return models.get_model(name, weights=None, **{**own, **source.arguments})
+
+
+def _check_there(source: ModelSource, weights: Any) -> None:
+    """Raise UserError, while offline, if the weights are not in torchvision's cache."""
+    file = Path(torch.hub.get_dir(), "checkpoints", PurePosixPath(weights.url).name)
+    if os.environ.get("HF_HUB_OFFLINE") == "1" and not file.is_file():
+        raise UserError(
+            f"{source.source}: {file} is not there, and there is no network; fetch it where there "
+            "is one, or name a checkpoint"
+        )
 
 
 def preparation(source: ModelSource, model: nn.Module) -> ImageInputs:

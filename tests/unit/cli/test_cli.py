@@ -84,7 +84,9 @@ def test_radii_are_found(tmp_path: Path) -> None:
         (["--checkpoint", "nowhere.pt"], "nowhere.pt: no such checkpoint"),
         (["--data", "nowhere:x"], "no module 'nowhere'"),
         (["--data", "imagenet"], "got by hand"),
-        (["--labels", "nowhere.csv"], "nowhere.csv"),
+        (["--labels", "nowhere.csv"], "--labels nowhere.csv: no such file"),
+        (["--data", "csv:nowhere.csv"], "csv:nowhere.csv: no such file"),
+        (["--data", "imagefolder:nowhere"], "nowhere is no folder"),
         (["--radius", "1e30"], "from 1e-12 to 1e12"),
         (["--argument", "widht=8"], "did you mean 'width'"),
         (["--csv", "."], "is a folder"),
@@ -102,7 +104,7 @@ def table(tmp_path: Path) -> Path:
     frame = pd.DataFrame(
         {"model": list("abcdefgh"), "s": range(8), "gap": [0, 2, 1, 3, 4, 6, 5, 7]}
     )
-    frame["kind"] = ["x", "y"] * 4
+    frame["kind"], frame["same"] = ["x", "y"] * 4, 1
     frame.to_csv(tmp_path / "table.csv", index=False)
     return tmp_path / "table.csv"
 
@@ -135,7 +137,7 @@ def test_correlate_refuses_what_is_no_column(
         ("s,gap,s\n1,2,9\n", "'s' is there twice"),
         ('s,gap\n1,"0,5"\n', "holds '0,5'"),
         ("s;gap\n1;2\n", "semicolons"),
-        ("s,gap\n", "no column of numbers"),
+        ("s,gap\n", "no column of varied numbers"),
     ],
 )
 def test_odd_tables(
@@ -172,13 +174,15 @@ def test_no_value_is_exit_code_1() -> None:
     assert "[/w]zzz" in result.output
 
 
-def test_correlate_and_list_need_no_torch(table: Path) -> None:
+def test_what_needs_no_torch_imports_none(table: Path) -> None:
     code = (
         "import sys; from sharpness.cli.app import main; sys.argv[1:] = {}\n"
         "try: main()\nexcept SystemExit: pass\n"
         "assert 'torch' not in sys.modules"
     )
-    for words in (["correlate", str(table), "--target", "gap"], ["list", "definitions"]):
+    absent = ["measure", "timm:vit", "--checkpoint", "nowhere", "--data", "digits", *CELL]
+    correlated = ["correlate", str(table), "--target", "gap"]
+    for words in (correlated, ["list", "definitions"], absent):
         subprocess.run([sys.executable, "-c", code.format(words)], check=True, timeout=100)
 
 

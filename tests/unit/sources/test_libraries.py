@@ -85,6 +85,8 @@ def test_models_that_cannot_be_built(name: str, said: str) -> None:
 
 
 def test_pretrained_weights_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
+    with refused("torchvision:resnet18", "resnet18-", "no network"):
+        load_model(ModelSource("torchvision:resnet18", pretrained=True), 3, PLACES)
     with refused("timm:test_vit", "`offline` is set"):
         load_model(ModelSource("timm:test_vit", pretrained=True), None, PLACES)
 

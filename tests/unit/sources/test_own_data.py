@@ -93,6 +93,7 @@ def test_batches_and_pairs_of_a_function() -> None:
     ("text", "said"),
     [
         ("own_models:no_model", "int without examples"),
+        ("own_models:columns", "dict without examples"),
         ("own_models:nothing", "no function 'nothing'"),
         ("nowhere_at_all:f", "no module 'nowhere_at_all'"),
         ("torchvision:CIFAR", "did you mean"),
