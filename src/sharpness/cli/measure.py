@@ -241,6 +241,8 @@ def _measured(request: Request) -> Iterator[Measured]:
 def _warnings(plan: Plan, error: float, classes: int, eps: float) -> Iterator[str]:
     if error >= 1 - 1 / classes:
         yield f"the error is no better than chance ({1 - 1 / classes:.1%}): do the labels fit?"
+    if classes == 2 and any(cell.definition.logit_norm for cell in plan.cells):
+        yield "normalized logits of two classes are 1 and -1: they see no change but of the answer"
     for cell in plan.cells:
         if cell.definition.adaptive and cell.definition.norm == "linf" and cell.radius < eps:
             yield f"{cell.id}: an adaptive ρ below {eps:.2g} moves no weight of this precision"
