@@ -20,6 +20,7 @@ class Kind(StrEnum):
     """What can be listed."""
 
     DEFINITIONS = "definitions"
+    MEASURES = "measures"
     MODELS = "models"
     DATA = "data"
     POOLS = "pools"
@@ -28,7 +29,7 @@ class Kind(StrEnum):
 def list_things(
     kind: Annotated[Kind, typer.Argument(help="What to list.")],
 ) -> None:
-    """List definitions of sharpness, schemes of models, data sets, or pools of config.yaml."""
+    """List definitions, measures, schemes of models, data sets, or pools of config.yaml."""
     Console().print(_TABLES[kind]())
 
 
@@ -45,6 +46,16 @@ def _definitions() -> Table:
         logits = "normalized logits" if definition.logit_norm else "logits"
         what = f"{definition.title}, {logits}"
         table.add_row(definition.id, what, "yes" if definition in PAPER else "no")
+    return table
+
+
+def _measures() -> Table:
+    table = _table("measure", "what", "from")
+    what = f"rise of the loss, by {len(ALL)} definitions"
+    table.add_row("sharpness", what, "pools, `sharpness measure`, Python")
+    table.add_row("sharpness by layer", "with one module's weights perturbed", "Python")
+    limits = "of the rescaled Hessian, the limits for small radii (Propositions 1 and 2)"
+    table.add_row("trace, largest eigenvalue", limits, "Python: sharpness.measures.hessian")
     return table
 
 
@@ -78,6 +89,7 @@ def _pools() -> Table:
 
 _TABLES = {
     Kind.DEFINITIONS: _definitions,
+    Kind.MEASURES: _measures,
     Kind.MODELS: _models,
     Kind.DATA: _data,
     Kind.POOLS: _pools,

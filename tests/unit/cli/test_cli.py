@@ -186,10 +186,14 @@ def test_what_needs_no_torch_imports_none(table: Path) -> None:
         subprocess.run([sys.executable, "-c", code.format(words)], check=True, timeout=100)
 
 
-@pytest.mark.parametrize("kind", ["definitions", "models", "data"])
+@pytest.mark.parametrize("kind", ["definitions", "measures", "models", "data"])
 def test_list(kind: str) -> None:
     result = CliRunner().invoke(app, ["list", kind])
-    named = {"definitions": "worst-l2-adaptive-normlogits", "models": "NAME[@WEIGHTS]"}
+    named = {
+        "definitions": "worst-l2-adaptive-normlogits",
+        "measures": "largest eigenvalue",
+        "models": "NAME[@WEIGHTS]",
+    }
     assert result.exit_code == 0
     assert named.get(kind, "imagefolder:PATH") in result.output
 
