@@ -97,6 +97,7 @@ def test_a_full_disk_keeps_what_is_finished_and_ends_in_the_same_bytes(
     succeeded(workspace, "end")
     alone = (f"{VIT}/", "figures/fig32", "figures/fig39")  # all else shows the other pool too
     whole = {name: made for name, made in finished.bytes().items() if name.startswith(alone)}
+    del whole[f"{VIT}/subgroups.csv"]  # of figures that show both pools
     assert {name: made for name, made in workspace.bytes().items() if name in whole} == whole
     last = items(tmp_path / "results")
     middle = items(tmp_path / "after-evaluation")
