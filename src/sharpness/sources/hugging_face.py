@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,7 @@ def build(source: ModelSource, classes: int | None) -> nn.Module:
 
 def _check_there(source: ModelSource) -> None:
     """Raise UserError, while offline, if neither a folder nor the hub's cache has the model."""
-    from huggingface_hub import constants, try_to_load_from_cache
+    from huggingface_hub import try_to_load_from_cache
 
     name = _name(source)
     if Path(name).is_dir():
@@ -65,7 +66,7 @@ def _check_there(source: ModelSource) -> None:
         return
     revision = source.revision or None
     cached = try_to_load_from_cache(name, "config.json", revision=revision)
-    if constants.HF_HUB_OFFLINE and not isinstance(cached, str):
+    if os.environ.get("HF_HUB_OFFLINE") == "1" and not isinstance(cached, str):
         raise UserError(
             f"{source.source}: is no folder and not in the hub's cache, and there is no network; "
             "name a folder, or fetch it where there is one"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -25,6 +26,8 @@ def go_offline_if_needed(offline: bool) -> bool:
     """
     if offline or not _reachable(os.environ.get("HF_ENDPOINT", "https://huggingface.co")):
         os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", HF_DATASETS_OFFLINE="1")
+        if hub := sys.modules.get("huggingface_hub.constants"):  # read when it was imported
+            hub.HF_HUB_OFFLINE = True  # type: ignore[attr-defined]
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     return os.environ.get("HF_HUB_OFFLINE") == "1"
 
