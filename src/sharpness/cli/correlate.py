@@ -12,20 +12,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from sharpness.cli.outputs import new_file
+from sharpness.cli.outputs import SAYS, new_file
 from sharpness.io.csv_files import WORDS, read_frame
 from sharpness.io.errors import UserError
 from sharpness.io.files import atomic, read_rows, write_frame
 from sharpness.io.job import draw_to_files
 from sharpness.io.validation import hint
 from sharpness.statistics.correlation import subgroups
-from sharpness.statistics.kendall import FEWEST, format_tau, kendall
-
-SAYS = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
-"""For all that is no result."""
-
-FEW = 8
-"""With fewer models the bootstrap interval is too narrow."""
+from sharpness.statistics.kendall import FEW, FEWEST, format_tau, kendall
 
 
 def correlate(

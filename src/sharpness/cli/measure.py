@@ -15,7 +15,7 @@ from rich.progress import track
 from sharpness.checkpoints.table import value as cell_value
 from sharpness.cli.local_files import check_files
 from sharpness.cli.measured import Measured, shown, write
-from sharpness.cli.outputs import new_file
+from sharpness.cli.outputs import SAYS, new_file
 from sharpness.evaluation.plan import Plan
 from sharpness.io.errors import UserError
 from sharpness.io.files import expanded, finite_or_none
@@ -29,9 +29,6 @@ from sharpness.sources.grammar import (
 
 AUTO = "auto"
 """Radii at which the loss rises by given amounts; see `evaluation.radii`."""
-
-SAYS = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
-"""For all that is no result."""
 
 
 @dataclass(frozen=True)

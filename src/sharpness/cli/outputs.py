@@ -1,12 +1,17 @@
-"""Files that a command writes when it is done."""
+"""What a command says beside its result, and the files that it writes when it is done."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
+from rich.console import Console
+
 from sharpness.io.errors import UserError
 from sharpness.io.files import expanded
+
+SAYS = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+"""For all that is no result."""
 
 
 def new_file(path: Path | None) -> Path | None:

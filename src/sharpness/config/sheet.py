@@ -5,7 +5,8 @@ from __future__ import annotations
 from sharpness.config.own import ModelsPool
 from sharpness.config.schema import Config
 from sharpness.report.figures.catalogue import Figure
-from sharpness.report.figures.sheet import FEW, colour_of, standard_sheet
+from sharpness.report.figures.sheet import colour_of, standard_sheet
+from sharpness.statistics.kendall import FEW
 
 
 def own_sheet(settings: Config, name: str) -> dict[str, Figure]:

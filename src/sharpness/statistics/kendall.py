@@ -21,6 +21,8 @@ RESAMPLES = 2000
 LEVEL = 0.95
 FEWEST = 3
 """Fewest models for a coefficient; two are always perfectly ranked."""
+FEW = 8
+"""With fewer models the bootstrap interval is too narrow."""
 
 _BLOCK = 100  # resamples at a time: 200 models have 19,900 pairs, 8 MB of weights per block
 

@@ -13,6 +13,7 @@ import torch
 import yaml
 
 from sharpness.config import Config, schema, validated
+from sharpness.config.schema import merged
 from sharpness.io.download import download_named, place
 from sharpness.measures.definition import Definition
 from sharpness.networks import build
@@ -33,16 +34,6 @@ EXTRA = {
 
 def default() -> dict[str, Any]:
     return yaml.safe_load((ROOT / "config.yaml").read_text())
-
-
-def merged(base: dict[str, Any], overlay: dict[str, Any]) -> dict[str, Any]:
-    """As Snakemake does it: dicts merge, everything else is replaced."""
-    both = dict(base)
-    for key, value in overlay.items():
-        inner = base.get(key)
-        nested = isinstance(value, dict) and isinstance(inner, dict)
-        both[key] = merged(inner, value) if nested else value
-    return both
 
 
 def paper() -> Config:

@@ -23,6 +23,7 @@ from sharpness.config.required import (
     needed_data,
     needed_parts,
 )
+from sharpness.config.schema import merged
 from sharpness.data.locate import locate
 from sharpness.io.errors import UserError
 from sharpness.io.files import read_json, sha256
@@ -30,15 +31,6 @@ from sharpness.io.files import read_json, sha256
 ROOT = Path(__file__).parents[3]
 EVALUATED = {"pools": {"clip-soups": {"errors": "evaluate"}}}
 SHIFTS = ["imagenet-v2", "imagenet-r", "imagenet-sketch", "imagenet-a", "objectnet"]
-
-
-def merged(whole: dict[str, Any], overlay: dict[str, Any]) -> dict[str, Any]:
-    """As Snakemake merges: dicts by key, all else replaced."""
-    for key, value in overlay.items():
-        inner = whole.get(key)
-        both = isinstance(value, dict) and isinstance(inner, dict)
-        whole[key] = merged(inner, value) if both else value
-    return whole
 
 
 def configured(names: list[str], **changes: Any) -> Config:

@@ -8,9 +8,6 @@ from typing import Any
 from sharpness.measures.definition import Definition
 from sharpness.report.figures.catalogue import PARTS, Coding, Figure, Panel, label_of
 
-FEW = 8
-"""With fewer models, an interval of τ is too wide to tell much."""
-
 MANY = 6
 """A number with more values than these is shown by a scale of colours."""
 

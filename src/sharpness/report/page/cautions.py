@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
-from sharpness.report.figures.sheet import FEW
 from sharpness.report.verdict import join_names, target_title
 from sharpness.sources import CLASSES, ORIGIN, RANDOM
+from sharpness.statistics.kendall import FEW
 
 
 def cautions(pool: pd.DataFrame) -> list[str]:
