@@ -105,12 +105,13 @@ class OwnData:
         preparation = loaded.preparation()
         train = self.parts["train"]
         outputs = number_of_outputs(loaded, train.make(preparation))
-        if train.fixed:
-            if outputs != len(train.classes):
+        for part in self.parts.values():
+            if part.fixed and outputs != len(part.classes):
                 raise UserError(
-                    f"{loaded.source.source}: has {outputs} outputs, {train.title} has "
-                    f"{len(train.classes)} classes; name its folder as imagefolder:PATH"
+                    f"{loaded.source.source}: has {outputs} outputs, {part.title} has "
+                    f"{len(part.classes)} classes; name its folder as imagefolder:PATH"
                 )
+        if train.fixed:
             places, how = list(range(outputs)), "by their order"
         else:
             try:
@@ -118,10 +119,6 @@ class OwnData:
                 places, how = outputs_for(self.classes, outputs, names, table, loaded.random)
             except UserError as problem:
                 raise UserError(f"{loaded.source.source}: {problem}") from None
-        for part in self.parts.values():
-            if part.fixed and outputs != len(part.classes):
-                have = f"{len(part.classes)} classes, {loaded.source.source} {outputs} outputs"
-                raise UserError(f"{part.title}: has {have}")
         by_name = dict(zip(self.classes, places, strict=True))
         return {p: data.examples(preparation, by_name) for p, data in self.parts.items()}, how
 
