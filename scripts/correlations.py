@@ -5,14 +5,13 @@ from pathlib import Path
 from sharpness.data.locate import read_record
 from sharpness.io.files import write_frame
 from sharpness.io.job import job
-from sharpness.report.verdict import error_kinds
 from sharpness.statistics.correlation import (
     correlations,
     read_pool,
     within_subgroups,
     write_correlations,
 )
-from sharpness.statistics.families import families
+from sharpness.statistics.families import error_kinds, families
 
 with job(snakemake):
     # Records are optional: a copied pool.csv is correlated without any data set.

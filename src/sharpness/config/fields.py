@@ -9,6 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from sharpness.data.parts import PARTS
 from sharpness.data.registry import REGISTRY, SOURCES
 from sharpness.io.files import expanded
 from sharpness.io.validation import (
@@ -23,7 +24,6 @@ from sharpness.io.validation import (
 )
 from sharpness.measures.definition import ALL, PROTOCOLS, Cell, Data, Definition
 from sharpness.networks import Blocks, Size
-from sharpness.report.figures.catalogue import PARTS
 
 
 def _radius(value: float) -> float:

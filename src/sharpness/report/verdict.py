@@ -14,32 +14,17 @@ import numpy as np
 import pandas as pd
 
 from sharpness.measures.definition import Cell
-from sharpness.report.figures.catalogue import PARTS, label_of
+from sharpness.report.figures.catalogue import label_of
 from sharpness.report.tables.writers import STRONG
 from sharpness.statistics.correlation import format_radius, target_columns
-from sharpness.statistics.families import main_cells
+from sharpness.statistics.families import error_kinds, main_cells
 from sharpness.statistics.kendall import format_tau
 from sharpness.statistics.permutation import FLATTEST, RELEVANT, SIGNIFICANT
-
-_NEAR = ("train", "test", "heldout", "v2")
-"""In-distribution parts; App. F counts ImageNet-V2 among them."""
 
 
 def target_title(target: str) -> str:
     """Return the title of a target of ``correlations.csv``, such as "ImageNet-R error"."""
     return label_of(target).removesuffix(" (%)")
-
-
-def is_ood(target: str) -> bool:
-    """Return whether a target is an error on out-of-distribution data."""
-    kind, _, part = target.partition("_")
-    return kind == "error" and part in PARTS and part not in _NEAR
-
-
-def is_own(target: str) -> bool:
-    """Return whether a target is an error on a part that only pools of the user's own have."""
-    kind, _, part = target.partition("_")
-    return kind == "error" and part not in PARTS
 
 
 def describe(cell: Cell) -> str:
@@ -119,22 +104,12 @@ _REACHABLE = 0.9
 """Ties that keep |τ| below this bound are reported."""
 
 
-def error_kinds(pool: pd.DataFrame) -> dict[str, list[str]]:
-    """Return the targets of the headline families, by name; a family may have none."""
-    targets = target_columns(pool)
-    return {
-        "test error": [name for name in targets if name == "error_test"],
-        "OOD error": [name for name in targets if is_ood(name)],
-        "error on other data": [name for name in targets if is_own(name)],
-    }
-
-
 def judge(
     pool: pd.DataFrame, correlations: pd.DataFrame, families: pd.DataFrame
 ) -> list[tuple[str, str]]:
     """Return headings and sentences about the hypotheses for one pool.
 
-    ``families`` are those of `error_kinds`, from `statistics.families.families`.
+    ``families`` has the contents of ``families.csv`` for the kinds of `error_kinds`.
     """
     found = main_coefficients(correlations)
     found = found[found["status"] == "ok"]

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from sharpness.data.parts import IN_DISTRIBUTION, PARTS
 from sharpness.io.csv_files import check_columns, read_frame
 from sharpness.measures.definition import Cell
-from sharpness.statistics.correlation import cell_columns
+from sharpness.statistics.correlation import cell_columns, target_columns
 from sharpness.statistics.permutation import DRAWS, permute
 
 COLUMNS = (
@@ -77,6 +78,22 @@ def read_families(path: str | Path) -> pd.DataFrame:
     table = read_frame(path)
     check_columns(table, path, COLUMNS, COLUMNS[4:])
     return table
+
+
+def error_kinds(pool: pd.DataFrame) -> dict[str, list[str]]:
+    """Return the targets of the headline families, by name; a family may have none.
+
+    Parts that are not in `data.parts` belong to pools of the user's own.
+    """
+    targets = target_columns(pool)
+    part_of = {name: name.partition("_")[2] for name in targets if name.startswith("error_")}
+    return {
+        "test error": [name for name in part_of if name == "error_test"],
+        "OOD error": [
+            name for name, part in part_of.items() if part in PARTS and part not in IN_DISTRIBUTION
+        ],
+        "error on other data": [name for name, part in part_of.items() if part not in PARTS],
+    }
 
 
 def duplicate_models(pool: pd.DataFrame) -> list[list[str]]:

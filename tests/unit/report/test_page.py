@@ -32,14 +32,14 @@ from sharpness.report.page import (
 )
 from sharpness.report.tables import agreement, build_table, read_published_taus
 from sharpness.report.tables.writers import Column, Row, Section, Table, TableEntry
-from sharpness.report.verdict import error_kinds, judge, summarize_targets
+from sharpness.report.verdict import judge, summarize_targets
 from sharpness.statistics.correlation import (
     cell_columns,
     correlations,
     read_pool,
     within_subgroups,
 )
-from sharpness.statistics.families import duplicate_models, families, main_cells
+from sharpness.statistics.families import duplicate_models, error_kinds, families, main_cells
 from sharpness.statistics.kendall import kendall
 
 ROOT = Path(__file__).parents[3]

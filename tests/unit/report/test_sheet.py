@@ -16,9 +16,9 @@ from sharpness.report.figures.layout import lay_out
 from sharpness.report.figures.panels import tau_rows
 from sharpness.report.figures.sheet import MANY, MOST, colour_of, standard_sheet
 from sharpness.report.page.cautions import cautions, few_models
-from sharpness.report.verdict import error_kinds, judge, target_title
+from sharpness.report.verdict import judge, target_title
 from sharpness.statistics.correlation import correlations
-from sharpness.statistics.families import families
+from sharpness.statistics.families import error_kinds, families
 
 NORMALIZED = "worst-linf-adaptive-normlogits"
 

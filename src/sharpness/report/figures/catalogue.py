@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field, field_validator, model_validator
 
+from sharpness.data.parts import PARTS
 from sharpness.io.errors import UserError
 from sharpness.io.files import read_yaml
 from sharpness.io.validation import Closed, OneOf, checked, hint
@@ -23,23 +24,6 @@ from sharpness.measures.definition import ALL, PROTOCOLS, Cell, Definition
 
 COMPARED = ("Sharpness (original)", "Sharpness (augmented)")
 """Axis labels in a figure that compares original with augmented data."""
-
-PARTS = {
-    "train": "Training",
-    "test": "Test",
-    "corrupted": "OOD",
-    "corrupted_whole": "OOD (whole)",
-    "heldout": "Held-out",
-    "v2": "ImageNet-V2",
-    "r": "ImageNet-R",
-    "sketch": "ImageNet-Sketch",
-    "a": "ImageNet-A",
-    "objectnet": "ObjectNet",
-    "lexical": "HANS lexical",
-    "subsequence": "HANS subsequence",
-    "constituent": "HANS constituent",
-}
-"""Titles of the parts, that is, the roles of data sets in a pool."""
 
 PART_PATTERN = "^[A-Za-z][A-Za-z0-9_]*$"
 """Pattern of the other parts that pools of the user's own may have; their name is their title."""

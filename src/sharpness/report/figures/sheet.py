@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from sharpness.data.parts import PARTS
 from sharpness.measures.definition import Definition
-from sharpness.report.figures.catalogue import PARTS, Coding, Figure, Panel, label_of
+from sharpness.report.figures.catalogue import Coding, Figure, Panel, label_of
 
 MANY = 6
 """A number with more values than these is shown by a scale of colours."""
