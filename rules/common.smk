@@ -26,6 +26,7 @@ from sharpness.io.source_digest import source_digest
 from sharpness.mini import DATA_REVISION as STANDIN_DATA_REVISION
 from sharpness.mini import REVISION as STANDINS_REVISION
 from sharpness.report.figures.catalogue import as_standin, panels_within
+from sharpness.sources.grammar import own_module, parse_data, parse_model
 from sharpness.studies.diagonal import REVISION as DIAGONAL_REVISION
 from sharpness.studies.hammoud.procedures import DATA as DATA_OF
 from sharpness.studies.hammoud.procedures import REVISION as SMALL_NETWORKS_REVISION
@@ -251,7 +252,9 @@ def own_checkpoints(pool, stems):
     own = settings.pools[pool]
     sources = [own.members[own.stems[stem]].source for stem in stems]
     named = [source.checkpoint for source in sources]
-    named += [source.source.partition(":")[2] for source in sources if source.source[:3] == "hf:"]
+    for source in sources:
+        scheme, rest = parse_model(source.source)
+        named += [rest] if scheme == "hf" else [own_module(scheme, rest)]
     return [path for path in dict.fromkeys(named) if path and exists(path)]
 
 
@@ -267,9 +270,10 @@ def own_sample(pool):
 
 
 def own_files(wildcards):
-    """Return the table of labels and the existing folders and tables of an own pool's data."""
+    """Return the existing files of an own pool's data: labels, folders, tables, functions."""
     pool = pool_of(wildcards)
-    paths = [text.partition(":")[2] for text in pool.opened.values()]
+    parsed = map(parse_data, pool.opened.values())
+    paths = [scheme and (own_module(scheme, rest) or rest) for scheme, rest in parsed]
     return [path for path in [pool.labels, *paths] if path and exists(path)]
 
 

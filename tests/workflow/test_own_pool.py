@@ -101,6 +101,8 @@ def test_the_report_shows_its_sheet_and_warns_of_few_models(workspace: Workspace
 
 def test_a_finished_pool_is_left_alone_and_a_new_model_costs_itself(workspace: Workspace) -> None:
     assert "Nothing to be done" in workspace.run("mine", "--dry-run")
+    (workspace.folder / "own_nets.py").write_text(CODE + "\n# an edit\n")
+    assert jobs(workspace.run("mine", "--dry-run")).keys() >= {"bring", "evaluate_own"}
     before = workspace.items()
     table(workspace.folder, [*ROWS, "d,own_nets:net,32,60,"])
     workspace.run("results/tiny/mine/evaluated/a.json")

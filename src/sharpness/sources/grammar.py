@@ -93,6 +93,11 @@ def parse_data(text: str) -> tuple[str, str]:
     return _parse(text, DATA_SCHEMES, "data", KNOWN_DATA)
 
 
+def own_module(scheme: str, rest: str) -> str:
+    """Return the file of a function's module below the working folder; empty for other schemes."""
+    return rest.partition(":")[0].replace(".", "/") + ".py" if scheme == MODULE else ""
+
+
 def _parse(
     text: str, schemes: Mapping[str, str], what: str, known: tuple[str, ...]
 ) -> tuple[str, str]:

@@ -47,7 +47,20 @@ def torchvision_data(
     if "download" in takes:
         given["download"] = not places["offline"]
     with library_errors(text, places):
-        return _examples(text, kind(**given), order)
+        return _examples(text, _made(text, kind, given), order)
+
+
+def _made(text: str, kind: Any, given: Mapping[str, Any]) -> Any:
+    """Make the data set; raise UserError if its files are not there and may not be downloaded."""
+    try:
+        return kind(**given)
+    except RuntimeError as error:  # torchvision has no class of its own for this
+        if given.get("download", True) or "not found" not in str(error):
+            raise
+        raise UserError(
+            f"{text}: is not whole in {given.get('root')}, and `offline` is set; download it where "
+            "there is a network, and copy that folder"
+        ) from error
 
 
 def own_data(

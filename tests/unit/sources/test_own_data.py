@@ -25,6 +25,12 @@ def own(data: dict[str, str], inputs: dict | None = None, **more) -> tuple[OwnDa
     return found, load_model(source, len(found.classes), PLACES, inputs)
 
 
+def test_a_set_of_torchvision_that_is_not_there_says_where_to_put_it(tmp_path: Path) -> None:
+    places = {"cache": str(tmp_path), "mirror": None, "offline": True}
+    with refused("torchvision:CIFAR10", str(tmp_path / "torchvision"), "`offline` is set"):
+        open_data("torchvision:CIFAR10", "train", places)
+
+
 def test_an_image_folder_is_shuffled_by_seed_and_labelled_by_folder(tmp_path: Path) -> None:
     folder = image_folder(tmp_path / "train")
     data, model = own({"train": f"imagefolder:{folder}"}, GREY)
