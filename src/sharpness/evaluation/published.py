@@ -9,7 +9,7 @@ import csv
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product, zip_longest
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,12 +60,11 @@ def read_published_errors(path: str | Path, pool: str) -> dict[str, dict[str, Pu
     header, lines = read_rows(path)
     if absent := [key for key in KEYS if key not in header]:
         raise UserError(f"{path}: no column {absent[0]!r}; it needs {', '.join(KEYS)}")
-    rows = [(number, dict(zip_longest(header, cells))) for number, cells in enumerate(lines, 2)]
-    rows = [(number, row) for number, row in rows if row["pool"] == pool]
+    rows = [dict(zip(header, cells, strict=True)) for cells in lines]
     found: dict[str, dict[str, PublishedError]] = {}
-    for line, row in rows:
-        if None in row or None in row.values():
-            raise UserError(f"{path}, line {line}: has not as many cells as the header; mend it")
+    for line, row in enumerate(rows, start=2):
+        if row["pool"] != pool:
+            continue
         parts = found.setdefault(row["model"], {})
         if row["part"] in parts:
             what = f"error of {row['model']!r} on {row['part']!r}"

@@ -202,10 +202,12 @@ def _nearest(path: Path) -> Path:
 def read_rows(path: str | Path) -> tuple[list[str], list[list[str]]]:
     """Return the header and the rows of a table that a user may have edited, as text.
 
-    The mark that Excel puts before "CSV UTF-8" is left out; a file without lines has no header.
+    The mark that Excel puts before "CSV UTF-8" and empty lines at the end are left out; a file
+    without lines has no header.
 
     Raises:
-        UserError: if it cannot be read, or its cells are not separated by commas.
+        UserError: if it cannot be read, its cells are not separated by commas, or a row has not as
+            many cells as the header.
     """
     try:
         with open(path, encoding="utf-8-sig", newline="") as stream:
@@ -216,6 +218,13 @@ def read_rows(path: str | Path) -> tuple[list[str], list[list[str]]]:
     for separator, name in (";", "semicolons"), ("\t", "tabs"):
         if len(header) == 1 and separator in header[0]:
             raise UserError(f"{path}: its cells are separated by {name}; save it with commas")
+    while rows and not rows[-1]:
+        rows.pop()
+    for number, row in enumerate(rows, start=2):
+        if len(row) != len(header):
+            raise UserError(
+                f"{path}: row {number} has {len(row)} cells; the header has {len(header)}"
+            )
     return header, rows
 
 

@@ -15,7 +15,7 @@ def sentence_table(text: str, rest: str, order: Order) -> OpenData:
     """Open a table with the columns label, and sentence or text, or sentence1 and sentence2.
 
     Raises:
-        UserError: if a column is missing, or a row is broken.
+        UserError: if a column is missing, or a row has not as many cells as the header.
     """
     header, rows = read_rows(expanded(rest))
     kinds = (("sentence",), ("text",), ("sentence1", "sentence2"))
@@ -27,9 +27,6 @@ def sentence_table(text: str, rest: str, order: Order) -> OpenData:
     if twice := [name for name in ("label", *columns) if header.count(name) > 1]:
         raise UserError(f"{text}: column {twice[0]!r} is there twice")
     places_of = [header.index(name) for name in ("label", *columns)]
-    for number, row in enumerate(rows, start=2):
-        if len(row) != len(header):
-            raise UserError(f"{text}: row {number} has {len(row)} cells, not {len(header)}")
     chosen = [[rows[k][p] for p in places_of] for k in order([*map(str, range(len(rows)))])]
     classes = class_names([row[0].strip() for row in chosen], text)
     labels = torch.tensor([classes.index(row[0].strip()) for row in chosen])

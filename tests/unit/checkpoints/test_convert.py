@@ -311,7 +311,7 @@ def test_a_table_is_read(tmp_path: Path) -> None:
 def test_a_table_of_a_spreadsheet_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MODELS", "/data/models")
     path = tmp_path / "table.csv"
-    path.write_text("model,rate,file\r\na,0.5,$MODELS/a.pt\r\n", encoding="utf-8-sig")
+    path.write_text("model,rate,file\r\na,0.5,$MODELS/a.pt\r\n\r\n", encoding="utf-8-sig")
     (member,) = read_table(path)
     assert member.model == "a"
     assert member.parameters == {"rate": 0.5}
@@ -323,7 +323,10 @@ def test_a_table_of_a_spreadsheet_is_read(tmp_path: Path, monkeypatch: pytest.Mo
     [
         (HEADER, "has no rows"),
         ("model,run\na,0\n", "needs a column `model`, and `url` or `file`"),
-        ("model,run,run,url\n" + ROW, "column 'run' is empty, padded or there twice"),
+        (
+            "model,run,run,url,bytes,checksum\n" + ROW,
+            "column 'run' is empty, padded or there twice",
+        ),
         (HEADER + ROW + ROW, "row 3: model a is there twice"),
         (HEADER + ROW + "b,1\n", "row 3 has 2 cells; the header has 6"),
         (HEADER + ROW.replace("a,", "a\tb,", 1), "row 2: model 'a\\tb' is no name"),

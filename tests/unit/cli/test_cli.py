@@ -133,7 +133,7 @@ def test_correlate_refuses_what_is_no_column(
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("s,gap\n1,2,9\n2,3,8\n3,4,7\n", "row 2 has 3 cells, the header 2"),
+        ("s,gap\n1,2,9\n2,3,8\n3,4,7\n", "row 2 has 3 cells; the header has 2"),
         ("s,gap,s\n1,2,9\n", "'s' is there twice"),
         ('s,gap\n1,"0,5"\n', "holds '0,5'"),
         ("s;gap\n1;2\n", "semicolons"),
