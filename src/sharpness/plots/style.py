@@ -139,8 +139,8 @@ def set_ticks(axis: Axis, low: float, high: float, scale: Scale, ticks: int = TI
     axis.set_minor_locator(NullLocator())
     # No offset or common factor: its text at the end of the axis would overlap the axis label.
     axis.set_major_formatter(FuncFormatter(lambda v, _: _plain(v) if scale.plain else _power(v)))
-    if scale.logarithmic and high > LOG_RANGE * low:
-        axis.set_major_locator(FixedLocator(_decades(low, high, ticks)))
+    if scale.logarithmic and len(found := _logarithmic(low, high, ticks)) > 1:
+        axis.set_major_locator(FixedLocator(found))
         return
     if max(abs(low), abs(high)) < LONG:
         ticks -= 1
@@ -151,13 +151,18 @@ def set_ticks(axis: Axis, low: float, high: float, scale: Scale, ticks: int = TI
     axis.set_major_locator(locator)
 
 
-def _decades(low: float, high: float, ticks: int = TICKS) -> list[float]:
-    """Return the ticks of a logarithmic axis: powers of ten, and 3·10ᵏ if there are too few."""
+def _logarithmic(low: float, high: float, ticks: int = TICKS) -> list[float]:
+    """Return the ticks of a logarithmic axis: powers of ten, and multiples if there are too few.
+
+    Labels of multiples are long, so there is one tick less.
+    """
     exponents = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
-    found = [10.0**e for e in exponents if low <= 10.0**e <= high]
-    if len(found) < 2:
-        found = [f * 10.0**e for e in exponents for f in (1, 3) if low <= f * 10.0**e <= high]
-    return found[:: -(-len(found) // ticks)]
+    found: list[float] = []
+    for factors, most in ((1,), ticks), ((1, 3), ticks - 1), ((1, 2, 3, 5, 7), ticks - 1):
+        found = [f * 10.0**e for e in exponents for f in factors if low <= f * 10.0**e <= high]
+        if len(found) > 1:
+            return found[:: -(-len(found) // most)]
+    return found
 
 
 def _plain(value: float) -> str:

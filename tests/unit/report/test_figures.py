@@ -24,7 +24,7 @@ from matplotlib.figure import Figure as Canvas
 
 from sharpness.io.errors import UserError
 from sharpness.measures.definition import Cell, Definition
-from sharpness.plots.style import COLOURS, RAMP, STYLE, _decades, _power
+from sharpness.plots.style import COLOURS, RAMP, STYLE, _logarithmic, _power
 from sharpness.report.figures.catalogue import Figure, as_standin, load_catalogue, panels_within
 from sharpness.report.figures.drawing import compose, draw_figure
 from sharpness.report.figures.layout import lay_out
@@ -191,8 +191,10 @@ def test_errors_are_in_percent_and_wide_ranges_logarithmic(
     negative = {"average-l2-standard-rawlogits@0.05+paper": np.linspace(-1.0, 50.0, 24)}
     canvas = compose(catalogue["fig33"], {RESNET: pools[RESNET].assign(**negative)}, None, DEFAULTS)
     assert canvas.axes[0].get_xscale() == "linear"
-    assert _decades(0.02, 0.9) == pytest.approx([0.03, 0.1, 0.3])
-    assert _decades(1e-6, 1.0) == pytest.approx([1e-6, 1e-4, 1e-2, 1.0])
+    assert _logarithmic(0.02, 0.9) == pytest.approx([0.03, 0.1, 0.3])
+    assert _logarithmic(6e-3, 1.4e-2) == pytest.approx([7e-3, 1e-2])
+    assert _logarithmic(1.5e-3, 9e-3) == pytest.approx([2e-3, 5e-3])
+    assert _logarithmic(1e-6, 1.0) == pytest.approx([1e-6, 1e-4, 1e-2, 1.0])
     assert [_power(1e-3), _power(3e-4)] == ["$10^{-3}$", r"$3\cdot 10^{-4}$"]
 
 
@@ -216,7 +218,7 @@ def test_one_scale_and_one_form_of_labels_for_a_quantity(
     assert all(len(looks) == 1 for looks in found.values())
 
 
-def test_a_gap_that_spans_decades_is_linear(catalogue: Catalogue, pools: Pools) -> None:
+def test_a_gap_that_spans_logarithmic_is_linear(catalogue: Catalogue, pools: Pools) -> None:
     wide = pools[I1K].assign(gap=np.geomspace(1e-4, 0.5, len(pools[I1K])))
     canvas = compose(catalogue["fig8"], {I1K: wide}, None, {})
     assert {axes.get_yscale() for axes in canvas.axes[6:12]} == {"linear"}
