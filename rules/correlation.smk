@@ -39,7 +39,8 @@ rule pool:
 
 rule correlations:
     input:
-        "<results>/{pool}/pool.csv",
+        pool="<results>/{pool}/pool.csv",
+        per_batch="<results>/{pool}/per_batch.csv",
     output:
         all="<results>/{pool}/correlations.csv",
         shown="<results>/{pool}/subgroups.csv",

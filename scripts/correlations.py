@@ -13,18 +13,20 @@ from sharpness.statistics.correlation import (
     write_correlations,
 )
 from sharpness.statistics.families import families
+from sharpness.statistics.reliability import read_per_batch
 
 with job(snakemake):
-    # Records are optional: a copied pool.csv is correlated without any data set.
+    # Records are optional: a copied pool is correlated without any data set.
     paths = {part: path for part, path in snakemake.params.records.items() if Path(path).exists()}
     records = {part: read_record(path) for part, path in paths.items()}
-    pool = read_pool(snakemake.input[0])
+    pool, per_batch = read_pool(snakemake.input.pool), read_per_batch(snakemake.input.per_batch)
     found = correlations(
         pool,
         snakemake.params.subgroups,
         {part: r["reason"] for part, r in records.items() if r["status"] != "present"},
+        per_batch,
         resamples=snakemake.params.resamples,
     )
     write_correlations(snakemake.output.all, found)
     write_correlations(snakemake.output.shown, within_subgroups(found, snakemake.params.shown))
-    write_frame(snakemake.output.families, families(pool, error_kinds(pool)))
+    write_frame(snakemake.output.families, families(pool, error_kinds(pool), per_batch))

@@ -12,10 +12,11 @@ from sharpness.io.csv_files import check_columns, read_frame
 from sharpness.measures.definition import Cell
 from sharpness.statistics.correlation import cell_columns
 from sharpness.statistics.permutation import DRAWS, permute
+from sharpness.statistics.reliability import by_cell, ceiling, reliability
 
 COLUMNS = (
     *("family", "verdict", "cell", "target"),
-    *("tau", "p", "models", "draws", "bound", "weak_p"),
+    *("tau", "p", "ceiling", "models", "draws", "bound", "weak_p"),
 )
 """Columns of ``families.csv``: a row for each coefficient, with its family's numbers."""
 
@@ -39,7 +40,10 @@ def main_protocol(words: Iterable[str]) -> str:
 
 
 def families(
-    pool: pd.DataFrame, kinds: Mapping[str, Sequence[str]], draws: int = DRAWS
+    pool: pd.DataFrame,
+    kinds: Mapping[str, Sequence[str]],
+    per_batch: pd.DataFrame | None = None,
+    draws: int = DRAWS,
 ) -> pd.DataFrame:
     """Return the contents of ``families.csv``.
 
@@ -48,11 +52,14 @@ def families(
     Args:
         pool: the contents of ``pool.csv``.
         kinds: the targets of each family, by its name.
+        per_batch: the contents of ``per_batch.csv``, from which the ceilings come.
         draws: number of permutations.
     """
     copies = [model for group in duplicate_models(pool) for model in group[1:]]
     once = pool[~pool["model"].isin(copies)]
     cells = main_cells(cell_columns(pool))
+    batches = {} if per_batch is None else by_cell(per_batch, [*once["model"]])
+    ceilings = {cell: ceiling(reliability(found.values)) for cell, found in batches.items()}
     rows = []
     for name, targets in kinds.items():
         if not targets or not cells:
@@ -64,7 +71,8 @@ def families(
         rows += [
             {
                 **{"family": name, "verdict": found.verdict, "cell": cell, "target": target},
-                **{"tau": found.tau[i, k], "p": found.p[i, k], **same},
+                **{"tau": found.tau[i, k], "p": found.p[i, k]},
+                **{"ceiling": ceilings.get(cell, np.nan), **same},
             }
             for i, cell in enumerate(cells)
             for k, target in enumerate(targets)
