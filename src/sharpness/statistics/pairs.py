@@ -7,6 +7,8 @@ are whole numbers below 2²⁴, exact in single precision in any order.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 
@@ -34,13 +36,33 @@ def signs(ranked: Ranks) -> Signs:
     """
     models, columns = ranked.shape
     found = np.empty((models * (models - 1) // 2, columns), np.float32)
-    start = 0
-    for model in range(models - 1):  # row by row, which stays in the processor's cache
+    for pairs, block in sign_blocks(ranked):
+        found[pairs] = block
+    return found
+
+
+_PAIRS = 400  # at a time: with a thousand columns, the signs stay in the processor's cache
+
+
+def sign_blocks(ranked: Ranks) -> Iterator[tuple[slice, Signs]]:
+    """Yield some pairs at a time, with their signs, which the next ones overwrite."""
+    models, columns = ranked.shape
+    buffer = np.empty((_PAIRS + models, columns), np.float32)
+    start = filled = 0
+    for model in range(models - 1):
         first, others = ranked[model], ranked[model + 1 :]
         more, less = (first > others).view(np.int8), (first < others).view(np.int8)
-        found[start : start + len(others)] = np.subtract(more, less, out=more)
-        start += len(others)
-    return found
+        buffer[filled : filled + len(others)] = np.subtract(more, less, out=more)
+        filled += len(others)
+        if filled >= _PAIRS or model == models - 2:
+            yield slice(start, start + filled), buffer[:filled]
+            start, filled = start + filled, 0
+
+
+def pairs_of(models: npt.ArrayLike) -> Floats:
+    """Return the number of pairs of so many models."""
+    count = np.asarray(models, np.float64)
+    return count * (count - 1) / 2
 
 
 def both(known: npt.NDArray[np.bool_]) -> Signs:

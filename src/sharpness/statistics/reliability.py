@@ -19,7 +19,7 @@ import pandas as pd
 
 from sharpness.io.csv_files import check_columns, read_frame
 from sharpness.statistics.kendall import FEWEST
-from sharpness.statistics.pairs import Floats, both, ranks, signs
+from sharpness.statistics.pairs import Floats, pairs_of, ranks, signs
 
 FEWEST_BATCHES = 8
 """With fewer batches their bootstrap says little."""
@@ -108,7 +108,7 @@ def resampled_tau(cell: Batches, targets: Floats, copies: npt.NDArray[np.int64])
     """
     complete = np.isfinite(cell.values).all(axis=1)
     values, targets = cell.values[complete], targets[complete]
-    right, known = signs(ranks(targets)), both(np.isfinite(targets)).sum(axis=0)
+    right, known = signs(ranks(targets)), pairs_of(np.isfinite(targets).sum(axis=0))
     found = np.empty((len(copies), targets.shape[1]))
     size = max(1, _BLOCK // max(1, len(right)))
     for start in range(0, len(copies), size):
