@@ -20,13 +20,15 @@ with job(snakemake):
     paths = {part: path for part, path in snakemake.params.records.items() if Path(path).exists()}
     records = {part: read_record(path) for part, path in paths.items()}
     pool, per_batch = read_pool(snakemake.input.pool), read_per_batch(snakemake.input.per_batch)
+    by = snakemake.params.subgroups
     found = correlations(
         pool,
-        snakemake.params.subgroups,
+        by,
         {part: r["reason"] for part, r in records.items() if r["status"] != "present"},
         per_batch,
         resamples=snakemake.params.resamples,
     )
     write_correlations(snakemake.output.all, found)
     write_correlations(snakemake.output.shown, within_subgroups(found, snakemake.params.shown))
-    write_frame(snakemake.output.families, families(pool, error_kinds(pool), per_batch))
+    judged = families(pool, error_kinds(pool), per_batch, by)
+    write_frame(snakemake.output.families, judged)

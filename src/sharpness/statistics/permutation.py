@@ -9,6 +9,7 @@ among the coefficients that are not larger in the data. Needs no torch.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import permutations
 
@@ -29,6 +30,8 @@ RELEVANT = 0.3
 
 _BLOCK = 1000  # permutations at a time
 _ROUNDING = 1e-9
+
+Places = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -90,29 +93,31 @@ def permute(
     Args:
         x: the cells, (models, cells); NaN where a value is missing.
         y: the targets, (models, targets), permuted together.
-        strata: labels of subgroups, (models,), within which models are permuted.
+        strata: labels of subgroups, (models,), within which models are compared and permuted; the
+            family then tells of the association given the subgroup.
         draws: number of permutations; with at most `EXACT` models and no strata, all are taken.
         seed: of the permutations.
     """
     cells, targets = np.asarray(x, np.float64), np.asarray(y, np.float64)
     kept = np.isfinite(cells).any(axis=1) & np.isfinite(targets).any(axis=1)
     cells, targets = cells[kept], targets[kept]
-    labels = None if strata is None else np.asarray(strata)[kept]
+    labels = np.zeros(len(cells)) if strata is None else np.asarray(strata)[kept]
+    groups = [np.flatnonzero(labels == label) for label in np.unique(labels)]
     models, shape = len(cells), (cells.shape[1], targets.shape[1])
     if models < FEWEST:
         nothing = np.full(shape, np.nan)
         return Family(nothing, nothing, math.nan, math.nan, models, 0, False)
-    exact = models <= EXACT and labels is None
-    orders = _orders(models, labels, draws, seed, exact)
+    exact = models <= EXACT and len(groups) == 1
+    orders = _orders(groups, draws, seed, exact)
     identity = np.arange(models)[None]
-    tau = _tau(cells, targets, identity)[0]
+    tau = _tau(cells, targets, identity, groups)[0]
     defined = np.flatnonzero(np.isfinite(tau))
     ranked = defined[np.argsort(-np.abs(tau[defined]), kind="stable")]
     counts, largest = np.zeros(len(ranked), int), []
     weak, weak_count = _weakest(cells, targets, identity)[0], 0
     for start in range(0, len(orders), _BLOCK):
         block = orders[start : start + _BLOCK]
-        drawn = np.abs(np.nan_to_num(_tau(cells, targets, block)[:, ranked]))
+        drawn = np.abs(np.nan_to_num(_tau(cells, targets, block, groups)[:, ranked]))
         tops = np.maximum.accumulate(drawn[:, ::-1], axis=1)[:, ::-1]
         counts += (tops >= np.abs(tau[ranked]) - _ROUNDING).sum(axis=0)
         largest.append(tops[:, 0] if len(ranked) else np.zeros(len(block)))
@@ -131,37 +136,41 @@ def permute(
     )
 
 
-def _orders(
-    models: int, labels: npt.NDArray | None, draws: int, seed: int, exact: bool
-) -> npt.NDArray[np.int64]:
-    """Return the permutations, (draws, models)."""
+def _orders(groups: Sequence[Places], draws: int, seed: int, exact: bool) -> Places:
+    """Return the permutations within each group of models, (draws, models)."""
+    models = sum(map(len, groups))
     if exact:
         return np.array(list(permutations(range(models))))
     rng = np.random.default_rng([seed, models])
     orders = np.tile(np.arange(models), (draws, 1))
-    if labels is None:
-        return rng.permuted(orders, axis=1)
-    for label in np.unique(labels):
-        place = np.flatnonzero(labels == label)
+    for place in groups:
         orders[:, place] = rng.permuted(orders[:, place], axis=1)
     return orders
 
 
-def _tau(cells: Floats, targets: Floats, orders: npt.NDArray[np.int64]) -> Floats:
-    """Return τ of each cell with each permuted target, (orders, cells · targets)."""
-    left = np.ascontiguousarray(signs(ranks(cells)).T)  # (cells, pairs)
-    known, ranked = np.isfinite(cells).astype(np.float32), ranks(targets)
-    found = np.empty((len(orders), cells.shape[1], targets.shape[1]))
-    for k, column in enumerate(ranked.T):
-        permuted = np.ascontiguousarray(column[orders].T)  # (models, orders)
-        products = np.zeros((len(left), len(orders)), np.float32)  # whole numbers, exact
-        for pairs, block in sign_blocks(permuted):
-            products += left[:, pairs] @ block
-        models = known.T @ np.isfinite(permuted).astype(np.float32)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            found[:, :, k] = (products / pairs_of(models)).T
-    found[:, ~left.any(axis=1)] = np.nan  # a constant cell ranks nothing
-    found[:, :, ~signs(ranked).any(axis=0)] = np.nan
+def _tau(
+    cells: Floats, targets: Floats, orders: npt.NDArray[np.int64], groups: Sequence[Places]
+) -> Floats:
+    """Return τ of each cell with each permuted target, (orders, cells · targets).
+
+    Its pairs are those within one of the ``groups``, between which the orders move no model.
+    """
+    shape = (cells.shape[1], targets.shape[1])
+    products = np.zeros((targets.shape[1], cells.shape[1], len(orders)), np.float32)
+    count, varied = np.zeros(products.shape), np.zeros(shape, bool)
+    for place in groups:
+        left = np.ascontiguousarray(signs(ranks(cells[place])).T)  # (cells, pairs)
+        known = np.isfinite(cells[place]).astype(np.float32)
+        ranked = ranks(targets)
+        for k, column in enumerate(ranked.T):
+            permuted = np.ascontiguousarray(column[orders[:, place]].T)  # (models, orders)
+            for pairs, block in sign_blocks(permuted):
+                products[k] += left[:, pairs] @ block  # whole numbers, exact
+            count[k] += pairs_of(known.T @ np.isfinite(permuted).astype(np.float32))
+        # A constant cell or target ranks nothing.
+        varied |= np.outer(left.any(axis=1), signs(ranked[place]).any(axis=0))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found = np.where(varied, (products / count).transpose(2, 1, 0), np.nan)
     return found.reshape(len(orders), -1) + 0.0
 
 
