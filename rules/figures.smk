@@ -49,6 +49,8 @@ rule report:
         correlations=expand("<results>/{pool}/correlations.csv", pool=settings.pools),
         subgroups=expand("<results>/{pool}/subgroups.csv", pool=settings.pools),
         families=expand("<results>/{pool}/families.csv", pool=settings.pools),
+        convergence=expand("<results>/{pool}/convergence.csv", pool=settings.pools),
+        protocols=expand("<results>/{pool}/protocols.csv", pool=settings.pools),
         compared=expand("<results>/{pool}/published.csv", pool=PUBLISHED),
         facts=expand("<results>/{pool}/published_facts.csv", pool=PUBLISHED),
         figures=expand("<results>/figures/{figure}.png", figure=FIGURES),

@@ -6,6 +6,7 @@ from sharpness.data.locate import read_record
 from sharpness.io.files import write_frame
 from sharpness.io.job import job
 from sharpness.report.verdict import error_kinds
+from sharpness.statistics.convergence import convergence
 from sharpness.statistics.correlation import (
     correlations,
     read_pool,
@@ -13,6 +14,7 @@ from sharpness.statistics.correlation import (
     write_correlations,
 )
 from sharpness.statistics.families import families
+from sharpness.statistics.protocols import protocols
 from sharpness.statistics.reliability import read_per_batch
 
 with job(snakemake):
@@ -32,3 +34,6 @@ with job(snakemake):
     write_correlations(snakemake.output.shown, within_subgroups(found, snakemake.params.shown))
     judged = families(pool, error_kinds(pool), per_batch, by)
     write_frame(snakemake.output.families, judged)
+    write_correlations(snakemake.output.convergence, convergence(pool, per_batch))
+    both = protocols(pool, found, judged, error_kinds(pool))
+    write_correlations(snakemake.output.protocols, both)

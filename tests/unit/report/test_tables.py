@@ -127,7 +127,9 @@ def test_the_files_of_a_table(tmp_path, published: pd.DataFrame) -> None:
         assert f"\n{footnote}" in markdown
     assert "Scale mini: digits in place of CIFAR-10." in markdown
     assert "\n† fewer than 8 models, so the interval is too narrow.\n" in markdown
-    assert "\n≤ the largest τ that the noise between batches allows.\n" in markdown
+    assert (
+        "\n≤ the ceiling of τ by the noise between batches (rough with few of them).\n" in markdown
+    )
     assert "‡" not in markdown
 
     frame = pd.read_csv(tmp_path / "table4.csv")

@@ -224,7 +224,9 @@ class Table:
         entries = [entry for row in self.rows for entry in row.entries if entry.interval]
         found = [f"{mark} {why}." for mark, why in MARKS.values() if _has(entries, mark)]
         if _has(entries, "≤"):
-            found.append("≤ the largest τ that the noise between batches allows.")
+            found.append(
+                "≤ the ceiling of τ by the noise between batches (rough with few of them)."
+            )
         return [*filter(None, [self.remark]), *found]
 
     @property
