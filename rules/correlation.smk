@@ -4,7 +4,8 @@ Needs: models.csv, and for each model errors/, sharpness/, per_batch/, checkpoin
 Makes: pool.csv, one row per model, per_batch.csv, and settings.json with their settings;
 correlations.csv; subgroups.csv, those of the figures about subgroups;
 families.csv, the headline coefficients judged by permutations; convergence.csv, τ by fewer steps
-and batches; protocols.csv, τ by two protocols; tables/table<number>.{csv,md,tex}.
+and batches; protocols.csv, τ by two protocols; grid.csv, where one hyper-parameter alone differs;
+tables/table<number>.{csv,md,tex}.
 """
 
 
@@ -48,6 +49,7 @@ rule correlations:
         families="<results>/{pool}/families.csv",
         convergence="<results>/{pool}/convergence.csv",
         protocols="<results>/{pool}/protocols.csv",
+        grid="<results>/{pool}/grid.csv",
     log:
         "<logs>/{pool}/correlations.log",
     benchmark:

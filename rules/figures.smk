@@ -51,6 +51,7 @@ rule report:
         families=expand("<results>/{pool}/families.csv", pool=settings.pools),
         convergence=expand("<results>/{pool}/convergence.csv", pool=settings.pools),
         protocols=expand("<results>/{pool}/protocols.csv", pool=settings.pools),
+        grid=expand("<results>/{pool}/grid.csv", pool=settings.pools),
         compared=expand("<results>/{pool}/published.csv", pool=PUBLISHED),
         facts=expand("<results>/{pool}/published_facts.csv", pool=PUBLISHED),
         figures=expand("<results>/figures/{figure}.png", figure=FIGURES),

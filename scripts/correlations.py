@@ -14,6 +14,7 @@ from sharpness.statistics.correlation import (
     write_correlations,
 )
 from sharpness.statistics.families import families
+from sharpness.statistics.grid import grid
 from sharpness.statistics.protocols import protocols
 from sharpness.statistics.reliability import read_per_batch
 
@@ -37,3 +38,4 @@ with job(snakemake):
     write_correlations(snakemake.output.convergence, convergence(pool, per_batch))
     both = protocols(pool, found, judged, error_kinds(pool))
     write_correlations(snakemake.output.protocols, both)
+    write_correlations(snakemake.output.grid, grid(pool))

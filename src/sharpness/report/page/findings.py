@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import pandas as pd
 
-from sharpness.report.verdict import target_title
+from sharpness.measures.definition import Cell
+from sharpness.report.verdict import describe, target_title
 from sharpness.statistics.kendall import format_tau
 from sharpness.statistics.protocols import ONE, OPPOSITE, SAME
 
@@ -24,10 +26,10 @@ class SmallTable:
 def small_tables(findings: Mapping[str, pd.DataFrame]) -> list[SmallTable]:
     """Return the tables of a pool that have rows.
 
-    ``findings`` holds the contents of the pool's ``convergence.csv`` and ``protocols.csv`` by their
-    names, without the suffix.
+    ``findings`` holds the contents of the pool's ``convergence.csv``, ``protocols.csv`` and
+    ``grid.csv`` by their names, without the suffix.
     """
-    made = {"convergence": _convergence, "protocols": _protocols}
+    made = {"convergence": _convergence, "protocols": _protocols, "grid": _grid}
     return [make(findings[name]) for name, make in made.items() if len(findings.get(name, ()))]
 
 
@@ -85,6 +87,35 @@ def _protocol_rows(found: pd.DataFrame) -> Iterator[tuple[str, ...]]:
             *(str((rows["conclusions"] == kind).sum()) for kind in (SAME, ONE, OPPOSITE)),
             *(verdict or "exploratory" for verdict in verdicts),
         )
+
+
+def _grid(found: pd.DataFrame) -> SmallTable:
+    known = found[found["cell"].notna()]
+    said = "" if len(known) else f": {found['reason'].iloc[0]}"
+    counts = ""
+    if len(known):
+        row = known.iloc[0]
+        counts = f"; {row['settings']:.0f} settings, {row['groups']:.0f} groups, "
+        counts += f"{row['environments']:.0f} environments"
+    return SmallTable(
+        "Where one hyper-parameter alone differs (test error; exploratory)"
+        f"{said}{counts}. Ψ: mean τ; sign error: share of wrong signs, at worst; K: information "
+        "beyond any two hyper-parameters, blind to the sign. p: permutations, all cells at once",
+        ("Sharpness", "τ", "Ψ", "p", "mean sign error", "worst", "p", "K", "p"),
+        tuple(
+            (
+                describe(Cell.parse(row["cell"])),
+                *(_number(row[name]) for name in ("tau", "psi", "psi_p", "sign_error")),
+                *(_number(row[name]) for name in ("worst", "worst_p")),
+                *(_number(row[name]) for name in ("information", "information_p")),
+            )
+            for row in known.to_dict("records")
+        ),
+    )
+
+
+def _number(value: float) -> str:
+    return "–" if math.isnan(value) else format_tau(value)
 
 
 def _median(values: pd.Series) -> str:
