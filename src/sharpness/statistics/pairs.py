@@ -8,6 +8,7 @@ are whole numbers below 2²⁴, exact in single precision in any order.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -44,7 +45,7 @@ def signs(ranked: Ranks) -> Signs:
 _PAIRS = 400  # at a time: with a thousand columns, the signs stay in the processor's cache
 
 
-def sign_blocks(ranked: Ranks) -> Iterator[tuple[slice, Signs]]:
+def sign_blocks(ranked: npt.NDArray[Any]) -> Iterator[tuple[slice, Signs]]:
     """Yield some pairs at a time, with their signs, which the next ones overwrite."""
     models, columns = ranked.shape
     buffer = np.empty((_PAIRS + models, columns), np.float32)

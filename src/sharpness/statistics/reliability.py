@@ -19,13 +19,11 @@ import pandas as pd
 
 from sharpness.io.csv_files import check_columns, read_frame
 from sharpness.statistics.kendall import FEWEST
-from sharpness.statistics.pairs import Floats, pairs_of, ranks, signs
+from sharpness.statistics.pairs import Floats, pairs_of, ranks, sign_blocks, signs
 
 FEWEST_BATCHES = 8
 """With fewer batches their bootstrap says little."""
 RESAMPLES = 1000
-
-_BLOCK = 4_000_000  # signs at a time: 16 MB
 
 
 @dataclass(frozen=True)
@@ -108,13 +106,11 @@ def resampled_tau(cell: Batches, targets: Floats, copies: npt.NDArray[np.int64])
     """
     complete = np.isfinite(cell.values).all(axis=1)
     values, targets = cell.values[complete], targets[complete]
-    right, known = signs(ranks(targets)), pairs_of(np.isfinite(targets).sum(axis=0))
-    found = np.empty((len(copies), targets.shape[1]))
-    size = max(1, _BLOCK // max(1, len(right)))
-    for start in range(0, len(copies), size):
-        weights = copies[start : start + size] * cell.examples
-        # einsum adds in one order for all models, which keeps equal models equal.
-        sums = np.einsum("mb,rb->mr", values, weights)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            found[start : start + size] = (signs(sums).T @ right) / known
-    return found
+    right = np.ascontiguousarray(signs(ranks(targets)).T)  # (targets, pairs)
+    # einsum adds in one order for all models, which keeps equal models equal.
+    sums = np.einsum("mb,rb->mr", values, copies * cell.examples)
+    products = np.zeros((len(right), len(copies)), np.float32)
+    for pairs, block in sign_blocks(sums):
+        products += right[:, pairs] @ block  # whole numbers, exact
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return (products / pairs_of(np.isfinite(targets).sum(axis=0))[:, None]).T
