@@ -48,7 +48,7 @@ def read_per_batch(path: str | Path) -> pd.DataFrame:
     table = read_frame(path)
     numbers = ("batch", "examples", "value")
     check_columns(table, path, ("model", "cell", *numbers), numbers)
-    return table
+    return table.astype(dict.fromkeys(numbers, np.float64))
 
 
 def by_cell(per_batch: pd.DataFrame, models: Sequence[str]) -> dict[str, Batches]:

@@ -20,8 +20,8 @@ def test_medians_and_counts() -> None:
     both |= {"second_tau": -0.25, "first_verdict": "yes", "second_verdict": None}
     kinds = ["same", "opposite", "same"]
     protocols = pd.DataFrame(
-        [{"target": "error_test", "conclusions": kind, **both} for kind in kinds]
-        + [{"target": "gap", "conclusions": "same", **both}]
+        [{"cell": "x", "target": "error_test", "conclusions": kind, **both} for kind in kinds]
+        + [{"cell": "x", "target": "gap", "conclusions": "same", **both}]
     )
     first, second = small_tables({"convergence": convergence, "protocols": protocols})
     assert first.rows == (
@@ -32,3 +32,15 @@ def test_medians_and_counts() -> None:
     assert second.rows == (row,)
     assert {len(table.headings) - len(table.rows[0]) for table in (first, second)} == {0}
     assert small_tables({"protocols": protocols.iloc[:0]}) == []
+
+
+def test_the_table_of_a_grid() -> None:
+    numbers = ("settings", "groups", "environments", "tau", "psi", "psi_p", "sign_error")
+    row = dict.fromkeys(numbers, 12.0) | {"cell": "worst-l2-adaptive-rawlogits@1+paper"}
+    row |= {"worst": float("nan"), "worst_p": float("nan"), "information": 0.25}
+    (table,) = small_tables({"grid": pd.DataFrame([row | {"information_p": 0.5, "tau": 0.5}])})
+    words = "Adaptive worst-case ℓ2 without logit normalization at ρ = 1.0"
+    assert table.rows == ((words, "0.50", "12.00", "12.00", "12.00", "–", "–", "0.25", "0.50"),)
+    assert "12 settings, 12 groups, 12 environments" in table.caption
+    none = pd.DataFrame([{"cell": None, "reason": "hyper-parameters form no grid"}])
+    assert small_tables({"grid": none}) == []

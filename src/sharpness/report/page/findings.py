@@ -24,13 +24,14 @@ class SmallTable:
 
 
 def small_tables(findings: Mapping[str, pd.DataFrame]) -> list[SmallTable]:
-    """Return the tables of a pool that have rows.
+    """Return the tables of a pool that have rows; a pool that is no grid has no such table.
 
     ``findings`` holds the contents of the pool's ``convergence.csv``, ``protocols.csv`` and
     ``grid.csv`` by their names, without the suffix.
     """
     made = {"convergence": _convergence, "protocols": _protocols, "grid": _grid}
-    return [make(findings[name]) for name, make in made.items() if len(findings.get(name, ()))]
+    known = {name: frame.dropna(subset="cell") for name, frame in findings.items()}
+    return [make(known[name]) for name, make in made.items() if len(known.get(name, ()))]
 
 
 def _convergence(found: pd.DataFrame) -> SmallTable:
@@ -90,26 +91,20 @@ def _protocol_rows(found: pd.DataFrame) -> Iterator[tuple[str, ...]]:
 
 
 def _grid(found: pd.DataFrame) -> SmallTable:
-    known = found[found["cell"].notna()]
-    said = "" if len(known) else f": {found['reason'].iloc[0]}"
-    counts = ""
-    if len(known):
-        row = known.iloc[0]
-        counts = f"; {row['settings']:.0f} settings, {row['groups']:.0f} groups, "
-        counts += f"{row['environments']:.0f} environments"
+    counts = (
+        f"{found[name].iloc[0]:.0f} {name}" for name in ("settings", "groups", "environments")
+    )
+    columns = ["tau", "psi", "psi_p", "sign_error", "worst", "worst_p"]
+    columns += ["information", "information_p"]
     return SmallTable(
-        "Where one hyper-parameter alone differs (test error; exploratory)"
-        f"{said}{counts}. Ψ: mean τ; sign error: share of wrong signs, at worst; K: information "
-        "beyond any two hyper-parameters, blind to the sign. p: permutations, all cells at once",
+        "Where one hyper-parameter alone differs (test error; exploratory). Ψ: mean τ; sign error: "
+        "share of wrong signs in an environment, a step of one hyper-parameter; K: information "
+        "given any two hyper-parameters, blind to the sign. Each p is adjusted for all rows by "
+        f"permutations. {', '.join(counts)}",
         ("Sharpness", "τ", "Ψ", "p", "mean sign error", "worst", "p", "K", "p"),
         tuple(
-            (
-                describe(Cell.parse(row["cell"])),
-                *(_number(row[name]) for name in ("tau", "psi", "psi_p", "sign_error")),
-                *(_number(row[name]) for name in ("worst", "worst_p")),
-                *(_number(row[name]) for name in ("information", "information_p")),
-            )
-            for row in known.to_dict("records")
+            (describe(Cell.parse(row["cell"])), *(_number(row[name]) for name in columns))
+            for row in found.to_dict("records")
         ),
     )
 
