@@ -16,8 +16,9 @@ from sharpness.statistics.protocols import ONE, OPPOSITE, SAME
 
 @dataclass(frozen=True)
 class SmallTable:
-    """A table of the page: its caption, headings, and rows of texts."""
+    """A table of the page: its name, caption, headings, and rows of texts."""
 
+    name: str
     caption: str
     headings: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
@@ -48,7 +49,8 @@ def _convergence(found: pd.DataFrame) -> SmallTable:
         for (kind, amount), group in found.groupby(["kind", "amount"])
     ]
     return SmallTable(
-        "Convergence: τ with the test error by fewer Auto-PGD steps and by fewer batches, and how "
+        "Convergence",
+        "τ with the test error by fewer Auto-PGD steps and by fewer batches, and how "
         "the ranks agree with those by the most (medians over cells; exploratory)",
         ("Measured by", "cells", "τ", "|change of τ|", "τ with the most"),
         tuple(rows),
@@ -58,19 +60,14 @@ def _convergence(found: pd.DataFrame) -> SmallTable:
 def _protocols(found: pd.DataFrame) -> SmallTable:
     first, second = found[["first", "second"]].iloc[0]
     return SmallTable(
+        "Protocols",
         f"Protocols “{first}” and “{second}”, cell by cell: medians over cells, and for how many "
         "the interval of τ lies on the same side of zero by both (or around it by both), on one "
         "side by one protocol only, on opposite sides",
         (
             *("Rank correlation with", "cells", f"τ, {first}", f"τ, {second}"),
-            *(
-                "τ between protocols",
-                SAME,
-                ONE,
-                OPPOSITE,
-                f"verdict, {first}",
-                f"verdict, {second}",
-            ),
+            *("τ between protocols", SAME, ONE, OPPOSITE),
+            *(f"verdict, {name}" for name in (first, second)),
         ),
         tuple(_protocol_rows(found)),
     )
@@ -97,6 +94,7 @@ def _grid(found: pd.DataFrame) -> SmallTable:
     columns = ["tau", "psi", "psi_p", "sign_error", "worst", "worst_p"]
     columns += ["information", "information_p"]
     return SmallTable(
+        "Grid",
         "Where one hyper-parameter alone differs (test error; exploratory). Ψ: mean τ; sign error: "
         "share of wrong signs in an environment, a step of one hyper-parameter; K: information "
         "given any two hyper-parameters, blind to the sign. Each p is adjusted for all rows by "
