@@ -3,7 +3,9 @@
 Needs: models.csv, and for each model errors/, sharpness/, per_batch/, checkpoints/ and training/.
 Makes: pool.csv, one row per model, per_batch.csv, and settings.json with their settings;
 correlations.csv; subgroups.csv, those of the figures about subgroups;
-families.csv, the headline coefficients judged by permutations; tables/table<number>.{csv,md,tex}.
+families.csv, the headline coefficients judged by permutations; convergence.csv, τ by fewer steps
+and batches; protocols.csv, τ by two protocols; grid.csv, where one hyper-parameter alone differs;
+tables/table<number>.{csv,md,tex}.
 """
 
 
@@ -39,11 +41,15 @@ rule pool:
 
 rule correlations:
     input:
-        "<results>/{pool}/pool.csv",
+        pool="<results>/{pool}/pool.csv",
+        per_batch="<results>/{pool}/per_batch.csv",
     output:
         all="<results>/{pool}/correlations.csv",
         shown="<results>/{pool}/subgroups.csv",
         families="<results>/{pool}/families.csv",
+        convergence="<results>/{pool}/convergence.csv",
+        protocols="<results>/{pool}/protocols.csv",
+        grid="<results>/{pool}/grid.csv",
     log:
         "<logs>/{pool}/correlations.log",
     benchmark:

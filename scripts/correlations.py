@@ -5,6 +5,7 @@ from pathlib import Path
 from sharpness.data.locate import read_record
 from sharpness.io.files import write_frame
 from sharpness.io.job import job
+from sharpness.statistics.convergence import convergence
 from sharpness.statistics.correlation import (
     correlations,
     read_pool,
@@ -12,18 +13,28 @@ from sharpness.statistics.correlation import (
     write_correlations,
 )
 from sharpness.statistics.families import error_kinds, families
+from sharpness.statistics.grid import grid
+from sharpness.statistics.protocols import protocols
+from sharpness.statistics.reliability import read_per_batch
 
 with job(snakemake):
-    # Records are optional: a copied pool.csv is correlated without any data set.
+    # Records are optional: a copied pool is correlated without any data set.
     paths = {part: path for part, path in snakemake.params.records.items() if Path(path).exists()}
     records = {part: read_record(path) for part, path in paths.items()}
-    pool = read_pool(snakemake.input[0])
+    pool, per_batch = read_pool(snakemake.input.pool), read_per_batch(snakemake.input.per_batch)
+    by = snakemake.params.subgroups
     found = correlations(
         pool,
-        snakemake.params.subgroups,
+        by,
         {part: r["reason"] for part, r in records.items() if r["status"] != "present"},
+        per_batch,
         resamples=snakemake.params.resamples,
     )
     write_correlations(snakemake.output.all, found)
     write_correlations(snakemake.output.shown, within_subgroups(found, snakemake.params.shown))
-    write_frame(snakemake.output.families, families(pool, error_kinds(pool)))
+    judged = families(pool, error_kinds(pool), per_batch, by)
+    write_frame(snakemake.output.families, judged)
+    write_correlations(snakemake.output.convergence, convergence(pool, per_batch))
+    both = protocols(pool, found, judged, error_kinds(pool))
+    write_correlations(snakemake.output.protocols, both)
+    write_correlations(snakemake.output.grid, grid(pool))

@@ -12,6 +12,8 @@ from sharpness.statistics.correlation import read_correlations, read_pool, read_
 from sharpness.statistics.families import read_families
 from sharpness.studies.findings import Study, read_findings
 
+EXPLORED = ("convergence", "protocols", "grid")
+
 with job(snakemake):
     titles, note = snakemake.params.pools, snakemake.params.note
     pools = dict(zip(titles, map(read_pool, snakemake.input.pools), strict=True))
@@ -22,6 +24,11 @@ with job(snakemake):
     said = map(read_frame, snakemake.input.facts)
     facts = dict(zip(snakemake.params.compared, said, strict=True))
     within = dict(zip(titles, map(read_subgroups, snakemake.input.subgroups), strict=True))
+    tables = [map(read_frame, snakemake.input[name]) for name in EXPLORED]
+    explored = {
+        pool: dict(zip(EXPLORED, frames, strict=True))
+        for pool, *frames in zip(titles, *tables, strict=True)
+    }
     taken = snakemake.params.taken
     published = read_published_taus(snakemake.input.published)
     drawings = {Path(png).stem: png for png in snakemake.input.drawings}
@@ -38,6 +45,7 @@ with job(snakemake):
                 name in taken,
                 facts.get(name),
                 within[name],
+                explored[name],
             )
             for name, title in titles.items()
         },

@@ -42,6 +42,7 @@ from sharpness.networks import build
 from sharpness.report.figures.catalogue import load_catalogue as load_figures
 from sharpness.report.tables import read_published_taus as read_facts
 from sharpness.statistics.correlation import correlations, read_correlations, read_pool
+from sharpness.statistics.reliability import by_cell, read_per_batch
 from sharpness.studies.findings import load_studies
 from sharpness.studies.wen.runs import load_runs as load_runs
 from sharpness.training import checkpoint
@@ -189,6 +190,13 @@ def read_a_pool(folder: Path, content: bytes) -> None:
     if len(found) > 40:
         return
     correlations(found, ["augment", "mixup"], {"corrupted": "it is not there"}, resamples=5)
+
+
+BATCH_ROWS = [
+    {"model": model, "cell": "x", "batch": batch, "examples": 16, "value": 0.5 + batch}
+    for model in "ab"
+    for batch in range(3)
+]
 
 
 def coefficients() -> SearchStrategy[bytes]:
@@ -388,6 +396,11 @@ TARGETS: dict[str, Target] = {
         lambda folder, content: read_facts(written(folder, content)),
     ),
     "pool.csv": Target(3, texts(pool().to_csv(index=False)), read_a_pool),
+    "per_batch.csv": Target(
+        3,
+        texts(rows_of(["model", "cell", "batch", "examples", "value"], BATCH_ROWS)),
+        lambda folder, content: by_cell(read_per_batch(written(folder, content)), ["a", "b"]),
+    ),
     "correlations.csv": Target(
         3,
         coefficients,

@@ -98,7 +98,8 @@ def test_tables_and_figures_redraw_from_a_copied_pool(finished: Workspace, tmp_p
     fresh = Workspace.made(tmp_path)
     for pool in (RESNET, VIT):
         (fresh.results / pool).mkdir(parents=True)
-        shutil.copy(finished.results / pool / "pool.csv", fresh.results / pool / "pool.csv")
+        for name in ("pool.csv", "per_batch.csv"):
+            shutil.copy(finished.results / pool / name, fresh.results / pool / name)
     planned = jobs(fresh.run())
     assert planned.keys() <= {
         "correlations",

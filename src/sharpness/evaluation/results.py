@@ -16,7 +16,7 @@ from sharpness.io.csv_files import check_columns, read_frame
 from sharpness.io.errors import REMAKE, UserError, reading
 from sharpness.io.files import write_csv, write_frame
 
-_OF_ERRORS = ("part", "data", "revision", "error")
+_OF_ERRORS = ("part", "data", "revision", "loss", "examples", "error")
 _OF_CELLS = ("cell", "device", "value")
 
 
@@ -35,9 +35,9 @@ def assemble(
     excluded: it keeps its row, but without cells.
 
     Returns:
-        model, status, reason, hyper-parameters, ``error_<part>`` for each part, the generalization
-        gap of each (``gap`` for the test error, ``gap_<part>`` for others), and one column per
-        cell. Unknown values are NaN.
+        model, status, reason, hyper-parameters, ``error_<part>`` for each part, ``loss_train``,
+        ``examples_test``, the generalization gap of each (``gap`` for the test error,
+        ``gap_<part>`` for others), and one column per cell. Unknown values are NaN.
 
     Raises:
         UserError: if a file is not of these models, cells and data sets, this revision of the code
@@ -61,7 +61,9 @@ def assemble(
     gaps = {"gap" if part == "test" else f"gap_{part}": part for part in parts if part != "train"}
     for name, part in gaps.items():
         table[name] = table[f"error_{part}"] - table.get("error_train", math.nan)
-    return table[[*first, *parameters, *(f"error_{part}" for part in parts), *gaps, *cells]]
+    errors = [f"error_{part}" for part in parts]
+    others = [name for name in ("loss_train", "examples_test") if name in table]
+    return table[[*first, *parameters, *errors, *others, *gaps, *cells]]
 
 
 def _exclude(table: pd.DataFrame, cells: Sequence[str], limit: float) -> None:
@@ -114,6 +116,8 @@ def _row(source: ModelFiles, errors: pd.DataFrame, cells: pd.DataFrame) -> dict[
         "status": failed,
         "reason": bad["reason"].iloc[0] if failed != "ok" else "",
         **{f"error_{p}": e for p, e in zip(errors["part"], errors["error"], strict=True)},
+        **{f"loss_{p}": x for p, x in zip(errors["part"], errors["loss"], strict=True)},
+        **{f"examples_{p}": x for p, x in zip(errors["part"], errors["examples"], strict=True)},
         **dict(zip(cells["cell"], cells["value"], strict=True)),
     }
 

@@ -10,7 +10,10 @@ import pandas as pd
 
 from sharpness.io.errors import REMAKE, UserError, reading
 
-WORDS = ("model", "status", "reason", "checkpoint", "points_digest", "part", "data", "source")
+WORDS = (
+    *("model", "status", "reason", "flag", "checkpoint"),
+    *("points_digest", "part", "data", "source"),
+)
 """Columns of text, even where a value is "NA" or looks like a number."""
 
 

@@ -121,7 +121,8 @@ def judge(
         for words, targets in {**kinds, "learning rate": ["learning_rate"]}.items():
             if targets and set(targets) & set(correlations["target"]):
                 said = _within(found[found["target"].isin(targets)])
-                sentences.append((f"Within subgroups ({words}; exploratory)", said))
+                judged, remark = _given_subgroups(families[families["family"] == words])
+                sentences.append((f"Within subgroups ({words}{remark})", f"{said}{judged}"))
     if tied := [*_ties(pool)]:
         sentences.append(("Ties", "; ".join(tied) + "."))
     return sentences
@@ -138,9 +139,28 @@ def _within(found: pd.DataFrame) -> str:
     return "; ".join(parts) + "." if parts else "No subgroup has enough models."
 
 
-def _count(rows: pd.DataFrame, sign: int) -> str:
-    same = rows[np.sign(rows["tau"]) == sign]
-    return f"{len(same)} ({(same['p'] < SIGNIFICANT).sum()} with p < {SIGNIFICANT})"
+def _count(rows: pd.DataFrame, sign: int) -> int:
+    return int((np.sign(rows["tau"]) == sign).sum())
+
+
+def _given_subgroups(rows: pd.DataFrame) -> tuple[str, str]:
+    """Return a sentence on τ within subgroups of one family, judged by permutations within them.
+
+    Without such a family there is none, and the remark says that the counts are exploratory.
+    """
+    defined = rows[rows["within_tau"].notna()]
+    if defined.empty:
+        return "", "; exploratory"
+    best = defined.iloc[int(defined["within_tau"].abs().to_numpy().argmax())]
+    sure = defined[defined["within_p"] < SIGNIFICANT]
+    more, less = int((sure["within_tau"] > 0).sum()), int((sure["within_tau"] < 0).sum())
+    return (
+        f" Between models of one subgroup the largest τ is {format_tau(best['within_tau'])}, for "
+        f"{describe(Cell.parse(best['cell']))} (adjusted p = {best['within_p']:.2g}); of "
+        f"{len(defined)}, {more} positive and {less} negative ones have an adjusted p below "
+        f"{SIGNIFICANT}.",
+        "",
+    )
 
 
 _CLAIMS = {

@@ -17,7 +17,7 @@ COLUMNS = ("model", "source", "checkpoint", "key", "revision", "checksum", "pret
 """Columns with a meaning; ``error_NAME`` is an error rate, and any other a hyper-parameter."""
 ERROR = "error_"
 
-_TAKEN = (*ADDED, "status", "reason", "gap")
+_TAKEN = (*ADDED, "status", "reason", "gap", "loss_train", "examples_test")
 """Columns that ``pool.csv`` adds."""
 
 _YES = {"": False, "no": False, "false": False, "0": False, "yes": True, "true": True, "1": True}

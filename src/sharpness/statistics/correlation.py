@@ -16,12 +16,16 @@ from sharpness.io.errors import UserError
 from sharpness.io.files import write_text
 from sharpness.measures.definition import Cell
 from sharpness.statistics.kendall import FEWEST, LEVEL, RESAMPLES, Correlation, kendall_columns
+from sharpness.statistics.limits import COLUMNS as LIMITS
+from sharpness.statistics.limits import NUMBERS, flags, limits
+from sharpness.statistics.reliability import Batches, by_cell
 
 
 def correlations(
     pool: pd.DataFrame,
     subgroup_by: Sequence[str] = (),
     missing: Mapping[str, str] | None = None,
+    per_batch: pd.DataFrame | None = None,
     *,
     seed: int = 0,
     resamples: int = RESAMPLES,
@@ -31,9 +35,9 @@ def correlations(
 
     The result has one row per cell, target and subgroup, the contents of ``correlations.csv``.
     Subgroups are the combinations of values in the columns ``subgroup_by``. ``missing`` holds the
-    reason for each part without a data set, given where too few models have a value. ``seed``,
-    ``resamples`` and ``level`` are as in ``kendall``. Raises UserError if the pool lacks a subgroup
-    column.
+    reason for each part without a data set, given where too few models have a value. ``per_batch``
+    has the contents of ``per_batch.csv``. ``seed``, ``resamples`` and ``level`` are as in
+    ``kendall``. Raises UserError if the pool lacks a subgroup column.
     """
     if unknown := [name for name in subgroup_by if name not in pool]:
         raise UserError(f"pool.csv: no column {unknown[0]!r}; correct the pool's subgroups")
@@ -42,6 +46,7 @@ def correlations(
     pool = pool.assign(**dict.fromkeys(absent, np.nan))
     cells, targets = cell_columns(pool), target_columns(pool)
     pairs = list(product(cells, targets))
+    batches = {} if per_batch is None else by_cell(per_batch, [*pool["model"]])
     blocks = []
     for name, rows in subgroups(pool, subgroup_by):
         values = pool.loc[rows, [*cells, *targets]].astype(np.float64)
@@ -50,13 +55,29 @@ def correlations(
         found = kendall_columns(x, y, seed=seed, resamples=resamples, level=level)
         block = pd.DataFrame(map(asdict, found), columns=list(Correlation.__dataclass_fields__))
         keys = pd.DataFrame(pairs, columns=["cell", "target"]).assign(subgroup=name)
-        blocks.append(pd.concat([keys, block], axis=1))
+        block = pd.concat([keys, block], axis=1)
+        within = {cell: found.of(rows) for cell, found in batches.items()}
+        blocks.append(_with_limits(block, pool[rows], (cells, targets), within, level, seed))
     table = pd.concat(blocks).sort_index(kind="stable").reset_index(drop=True)
     empty = _empty_columns(pool, missing)
     for column in ("cell", "target"):
         known = table[column].isin(empty)
         table.loc[known, "reason"] = table.loc[known, column].map(empty)
     return table
+
+
+def _with_limits(
+    block: pd.DataFrame,
+    pool: pd.DataFrame,
+    names: tuple[Sequence[str], Sequence[str]],
+    batches: Mapping[str, Batches],
+    level: float,
+    seed: int,
+) -> pd.DataFrame:
+    """Add the columns of `limits` to the coefficients of one subgroup, cell by cell."""
+    found = limits(pool, *names, batches, level=level, seed=seed)
+    found = found.where(block["status"] == "ok").assign(flag=flags(block, batches))
+    return pd.concat([block, found[list(LIMITS)]], axis=1)
 
 
 Shown = tuple[str, str, str]
@@ -154,10 +175,13 @@ def write_correlations(path: str | Path, frame: pd.DataFrame) -> None:
 def read_correlations(path: str | Path) -> pd.DataFrame:
     """Read a table that ``write_correlations`` wrote; raise UserError if it is not one."""
     table = read_frame(path)
-    found = list(Correlation.__dataclass_fields__)
-    numbers = [name for name in found if name not in ("status", "reason")]
+    found = [*Correlation.__dataclass_fields__, *LIMITS]
+    numbers = [
+        *NUMBERS,
+        *(name for name in found[: -len(LIMITS)] if name not in ("status", "reason")),
+    ]
     check_columns(table, path, ("cell", "target", "subgroup", *found), numbers)
-    return table.fillna({"reason": ""})
+    return table.fillna({"reason": "", "flag": ""})
 
 
 def read_subgroups(path: str | Path) -> pd.DataFrame:

@@ -6,22 +6,31 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from sharpness.data.parts import IN_DISTRIBUTION, PARTS
 from sharpness.io.csv_files import check_columns, read_frame
 from sharpness.measures.definition import Cell
-from sharpness.statistics.correlation import cell_columns, target_columns
+from sharpness.statistics.correlation import cell_columns, subgroups, target_columns
+from sharpness.statistics.pairs import Floats
 from sharpness.statistics.permutation import DRAWS, permute
+from sharpness.statistics.reliability import by_cell, ceiling, reliability
 
 COLUMNS = (
     *("family", "verdict", "cell", "target"),
-    *("tau", "p", "models", "draws", "bound", "weak_p"),
+    *("tau", "p", "within_tau", "within_p", "ceiling", "models", "draws", "bound", "weak_p"),
 )
-"""Columns of ``families.csv``: a row for each coefficient, with its family's numbers."""
+"""Columns of ``families.csv``: a row for each coefficient, with its family's numbers.
+
+``within_tau`` compares models of one subgroup alone, and ``within_p`` judges it by permutations
+within subgroups; NaN in a pool without any.
+"""
 
 _SAME = 0.01
 """Relative tolerance for the cells of identical models: GPUs do not repeat bits."""
+
+Labels = npt.NDArray[np.object_]
 
 _ROUNDING = 1e-6
 """Absolute tolerance: cells are differences of losses in single precision."""
@@ -40,7 +49,11 @@ def main_protocol(words: Iterable[str]) -> str:
 
 
 def families(
-    pool: pd.DataFrame, kinds: Mapping[str, Sequence[str]], draws: int = DRAWS
+    pool: pd.DataFrame,
+    kinds: Mapping[str, Sequence[str]],
+    per_batch: pd.DataFrame | None = None,
+    subgroup_by: Sequence[str] = (),
+    draws: int = DRAWS,
 ) -> pd.DataFrame:
     """Return the contents of ``families.csv``.
 
@@ -49,28 +62,54 @@ def families(
     Args:
         pool: the contents of ``pool.csv``.
         kinds: the targets of each family, by its name.
+        per_batch: the contents of ``per_batch.csv``, from which the ceilings come.
+        subgroup_by: columns whose combinations of values are subgroups.
         draws: number of permutations.
     """
     copies = [model for group in duplicate_models(pool) for model in group[1:]]
     once = pool[~pool["model"].isin(copies)]
     cells = main_cells(cell_columns(pool))
+    batches = {} if per_batch is None else by_cell(per_batch, [*once["model"]])
+    ceilings = {cell: ceiling(reliability(found.values)) for cell, found in batches.items()}
+    labels = _labels(once, subgroup_by)
     rows = []
     for name, targets in kinds.items():
         if not targets or not cells:
             continue
         values = [once[list(columns)].to_numpy(np.float64) for columns in (cells, targets)]
         found = permute(*values, draws=draws)
+        within = _within(values, labels, draws)
         same = {"models": found.models, "draws": found.draws, "bound": found.bound}
         same |= {"weak_p": found.weak_p}
         rows += [
             {
                 **{"family": name, "verdict": found.verdict, "cell": cell, "target": target},
-                **{"tau": found.tau[i, k], "p": found.p[i, k], **same},
+                **{"tau": found.tau[i, k], "p": found.p[i, k]},
+                **{"within_tau": within[0][i, k], "within_p": within[1][i, k]},
+                **{"ceiling": ceilings.get(cell, np.nan), **same},
             }
             for i, cell in enumerate(cells)
             for k, target in enumerate(targets)
         ]
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _labels(pool: pd.DataFrame, by: Sequence[str]) -> Labels:
+    """Return the name of each model's subgroup, empty where it has none."""
+    labels = np.full(len(pool), "", dtype=object)
+    for name, rows in subgroups(pool, by):
+        labels[rows] = "" if name == "all" else name
+    return labels
+
+
+def _within(values: Sequence[Floats], labels: Labels, draws: int) -> tuple[Floats, Floats]:
+    """Return τ and adjusted p within subgroups; NaN if there are none."""
+    known = labels != ""
+    if not known.any():
+        nothing = np.full((values[0].shape[1], values[1].shape[1]), np.nan)
+        return nothing, nothing
+    found = permute(*(v[known] for v in values), strata=labels[known].astype(str), draws=draws)
+    return found.tau, found.p
 
 
 def read_families(path: str | Path) -> pd.DataFrame:

@@ -9,7 +9,7 @@ among the coefficients that are not larger in the data. Needs no torch.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import permutations
 
@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sharpness.statistics.kendall import FEWEST
+from sharpness.statistics.pairs import Floats, pairs_of, ranks, sign_blocks, signs
 
 DRAWS = 10_000
 EXACT = 7
@@ -27,11 +28,10 @@ FLATTEST = 0.1
 RELEVANT = 0.3
 """A |τ| that would be of use; "no" says that there is no room for it."""
 
-_BLOCK = 4_000_000  # signs at a time: 16 MB
+_BLOCK = 1000  # permutations at a time
 _ROUNDING = 1e-9
 
-Floats = npt.NDArray[np.float64]
-Signs = npt.NDArray[np.float32]
+Places = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -93,30 +93,31 @@ def permute(
     Args:
         x: the cells, (models, cells); NaN where a value is missing.
         y: the targets, (models, targets), permuted together.
-        strata: labels of subgroups, (models,), within which models are permuted.
+        strata: labels of subgroups, (models,), within which models are compared and permuted; the
+            family then tells of the association given the subgroup.
         draws: number of permutations; with at most `EXACT` models and no strata, all are taken.
         seed: of the permutations.
     """
     cells, targets = np.asarray(x, np.float64), np.asarray(y, np.float64)
     kept = np.isfinite(cells).any(axis=1) & np.isfinite(targets).any(axis=1)
     cells, targets = cells[kept], targets[kept]
-    labels = None if strata is None else np.asarray(strata)[kept]
+    labels = np.zeros(len(cells)) if strata is None else np.asarray(strata)[kept]
+    groups = [np.flatnonzero(labels == label) for label in np.unique(labels)]
     models, shape = len(cells), (cells.shape[1], targets.shape[1])
     if models < FEWEST:
         nothing = np.full(shape, np.nan)
         return Family(nothing, nothing, math.nan, math.nan, models, 0, False)
-    exact = models <= EXACT and labels is None
-    orders = _orders(models, labels, draws, seed, exact)
+    exact = models <= EXACT and len(groups) == 1
+    orders = _orders(groups, draws, seed, exact)
     identity = np.arange(models)[None]
-    tau = _tau(cells, targets, identity)[0]
+    tau = _tau(cells, targets, identity, groups)[0]
     defined = np.flatnonzero(np.isfinite(tau))
     ranked = defined[np.argsort(-np.abs(tau[defined]), kind="stable")]
     counts, largest = np.zeros(len(ranked), int), []
     weak, weak_count = _weakest(cells, targets, identity)[0], 0
-    size = max(1, _BLOCK // models**2)
-    for start in range(0, len(orders), size):
-        block = orders[start : start + size]
-        drawn = np.abs(np.nan_to_num(_tau(cells, targets, block)[:, ranked]))
+    for start in range(0, len(orders), _BLOCK):
+        block = orders[start : start + _BLOCK]
+        drawn = np.abs(np.nan_to_num(_tau(cells, targets, block, groups)[:, ranked]))
         tops = np.maximum.accumulate(drawn[:, ::-1], axis=1)[:, ::-1]
         counts += (tops >= np.abs(tau[ranked]) - _ROUNDING).sum(axis=0)
         largest.append(tops[:, 0] if len(ranked) else np.zeros(len(block)))
@@ -135,84 +136,66 @@ def permute(
     )
 
 
-def _orders(
-    models: int, labels: npt.NDArray | None, draws: int, seed: int, exact: bool
-) -> npt.NDArray[np.int64]:
-    """Return the permutations, (draws, models)."""
+def _orders(groups: Sequence[Places], draws: int, seed: int, exact: bool) -> Places:
+    """Return the permutations within each group of models, (draws, models)."""
+    models = sum(map(len, groups))
     if exact:
         return np.array(list(permutations(range(models))))
     rng = np.random.default_rng([seed, models])
     orders = np.tile(np.arange(models), (draws, 1))
-    if labels is None:
-        return rng.permuted(orders, axis=1)
-    for label in np.unique(labels):
-        place = np.flatnonzero(labels == label)
+    for place in groups:
         orders[:, place] = rng.permuted(orders[:, place], axis=1)
     return orders
 
 
-def _tau(cells: Floats, targets: Floats, orders: npt.NDArray[np.int64]) -> Floats:
-    """Return τ of each cell with each permuted target, (orders, cells · targets)."""
-    left, known = _signs(_ranks(cells)), np.isfinite(cells)
-    whole = bool(known.all() and np.isfinite(targets).all())
-    found = np.empty((len(orders), cells.shape[1], targets.shape[1]))
-    for k, ranks in enumerate(_ranks(targets).T):
-        permuted = np.ascontiguousarray(ranks[orders].T)  # (models, orders)
-        products = (left.T @ _signs(permuted)).astype(np.float64)  # whole numbers, exact
-        pairs = len(left) if whole else _both(known).T @ _both(np.isfinite(permuted))
-        with np.errstate(invalid="ignore", divide="ignore"):
-            found[:, :, k] = (products / pairs).T
-    found[:, ~left.any(axis=0)] = np.nan  # a constant cell ranks nothing
-    found[:, :, ~_signs(_ranks(targets)).any(axis=0)] = np.nan
+def _tau(
+    cells: Floats, targets: Floats, orders: npt.NDArray[np.int64], groups: Sequence[Places]
+) -> Floats:
+    """Return τ of each cell with each permuted target, (orders, cells · targets).
+
+    Its pairs are those within one of the ``groups``, between which the orders move no model.
+    """
+    shape = (cells.shape[1], targets.shape[1])
+    products = np.zeros((targets.shape[1], cells.shape[1], len(orders)), np.float32)
+    count, varied = np.zeros(products.shape), np.zeros(shape, bool)
+    for place in groups:
+        left = np.ascontiguousarray(signs(ranks(cells[place])).T)  # (cells, pairs)
+        known = np.isfinite(cells[place]).astype(np.float32)
+        ranked = ranks(targets)
+        for k, column in enumerate(ranked.T):
+            permuted = np.ascontiguousarray(column[orders[:, place]].T)  # (models, orders)
+            for pairs, block in sign_blocks(permuted):
+                products[k] += left[:, pairs] @ block  # whole numbers, exact
+            count[k] += pairs_of(known.T @ np.isfinite(permuted).astype(np.float32))
+        # A constant cell or target ranks nothing.
+        varied |= np.outer(left.any(axis=1), signs(ranked[place]).any(axis=0))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found = np.where(varied, (products / count).transpose(2, 1, 0), np.nan)
     return found.reshape(len(orders), -1) + 0.0
-
-
-def _ranks(values: Floats) -> Signs:
-    """Return the ranks within each column, equal for equal values; NaN stays."""
-    ranks = np.stack([np.unique(v, return_inverse=True)[1] for v in values.T], axis=1)
-    return np.where(np.isfinite(values), ranks, np.nan).astype(np.float32)
-
-
-def _signs(ranks: Signs) -> Signs:
-    """Return the signs of the differences of all pairs, (pairs, columns); 0 where one is NaN."""
-    models, columns = ranks.shape
-    signs = np.empty((models * (models - 1) // 2, columns), np.float32)
-    start = 0
-    for model in range(models - 1):  # row by row, which stays in the processor's cache
-        stop = start + models - 1 - model
-        np.subtract(ranks[model], ranks[model + 1 :], out=signs[start:stop])
-        start = stop
-    np.sign(signs, out=signs)
-    return signs if np.isfinite(ranks).all() else np.nan_to_num(signs, copy=False)
-
-
-def _both(known: npt.NDArray[np.bool_]) -> Signs:
-    """Return 1 for each pair of models that are both known, else 0, (pairs, columns)."""
-    first, second = np.triu_indices(len(known), 1)
-    return (known[first] & known[second]).astype(np.float32)
 
 
 def _weakest(cells: Floats, targets: Floats, orders: npt.NDArray[np.int64]) -> Floats:
     """Return by how many deviations the flattest models of the best cell are below the mean."""
+    flattest = _flattest(cells)
     best = np.full(len(orders), -np.inf)
     for target in targets.T:
-        known = target[np.isfinite(target)]
-        deviation = known.std() if len(known) else 0.0
+        known = np.isfinite(target)
+        deviation = target[known].std() if known.any() else 0.0
         if deviation == 0:
             continue
-        scaled = (np.nanmean(target) - target) / deviation
-        permuted = scaled[orders]
-        for flattest in _flattest(cells):
-            with np.errstate(invalid="ignore"):
-                means = np.nanmean(permuted[:, flattest], axis=1)
-            best = np.fmax(best, means)
+        scaled = np.where(known, (target[known].mean() - target) / deviation, 0.0)
+        with np.errstate(invalid="ignore"):
+            means = (scaled[orders] @ flattest) / (known[orders] @ flattest)
+        best = np.fmax(best, np.fmax.reduce(means, axis=1, initial=-np.inf))
     return best
 
 
-def _flattest(cells: Floats) -> Iterator[npt.NDArray[np.int64]]:
-    """Yield the places of the flattest models of each cell that is not constant."""
-    for cell in cells.T:
+def _flattest(cells: Floats) -> Floats:
+    """Return 1 for the flattest models of each cell that is not constant, else 0."""
+    found = np.zeros(cells.shape)
+    for place, cell in enumerate(cells.T):
         known = np.flatnonzero(np.isfinite(cell))
         if len(known) >= FEWEST and np.ptp(cell[known]) > 0:
             ranked = known[np.argsort(cell[known], kind="stable")]
-            yield ranked[: max(1, round(FLATTEST * len(known)))]
+            found[ranked[: max(1, round(FLATTEST * len(known)))], place] = 1
+    return found

@@ -70,11 +70,14 @@ def test_the_pool_has_one_row_a_model(subject: EvaluatedModel) -> None:
     table = assembled(subject, corrupted="digits-c")
     assert list(table.columns) == [
         *("model", "status", "reason", "learning_rate", "mixup"),
-        *("error_train", "error_test", "error_corrupted", "gap", "gap_corrupted"),
+        *("error_train", "error_test", "error_corrupted", "loss_train", "examples_test"),
+        *("gap", "gap_corrupted"),
         *(cell.id for cell in CELLS),
     ]
     row = table.iloc[0]
     assert row["gap"] == float(errors[1]["error"]) - float(errors[0]["error"])
+    assert row["loss_train"] == float(errors[0]["loss"])
+    assert row["examples_test"] == int(errors[1]["examples"])
     assert row[CELLS[3].id] == float(cells[3]["value"])
     assert pd.isna(row["error_corrupted"])
     assert pd.isna(row["gap_corrupted"])
@@ -88,8 +91,9 @@ def test_every_error_but_that_of_training_has_its_gap(subject: EvaluatedModel) -
     more = errors.iloc[[1, 1]].assign(part=["v2", "r"], error=[0.75, 0.875])
     pd.concat([errors.assign(error=[0.25, 0.5]), more]).to_csv(path, index=False)
     table = assembled(subject, v2="noise", r="noise")
-    assert list(table.columns[5:12]) == [
-        *("error_train", "error_test", "error_v2", "error_r", "gap", "gap_v2", "gap_r")
+    assert list(table.columns[5:14]) == [
+        *("error_train", "error_test", "error_v2", "error_r"),
+        *("loss_train", "examples_test", "gap", "gap_v2", "gap_r"),
     ]
     assert table.loc[0, ["gap", "gap_v2", "gap_r"]].tolist() == [0.25, 0.5, 0.625]
 

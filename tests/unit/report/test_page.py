@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -208,7 +209,7 @@ def verdict_of(sharpness: np.ndarray, error: np.ndarray) -> dict[str, str]:
         }
     )
     found = correlations(pool, BY, {"corrupted": "no such set"}, resamples=20)
-    judged = judged_families(pool)
+    judged = judged_families(pool, BY)
     lines = {
         rank.target: f"{rank.strongest}; {rank.tau}; {rank.p}; {rank.models}; "
         f"{rank.positive} and {rank.negative} of {rank.cells}"
@@ -217,8 +218,8 @@ def verdict_of(sharpness: np.ndarray, error: np.ndarray) -> dict[str, str]:
     return dict(judge(pool, found, judged)) | lines
 
 
-def judged_families(pool: pd.DataFrame) -> pd.DataFrame:
-    return families(pool, error_kinds(pool), draws=200)
+def judged_families(pool: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
+    return families(pool, error_kinds(pool), subgroup_by=by, draws=200)
 
 
 def test_a_pool_in_order_supports_both_hypotheses_and_one_in_reverse_neither() -> None:
@@ -237,10 +238,15 @@ def test_a_pool_in_order_supports_both_hypotheses_and_one_in_reverse_neither() -
     assert found["OOD error"] == "none: no such set; ; ; 0; 0 and 0 of 0"
     rate = found["Learning rate"]
     assert rate == f"{words}; -1.00 [-1.00, -1.00]; exploratory; 12; 0 and 1 of 1"
-    within = "Within subgroups ({}; exploratory)"
-    assert "τ is positive for 1 (1 with p < 0.05)" in found[within.format("test error")]
-    assert "negative for 1 (1 with p < 0.05)" in found[within.format("OOD error")]
-    assert "negative for 1 (1 with p < 0.05)" in found[within.format("learning rate")]
+    kinds = "augment=0,mixup=0 (6 models): τ is positive for {} and negative for {}; "
+    within = found["Within subgroups (test error)"]
+    assert within.startswith(kinds.format(1, 0))
+    assert f"largest τ is 1.00, for {words} (adjusted p = 0.005)" in within
+    assert "of 1, 1 positive and 0 negative ones have an adjusted p below 0.05." in within
+    assert "of 1, 0 positive and 1 negative" in found["Within subgroups (OOD error)"]
+    rate = found["Within subgroups (learning rate; exploratory)"]
+    assert rate.startswith(kinds.format(0, 1))
+    assert "adjusted" not in rate
     assert "Ties" not in found
 
 

@@ -26,6 +26,7 @@ ADAPTIVE = Definition("worst", "l2", adaptive=True, logit_norm=True)
 def coefficient(cell: Cell, target: str, tau: float, **others: object) -> dict[str, object]:
     row = {"cell": cell.id, "target": target, "subgroup": "all", "models": 9, "tau": tau}
     row |= {"tau_b": tau, "low": tau - 0.1, "high": tau + 0.1, "p": 0.01}
+    row |= {"ceiling": np.nan, "flag": ""}
     return row | {"status": "ok", "reason": ""} | others
 
 
@@ -38,7 +39,7 @@ def measured() -> pd.DataFrame:
         [
             coefficient(known, "error_test", -0.504),
             coefficient(known, "error_corrupted", 0.5),
-            coefficient(extra, "error_test", 0.12, models=7),
+            coefficient(extra, "error_test", 0.12, models=7, ceiling=0.9, flag="n < 8"),
             coefficient(extra, "error_corrupted", np.nan, **none),
             coefficient(Cell(ADAPTIVE, 4.0, "released"), "error_test", np.nan, **none),
             coefficient(known, "learning_rate", 0.99),
@@ -120,11 +121,16 @@ def test_the_files_of_a_table(tmp_path, published: pd.DataFrame) -> None:
     markdown = (tmp_path / "table4.md").read_text()
     line = "| Adaptive worst-case ℓ2 | Yes | 0.25 | 9 | **-0.50** [-0.60, -0.40] | – (1) | -0.21 | "
     assert line + "0.50 [0.40, 0.60] | – (1) | -0.12 |" in markdown
-    line = "| Adaptive worst-case ℓ2 | Yes | 4.0 | 7 | 0.12 [0.02, 0.22] | – (2) | – (3) | – (2) | "
-    assert line + "– (1) | – (3) |" in markdown
+    line = "| Adaptive worst-case ℓ2 | Yes | 4.0 | 7 | 0.12 [0.02, 0.22]† ≤ 0.90 | – (2) | – (3) | "
+    assert line + "– (2) | – (1) | – (3) |" in markdown
     for footnote in ("(1) not measured", "(2) too few & <far>", "(3) not printed in the paper"):
         assert f"\n{footnote}" in markdown
     assert "Scale mini: digits in place of CIFAR-10." in markdown
+    assert "\n† fewer than 8 models, so the interval is too narrow.\n" in markdown
+    assert (
+        "\n≤ the ceiling of τ by the noise between batches (rough with few of them).\n" in markdown
+    )
+    assert "‡" not in markdown
 
     frame = pd.read_csv(tmp_path / "table4.csv")
     assert len(frame) == 49
@@ -133,6 +139,8 @@ def test_the_files_of_a_table(tmp_path, published: pd.DataFrame) -> None:
     assert row["error_test_paper_tau"] == -0.504
     assert row["error_test_paper_low"] == pytest.approx(-0.604)
     assert row["error_test_paper_models"] == 9
+    other = frame[(frame["definition"] == ADAPTIVE.id) & (frame["rho"] == 4.0)].iloc[0]
+    assert (other["error_test_paper_ceiling"], other["error_test_paper_flag"]) == (0.9, "n < 8")
     assert row["error_test_published_tau"] == -0.21
     assert np.isnan(row["error_test_released_tau"])
     assert set(frame["scale"]) == {note}
@@ -163,6 +171,8 @@ def test_every_notation_escapes_what_has_a_meaning_in_it(published: pd.DataFrame
     assert escaped + r"\textasciitilde{} \ensuremath{\le}." in latex
     assert r"too few \& \ensuremath{<}far\ensuremath{>} between" in latex
     assert r"Adaptive worst-case \ensuremath{\ell_2} & Yes & 0.25 & 9 & $\mathbf{-0.50}$" in latex
+    assert r"$[0.02, 0.22]\ensuremath{\dagger} \ensuremath{\le} 0.90$" in latex
+    assert r"\ensuremath{\dagger} fewer than 8 models" in latex
     page = render_table(table, "html")
     assert "too few & <far> between" in read_tags(page).text
     assert "<b>-0.50</b> <small>[-0.60, -0.40]</small>" in page

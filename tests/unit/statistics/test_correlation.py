@@ -241,7 +241,8 @@ def test_files_go_round_and_have_the_same_bytes(tmp_path) -> None:
     text = (tmp_path / "a.csv").read_text()
     assert text == (tmp_path / "b.csv").read_text()
     assert text.splitlines()[0] == (
-        "cell,target,subgroup,models,tau,tau_b,low,high,p,status,reason"
+        "cell,target,subgroup,models,tau,tau_b,low,high,p,status,reason,"
+        "reliability,ceiling,batch_low,batch_high,flag,partial_learning_rate,partial_train_loss"
     )
     assert ",-0," not in text
     again = read_correlations(tmp_path / "a.csv")

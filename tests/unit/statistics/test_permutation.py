@@ -99,6 +99,27 @@ def test_within_strata_a_difference_of_subgroups_is_no_association() -> None:
     assert permute(x, y, strata=group, draws=500).verdict == "cannot tell"
 
 
+def test_tau_within_strata_counts_their_pairs_alone() -> None:
+    # Pairs (0, 1), (0, 2), (1, 2) of one group: +, +, −; pair (3, 4) of the other: −.
+    x = np.array([[1, 2, 3, 0, 9]], float).T
+    y = np.array([[5, 7, 6, 2, 1]], float).T
+    found = permute(x, y, strata=["a", "a", "a", "b", "b"], draws=4000)
+    assert found.tau[0, 0] == 0
+    y[3:] = [[1], [2]]
+    found = permute(x, y, strata=["a", "a", "a", "b", "b"], draws=4000)
+    assert found.tau[0, 0] == 0.5
+    # Sums of 3!·2! equally likely orders: ±4, ±2 thrice, 0 ... |sum| ≥ 2 in 8 of 12.
+    assert found.p[0, 0] == pytest.approx(8 / 12, abs=0.03)
+
+
+def test_a_relation_against_that_of_the_subgroups_is_found_within_them() -> None:
+    rng = np.random.default_rng(0)
+    group, common = np.repeat(np.arange(5), 6), rng.normal(size=(30, 1))
+    x, y = group[:, None] * 9 + common, group[:, None] * 9 - common
+    assert permute(x, y, draws=500).verdict == "yes"
+    assert permute(x, y, strata=group, draws=500).verdict == "reverse"
+
+
 def test_the_weak_hypothesis_by_chance_and_by_a_flat_tenth() -> None:
     rng = np.random.default_rng(0)
     p = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from sharpness.io.files import write_text
 from sharpness.measures.definition import Cell
 from sharpness.report.figures.catalogue import Figure
 from sharpness.report.page.cautions import cautions, few_models
+from sharpness.report.page.findings import small_tables
 from sharpness.report.tables import agreement
 from sharpness.report.tables.writers import Table, in_words, render_table
 from sharpness.report.verdict import (
@@ -59,6 +60,7 @@ class PoolResults:
         taken: whether published errors replace evaluated ones.
         facts: what the paper says of the errors; None for a trained pool.
         subgroups: τ within subgroups, of the figures that show them.
+        explored: the exploratory tables, as `findings.small_tables` takes them.
     """
 
     title: str
@@ -69,6 +71,7 @@ class PoolResults:
     taken: bool = False
     facts: pd.DataFrame | None = None
     subgroups: pd.DataFrame | None = None
+    explored: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
 
 def write_report(
@@ -133,6 +136,7 @@ def _pool(name: str, found: PoolResults) -> dict[str, Any]:
         "few": few_models(found.pool),
         "sentences": sentences + judge(found.pool, found.correlations, found.families),
         "ranks": summarize_targets(found.correlations, found.families),
+        "explored": small_tables(found.explored),
         "protocol": main_protocol(found.correlations["cell"].unique()),
     }
 

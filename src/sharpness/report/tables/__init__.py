@@ -162,7 +162,9 @@ def _computed(correlations: pd.DataFrame, layout: TableLayout) -> dict[Place, Ta
         if row["target"] not in layout.columns or not is_base:
             continue
         reason = "" if row["status"] == "ok" else row["reason"]
-        entry = TableEntry(row["tau"], row["low"], row["high"], row["models"], reason)
+        ends = row["low"], row["high"]
+        noise = row["ceiling"], row["flag"]
+        entry = TableEntry(row["tau"], *ends, row["models"], reason, *noise)
         entries[cell.definition, cell.radius, row["target"], cell.protocol] = entry
     return entries
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from sharpness.io.files import write_text
 from sharpness.measures.definition import Definition
 from sharpness.statistics.correlation import format_radius
-from sharpness.statistics.kendall import format_tau
+from sharpness.statistics.kendall import FEW, format_tau
+from sharpness.statistics.limits import FEW_MODELS, FULL
 
 _ESCAPES = {
     "\\": r"\textbackslash{}",
@@ -26,6 +28,8 @@ _ESCAPES = {
     "ℓ2": r"\ensuremath{\ell_2}",
     "ℓ∞": r"\ensuremath{\ell_\infty}",
     "≤": r"\ensuremath{\le}",
+    "†": r"\ensuremath{\dagger}",
+    "‡": r"\ensuremath{\ddagger}",
     "×": r"\ensuremath{\times}",
     "–": "--",
     "“": "``",
@@ -111,15 +115,29 @@ class Column:
     source: str
 
 
+MARKS = {
+    FEW_MODELS: ("†", f"fewer than {FEW} models, so the interval is too narrow"),
+    FULL: ("‡", "all pairs of models agree, so the interval has no width"),
+}
+"""For each flag of a coefficient, the mark of its interval and what it means."""
+
+
 @dataclass(frozen=True)
 class TableEntry:
-    """One coefficient with its interval, or NaN with the reason why it is missing."""
+    """One coefficient with its interval, or NaN with the reason why it is missing.
+
+    Attributes:
+        ceiling: the largest τ that the noise between batches allows; NaN if unknown.
+        flag: what is wrong with the interval, as in ``correlations.csv``.
+    """
 
     tau: float
     low: float = math.nan
     high: float = math.nan
     models: int | None = None
     reason: str = ""
+    ceiling: float = math.nan
+    flag: str = ""
 
     @property
     def missing(self) -> bool:
@@ -133,9 +151,12 @@ class TableEntry:
 
     @property
     def interval(self) -> str:
-        """The interval in brackets; empty if there is none."""
-        ends = f"[{format_tau(self.low)}, {format_tau(self.high)}]"
-        return "" if math.isnan(self.low) else ends
+        """The interval in brackets, its marks, and the ceiling; empty if there is none."""
+        if math.isnan(self.low):
+            return ""
+        marks = "".join(mark for flag, (mark, _) in MARKS.items() if flag in self.flag)
+        ceiling = "" if math.isnan(self.ceiling) else f" ≤ {format_tau(self.ceiling)}"
+        return f"[{format_tau(self.low)}, {format_tau(self.high)}]{marks}{ceiling}"
 
 
 @dataclass(frozen=True)
@@ -198,6 +219,17 @@ class Table:
         return tuple(row for section in self.sections for row in section.rows)
 
     @property
+    def remarks(self) -> list[str]:
+        """The sentences below the table: on its columns, and on the marks and signs in it."""
+        entries = [entry for row in self.rows for entry in row.entries if entry.interval]
+        found = [f"{mark} {why}." for mark, why in MARKS.values() if _has(entries, mark)]
+        if _has(entries, "≤"):
+            found.append(
+                "≤ the ceiling of τ by the noise between batches (rough with few of them)."
+            )
+        return [*filter(None, [self.remark]), *found]
+
+    @property
     def caption(self) -> str:
         """The caption in one paragraph, without the table's number."""
         sources = dict.fromkeys(c.source for c in self.columns if c.source != PUBLISHED)
@@ -209,6 +241,10 @@ class Table:
             f"printed in Andriushchenko et al. (2023). Bold: |τ| > {STRONG}."
         )
         return f"{text} Scale {self.note}." if self.note else text
+
+
+def _has(entries: Iterable[TableEntry], mark: str) -> bool:
+    return any(mark in entry.interval for entry in entries)
 
 
 def in_words(items: list[str]) -> str:
