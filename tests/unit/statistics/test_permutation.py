@@ -11,10 +11,10 @@ from sharpness.statistics.permutation import Family, judge, permute
 
 def pool(n: int, tau: float, rng: np.random.Generator, cells: int = 48) -> tuple[np.ndarray, ...]:
     """Cells that correlate at .9 with each other, and a target of a given τ with all of them."""
-    rho = np.sin(np.pi * tau / 2)
+    rho = np.sin(np.pi * tau / 2) / np.sqrt(0.9)  # with what the cells have in common
     common = rng.normal(size=n)
     x = np.sqrt(0.9) * common[:, None] + np.sqrt(0.1) * rng.normal(size=(n, cells))
-    y = rho * x[:, 0] + np.sqrt(1 - rho**2) * rng.normal(size=n)
+    y = rho * common + np.sqrt(1 - rho**2) * rng.normal(size=n)
     return x, y[:, None]
 
 
