@@ -21,15 +21,15 @@ from sharpness.evaluation.published import (
 )
 from sharpness.measures.definition import Cell, Definition
 from sharpness.report.figures.catalogue import load_catalogue, panels_within
-from sharpness.report.page import (
-    PoolResults,
+from sharpness.report.page import write_report
+from sharpness.report.page.models import (
     accuracies,
     compare_words,
     count_models,
     effect_of_copies,
-    tau_table,
-    write_report,
 )
+from sharpness.report.page.results import PoolResults
+from sharpness.report.page.subgroups import tau_table
 from sharpness.report.tables import agreement, build_table, read_published_taus
 from sharpness.report.tables.writers import Column, Row, Section, Table, TableEntry
 from sharpness.report.verdict import error_kinds, judge, summarize_targets
