@@ -44,7 +44,7 @@ const fill = (select, options, wanted) => {
 const offer = (given, chosen = []) => {
   fill(form.pool, Object.entries(pools).map(([name, { title }]) => [name, title]), given.pool);
   const wanted = { ...pool().start, ...given };
-  Object.assign(wanted, pool().cells[wanted.cell]);
+  if (!given.definition) Object.assign(wanted, pool().cells[wanted.cell]);
   let cells = Object.values(pool().cells);
   for (const key of CELL) {
     fill(form[key], [...new Set(cells.map((c) => c[key]))].map((value) => [value]), wanted[key]);
@@ -105,7 +105,7 @@ const draw = async () => {
   if (kind === "groups") encoding.color.scale.domain = encoding.shape.scale.domain = groups();
   if (kind === "numbers") encoding.color.legend.title = colour;
   const log = form.scale.value === "log" && models.every((p) => p.x > 0);
-  encoding.x.scale.type = log ? "log" : "linear";
+  encoding.x.scale = log ? { type: "log" } : { zero: false };
   encoding.x.title = `sharpness (${log ? "log" : "linear"})`;
   encoding.y.title = targets[form.target.value];
   encoding.tooltip = header().map(([field, title]) => ({ field, title }));

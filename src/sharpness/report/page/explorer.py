@@ -58,6 +58,7 @@ def pool_data(found: PoolResults) -> dict[str, Any]:
     groups = [name for name in about if pool[name].nunique() <= MOST_GROUPS]
     numeric = [name for name in about if pd.api.types.is_numeric_dtype(pool[name])]
     first = next(iter(answers(found.families)), None)
+    start = {"cell": first.cell, "target": first.target} if first else {}
     shown = pool[list(dict.fromkeys(["model", *about, *targets, *cells]))]
     return {
         "title": found.title,
@@ -66,7 +67,7 @@ def pool_data(found: PoolResults) -> dict[str, Any]:
         "about": about,
         "groups": {name: sorted(pool[name].dropna().unique().tolist()) for name in groups},
         "numbers": [name for name in numeric if name not in groups],
-        "start": {"cell": first.cell, "target": first.target} if first else {},
+        "start": start | {"colour": next(iter(groups), "")},
         "columns": {name: [_value(v) for v in shown[name].tolist()] for name in shown},
     }
 
@@ -129,4 +130,6 @@ def themes() -> dict[str, Any]:
 
 def bundle() -> str:
     """Return Vega, Vega-Lite and Vega-Embed as one script without any other file."""
-    return str(vl_convert.javascript_bundle(None)).replace("</script", "<\\/script")
+    return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;").replace(
+        "</script", "<\\/script"
+    )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlencode
 
 import numpy as np
@@ -16,8 +17,8 @@ import pandas as pd
 from sharpness.measures.definition import Cell, Definition
 from sharpness.report.shades import shade
 from sharpness.report.tables import LAYOUTS
-from sharpness.report.verdict import error_kinds, target_title
-from sharpness.statistics.correlation import format_radius
+from sharpness.report.verdict import target_title
+from sharpness.statistics.correlation import format_radius, target_columns
 from sharpness.statistics.families import main_cells
 from sharpness.statistics.kendall import format_tau
 from sharpness.statistics.permutation import SIGNIFICANT
@@ -84,10 +85,11 @@ def heat_map(
         errors: the targets to show.
         published: published τ by definition at radius (``worst-l2-...@0.001``) and target.
     """
-    overall = correlations[correlations["subgroup"] == "all"].set_index(["cell", "target"])
+    overall = correlations[correlations["subgroup"] == "all"].to_dict("records")
+    found = {(str(row["cell"]), str(row["target"])): row for row in overall}
     p = families.set_index(["cell", "target"])["p"].to_dict()
-    errors = [target for target in errors if target in overall.index.levels[1]]
-    cells = [Cell.parse(word) for word in main_cells(overall.index.unique(0))]
+    errors = [name for name in errors if name in {target for _, target in found}]
+    cells = [Cell.parse(word) for word in main_cells(dict.fromkeys(cell for cell, _ in found))]
     radii: dict[Definition, list[float]] = {}
     for cell in cells:
         radii.setdefault(cell.definition, []).append(cell.radius)
@@ -98,21 +100,21 @@ def heat_map(
         if radius is None:
             return None
         cell = by_place[definition, radius]
-        row = overall.loc[(cell, target)]
         printed = published.get((cell.partition("+")[0], target), np.nan)
-        return _entry(row, explorer_link(name, cell, target), p.get((cell, target)), printed)
+        link = explorer_link(name, cell, target)
+        return _entry(found[cell, target], link, p.get((cell, target)), printed)
 
     blocks: dict[tuple[float, ...], Block] = {}
-    for definition, found in radii.items():
-        padded = [*sorted(found), *[None] * (span - len(found))]
+    for definition, measured in radii.items():
+        padded = [*sorted(measured), *[None] * (span - len(measured))]
         words = ["" if radius is None else format_radius(radius) for radius in padded]
-        block = blocks.setdefault(tuple(sorted(found)), Block(words, {}))
+        block = blocks.setdefault(tuple(sorted(measured)), Block(words, {}))
         title = f"{definition.title}, {'normalized' if definition.logit_norm else 'raw'} logits"
         block.rows[title] = [entry(definition, r, target) for target in errors for r in padded]
     return HeatMap([target_title(target) for target in errors], span, [*blocks.values()])
 
 
-def _entry(row: pd.Series, link: str, p: float | None, printed: float) -> Entry:
+def _entry(row: Mapping[Any, Any], link: str, p: float | None, printed: float) -> Entry:
     if row["status"] != "ok":
         return Entry(link, "–", "", False, str(row["reason"]), _printed(printed))
     low, high = row["low"], row["high"]
@@ -133,8 +135,8 @@ def _printed(tau: float) -> str:
 
 
 def errors_of(pool: pd.DataFrame) -> list[str]:
-    """Return the errors that a pool's heat map shows: those of all its families."""
-    return [target for targets in error_kinds(pool).values() for target in targets]
+    """Return the errors of a pool, which its heat map shows; some are in no family."""
+    return [name for name in target_columns(pool) if name.startswith("error_")]
 
 
 def published_of(pool: str, published: pd.DataFrame) -> dict[tuple[str, str], float]:
