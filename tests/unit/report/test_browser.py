@@ -43,7 +43,7 @@ def pools(tmp_path_factory: pytest.TempPathFactory) -> dict[str, PoolResults]:
     path = tmp_path_factory.mktemp("pools") / "pool.csv"
     found = {}
     for name, pool in (RESNET, synthetic.pool(24)), (SOUPS, pretrained.pool(SOUPS)):
-        pool.loc[3, "learning_rate"] = float("nan")
+        pool["kind"] = ["a", "b", None] * (len(pool) // 3)
         pool.to_csv(path, index=False)
         read = read_pool(path)
         judged = families(read, error_kinds(read), draws=100)
@@ -176,6 +176,34 @@ def test_selects_lead_to_a_cell_and_the_address_holds_all(
     assert said(page) == line(tau_of(whole, cell, "gap"), 22, 22)
 
 
+COLOURED = """() => {
+    const canvas = document.querySelector("#plot canvas");
+    const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    let found = 0;
+    for (let i = 0; i < data.length; i += 4)
+        found += Math.max(...data.slice(i, i + 3)) - Math.min(...data.slice(i, i + 3)) > 60;
+    return found;
+}"""
+"""Number of pixels of the plot that are neither grey nor faint: a point has about 60."""
+
+
+def test_points_are_drawn_by_every_colour(page: Page) -> None:
+    for name in ("", "sam_rho", "learning_rate"):
+        page.locator("[name=colour]").select_option(name)
+        page.wait_for_timeout(100)
+        assert page.evaluate(COLOURED) > 22 * 30
+
+
+def test_a_missing_value_is_a_group(page: Page, pools: dict[str, PoolResults]) -> None:
+    page.locator("[name=pool]").select_option(SOUPS)
+    page.locator("[name=colour]").select_option("kind")
+    assert "n = 12 of 12" in said(page)
+    page.get_by_label("–", exact=True).uncheck()
+    pool = pools[SOUPS].pool.dropna(subset=["kind"])
+    cell, target = (dict(parse_qsl(page.url.partition("#")[2]))[key] for key in ("cell", "target"))
+    assert said(page) == line(tau_of(pool, cell, target), 8, 12)
+
+
 def test_a_brush_selects_models(page: Page, pools: dict[str, PoolResults]) -> None:
     pool = pools[RESNET].pool.set_index("model")
     assert said(page) == line(tau_of(pool), 22, 22)
@@ -192,6 +220,8 @@ def test_a_brush_selects_models(page: Page, pools: dict[str, PoolResults]) -> No
     assert 3 <= inside.sum() < 20
     assert sorted(shown(page)) == sorted(pool.index[inside])
     assert said(page) == line(tau_of(pool[inside]), inside.sum(), 22)
+    page.wait_for_timeout(100)
+    assert inside.sum() * 30 < page.evaluate(COLOURED) < 22 * 60
     page.mouse.click(x + 0.9 * width, y + 0.8 * height)  # beside the brush, which ends it
     assert said(page) == line(tau_of(pool), 22, 22)
 

@@ -22,13 +22,13 @@ const kendall = (points) => {
   for (let i = 0; i < n; i++) for (let j = 0; j < i; j++) sum += sign("x", i, j) * sign("y", i, j);
   return sum / ((n * (n - 1)) / 2);
 };
-const points = ({ columns }, cell, target) => {
-  const found = columns.model.map((model, i) => ({ i, model, x: columns[cell][i], y: columns[target][i] }));
-  return found.filter((p) => p.x !== null && p.y !== null);
-};
+const points = ({ columns: c }, cell, target) =>
+  c.model.map((model, i) => ({ i, model, x: c[cell][i], y: c[target][i] }))
+    .filter(({ x, y }) => x !== null && y !== null);
 
 const pool = () => pools[form.pool.value];
-const groups = () => (pool().groups[form.colour.value] ?? []).map(String);
+const word = (value) => String(value ?? "–");
+const groups = () => (pool().groups[form.colour.value] ?? []).map(word);
 const isChosen = (choices) => CELL.every((key) => choices[key] === form[key].value);
 const cell = () => Object.entries(pool().cells).find(([, choices]) => isChosen(choices))[0];
 const header = () => [
@@ -74,7 +74,7 @@ const tell = (order = sorted) => {
   const inside = (v, low, high) => (low === "" || v >= +low) && (high === "" || v <= +high);
   const [xmin, xmax, ymin, ymax] = LIMITS.map((name) => form[name].value);
   for (const p of models)
-    p.shown = (groups().length === 0 || chosen.includes(String(p.colour))) &&
+    p.shown = (groups().length === 0 || chosen.includes(p.colour)) &&
       inside(p.x, xmin, xmax) && inside(p.y, ymin, ymax);
   const { key, up } = (sorted = order), less = (a, b) => (a[key] < b[key] ? -1 : +(a[key] > b[key]));
   const shown = models.filter((p) => p.shown).sort((a, b) => (up ? less(a, b) : less(b, a)));
@@ -96,7 +96,8 @@ const draw = async () => {
   const { columns, about, numbers, targets } = pool(), colour = form.colour.value;
   models = points(pool(), cell(), form.target.value).map((p) => {
     const facts = about.map((name, k) => [`a${k}`, columns[name][p.i]]);
-    return { ...p, colour: colour && columns[colour][p.i], ...Object.fromEntries(facts) };
+    const value = colour && columns[colour][p.i];
+    return { ...p, ...Object.fromEntries(facts), colour: numbers.includes(colour) ? value : word(value) };
   });
   tell();
   const spec = structuredClone(chart), { encoding } = spec, theme = dark.matches ? "dark" : "light";

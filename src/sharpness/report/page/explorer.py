@@ -55,7 +55,7 @@ def pool_data(found: PoolResults) -> dict[str, Any]:
     cells, targets = cell_columns(pool), target_columns(pool)
     errors = [name for name in targets if name != "learning_rate"]
     about = [n for n in pool if n not in {*_SAID, *cells, *errors} and pool[n].nunique() > 1]
-    groups = [name for name in about if pool[name].nunique() <= MOST_GROUPS]
+    groups = [name for name in about if pool[name].nunique(dropna=False) <= MOST_GROUPS]
     numeric = [name for name in about if pd.api.types.is_numeric_dtype(pool[name])]
     first = next(iter(answers(found.families)), None)
     start = {"cell": first.cell, "target": first.target} if first else {}
@@ -65,7 +65,7 @@ def pool_data(found: PoolResults) -> dict[str, Any]:
         "cells": {word: _choices(word) for word in cells},
         "targets": {name: target_title(name) for name in targets},
         "about": about,
-        "groups": {name: sorted(pool[name].dropna().unique().tolist()) for name in groups},
+        "groups": {name: _distinct(pool[name]) for name in groups},
         "numbers": [name for name in numeric if name not in groups],
         "start": start | {"colour": next(iter(groups), "")},
         "columns": {name: [_value(v) for v in shown[name].tolist()] for name in shown},
@@ -78,6 +78,11 @@ def _choices(cell: str) -> dict[str, str]:
     definition, _, radius = measured.partition("@")
     title = _TITLES.get(definition, definition)
     return {"definition": title, "radius": radius or "–", "protocol": ", ".join(way) or "–"}
+
+
+def _distinct(column: pd.Series) -> list[Any]:
+    """Return the values of a column in order, None last if any is missing."""
+    return sorted(column.dropna().unique().tolist()) + [None] * bool(column.isna().any())
 
 
 def _value(value: Any) -> Any:
