@@ -91,7 +91,7 @@ def _value(value: Any) -> Any:
 
 def chart() -> dict[str, Any]:
     """Return the template of the plot: a point a model, a brush, faint points left out."""
-    shown = alt.when(alt.datum.shown).then(alt.value(0.9)).otherwise(alt.value(0.15))
+    shown = alt.when(alt.datum.shown).then(alt.value(0.9)).otherwise(alt.value(0.25))
     scale = alt.Scale(zero=False)
     plot = (
         alt.Chart(alt.NamedData("models"), width="container", height=380)

@@ -74,10 +74,10 @@ def hours(benchmarks: str | Path, gpus: int) -> dict[str, dict[str, float]]:
     for path in sorted(Path(benchmarks).rglob("*.tsv")):
         place = path.relative_to(benchmarks).with_suffix("").parts[:2]
         took = pd.read_csv(path, sep="\t", na_values="-").fillna(0.0)
-        counts = {"jobs": 1.0, "hours": took["s"].sum() / 3600}
+        counts = {"jobs": 1, "hours": took["s"].sum() / 3600}
         counts["CPU-hours"] = took["cpu_time"].sum() / 3600
         counts["GPU-hours"] = counts["hours"] * gpus * (place[-1] in ON_GPUS)
-        step = found.setdefault("/".join(place), dict.fromkeys(counts, 0.0))
+        step = found.setdefault("/".join(place), dict.fromkeys(counts, 0))
         for name, amount in counts.items():
             step[name] += amount
     return {step: {n: round(v, 4) for n, v in counts.items()} for step, counts in found.items()}
