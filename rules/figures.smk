@@ -1,7 +1,8 @@
 """Draw the figures of resources/figures.yaml, and write the report.
 
 Needs: pool.csv of the pools that a figure shows; correlations.csv and figures for the report.
-Makes: figures/<figure>.pdf and .png, and .csv with every τ that the figure prints; report.html.
+Makes: figures/<figure>.pdf and .png, and .csv with every τ that the figure prints; report.html,
+and provenance.json, which says what made it.
 """
 
 # Figures of the same pools share a process: starting it takes longer than drawing a figure.
@@ -58,8 +59,10 @@ rule report:
         summaries=expand("<results>/simple/{study}/summary.csv", study=STUDIES),
         drawings=expand("<results>/figures/{figure}.png", figure=STUDY_FIGURES),
         published="resources/paper_taus.csv",
+        departures="resources/departures.csv",
     output:
-        report(
+        provenance="<results>/provenance.json",
+        page=report(
             "<results>/report.html",
             caption="../report/page.rst",
             category="The whole report on one page",
@@ -90,6 +93,7 @@ rule report:
         entries=[entry_of(figure) for figure in FIGURES],
         scale=settings.scale,
         note=settings.note,
+        benchmarks=f"{settings.home}/benchmarks",
         code=source_digest("scripts/report.py"),
     script:
         "../scripts/report.py"

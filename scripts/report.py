@@ -1,12 +1,15 @@
-"""Rule report: write one page with verdicts, tables and figures."""
+"""Rule report: write one page with verdicts, tables and figures, and its provenance beside it."""
 
 from pathlib import Path
 
 from sharpness.data.locate import remarks
 from sharpness.io.csv_files import read_frame
+from sharpness.io.files import read_rows
 from sharpness.io.job import job
 from sharpness.report.figures.catalogue import Figure
-from sharpness.report.page import PoolResults, StudyResults, write_report
+from sharpness.report.page import write_report
+from sharpness.report.page.provenance import checksums, versions, write_provenance
+from sharpness.report.page.results import PoolResults, StudyResults
 from sharpness.report.tables import build_table, read_published_taus
 from sharpness.statistics.correlation import read_correlations, read_pool, read_subgroups
 from sharpness.statistics.families import read_families
@@ -31,9 +34,10 @@ with job(snakemake):
     }
     taken = snakemake.params.taken
     published = read_published_taus(snakemake.input.published)
+    headings, rows = read_rows(snakemake.input.departures)
     drawings = {Path(png).stem: png for png in snakemake.input.drawings}
     write_report(
-        snakemake.output[0],
+        snakemake.output.page,
         snakemake.params.scale,
         {
             name: PoolResults(
@@ -69,4 +73,19 @@ with job(snakemake):
                 snakemake.params.studies.items(), snakemake.input.summaries, strict=True
             )
         },
+        published=published,
+        departures=[headings, *rows],
+        provenance=versions()
+        | checksums(
+            {
+                f"{name}/pool.csv": path
+                for name, path in zip(titles, snakemake.input.pools, strict=True)
+            }
+        ),
+    )
+    write_provenance(
+        snakemake.output.provenance,
+        snakemake.config,
+        snakemake.params.benchmarks,
+        snakemake.config.get("gpus", 0),
     )

@@ -17,7 +17,7 @@ class Tags(HTMLParser):
         self.spans = 1
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag in {"meta", "img"}:
+        if tag in {"meta", "img", "input"}:
             return
         self.open.append(tag)
         if tag == "table":

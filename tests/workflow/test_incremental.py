@@ -10,6 +10,8 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 from workspace import RESNET, VIT, Workspace, jobs
 
+from sharpness.io.files import read_json
+
 pytestmark = pytest.mark.workflow
 
 CELLS = {RESNET: 2 * 12 + 1 + 1 + 1, VIT: 2 * 12 + 1}
@@ -23,6 +25,9 @@ def test_a_run_makes_everything(finished: Workspace):
     figures = ["fig5", *(f"fig{n}" for n in (29, 30, 31, 32, 39))]
     assert {f"figures/{f}{s}" for f in figures for s in (".pdf", ".png")} <= made.keys()
     assert "tiny" in made["report.html"].decode()
+    provenance = read_json(finished.results / "provenance.json")
+    assert provenance["configuration"]["scale"] == "tiny"
+    assert {f"{RESNET}/train", f"{VIT}/evaluate", "figures/" + RESNET} <= provenance["hours"].keys()
     assert made[f"{RESNET}/per_batch.csv"].count(b"\n") == 1 + batches(finished, RESNET)
     header = (finished.results / RESNET / "sharpness" / "model-000.csv").read_text().split("\n")[0]
     for column in ("radius", "data", "points", "m", "value", "stderr", "protocol", "steps",

@@ -172,17 +172,53 @@ _CLAIMS = {
 }
 
 
-def answers(families: pd.DataFrame) -> list[tuple[str, str]]:
-    """Return the verdict on each family in few words, with the numbers that say so."""
+@dataclass(frozen=True)
+class Answer:
+    """The verdict on one family of a pool, with the numbers that say so.
+
+    Attributes:
+        family: such as "test error".
+        verdict: in capitals, such as "Cannot tell".
+        meaning: what the verdict says of the pool.
+        numbers: the largest |τ|, its adjusted p and ceiling, and n.
+        place: the measure and error of that coefficient, in words.
+        cell: the cell of that coefficient.
+        target: the target of that coefficient.
+    """
+
+    family: str
+    verdict: str
+    meaning: str
+    numbers: str
+    place: str
+    cell: str
+    target: str
+
+
+def answers(families: pd.DataFrame) -> list[Answer]:
+    """Return the answer of each family that has a coefficient.
+
+    The ceiling, the largest |τ| that the noise of the measure allows, is told where the table has
+    such a column.
+    """
     found = []
     for name, rows in families.groupby("family", sort=False):
-        defined, first = rows[rows["tau"].notna()], rows.iloc[0]
+        defined = rows[rows["tau"].notna()]
         if defined.empty:
             continue
         best = defined.iloc[int(defined["tau"].abs().to_numpy().argmax())]
-        numbers = f"largest |τ|: {format_tau(best['tau'])}, adjusted p = {best['p']:.2g}"
-        words = f"{first['verdict']} ({numbers}; {first['models']} models, {len(defined)} τ)"
-        found.append((str(name), words))
+        verdict, _, meaning = _CLAIMS[best["verdict"]].format(name).partition(": ")
+        ceiling = best.get("ceiling", np.nan)
+        numbers = [
+            f"τ = {format_tau(best['tau'])}",
+            f"adjusted p = {best['p']:.2g}",
+            *([f"ceiling {ceiling:.2f}"] if np.isfinite(ceiling) else []),
+            f"n = {best['models']}",
+        ]
+        target = f", {target_title(best['target'])}" if rows["target"].nunique() > 1 else ""
+        place = describe(Cell.parse(best["cell"])) + target
+        text = f"largest |τ| of {len(defined)}: {', '.join(numbers)}"
+        found.append(Answer(str(name), verdict, meaning, text, place, best["cell"], best["target"]))
     return found
 
 

@@ -28,6 +28,7 @@ class Finding:
         value: this project's result; "not measured" if there is none.
         spread: of the value over seeds, or an interval; says which.
         note: a deviation from the paper, or the reason why nothing was measured.
+        verdict: on the published claim, from `judged`; empty where there is none to judge.
     """
 
     quantity: str
@@ -36,6 +37,12 @@ class Finding:
     value: str
     spread: str = ""
     note: str = ""
+    verdict: str = ""
+
+
+def judged(holds: bool | None) -> str:
+    """Return the verdict on a published claim; None where this run cannot test it."""
+    return "not testable here" if holds is None else "confirmed" if holds else "not confirmed"
 
 
 COLUMNS = tuple(field.name for field in fields(Finding))

@@ -12,6 +12,7 @@ import pretrained
 import pytest
 import synthetic
 from markup import read_tags
+from PIL import Image
 
 from sharpness.evaluation.published import (
     PublishedError,
@@ -22,15 +23,15 @@ from sharpness.evaluation.published import (
 )
 from sharpness.measures.definition import Cell, Definition
 from sharpness.report.figures.catalogue import load_catalogue, panels_within
-from sharpness.report.page import (
-    PoolResults,
+from sharpness.report.page import write_report
+from sharpness.report.page.models import (
     accuracies,
     compare_words,
     count_models,
     effect_of_copies,
-    tau_table,
-    write_report,
 )
+from sharpness.report.page.results import PoolResults
+from sharpness.report.page.subgroups import tau_table
 from sharpness.report.tables import agreement, build_table, read_published_taus
 from sharpness.report.tables.writers import Column, Row, Section, Table, TableEntry
 from sharpness.report.verdict import judge, summarize_targets
@@ -183,11 +184,10 @@ def test_a_figure_about_subgroups_has_a_table_of_their_tau(tmp_path: Path) -> No
     assert first[3].startswith(f"{tau:.2f} (22 models, p = ")  # two are skipped
     assert tau_table("fig5", {name: results})["rows"] == []
     png = tmp_path / "fig6.png"
-    png.write_bytes(b"")
+    Image.new("RGBA", (3, 2)).save(png)
     write_report(tmp_path / "page.html", "mini", {name: results}, [], [(figure, png)])
     page = read_tags((tmp_path / "page.html").read_text())
-    assert page.tables[-1][1] == first
-    assert page.tables[-1][2] == second
+    assert page.tables[-2][1:3] == [first, second]
     assert figure.within in " ".join(page.text.split())
 
 
@@ -320,11 +320,13 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     ]
     figure = load_catalogue(ROOT / "resources" / "figures.yaml")["fig38"]
     png = folder / "fig38.png"
-    png.write_bytes(b"\x89PNG not a real one")
+    Image.new("RGBA", (3, 2)).save(png)
     for name in ("a.html", "b.html"):
         write_report(folder / name, "mini", findings, tables, [(figure, png)], ["<digits>"])
     assert (folder / "a.html").read_bytes() == (folder / "b.html").read_bytes()
-    write_report(folder / "paper.html", "paper", findings, tables, [(figure, png)])
+    write_report(
+        *(folder / "paper.html", "paper", findings, tables, [(figure, png)]), published=facts
+    )
     names = {"mini": "a.html", "paper": "paper.html"}
     return {scale: (folder / name).read_text() for scale, name in names.items()}
 
@@ -337,30 +339,37 @@ def test_the_report_is_self_contained(page: str) -> None:
         assert f"all about {name}" in text
     for words in ("Tables (mini)", "Figures (mini)", "Strong hypothesis, OOD error"):
         assert words in text
-    links = re.findall(r'(?:src|href)="([^"]*)"', page)
-    assert all(link.startswith(("#", "data:image/png;base64,")) for link in links)
-    ids = re.findall(r'id="([^"]*)"', page)
-    assert len(ids) == len(set(ids)) == 5 + 3 + 1
-    assert {link[1:] for link in links if link.startswith("#")} == set(ids)
+    written = page.partition("<script>")[0]  # what follows is Vega
+    links = re.findall(r'(?:src|href)="([^"]*)"', written)
+    assert {link for link in links if not link.startswith(("#", "data:image/webp;base64,"))} == {
+        "provenance.json"
+    }
+    ids = re.findall(r'id="([^"]*)"', written)
+    assert len(ids) == len(set(ids))
+    places = {link[1:] for link in links if link.startswith("#") and not link.startswith("#pool=")}
+    assert places <= set(ids)
+    assert {*pretrained.POOLS, "cifar10-resnet18", "table1", "table2", "table3", "fig38"} <= places
     assert "1 excluded (model_5): test error 99.9 % (1)" in text
     notes = re.findall(r'<p class="note">(.*?)</p>', page)
-    assert len(notes) == 3
+    assert len(notes) == 4
     assert "not comparable with the published ones" in notes[0]
-    assert "1 of 5 published accuracies differ" in notes[2]
+    assert "needs JavaScript" in notes[2]
+    assert "1 of 5 published accuracies differ" in notes[3]
     assert text.count("Published accuracies") == 1
 
 
 def test_every_table_of_the_report_is_rectangular(page: str, reports: dict[str, str]) -> None:
     tables = read_tags(page).tables
-    assert len(tables) == 1 + 5 + 3  # answers; pools; Tables 1 to 3, without their agreement
+    # Heat maps, explorer, pools; Tables 1 to 3, without their agreement; provenance.
+    assert len(tables) == 5 + 1 + 5 + 3 + 1
     for table in tables:
         assert len({len(row) for row in table}) == 1
-    soups = tables[3]
+    soups = tables[6 + 2]
     shifts = [f"ImageNet-{name} error" for name in ("V2", "R", "Sketch", "A")]
     assert [row[0] for row in soups[1:]] == [
         *("Test error", *shifts, "ObjectNet error", "Learning rate")
     ]
     assert [row[-1] for row in soups[1:]] == ["18"] * 7
-    compared = read_tags(reports["paper"]).tables[7]
+    compared = read_tags(reports["paper"]).tables[6 + 5 + 1]
     assert compared[1][:4] == ["augreg-i1k", "IN", "paper", "12"]
     assert len(compared) == 1 + 3 * 4 * 2

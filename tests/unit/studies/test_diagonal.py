@@ -250,6 +250,10 @@ def test_the_summary_says_what_the_files_show(some: Path, tmp_path: Path) -> Non
     assert reverse.quantity == "τ(tr ∇̃²L, λmax ∇̃²L)"
     assert reverse.value == format_tau(tau_of_both)
     assert reverse.note.endswith("on this task")
+    verdicts = {f.published: f.verdict for f in both}
+    assert verdicts["about 0.8"] == ("confirmed" if 0.7 < found.tau < 0.9 else "not confirmed")
+    assert verdicts["can be reverse"] in ("confirmed", "not testable here")
+    assert verdicts[""] == ""
     assert both[-2].value == f"{FEW} of {len(table)} drawn"
     assert both[-2].note == f"left out: {len(table) - FEW} out of steps, 0 diverged"
 
@@ -277,6 +281,7 @@ def test_the_chosen_task_has_findings_of_its_own(some: Path, reversed_task: Path
     (reverse,) = [f for f in both if f.published == "can be reverse" and "seed 9" in f.setting]
     assert reverse.value == "-1.00"
     assert reverse.note == f"{CHOSEN}; reverse on this task"
+    assert reverse.verdict == "confirmed"
     same = summarise({"networks": [some], "reversal": [some]})  # one of the seeds
     assert len([f for f in same if f.quantity.startswith("networks with")]) == 1
 

@@ -151,6 +151,7 @@ def test_published_and_ours_stand_side_by_side(tmp_path: Path) -> None:
         ("LeNet-5/Fashion-MNIST", "−0.180 (p = 0.065)"),
         ("GAT/Cora, text, 12 models", "−0.185 (p = 0.058)"),
     ]
+    assert {f.verdict for f in main} == {"not testable here"}  # none has 50 models
     text, code, two, lenet, _ = main
     assert (text.value, text.note) == ("−1.000 (p = 0.083)", "")
     assert text.spread == "−1.000 to 1.000 over 3 seed bases"
@@ -158,6 +159,20 @@ def test_published_and_ours_stand_side_by_side(tmp_path: Path) -> None:
     assert code.note == PUBLISHED["fcnn"].remark
     assert (two.value, two.spread) == ("undefined", "")
     assert (lenet.value, lenet.note) == ("not measured", WHY)
+
+
+@pytest.mark.parametrize(("sign", "verdict"), [(1, "not confirmed"), (-1, "confirmed")])
+def test_a_pool_of_the_published_size_confirms_tau_within_its_interval(
+    tmp_path: Path, sign: int, verdict: str
+) -> None:
+    sharpness, other = np.array(noise(1, 50)), np.array(noise(2, 50))
+    loss = [*(sign * 0.4 * sharpness + other)]
+    files = {
+        "models": [pool(tmp_path, "fcnn", "text", 0, [*sharpness], loss)],
+        "records": records(tmp_path),
+    }
+    (main,) = [f for f in summarise(files) if f.quantity == "τ(sharpness, test loss)"]
+    assert main.verdict == verdict, main
 
 
 def test_what_explains_the_coefficient_comes_after_it(tmp_path: Path) -> None:

@@ -183,6 +183,10 @@ def test_the_summary_and_the_figure_are_made_of_the_file(
     humps = [found for found in findings if found.quantity == "sharpness over the scales"]
     assert len(humps) == len(RADII) + len(RAW)
     assert all(found.value.endswith("down to 0") for found in humps)
+    assert {found.verdict for found in findings} == {"confirmed"}
+    write_csv(files["curves"], [row | {"train_error": 0.1} for row in published] + ours, COLUMNS)
+    assert [found.verdict for found in summarise(files)].count("not confirmed") == 1
+    write_csv(files["curves"], published + ours, COLUMNS)
 
     panels = compose("fig1", files).axes
     assert [len(panel.lines) for panel in panels] == [len(RADII), len(RAW), len(RAW)]

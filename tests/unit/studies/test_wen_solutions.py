@@ -338,6 +338,32 @@ def test_table_1_as_published(tmp_path: Path, made: Made) -> None:
         assert (*found[FLAT, network], *found[SAM, network]) == entries
 
 
+def test_only_a_claim_that_was_put_to_the_test_has_a_verdict(tmp_path: Path, made: Made) -> None:
+    rows, curves = made
+
+    def verdicts(rows: list[dict[str, Any]]) -> dict[tuple[str, str], str]:
+        found = summarise(files_of(tmp_path, rows, curves))
+        assert {f.verdict for f in found if not f.published} == {""}
+        return {(f.quantity.split(" (")[0], f.setting): f.verdict for f in found}
+
+    reduced = verdicts(rows)
+    for network, (published, *_) in TABLE_1.items():
+        theorem = published == "yes"  # which no example confirms
+        assert reduced[FLAT, network] == ("not testable here" if theorem else "confirmed")
+        assert reduced[SAM, network] == "not testable here"
+    whole = [row | {"schedule": "published"} for row in rows]
+    assert {verdicts(whole)[SAM, network] for network in TABLE_1} == {"confirmed"}
+    for run, question, error in (
+        ("bias-sam", (SAM, "ReLU with bias"), 0.01),
+        ("no-bias-sam", (SAM, "ReLU without bias"), 0.3),
+        ("no-bias-generalising", (FLAT, "ReLU without bias"), 1.0),
+    ):
+        found = verdicts(changed(whole, run, test_error=error))
+        assert found[question] == "not confirmed"
+    generalizes = [v for (q, s), v in verdicts(whole).items() if q == "test accuracy" and v]
+    assert len(generalizes) == 5
+
+
 def changed(rows: list[dict[str, Any]], run: str, **changes: Any) -> list[dict[str, Any]]:
     """The rows with those of a run changed, all or that of a seed."""
     assert any(row["run"] == run for row in rows)

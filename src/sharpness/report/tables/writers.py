@@ -13,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from sharpness.io.files import write_text
 from sharpness.measures.definition import Definition
+from sharpness.report.shades import shade
 from sharpness.statistics.correlation import format_radius
 from sharpness.statistics.kendall import FEW, format_tau
 from sharpness.statistics.limits import FEW_MODELS, FULL
@@ -49,7 +50,7 @@ _TEMPLATES = Environment(
     undefined=StrictUndefined,
     loader=PackageLoader("sharpness.report.tables", ""),
 )
-_TEMPLATES.filters |= {"tex": latex_escape, "tau": format_tau}
+_TEMPLATES.filters |= {"tex": latex_escape, "tau": format_tau, "shade": shade}
 
 
 def render_table(table: Table, notation: str) -> str:

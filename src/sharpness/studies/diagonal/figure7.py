@@ -14,7 +14,7 @@ from matplotlib.figure import Figure, SubFigure
 from sharpness.io.errors import UserError
 from sharpness.plots.style import RAMP, Scale, common_scale, draw_diagonal, scale_axis, set_ticks
 from sharpness.statistics.kendall import LEVEL, Correlation, format_tau, kendall
-from sharpness.studies.findings import Finding
+from sharpness.studies.findings import Finding, judged
 
 COLUMNS = (
     *("seed", "draw", "status", "scale", "learning_rate", "steps", "train_loss", "test_loss"),
@@ -143,6 +143,9 @@ PUBLISHED = {
 }
 """The paper's statements on relationships; it prints no other number."""
 
+ABOUT = 0.1
+"""A τ or ratio this near the stated one agrees with "about" and "approximately"."""
+
 RANKED = (
     *((column, "test_loss") for column in MEASURES),
     ("rescaled_trace", "l1"),
@@ -185,7 +188,21 @@ def _rank(pools: Sequence[pd.DataFrame], x: str, y: str, note: str = "") -> Find
         spread=f"{100 * LEVEL:g} % interval {format_tau(first.low)} to {format_tau(first.high)}"
         + _over_seeds(pools, [format_tau(one.tau) for one in found]),
         note="; ".join(filter(None, said)),
+        verdict=_verdict(pools[0], x, y, first) if published else "",
     )
+
+
+def _verdict(pool: pd.DataFrame, x: str, y: str, found: Correlation) -> str:
+    """Return the verdict on the statement on a pair, of which there are `PUBLISHED`."""
+    if (x, y) == ("trace", "test_loss"):
+        better = kendall(pool["rescaled_trace"], pool[y], resamples=0, test=False)
+        return judged(found.tau < better.tau)
+    if (x, y) == ("rescaled_trace", "test_loss"):
+        return judged(abs(found.tau - 0.8) < ABOUT)
+    if (x, y) == ("rescaled_trace", "l1"):
+        return judged(found.tau > 1 - ABOUT)
+    # It can be: a task where it is not refutes nothing.
+    return judged(True if found.high < 0 else None)
 
 
 def _direction(found: Correlation) -> str:
@@ -207,6 +224,7 @@ def _ratio(pools: Sequence[pd.DataFrame]) -> Finding:
         spread=f"median of {first.min():.2f} to {first.max():.2f}"
         + _over_seeds(pools, [f"{ratio.median():.2f}" for ratio in ratios]),
         note="L = ‖·‖²/2n, the loss to which Eqs. 7–9 belong; twice that without the ½ (Eq. 6)",
+        verdict=judged(bool(abs(first.median() - 1) < ABOUT)),
     )
 
 

@@ -19,7 +19,7 @@ from sharpness.data.locate import read_record
 from sharpness.io.errors import UserError
 from sharpness.plots.style import COLOURS, Scale, common_scale, scale_axis
 from sharpness.statistics.kendall import LEVEL
-from sharpness.studies.findings import Finding
+from sharpness.studies.findings import Finding, judged
 from sharpness.studies.hammoud.correlations import (
     PROCEDURES,
     PUBLISHED,
@@ -29,6 +29,9 @@ from sharpness.studies.hammoud.correlations import (
     read_models,
 )
 from sharpness.studies.hammoud.procedures import DATA
+
+STANDIN = " (stand-in)"
+"""Ends the title of a network whose data are a stand-in."""
 
 LEAST = 1e-4
 """Smaller p-values are printed as less than this."""
@@ -60,10 +63,13 @@ def titles(records: Iterable[str | Path]) -> dict[str, str]:
     """Return the title of each network and its data set, marked if the data are a stand-in."""
     made = {record["name"] for record in map(read_record, records) if "standin" in record}
     return {
-        network: f"{published.title}{' (stand-in)' * (DATA[network] in made)}"
+        network: f"{published.title}{STANDIN * (DATA[network] in made)}"
         for network, published in PUBLISHED.items()
     }
 
+
+MODELS = 50
+"""Number of models of each published pool."""
 
 MAIN = "τ(sharpness, test loss)"
 OTHERS: dict[str, Callable[[Coefficients], float]] = {
@@ -97,7 +103,10 @@ def summarise(files: Mapping[str, Any]) -> list[Finding]:
         if network in absent:
             said = format_coefficient(published.tau, published.p)
             why = absent[network]
-            findings.append(Finding(MAIN, titled[network], said, "not measured", note=why))
+            verdict = judged(None)
+            findings.append(
+                Finding(MAIN, titled[network], said, "not measured", note=why, verdict=verdict)
+            )
     for quantity, value in OTHERS.items():
         for (network, procedure), bases in pools.items():
             values = list(map(value, bases))
@@ -121,7 +130,15 @@ def _main(title: str, network: str, procedure: str, bases: list[Coefficients]) -
         format_coefficient(first.tau, first.p),
         spread,
         "; ".join(filter(None, (first.reason, remark))),
+        judged(_agrees(first, published.tau) if STANDIN not in title else None),
     )
+
+
+def _agrees(found: Coefficients, published: float) -> bool | None:
+    """Return whether a published τ lies in our interval; None for a pool of another size."""
+    if found.models != MODELS or math.isnan(found.low):
+        return None
+    return found.low <= published <= found.high
 
 
 def _ranges(models: pd.DataFrame, titled: Mapping[str, str]) -> Iterator[Finding]:

@@ -14,7 +14,7 @@ from matplotlib.ticker import LogLocator, NullLocator
 from sharpness.io.errors import UserError
 from sharpness.measures.definition import Definition
 from sharpness.plots.style import COLOURS, MARKERS, RAMP
-from sharpness.studies.findings import Finding
+from sharpness.studies.findings import Finding, judged
 
 RANGE = (1e-8, 1)
 """Limits of the logarithmic y axes; a curve that falls to zero leaves through the bottom."""
@@ -81,6 +81,10 @@ NOTEBOOK = {0.1: "0.0250", 0.25: "0.0649", 0.5: "0.1379"}
 """The notebook's sharpness at this scale, by radius."""
 
 
+NOTHING = 1e-3
+"""Relative size below which a sharpness counts as zero, or a change as none."""
+
+
 def summarise(files: Mapping[str, Path]) -> list[Finding]:
     """Return findings on the shapes of the curves, beside the paper's statements.
 
@@ -98,9 +102,9 @@ def summarise(files: Mapping[str, Path]) -> list[Finding]:
 
 def _error(curves: pd.DataFrame, setting: str) -> Finding:
     note = "the scale changes no decision, so it is the same at every scale"
-    return Finding(
-        "training error", setting, "zero", f"{curves['train_error'].max():.0%}", note=note
-    )
+    worst = curves["train_error"].max()
+    verdict = judged(bool(worst == 0))
+    return Finding("training error", setting, "zero", f"{worst:.0%}", note=note, verdict=verdict)
 
 
 def _hump(curve: pd.DataFrame) -> list[Finding]:
@@ -109,16 +113,23 @@ def _hump(curve: pd.DataFrame) -> list[Finding]:
     setting = f"two classes, m = 1, ‖δ‖₂ ≤ {radius:g} ‖w‖₂"
     named = curve.sort_values("scale").iloc[NOTEBOOK_SCALE]
     below = f"the margin breaks at {peak['margin_radius']:.2f} ‖w‖₂"
-    printed = NOTEBOOK.get(radius)
+    printed, found = NOTEBOOK.get(radius), f"{named['sharpness']:.4f}"
+    ends = curve.sort_values("scale")["sharpness"].iloc[[0, -1]]
+    hump = judged(bool((ends < peak["sharpness"]).all()))
     return [
         Finding(
             f"sharpness at scale {named['scale']:.2g}",
             setting,
             f"{printed} (the authors' notebook)" if printed else "",
-            f"{named['sharpness']:.4f}",
+            found,
             note="exact; with seed 0 the data are the notebook's",
+            verdict=judged(found == printed) if printed else "",
         ),
-        Finding("sharpness over the scales", setting, "a hump", _words(curve), note=below),
+        Finding(
+            *("sharpness over the scales", setting, "a hump", _words(curve)),
+            note=below,
+            verdict=hump,
+        ),
     ]
 
 
@@ -130,7 +141,13 @@ def _shape(curve: pd.DataFrame) -> Finding:
     if not definition.logit_norm:
         setting = f"{definition.title}, without logit normalization"
         claim = "decreases to zero (text)"
-        return Finding("sharpness over the scales", setting, claim, _words(curve), note=ball)
+        end = curve.sort_values("scale")["sharpness"].iloc[-1]
+        verdict = judged(bool(end < NOTHING * curve["sharpness"].max()))
+        return Finding(
+            *("sharpness over the scales", setting, claim, _words(curve)),
+            note=ball,
+            verdict=verdict,
+        )
     largest, smallest = curve["sharpness"].max(), curve["sharpness"].min()
     return Finding(
         "largest over smallest sharpness of all scales, less 1",
@@ -138,6 +155,7 @@ def _shape(curve: pd.DataFrame) -> Finding:
         "0: normalization fixes the scale (text)",
         f"{largest / smallest - 1:.0e}",
         note=f"{first['sharpness']:.3g} at every scale; {ball}",
+        verdict=judged(bool(largest / smallest - 1 < NOTHING)),
     )
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 from sharpness.io.errors import UserError
 from sharpness.measures.definition import Cell
 from sharpness.statistics.kendall import format_tau, kendall
-from sharpness.studies.findings import Finding
+from sharpness.studies.findings import Finding, judged
 from sharpness.studies.wen.runs import TITLES, Catalogue, Run, architectures, load_runs
 
 Files = Mapping[str, Any]
@@ -110,6 +110,10 @@ def _flattest(architecture: str, published: bool, built: pd.DataFrame) -> Findin
         value=value,
         spread="; ".join([*shown, *least]),
         note="" if value == NONE else note,
+        # That all generalize is a theorem, which no example confirms.
+        verdict=judged(
+            None if at_bound.empty or (published and not fails) else bool(fails) != published
+        ),
     )
 
 
@@ -122,6 +126,7 @@ def _sam(architecture: str, published: bool, runs: Iterable[Run], rows: pd.DataF
     good = [1 - error >= GENERALIZES for _, found in measured for error in found["test_error"]]
     value = NONE if not good else _yes(good[0]) if len(set(good)) == 1 else "in part"
     value += _distance(pd.concat([found for _, found in measured])) if measured else ""
+    full = good and not any(run.reduced(found["schedule"].iloc[0]) for run, found in measured)
     shown = [
         f"{run.id}: test accuracy {join_numbers(1 - found['test_error'], '.3f')}; "
         f"Tr ∇²L {join_numbers(found['trace'], '.4g')}{_fitted(found)}"
@@ -146,6 +151,7 @@ def _sam(architecture: str, published: bool, runs: Iterable[Run], rows: pd.DataF
                 *reasons,
             ]
         ),
+        verdict=judged(set(good) == {published} if full else None),
     )
 
 
@@ -249,6 +255,8 @@ def _of_run(run: Run, solutions: pd.DataFrame) -> Iterator[Finding]:
     seeds = f"seeds {join_numbers(rows.loc[finite, 'seed'], 'd')}"
     figure = f"Figure {run.figure.removeprefix('wen')} ({run.panel}); " if run.figure else ""
     reasons = "; ".join(rows["reason"].dropna().unique())
+    full = finite.all() and not run.reduced(rows["schedule"].iloc[0])
+    verdict = judged(bool((errors >= GENERALIZES).all()) if full else None)
     for quantity, values, form in (
         ("test accuracy" if parity else "test mean squared error", errors, ".3f"),
         ("Tr ∇²L", rows["trace"], ".4g"),
@@ -260,4 +268,5 @@ def _of_run(run: Run, solutions: pd.DataFrame) -> Iterator[Finding]:
             value=f"{values[finite].mean():{form}}" if finite.any() else NONE,
             spread=f"{join_numbers(values[finite], form)} ({seeds})" if finite.any() else "",
             note="; ".join(filter(None, (f"{figure}{describe_training(run, solutions)}", reasons))),
+            verdict=verdict if run.claim == "generalizes" and quantity == "test accuracy" else "",
         )
