@@ -80,6 +80,8 @@ class CellTask:
         for name, count in (("m", cell.m), ("restarts", cell.restarts)):
             if count is not None:
                 check_count(name, count)
+        if cell.restarts and cell.definition.case != "worst":
+            raise UserError(f"{cell.id}: only the worst case has random starts; leave restarts out")
         if cell.restarts and not self.protocol.random_start:
             raise UserError(f"{cell.id}: protocol {self.protocol.name} has no random starts")
         check_count("steps", self.steps)

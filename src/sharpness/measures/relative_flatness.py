@@ -65,18 +65,18 @@ def _last_layer(objective: Objective) -> tuple[nn.Linear, Tensor]:
 
 def _features(objective: Objective, layer: nn.Linear) -> tuple[Tensor, Tensor]:
     """Return the layer's last inputs, (n, d), and the logits, (n, K), in float64."""
-    inputs: list[Tensor] = []
-
-    def keep(_: nn.Module, given: tuple[Tensor, ...]) -> None:
-        inputs[:] = [given[0].detach()]
-
-    phi, logits = [], []
-    handle = layer.register_forward_pre_hook(keep)
-    try:
-        for outputs, _ in objective.outputs():
-            phi += inputs
-            logits.append(class_logits(outputs))
-    finally:
-        handle.remove()
+    phi: list[Tensor] = []
+    logits: list[Tensor] = []
+    passes = objective.outputs()
+    for _ in objective.pieces:
+        last: list[Tensor] = []
+        # Anew for each pass: a model is restored after it, without the hook.
+        handle = layer.register_forward_pre_hook(lambda _, given, to=last: to.append(given[0]))
+        try:
+            outputs, _targets = next(passes)
+        finally:
+            handle.remove()
+        phi += last[-1:]
+        logits.append(class_logits(outputs))
     whole = torch.cat(phi) if phi else torch.empty(0)
     return whole.double(), torch.cat(logits).double()
