@@ -61,6 +61,8 @@ class BasePool(Settings):
         settings = self.sharpness.model_dump(exclude={"radii", "ablations"})
         if settings["parameters"] == "all":
             del settings["parameters"]  # enters no digest
+        if not settings["measures"]:
+            del settings["measures"]
         return {"cells": [cell.id for cell in self.sharpness.cells(protocols)], **settings}
 
     @cached_property

@@ -87,7 +87,10 @@ ALL = tuple(
 GAUGED = tuple(replace(definition, gauge=True) for definition in ALL if definition.adaptive)
 """The adaptive ones in the balanced gauge."""
 
-_BY_ID = {definition.id: definition for definition in (*ALL, *GAUGED)}
+IN_ORDER = (*ALL, *GAUGED)
+"""The order in which cells are listed."""
+
+_BY_ID = {definition.id: definition for definition in IN_ORDER}
 
 PAPER = tuple(d for d in ALL if d.adaptive or not d.logit_norm)
 """The 12 definitions of App. H.4."""

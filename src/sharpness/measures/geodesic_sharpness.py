@@ -29,14 +29,14 @@ def geodesic_sharpness(subject: Subject, measurement: Measurement) -> Estimate:
     """
     assert measurement.radius is not None
     objectives = subject.objectives(gauge=True)
-    network = objectives[0].network
+    network, steps = objectives[0].network, subject.effort.steps or PROTOCOL.steps
     ball = GeodesicBall.at(
         network.weights, attention_pairs(network), METRICS[measurement.name], measurement.radius
     )
 
     def of_batch(objective: Objective, number: int) -> float:
         noise = partial(_noise, network.weights, subject.seed, number)
-        return worst(objective, ball, PROTOCOL, None, PROTOCOL.steps, noise)
+        return worst(objective, ball, PROTOCOL, None, steps, noise)
 
     return mean_over(objectives, of_batch)
 

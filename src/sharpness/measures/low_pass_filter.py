@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sharpness.measures.cell_values import AS_THE_PROTOCOL, CellTask, values_of
+from sharpness.measures.cell_values import CellTask, values_of
 from sharpness.measures.definition import Cell, Definition, Estimate
 from sharpness.measures.measurement import Measurement
 from sharpness.measures.subject import Subject, mean_over
@@ -18,7 +18,7 @@ def low_pass_filter(subject: Subject, measurement: Measurement) -> Estimate:
     """
     assert measurement.radius is not None
     objectives, c = subject.scaled(())
-    task = CellTask(Cell(DEFINITION, measurement.radius), {}, AS_THE_PROTOCOL)
+    task = CellTask(Cell(DEFINITION, measurement.radius), {}, subject.effort)
     (rises,) = values_of(objectives, lambda: c, [task], subject.seed, antithetic=False)
     return mean_over(
         objectives, lambda objective, number: rises[number] + objective.unperturbed(None)

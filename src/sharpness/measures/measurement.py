@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import isfinite
 
 from sharpness.io.errors import UserError
-from sharpness.measures.definition import ALL, GAUGED, Cell
+from sharpness.measures.definition import IN_ORDER, Cell
 from sharpness.measures.registry import SHARPNESS, Measure, measures
 
 
@@ -71,7 +71,7 @@ def _radius(word: str, text: str) -> float:
 
 def parse(word: str) -> Cell | Measurement:
     """Return the cell or measurement with the given id; raise UserError if there is none."""
-    return Cell.parse(word) if _is_definition(_name(word)) else Measurement.parse(word)
+    return Cell.parse(word) if _name(word) in _DEFINITIONS else Measurement.parse(word)
 
 
 def is_measured(column: str) -> bool:
@@ -79,9 +79,13 @@ def is_measured(column: str) -> bool:
     return "@" in column or _name(column) in measures()
 
 
+def is_cell(column: str) -> bool:
+    """Return whether a column of ``pool.csv`` holds a cell, of any definition of sharpness."""
+    return is_measured(column) and _name(column) not in measures()
+
+
 def _name(word: str) -> str:
     return word.partition("@")[0].partition("+")[0]
 
 
-def _is_definition(name: str) -> bool:
-    return any(name == definition.id for definition in (*ALL, *GAUGED))
+_DEFINITIONS = {definition.id for definition in IN_ORDER}

@@ -10,7 +10,7 @@ from torch.nn.functional import cross_entropy
 
 from sharpness.data.batches import Batch, batch_list
 from sharpness.io.errors import UserError
-from sharpness.measures.cell_values import ObjectiveCache, View
+from sharpness.measures.cell_values import AS_THE_PROTOCOL, Effort, ObjectiveCache, View
 from sharpness.measures.definition import Cell, Data, Estimate
 from sharpness.measures.measurement import Measurement, parse
 from sharpness.measures.micro_batch import MicroBatch, OutOfMemory
@@ -63,10 +63,11 @@ def measure_all(
     seed: int,
     initial: Mapping[str, Tensor] | None,
     room: MicroBatch,
+    effort: Effort = AS_THE_PROTOCOL,
 ) -> Iterator[tuple[Measurement, Estimate | UserError]]:
     """Yield each measurement with its estimate, or with the error why it has none.
 
-    ``points`` holds the model and its batches; ``room`` is as in ``measure_cells``.
+    ``points`` holds the model and its batches; ``room`` and ``effort`` are as in ``measure_cells``.
 
     Raises:
         OutOfMemory: if memory is too small for one example.
@@ -74,7 +75,7 @@ def measure_all(
     for measurement in wanted:
 
         def compute(rows: int | None, measurement: Measurement = measurement) -> Estimate:
-            subject = Subject(points, seed, rows, initial)
+            subject = Subject(points, seed, rows, initial, effort)
             found: Estimate = measurement.measure.function(subject, measurement)
             return found
 

@@ -14,7 +14,7 @@ from pkgutil import resolve_name
 from typing import Any, Literal
 
 from sharpness.io.errors import UserError
-from sharpness.measures.definition import ALL, GAUGED, Definition
+from sharpness.measures.definition import IN_ORDER, Definition
 
 GROUP = "sharpness.measures"
 """Entry points of other packages: each names a `Measure`."""
@@ -41,8 +41,12 @@ GAUGE: Symmetries = frozenset({"layers", "neurons", "heads"})
 LAST: Symmetries = frozenset({"layers", "layer norm", "heads", "softmax"})
 EVERY: Symmetries = frozenset(SYMMETRIES)
 
+DATA: tuple[Need, ...] = ("data",)
 POINTS: tuple[Need, ...] = ("data", "labels")
-START: Need = "initial weights"
+HEADS: tuple[Need, ...] = ("data", "labels", "attention")
+START: tuple[Need, ...] = ("initial weights",)
+
+Effort = Literal["steps", "samples"]
 
 
 @dataclass(frozen=True)
@@ -57,15 +61,19 @@ class Measure:
         variants: for each combination of options, "" for none, what leaves the value unchanged.
         needs: what must be there for it to have a value.
         radius: whether its ids have a radius.
+        effort: which number of the plan its value depends on: steps or samples of the cells.
+        revision: increased with any code change that changes a value; all are then computed anew.
     """
 
     name: str
     title: str
     where: str
-    passes: float
+    passes: int
     variants: Mapping[str, Symmetries]
     needs: tuple[Need, ...] = ("data", "labels")
     radius: bool = False
+    effort: Effort | None = None
+    revision: int = 1
 
     @property
     def function(self) -> Callable[..., Any]:
@@ -85,13 +93,14 @@ def _own(
     name: str,
     title: str,
     file: str,
-    passes: float,
+    passes: int,
     variants: Mapping[str, Symmetries],
-    *needs: Need,
+    needs: tuple[Need, ...] = POINTS,
+    effort: Effort | None = None,
 ) -> Measure:
-    """Return an entry of this project: ``file`` is ``module:function`` of this package."""
+    """Return an entry of this project: ``module:function``; names with radii end in "@"."""
     where, radius = f"sharpness.measures.{file}", name.endswith("@")
-    return Measure(name.rstrip("@"), title, where, passes, variants, needs, radius)
+    return Measure(name.rstrip("@"), title, where, passes, variants, needs, radius, effort)
 
 
 _SCALED = {"": PLAIN, "adaptive": RESCALING, "gauge": GAUGE}
@@ -102,97 +111,52 @@ _RADIUS = {
     **{"+".join(filter(None, ["magnitude", kind])): NONE for kind in _KINDS},
 }
 
+_CONSTANT, _FUNCTION = {"": NONE}, {"": EVERY}
+_NORM, _MOVED = "matrices:matrix_norm", "matrices:matrix_distance"
+_GEODESIC, _HESSIAN = "geodesic_sharpness:geodesic_sharpness", "curvature:hessian"
+_KAPPA, _SIGMA = "relative_flatness:relative_flatness", "critical_radius:critical_radius"
+_LPF = "low_pass_filter:low_pass_filter"
+_FLAT = {"": LAST, "normalized": EVERY}
+
 SHARPNESS = Measure(
     "sharpness",
     "rise of the loss in a ball of weights",
     "sharpness.measures.sharpness:sharpness",
     100,
-    {definition.id: _seen_by(definition) for definition in (*ALL, *GAUGED)},
-    ("data", "labels"),
+    {definition.id: _seen_by(definition) for definition in IN_ORDER},
+    POINTS,
     radius=True,
 )
 
 OWN = (
     SHARPNESS,
-    _own("training-loss", "mean loss", "controls:training_loss", 1, {"": EVERY}, *POINTS),
-    _own("margin-p10", "10th percentile of margins", "controls:margin", 1, {"": EVERY}, *POINTS),
-    _own("parameter-count", "number of weights", "controls:parameter_count", 0, {"": EVERY}),
-    _own("weight-norm", "‖w‖₂", "controls:weight_norm", 0, {"": NONE}),
-    _own("initial-distance", "‖w − w₀‖₂", "controls:initial_distance", 0, {"": NONE}, START),
-    _own("frobenius-norm", "Σ ‖W_i‖_F²", "matrices:matrix_norm", 0, {"": NONE}),
-    _own("frobenius-product", "Σ log ‖W_i‖_F²", "matrices:matrix_norm", 0, _MARGIN),
-    _own("frobenius-sum", "log ℓ + mean log ‖W_i‖_F²", "matrices:matrix_norm", 0, _MARGIN),
-    _own(
-        "frobenius-distance", "Σ ‖W_i − W_i⁰‖_F²", "matrices:matrix_distance", 0, {"": NONE}, START
-    ),
-    _own("spectral-norm", "Σ ‖W_i‖₂²", "matrices:matrix_norm", 0, {"": NONE}),
-    _own("spectral-product", "Σ log ‖W_i‖₂²", "matrices:matrix_norm", 0, _MARGIN),
-    _own("spectral-sum", "log ℓ + mean log ‖W_i‖₂²", "matrices:matrix_norm", 0, _MARGIN),
-    _own("spectral-distance", "Σ ‖W_i − W_i⁰‖₂²", "matrices:matrix_distance", 0, {"": NONE}, START),
-    _own("stable-rank", "Σ ‖W_i‖_F² / ‖W_i‖₂²", "matrices:matrix_norm", 0, _MARGIN),
-    _own(
-        "spectral-complexity",
-        "Σ log ‖W_i‖₂² + log of stable-rank",
-        "matrices:matrix_norm",
-        0,
-        _MARGIN,
-    ),
-    _own(
-        "path-norm",
-        "output of squared weights on ones",
-        "controls:path_norm",
-        0,
-        {"": RESCALING},
-        "data",
-    ),
-    _own(
-        "low-pass-filter@",
-        "mean loss under Gaussian noise",
-        "low_pass_filter:low_pass_filter",
-        100,
-        {"": PLAIN},
-        *POINTS,
-    ),
-    _own("fisher-rao", "wᵀFw", "fisher_rao:fisher_rao", 6, {"": EVERY}, "data"),
-    _own("fisher-trace", "tr(F ⊙ ccᵀ)", "fisher_rao:fisher_trace", 31, _SCALED, "data"),
-    _own(
-        "relative-flatness",
-        "of the last layer",
-        "relative_flatness:relative_flatness",
-        1,
-        {"": LAST, "normalized": EVERY},
-        "data",
-    ),
-    _own("gradient-norm", "‖c ⊙ ∇L‖₂", "gradient_norm:gradient_norm", 3, _SCALED, *POINTS),
-    _own(
-        "geodesic-inv@",
-        "geodesic worst case, metric inv",
-        "geodesic_sharpness:geodesic_sharpness",
-        63,
-        {"": GAUGE},
-        *POINTS,
-        "attention",
-    ),
-    _own(
-        "geodesic-mix@",
-        "geodesic worst case, metric mix",
-        "geodesic_sharpness:geodesic_sharpness",
-        63,
-        {"": GAUGE},
-        *POINTS,
-        "attention",
-    ),
-    _own(
-        "critical-radius",
-        "noise that raises the loss by 0.1",
-        "critical_radius:critical_radius",
-        170,
-        _RADIUS,
-        *POINTS,
-    ),
-    _own("hessian-trace", "tr(∇²L ⊙ ccᵀ)", "curvature:hessian", 180, _SCALED, *POINTS),
-    _own("hessian-frobenius", "‖∇²L ⊙ ccᵀ‖_F", "curvature:hessian", 180, _SCALED, *POINTS),
-    _own("hessian-largest", "λmax(∇²L ⊙ ccᵀ)", "curvature:hessian", 360, _SCALED, *POINTS),
+    _own("training-loss", "mean loss", "controls:training_loss", 1, _FUNCTION),
+    _own("margin-p10", "10th percentile of margins", "controls:margin", 1, _FUNCTION),
+    _own("parameter-count", "number of weights", "controls:parameter_count", 0, _FUNCTION, ()),
+    _own("weight-norm", "‖w‖₂", "controls:weight_norm", 0, _CONSTANT, ()),
+    _own("initial-distance", "‖w − w₀‖₂", "controls:initial_distance", 0, _CONSTANT, START),
+    _own("frobenius-norm", "Σ ‖W_i‖_F²", _NORM, 0, _CONSTANT, ()),
+    _own("frobenius-product", "Σ log ‖W_i‖_F²", _NORM, 0, _MARGIN, ()),
+    _own("frobenius-sum", "log ℓ + mean log ‖W_i‖_F²", _NORM, 0, _MARGIN, ()),
+    _own("frobenius-distance", "Σ ‖W_i − W_i⁰‖_F²", _MOVED, 0, _CONSTANT, START),
+    _own("spectral-norm", "Σ ‖W_i‖₂²", _NORM, 0, _CONSTANT, ()),
+    _own("spectral-product", "Σ log ‖W_i‖₂²", _NORM, 0, _MARGIN, ()),
+    _own("spectral-sum", "log ℓ + mean log ‖W_i‖₂²", _NORM, 0, _MARGIN, ()),
+    _own("spectral-distance", "Σ ‖W_i − W_i⁰‖₂²", _MOVED, 0, _CONSTANT, START),
+    _own("stable-rank", "Σ ‖W_i‖_F² / ‖W_i‖₂²", _NORM, 0, _MARGIN, ()),
+    _own("spectral-complexity", "Σ log ‖W_i‖₂² + log of stable-rank", _NORM, 0, _MARGIN, ()),
+    _own("path-norm", "output of w² on ones", "controls:path_norm", 0, {"": RESCALING}, DATA),
+    _own("low-pass-filter@", "loss under noise", _LPF, 100, {"": PLAIN}, POINTS, "samples"),
+    _own("fisher-rao", "wᵀFw", "fisher_rao:fisher_rao", 6, _FUNCTION, DATA),
+    _own("fisher-trace", "tr(F ⊙ ccᵀ)", "fisher_rao:fisher_trace", 31, _SCALED, DATA),
+    _own("relative-flatness", "κ of the last layer", _KAPPA, 1, _FLAT, DATA),
+    _own("gradient-norm", "‖c ⊙ ∇L‖₂", "gradient_norm:gradient_norm", 3, _SCALED),
+    _own("geodesic-inv@", "worst case in metric inv", _GEODESIC, 63, {"": GAUGE}, HEADS, "steps"),
+    _own("geodesic-mix@", "worst case in metric mix", _GEODESIC, 63, {"": GAUGE}, HEADS, "steps"),
+    _own("critical-radius", "noise that raises the loss by 0.1", _SIGMA, 170, _RADIUS),
+    _own("hessian-trace", "tr(∇²L ⊙ ccᵀ)", _HESSIAN, 180, _SCALED),
+    _own("hessian-frobenius", "‖∇²L ⊙ ccᵀ‖_F", _HESSIAN, 180, _SCALED),
+    _own("hessian-largest", "λmax(∇²L ⊙ ccᵀ)", _HESSIAN, 360, _SCALED),
 )
 """The measures of this project."""
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from sharpness.measures.average import combine_batches
-from sharpness.measures.cell_values import ObjectiveCache, View
+from sharpness.measures.cell_values import AS_THE_PROTOCOL, Effort, ObjectiveCache, View
 from sharpness.measures.definition import Estimate
 from sharpness.measures.network import Network
 from sharpness.measures.objective import Objective
@@ -30,12 +30,14 @@ class Subject:
         micro_batch: most examples in one pass; None is a whole batch.
         initial: the weights from which training started, by name of the parameter; None where
             they are not known.
+        effort: steps and samples of the measures that take those of the cells.
     """
 
     points: ObjectiveCache
     seed: int = 0
     micro_batch: int | None = None
     initial: Mapping[str, Tensor] | None = field(default=None, repr=False)
+    effort: Effort = AS_THE_PROTOCOL
 
     def objectives(self, gauge: bool = False) -> list[Objective]:
         """Return the objective of each batch, of the model or of its balanced copy."""
