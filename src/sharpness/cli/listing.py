@@ -54,7 +54,8 @@ def _measures() -> Table:
     table = _table("measure", "options", "what", "passes", "needs")
     for name, measure in measures().items():
         own = measure is SHARPNESS
-        options = "a definition" if own else " ".join(filter(None, measure.variants))
+        words = dict.fromkeys("+".join(measure.variants).split("+"))
+        options = "a definition" if own else " ".join(filter(None, words))
         word = f"{name}@radius" if measure.radius else name
         table.add_row(word, options, measure.title, str(measure.passes), ", ".join(measure.needs))
     return table

@@ -45,7 +45,7 @@ class Measurement:
         name, at, radius = measured.partition("@")
         if name not in measures() or name == SHARPNESS.name:
             known = ", ".join(key for key in measures() if key != SHARPNESS.name)
-            raise UserError(f"measure {name!r} is unknown; one of {known}")
+            raise UserError(f"measure {word!r} is unknown; one of {known}")
         measure = measures()[name]
         if variant not in measure.variants:
             options = ", ".join(f"+{key}" for key in measure.variants if key) or "none"

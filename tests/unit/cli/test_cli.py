@@ -191,7 +191,7 @@ def test_list(kind: str) -> None:
     result = CliRunner().invoke(app, ["list", kind])
     named = {
         "definitions": "worst-l2-adaptive-normlogits",
-        "measures": "largest eigenvalue",
+        "measures": "geodesic-inv@radius",
         "models": "NAME[@WEIGHTS]",
     }
     assert result.exit_code == 0
