@@ -77,8 +77,18 @@ def sharpness_passes(pool: Pool, protocols: list[str]) -> int:
         samples = settings.samples.get(cell.protocol, PROTOCOLS[cell.protocol].samples)
         key = (cell.data, cell.m, noise_key(cell))
         draws[key] = max(draws.get(key, 0), samples)
-    others = sum(Measurement.parse(word).measure.passes for word in settings.measures)
-    return settings.points * (passes + sum(draws.values()) + others)
+    return settings.points * (passes + sum(draws.values()))
+
+
+def measures_passes(pool: Pool) -> int:
+    """Return the same of the measures beside the cells, by what the registry says of each."""
+    settings = pool.sharpness
+    taken = {
+        "steps": BOTH * (settings.steps + 1),
+        "samples": settings.samples.get("paper", PROTOCOLS["paper"].samples),
+    }
+    found = [Measurement.parse(word).measure for word in settings.measures]
+    return settings.points * sum(taken.get(m.effort or "", m.passes) for m in found)
 
 
 def training_passes(pool: Pool) -> float:
@@ -105,7 +115,7 @@ def cost_of(settings: Config, name: str, parts: Mapping[str, str]) -> Cost:
         forward_flops(pool),
         training_passes(pool),
         train + tested,
-        sharpness_passes(pool, settings.protocols),
+        sharpness_passes(pool, settings.protocols) + measures_passes(pool),
     )
 
 

@@ -10,7 +10,7 @@ from typing import get_args
 import torch
 from torch import Tensor
 
-from sharpness.data.batches import Batch, rebatched, split_batch
+from sharpness.data.batches import Batch, rebatched
 from sharpness.io.errors import UserError
 from sharpness.measures.arguments import check_count, check_kind, check_radius
 from sharpness.measures.average import sample_loss_changes
@@ -28,9 +28,6 @@ from sharpness.measures.network import Network
 from sharpness.measures.objective import LogitScale, Loss, Objective
 from sharpness.measures.parameters import Parameters
 from sharpness.measures.worst import worst
-
-EXAMPLES = 16
-"""On which the function of a balanced copy is compared."""
 
 Values = Sequence[Sequence[Tensor]]
 """The values of each task in each batch, [[(draws or 1,), ...], ...]."""
@@ -127,9 +124,7 @@ class ObjectiveCache:
         copy, c = balanced(self._network.model, self._parameters)
         network = Network(copy, self._parameters)
         batch = next(batches[0] for batches in self._data.values() if batches)
-        few = split_batch(batch, EXAMPLES)[0]
-        one, other = (Objective(each, few, self._loss) for each in (self._network, network))
-        check_same_function(one, other)
+        check_same_function(self._network.model, copy, batch, self._loss)
         return network, c
 
     def network(self, gauge: bool = False) -> Network:

@@ -15,12 +15,15 @@ from copy import deepcopy
 import torch
 from torch import Tensor, nn
 
+from sharpness.data.batches import Batch, map_tensors, split_batch
 from sharpness.io.errors import described
 from sharpness.measures.blocks import NotApplicable, Pairs, attention_pairs
 from sharpness.measures.network import Network
-from sharpness.measures.objective import Objective
+from sharpness.measures.objective import Loss, Objective
 from sharpness.measures.parameters import Parameters
 
+EXAMPLES = 16
+"""On which a model and its balanced copy are compared."""
 AGREE = 1e-5
 """Largest difference of the logits, relative to the largest, by which balancing may change them."""
 
@@ -84,10 +87,21 @@ def scaling(
     return c
 
 
-@torch.no_grad()
-def check_same_function(one: Objective, other: Objective) -> None:
-    """Raise NotApplicable unless two models have the same outputs on the first piece of a batch."""
-    before, after = (next(objective.outputs())[0] for objective in (one, other))
+def check_same_function(one: nn.Module, other: nn.Module, batch: Batch, loss: Loss) -> None:
+    """Raise NotApplicable unless two models have the same outputs on the first of a batch.
+
+    They are compared in float64: heads that are badly conditioned lose more than ``AGREE`` in the
+    rounding of a pass.
+    """
+    inputs, targets = split_batch(batch, EXAMPLES)[0]
+    wide = map_tensors(lambda x: x.double() if x.is_floating_point() else x, inputs)
+
+    def outputs(model: nn.Module) -> Tensor:
+        with described("copying the model to float64"):
+            network = Network(deepcopy(model).double())
+        return next(Objective(network, (wide, targets), loss).outputs())[0]
+
+    before, after = map(outputs, (one, other))
     change = (after - before).abs().max() / before.abs().max()
     if not change <= AGREE:
         raise NotApplicable(
