@@ -29,7 +29,7 @@ def fisher_rao(subject: Subject, _: Measurement) -> Estimate:
     Jw is taken as the derivative, by u, of ⟨Jᵀu, w⟩: two backward passes, 6 forward ones, which is
     exact for every layer that has second derivatives, however the model holds its weights.
     """
-    return mean_over(subject.objectives(), lambda objective, _: _variance(objective))
+    return mean_over(subject.objectives(gradient=True), lambda objective, _: _variance(objective))
 
 
 @torch.enable_grad()

@@ -28,7 +28,7 @@ def geodesic_sharpness(subject: Subject, measurement: Measurement) -> Estimate:
         NotApplicable: as `gauge.balanced`.
     """
     assert measurement.radius is not None
-    objectives = subject.objectives(gauge=True)
+    objectives = subject.objectives(gauge=True, gradient=True)
     network, steps = objectives[0].network, subject.effort.steps or PROTOCOL.steps
     ball = GeodesicBall.at(
         network.weights, attention_pairs(network), METRICS[measurement.name], measurement.radius

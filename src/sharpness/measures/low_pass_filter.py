@@ -17,7 +17,7 @@ def low_pass_filter(subject: Subject, measurement: Measurement) -> Estimate:
     noise. Bisla et al. have σ = 0.01, and normalize filters first, which is not done here.
     """
     assert measurement.radius is not None
-    objectives, c = subject.scaled(())
+    objectives, c = subject.objectives(), subject.points.scaling(adaptive=False, gauge=False)
     task = CellTask(Cell(DEFINITION, measurement.radius), {}, subject.effort)
     (rises,) = values_of(objectives, lambda: c, [task], subject.seed, antithetic=False)
     return mean_over(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from math import nan
 
 import torch
@@ -15,9 +14,6 @@ from sharpness.measures.cell_values import AS_THE_PROTOCOL, Effort, ObjectiveCac
 from sharpness.measures.definition import Estimate
 from sharpness.measures.network import Network
 from sharpness.measures.objective import Objective
-
-SCALINGS = ("adaptive", "gauge")
-"""Options that choose the scaling c: |w|, or that of the balanced gauge; 1 without either."""
 
 
 @dataclass(frozen=True)
@@ -39,22 +35,28 @@ class Subject:
     initial: Mapping[str, Tensor] | None = field(default=None, repr=False)
     effort: Effort = AS_THE_PROTOCOL
 
-    def objectives(self, gauge: bool = False) -> list[Objective]:
-        """Return the objective of each batch, of the model or of its balanced copy."""
+    def objectives(self, gauge: bool = False, gradient: bool = False) -> list[Objective]:
+        """Return the objective of each batch, of the model or of its balanced copy.
+
+        ``gradient`` has it checked that gradients are the derivatives of the loss.
+        """
         found = self.points.objectives(View(gauge=gauge), self.micro_batch)
-        self.points.check(found, gradient=True)
+        self.points.check(found, gradient)
         return found
 
-    @cached_property
+    @property
     def network(self) -> Network:
         """The model as a function of its weights."""
         return self.points.network()
 
     def scaled(self, options: Sequence[str]) -> tuple[list[Objective], Tensor]:
-        """Return objectives and the scaling c, (p,), that one of ``SCALINGS`` chooses."""
+        """Return objectives with gradients, and the scaling c, (p,), that options choose.
+
+        c is |w| for "adaptive", that of the balanced gauge for "gauge", else 1.
+        """
         gauge = "gauge" in options
         c = self.points.scaling(adaptive="adaptive" in options, gauge=gauge)
-        return self.objectives(gauge), c
+        return self.objectives(gauge, gradient=True), c
 
 
 def mean_over(
