@@ -138,7 +138,7 @@ class Plan:
             "m": self.m,
             **{name: count if name == taken else None for name, count in effort.items()},
             "seed": self.seed,
-            "revision": measurement.measure.revision,
+            "revision": REVISION + measurement.measure.revision - 1,  # grows with either
             **({} if self.parameters == "all" else {"parameters": self.parameters}),
         }
 
