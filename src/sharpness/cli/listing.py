@@ -12,7 +12,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from sharpness.data.registry import REGISTRY, SOURCES
-from sharpness.measures.definition import ALL, PAPER
+from sharpness.measures.definition import IN_ORDER, PAPER
+from sharpness.measures.registry import SHARPNESS, measures
 from sharpness.sources.grammar import DATA_SCHEMES, KNOWN_DATA, MODEL_SCHEMES
 
 
@@ -42,7 +43,7 @@ def _table(*columns: str) -> Table:
 
 def _definitions() -> Table:
     table = _table("definition", "what", "in App. H.4")
-    for definition in ALL:
+    for definition in IN_ORDER:
         logits = "normalized logits" if definition.logit_norm else "logits"
         what = f"{definition.title}, {logits}"
         table.add_row(definition.id, what, "yes" if definition in PAPER else "no")
@@ -50,12 +51,13 @@ def _definitions() -> Table:
 
 
 def _measures() -> Table:
-    table = _table("measure", "what", "from")
-    what = f"rise of the loss, by {len(ALL)} definitions"
-    table.add_row("sharpness", what, "pools, `sharpness measure`, Python")
-    table.add_row("sharpness by layer", "with one module's weights perturbed", "Python")
-    limits = "of the rescaled Hessian, the limits for small radii (Propositions 1 and 2)"
-    table.add_row("trace, largest eigenvalue", limits, "Python: sharpness.measures.hessian")
+    table = _table("measure", "options", "what", "passes", "needs")
+    for name, measure in measures().items():
+        own = measure is SHARPNESS
+        words = dict.fromkeys("+".join(measure.variants).split("+"))
+        options = "a definition" if own else " ".join(filter(None, words))
+        word = f"{name}@radius" if measure.radius else name
+        table.add_row(word, options, measure.title, str(measure.passes), ", ".join(measure.needs))
     return table
 
 

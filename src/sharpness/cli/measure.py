@@ -20,6 +20,7 @@ from sharpness.evaluation.plan import Plan
 from sharpness.io.errors import UserError
 from sharpness.io.files import expanded, finite_or_none
 from sharpness.measures.definition import PROTOCOLS, Cell, Definition
+from sharpness.measures.measurement import Measurement
 from sharpness.sources.grammar import (
     DATA_SCHEMES,
     MODEL_SCHEMES,
@@ -63,8 +64,15 @@ class Request:
 def measure(
     model: Annotated[str, typer.Argument(help="; ".join(MODEL_SCHEMES.values()))],
     data: Annotated[str, typer.Option(help="; ".join([*DATA_SCHEMES.values(), "a known set"]))],
-    definition: Annotated[list[str], typer.Option(help="`sharpness list definitions`; repeat it.")],
-    radius: Annotated[list[str], typer.Option(help="ρ of every definition, or auto; repeat it.")],
+    definition: Annotated[
+        list[str] | None, typer.Option(help="`sharpness list definitions`; repeat it.")
+    ] = None,
+    radius: Annotated[
+        list[str] | None, typer.Option(help="ρ of every definition, or auto; repeat it.")
+    ] = None,
+    measure: Annotated[
+        list[str] | None, typer.Option(help="`sharpness list measures`, such as fisher-rao.")
+    ] = None,
     checkpoint: Annotated[str, typer.Option(help="File or https address of weights.")] = "",
     checkpoint_key: Annotated[str, typer.Option(help="Of the dictionary of weights in it.")] = "",
     checksum: Annotated[str, typer.Option(help="Of it: `sha256 ...` or `md5 ...`.")] = "",
@@ -105,14 +113,15 @@ def measure(
         dict(map(_argument, argument or ())),
     )
     check_files(source, data, labels)
-    plan = _plan(definition, radius, protocol, points, m, steps, samples, seed, parameters)
+    words = _words(definition or (), radius or (), measure or ())
+    plan = _plan(words, protocol, points, m, steps, samples, seed, parameters)
     inputs = _inputs(input_size, mean, std)
     places = {"cache": expanded(cache), "mirror": None, "offline": offline}
-    auto = [Definition.parse(word) for word in definition if AUTO in radius]
+    auto = [Definition.parse(word) for word in words.definitions if AUTO in words.radii]
     request = Request(
         source, data, plan, auto, protocol, inputs, places, labels, device, micro_batch
     )
-    total = None if auto else len(plan.cells)
+    total = None if auto else len(plan.wanted)
     found = track(_measured(request), "cells", total=total, console=SAYS, transient=True)
     rows: list[Measured] = []
     try:
@@ -144,9 +153,25 @@ def _inputs(size: int | None, mean: str, std: str) -> dict[str, Any] | None:
     return {"size": size, "mean": numbers[0], "std": numbers[1]}
 
 
+@dataclass(frozen=True)
+class _Words:
+    """Definitions, their radii, and measures, as they are given."""
+
+    definitions: Sequence[str]
+    radii: Sequence[str]
+    measures: Sequence[str]
+
+
+def _words(definitions: Sequence[str], radii: Sequence[str], measures: Sequence[str]) -> _Words:
+    if bool(definitions) != bool(radii):
+        raise UserError("--definition and --radius belong together; give both")
+    if not definitions and not measures:
+        raise UserError("nothing to measure: give --definition and --radius, or --measure")
+    return _Words(definitions, radii, measures)
+
+
 def _plan(
-    definitions: Sequence[str],
-    radii: Sequence[str],
+    words: _Words,
     protocol: str,
     points: int,
     m: int,
@@ -162,13 +187,22 @@ def _plan(
     preset = PROTOCOLS[protocol]
     cells = [
         Cell(Definition.parse(word), _radius(text), protocol)
-        for word in definitions
-        for text in radii
+        for word in words.definitions
+        for text in words.radii
         if text != AUTO
     ]
     own = {protocol: samples} if samples else {}
     distinct = tuple(dict.fromkeys(cells))
-    return Plan(distinct, points, m, steps or preset.steps, own, seed, parameters=parameters)
+    return Plan(
+        distinct,
+        points,
+        m,
+        steps or preset.steps,
+        own,
+        seed,
+        parameters=parameters,
+        measures=tuple(dict.fromkeys(map(Measurement.parse, words.measures))),
+    )
 
 
 def _radius(text: str) -> float:
@@ -228,7 +262,7 @@ def _measured(request: Request) -> Iterator[Measured]:
     for line in _warnings(plan, error, len(own.classes), eps):
         SAYS.print(f"warning: {line}", style="yellow")
     start = monotonic()
-    for cell, result in measure_plan(model, plan, points, plan.cells, room):
+    for cell, result in measure_plan(model, plan, points, plan.wanted, room):
         about = {"loss": finite_or_none(loss), "error": error, "weights": loaded.origin}
         row = {**plan.describe(cell), **cell_row(result), **about}
         yield Measured(row, monotonic() - start, eps * abs(loss))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +14,7 @@ from rich.table import Table
 
 from sharpness.io.files import write_csv, write_json
 from sharpness.measures.definition import Cell
+from sharpness.measures.measurement import parse
 
 COLUMNS = ("cell", "value", "stderr", "loss", "error", "floor", "seconds", "status", "reason")
 """Columns of the CSV file, after which come the settings of each cell."""
@@ -49,10 +50,16 @@ def shown(rows: Iterable[Measured]) -> Table:
             below = " (rounding)" if abs(row["value"]) < found.floor else ""
             said = f"{row['value']:.6g}{below}"
         error = "" if row["stderr"] is None else f"{row['stderr']:.2g}"
-        word = Cell.parse(row["cell"]).definition.id
-        table.add_row(word, f"{row['radius']:g}", said, error, f"{found.seconds:.1f}")
+        radius = "" if row["radius"] is None else f"{row['radius']:g}"
+        table.add_row(_name(row["cell"]), radius, said, error, f"{found.seconds:.1f}")
     table.caption = f"peak memory {_peak():,.0f} MB"
     return table
+
+
+def _name(word: str) -> str:
+    """Return the definition of a cell, or the measure with its options."""
+    wanted = parse(word)
+    return wanted.definition.id if isinstance(wanted, Cell) else replace(wanted, radius=None).id
 
 
 def _peak() -> float:

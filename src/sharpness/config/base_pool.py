@@ -12,6 +12,7 @@ from sharpness.checkpoints.table import stem
 from sharpness.config.fields import DataSet, Measurements, Part, Sharpness
 from sharpness.data.registry import REGISTRY
 from sharpness.io.validation import Distinct, Settings, hint
+from sharpness.measures.measurement import Measurement
 
 
 class BasePool(Settings):
@@ -61,6 +62,10 @@ class BasePool(Settings):
         settings = self.sharpness.model_dump(exclude={"radii", "ablations"})
         if settings["parameters"] == "all":
             del settings["parameters"]  # enters no digest
+        words = settings.pop("measures")
+        if words:  # with their revisions, so that a job is due where one of them changes
+            measures = {word: Measurement.parse(word).measure.revision for word in words}
+            settings["measures"] = measures
         return {"cells": [cell.id for cell in self.sharpness.cells(protocols)], **settings}
 
     @cached_property

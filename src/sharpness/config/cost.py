@@ -23,6 +23,7 @@ from sharpness.io.errors import UserError
 from sharpness.io.files import read_yaml
 from sharpness.measures.cell_values import noise_key
 from sharpness.measures.definition import PROTOCOLS
+from sharpness.measures.measurement import Measurement
 
 RATE = 10e12
 """Assumed FLOPs in a second: half of an NVIDIA A100's 19.5 TFLOP/s in float32 without TF32."""
@@ -71,12 +72,23 @@ def sharpness_passes(pool: Pool, protocols: list[str]) -> int:
     passes, draws = 0, dict[Any, int]()
     for cell in settings.cells(protocols):
         if cell.definition.case == "worst":
-            passes += BOTH * ((cell.steps or settings.steps) + 1)
+            passes += BOTH * ((cell.steps or settings.steps) + 1) * (cell.restarts or 1)
             continue
         samples = settings.samples.get(cell.protocol, PROTOCOLS[cell.protocol].samples)
         key = (cell.data, cell.m, noise_key(cell))
         draws[key] = max(draws.get(key, 0), samples)
     return settings.points * (passes + sum(draws.values()))
+
+
+def measures_passes(pool: Pool) -> int:
+    """Return the same of the measures beside the cells, by what the registry says of each."""
+    settings = pool.sharpness
+    taken = {
+        "steps": BOTH * (settings.steps + 1),
+        "samples": settings.samples.get("paper", PROTOCOLS["paper"].samples),
+    }
+    found = [Measurement.parse(word).measure for word in settings.measures]
+    return settings.points * sum(taken.get(m.effort or "", m.passes) for m in found)
 
 
 def training_passes(pool: Pool) -> float:
@@ -103,7 +115,7 @@ def cost_of(settings: Config, name: str, parts: Mapping[str, str]) -> Cost:
         forward_flops(pool),
         training_passes(pool),
         train + tested,
-        sharpness_passes(pool, settings.protocols),
+        sharpness_passes(pool, settings.protocols) + measures_passes(pool),
     )
 
 

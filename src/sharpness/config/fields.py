@@ -22,7 +22,8 @@ from sharpness.io.validation import (
     Seed,
     Settings,
 )
-from sharpness.measures.definition import ALL, PROTOCOLS, Cell, Data, Definition
+from sharpness.measures.definition import IN_ORDER, PROTOCOLS, Cell, Data, Definition
+from sharpness.measures.measurement import Measurement
 from sharpness.networks import Blocks, Size
 
 
@@ -42,8 +43,14 @@ def _pattern(words: str) -> str:
     return words
 
 
+def _measure(word: str) -> str:
+    """Raise ValueError if the word is no id of a measure."""
+    return Measurement.parse(word).id
+
+
 Radii = Annotated[list[Annotated[Positive, AfterValidator(_radius)]], Field(min_length=1), Distinct]
-DefinitionId = Annotated[str, OneOf(definition.id for definition in ALL)]
+DefinitionId = Annotated[str, OneOf(definition.id for definition in IN_ORDER)]
+MeasureId = Annotated[str, AfterValidator(_measure)]
 ProtocolName = Annotated[str, OneOf(PROTOCOLS)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
 PathName = Annotated[str, Field(min_length=1), AfterValidator(expanded)]
@@ -138,13 +145,17 @@ class TokenInputs(Settings):
 
 
 class Ablation(Settings):
-    """One definition measured with other data, m or steps than the pool's (App. H.1 to H.3)."""
+    """One definition measured with other data, m or steps than the pool's (App. H.1 to H.3).
+
+    ``restarts`` are random starts of Auto-PGD, of which the best counts.
+    """
 
     definition: DefinitionId
     radii: Radii
     data: Annotated[list[Data], Field(min_length=1), Distinct] = Field(default=["original"])
     m: Counts | None = None
     steps: Counts | None = None
+    restarts: Count | None = None
 
 
 class Measurements(Settings):
@@ -158,6 +169,7 @@ class Measurements(Settings):
     max_train_error: Fraction | None = None
     parameters: Annotated[str, AfterValidator(_pattern)] = "all"
     ablations: dict[Name, Ablation] = Field(default_factory=dict)
+    measures: Annotated[list[MeasureId], Distinct] = Field(default=[])
 
     @model_validator(mode="after")
     def _whole_batches(self) -> Self:
@@ -183,7 +195,9 @@ class Measurements(Settings):
             for word in radii
             for radius in sorted(radii[word])
         ]
-        wanted.sort(key=lambda cell: (protocols.index(cell.protocol), ALL.index(cell.definition)))
+        wanted.sort(
+            key=lambda cell: (protocols.index(cell.protocol), IN_ORDER.index(cell.definition))
+        )
         for name in sorted(self.ablations):
             given = self.ablations[name]
             definition = Definition.parse(given.definition)
@@ -191,7 +205,7 @@ class Measurements(Settings):
             sizes = [None if m == self.m else m for m in given.m or [self.m]]
             counts = [None if n == self.steps else n for n in given.steps or [self.steps]]
             wanted += [
-                Cell(definition, radius, protocols[0], data, m, steps)
+                Cell(definition, radius, protocols[0], data, m, steps, given.restarts)
                 for data, m, steps, radius in product(given.data, sizes, counts, given.radii)
             ]
         return list(dict.fromkeys(wanted))

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.functional import cross_entropy
 
 from sharpness.data.batches import Batch, Examples
 from sharpness.evaluation.datasets import (
@@ -24,9 +25,14 @@ from sharpness.evaluation.datasets import (
 from sharpness.evaluation.plan import REVISION, Plan, Row
 from sharpness.io.errors import UserError
 from sharpness.io.files import digest, finite_or_none, read_json, sha256, write_json
+from sharpness.measures.blocks import NotApplicable
+from sharpness.measures.cell_values import Effort, ObjectiveCache
 from sharpness.measures.definition import PROTOCOLS, Cell, Data, Estimate, Protocol
 from sharpness.measures.error_rates import ROWS, error_and_loss
+from sharpness.measures.measurement import Measurement
+from sharpness.measures.measuring import measure_all
 from sharpness.measures.micro_batch import MicroBatch
+from sharpness.measures.network import Network
 from sharpness.measures.sharpness import measure_cells
 from sharpness.training.checkpoint import load_model
 
@@ -95,7 +101,8 @@ class ResultCache:
         dtype = str(next(self._subject.model.parameters()).dtype).removeprefix("torch.")
         common = {**self._common, "dtype": dtype, "points_digest": points.digest()}
         common["device"] = self._subject.device.type  # determines the noise
-        rows = {cell: {**plan.describe(cell), **common} for cell in plan.cells}
+        del common["revision"]  # which each row has its own
+        rows = {cell: {**common, **plan.describe(cell)} for cell in plan.wanted}
         files = {cell: self._subject.state / f"cell-{digest(rows[cell])}.json" for cell in rows}
         absent = [cell for cell in files if not files[cell].exists()]
         done, start = len(files) - len(absent), monotonic()
@@ -108,8 +115,8 @@ class ResultCache:
         return [file.name for file in files.values()]
 
     def _measured(
-        self, plan: Plan, points: Examples, cells: Sequence[Cell]
-    ) -> Iterator[tuple[Cell, Estimate | UserError]]:
+        self, plan: Plan, points: Examples, cells: Sequence[Cell | Measurement]
+    ) -> Iterator[tuple[Cell | Measurement, Estimate | UserError]]:
         """Yield each cell with its result; without cells, no points are loaded."""
         if cells:
             yield from measure_plan(self._subject.model, plan, points, cells, self._room)
@@ -127,30 +134,40 @@ def protocols_of(plan: Plan) -> dict[str, Protocol]:
 
 
 def measure_plan(
-    model: nn.Module, plan: Plan, points: Examples, cells: Sequence[Cell], room: MicroBatch
-) -> Iterator[tuple[Cell, Estimate | UserError]]:
-    """Yield each of some cells of a plan with its result, measured on ``points``."""
+    model: nn.Module,
+    plan: Plan,
+    points: Examples,
+    wanted: Sequence[Cell | Measurement],
+    room: MicroBatch,
+) -> Iterator[tuple[Cell | Measurement, Estimate | UserError]]:
+    """Yield some cells and measures of a plan with their results, measured on ``points``."""
     device, m = next(model.parameters()).device, plan.m
+    cells = [each for each in wanted if isinstance(each, Cell)]
+    others = [each for each in wanted if isinstance(each, Measurement)]
     data: dict[Data, list[Batch]] = {"original": resident(points, m, device)}
     if any(cell.data == "augmented" for cell in cells):
         views = augmented(points, plan.seed, plan.augment_operations)
         data["augmented"] = resident(views, m, device)
+    try:
+        network = Network(model, plan.parameters)
+    except UserError as problem:
+        yield from ((each, problem) for each in wanted)
+        return
+    shared = ObjectiveCache(network, data, cross_entropy, plan.parameters)
+    protocols = protocols_of(plan)
     yield from measure_cells(
-        model,
-        data,
-        cells,
-        plan.seed,
-        protocols=protocols_of(plan),
-        room=room,
-        parameters=plan.parameters,
+        model, data, cells, plan.seed, protocols=protocols, room=room, points=shared
     )
+    effort = Effort(plan.steps, plan.samples.get("paper"))
+    yield from measure_all(shared, others, plan.seed, None, room, effort)
 
 
 def cell_row(result: Estimate | UserError) -> Row:
     """Return what a result adds to the row of its cell."""
     if isinstance(result, UserError):
         nothing: Row = {"value": None, "stderr": None, "per_batch": [], "examples": []}
-        return {**nothing, "status": "failed", "reason": str(result)}
+        status = "not applicable" if isinstance(result, NotApplicable) else "failed"
+        return {**nothing, "status": status, "reason": str(result)}
     return {
         "value": result.value,
         "stderr": finite_or_none(result.stderr),

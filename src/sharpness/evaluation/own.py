@@ -226,7 +226,7 @@ def rise_over(
             data: dict[Data, Sequence[Batch]] = {"original": batches}
             if place not in shared:  # so that the model is checked once
                 network = Network(model, plan.parameters)
-                shared[place] = ObjectiveCache(network, data, cross_entropy)
+                shared[place] = ObjectiveCache(network, data, cross_entropy, plan.parameters)
             ((_, result),) = measure_cells(
                 model,
                 data,

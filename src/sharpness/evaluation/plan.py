@@ -13,7 +13,8 @@ from typing import Any
 
 from sharpness.io.errors import REMAKE, UserError
 from sharpness.io.files import read_json, write_csv
-from sharpness.measures.definition import ALL, PROTOCOLS, Cell, Definition
+from sharpness.measures.definition import IN_ORDER, PROTOCOLS, Cell, Definition
+from sharpness.measures.measurement import Measurement
 
 REVISION = 2
 """Increase it with any code change that changes an error or a sharpness; all are computed anew."""
@@ -35,6 +36,7 @@ class Plan:
         max_train_error: models above it are not measured; None measures all.
         augment_operations: of RandAugment, on each augmented view.
         parameters: the weights to perturb: "all", "trainable" or a regular expression on names.
+        measures: measured besides the cells.
     """
 
     cells: tuple[Cell, ...]
@@ -46,12 +48,13 @@ class Plan:
     max_train_error: float | None = None
     augment_operations: int = 2
     parameters: str = "all"
+    measures: tuple[Measurement, ...] = ()
 
     @classmethod
     def parse(
         cls, settings: Mapping[str, Any], radii: Mapping[str, Sequence[float]] | None = None
     ) -> Plan:
-        """Return the plan from its JSON form, in which cells are ids.
+        """Return the plan from its JSON form, in which cells and measures are ids.
 
         If it has ``auto``, definitions whose radii were to be found, and ``protocols``, the found
         ``radii`` of each definition add their cells.
@@ -59,7 +62,8 @@ class Plan:
         rest = dict(settings)
         auto, protocols = rest.pop("auto", ()), rest.pop("protocols", ())
         cells = [Cell.parse(word) for word in rest.pop("cells")]
-        plan = cls(**{**rest, "cells": tuple(cells)})
+        measures = tuple(Measurement.parse(word) for word in rest.pop("measures", ()))
+        plan = cls(**{**rest, "cells": tuple(cells), "measures": measures})
         return plan.with_radii({w: (radii or {})[w] for w in auto}, protocols) if auto else plan
 
     def with_radii(self, radii: Mapping[str, Sequence[float]], protocols: Sequence[str]) -> Plan:
@@ -72,8 +76,13 @@ class Plan:
         return replace(self, cells=tuple(_in_order(dict.fromkeys([*self.cells, *more]), protocols)))
 
     def rows(self) -> list[Row]:
-        """Return the settings of every cell."""
-        return [self.describe(cell) for cell in self.cells]
+        """Return the settings of every cell, then of every other measure."""
+        return [self.describe(wanted) for wanted in self.wanted]
+
+    @property
+    def wanted(self) -> tuple[Cell | Measurement, ...]:
+        """Return the cells, then the other measures."""
+        return (*self.cells, *self.measures)
 
     def skipped(self, record: Mapping[str, Any] | None) -> str:
         """Return why the record of a training forbids to measure a model; empty if it does not."""
@@ -90,8 +99,11 @@ class Plan:
         limit = f"{100 * self.max_train_error:g} %"
         return f"training error {100 * train_error:.1f} % is above {limit}"
 
-    def describe(self, cell: Cell) -> Row:
-        """Return the settings of a cell, all of which its value depends on."""
+    def describe(self, wanted: Cell | Measurement) -> Row:
+        """Return the settings of a cell or measure, all of which its value depends on."""
+        if isinstance(wanted, Measurement):
+            return self._describe_measure(wanted)
+        cell = wanted
         worst = cell.definition.case == "worst"
         samples = self.samples.get(cell.protocol, PROTOCOLS[cell.protocol].samples)
         return {
@@ -112,13 +124,31 @@ class Plan:
             **({} if self.parameters == "all" else {"parameters": self.parameters}),
         }
 
+    def _describe_measure(self, measurement: Measurement) -> Row:
+        """Return the settings of a measure, under the names of those of a cell."""
+        effort = {"steps": self.steps, "samples": self.samples.get("paper")}
+        taken = measurement.measure.effort
+        none = dict.fromkeys(("case", "norm", "adaptive", "logit_norm", "protocol"))
+        return {
+            "cell": measurement.id,
+            **none,
+            "radius": measurement.radius,
+            "data": "original",
+            "points": self.points,
+            "m": self.m,
+            **{name: count if name == taken else None for name, count in effort.items()},
+            "seed": self.seed,
+            "revision": REVISION + measurement.measure.revision - 1,  # grows with either
+            **({} if self.parameters == "all" else {"parameters": self.parameters}),
+        }
+
 
 def _in_order(cells: Iterable[Cell], protocols: Sequence[str]) -> list[Cell]:
     """Return the cells in canonical order: by protocol, definition and radius, ablations last."""
 
     def place(cell: Cell) -> tuple[bool, int, int, float]:
         special = cell != Cell(cell.definition, cell.radius, cell.protocol)
-        place = protocols.index(cell.protocol), ALL.index(cell.definition), cell.radius
+        place = protocols.index(cell.protocol), IN_ORDER.index(cell.definition), cell.radius
         return (special, *((0, 0, 0.0) if special else place))
 
     return sorted(cells, key=place)

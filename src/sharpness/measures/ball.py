@@ -67,6 +67,10 @@ class Ball(ABC):
         """Return δ at the coordinates x."""
         return self.c * x
 
+    def pullback(self, x: Tensor, gradient: Tensor) -> Tensor:
+        """Return what ``ascent`` takes at x, given the gradient with respect to δ: that itself."""
+        return gradient
+
 
 class L2(Ball):
     """Round ℓ2 ball ‖γ‖₂ ≤ ρ."""
@@ -78,11 +82,11 @@ class L2(Ball):
 
     def start(self, noise: Tensor) -> Tensor:
         """Return ρ z / ‖z‖₂ over the weights that can move."""
-        return self.radius * _unit(torch.where(self.c > 0, noise, 0.0))
+        return self.radius * unit(torch.where(self.c > 0, noise, 0.0))
 
     def ascent(self, gradient: Tensor) -> Tensor:
         """Return the solution of max ⟨g, c ⊙ γ⟩ subject to ‖γ‖₂ ≤ 1."""
-        return _unit(self.c * gradient)
+        return unit(self.c * gradient)
 
     def project(self, x: Tensor) -> Tensor:
         """Project radially."""
@@ -177,7 +181,7 @@ class ReleasedL2(_InWeights, L2):
         return point
 
 
-def _unit(vector: Tensor) -> Tensor:
+def unit(vector: Tensor) -> Tensor:
     """Scale a vector to length one; the zero vector is returned unchanged."""
     norm = length(vector)
     return torch.where(norm > 0, vector / norm, vector)
@@ -186,12 +190,11 @@ def _unit(vector: Tensor) -> Tensor:
 NORMS: dict[str, type[Ball]] = {"l2": L2, "linf": Linf}
 
 
-def ball(definition: Definition, radius: float, weights: Tensor, protocol: Protocol) -> Ball:
-    """Return the perturbation set of a definition at radius ρ around ``weights`` (p,).
+def ball(definition: Definition, radius: float, c: Tensor, protocol: Protocol) -> Ball:
+    """Return the perturbation set of a definition at radius ρ with the scaling c, (p,).
 
     Without the adaptive scaling the two protocols' coordinates are the same.
     """
-    c = scaling(weights, definition.adaptive)
     if protocol.round_ball or not definition.adaptive:
         return NORMS[definition.norm](radius, c)
     if definition.norm == "linf":

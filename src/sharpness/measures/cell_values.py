@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import get_args
 
 import torch
@@ -23,8 +23,10 @@ from sharpness.measures.checks import (
     check_separable,
 )
 from sharpness.measures.definition import Cell, Data, Definition, Norm, Protocol
+from sharpness.measures.gauge import balanced, check_same_function
 from sharpness.measures.network import Network
 from sharpness.measures.objective import LogitScale, Loss, Objective
+from sharpness.measures.parameters import Parameters
 from sharpness.measures.worst import worst
 
 Values = Sequence[Sequence[Tensor]]
@@ -72,71 +74,116 @@ class CellTask:
         self.protocol = named.get(cell.protocol) or Protocol.named(cell.protocol)
         self.steps = _first(cell.steps, effort.steps, self.protocol.steps)
         self.samples = _first(effort.samples, self.protocol.samples)
-        if cell.m is not None:
-            check_count("m", cell.m)
+        for name, count in (("m", cell.m), ("restarts", cell.restarts)):
+            if count is not None:
+                check_count(name, count)
+        if cell.restarts and cell.definition.case != "worst":
+            raise UserError(f"{cell.id}: only the worst case has random starts; leave restarts out")
+        if cell.restarts and not self.protocol.random_start:
+            raise UserError(f"{cell.id}: protocol {self.protocol.name} has no random starts")
         check_count("steps", self.steps)
         check_count("samples", self.samples)
         normalize = cell.definition.logit_norm
         self.scale: LogitScale = self.protocol.logit_scale if normalize else None
 
 
-class ObjectiveCache:
-    """The objectives of all batches, built once for each kind of data and each m."""
+@dataclass(frozen=True)
+class View:
+    """What a cell is measured on: its data, in batches of m, and in which gauge of the weights."""
 
-    def __init__(self, network: Network, data: Mapping[Data, Sequence[Batch]], loss: Loss) -> None:
+    data: Data = "original"
+    m: int | None = None
+    gauge: bool = False
+
+    @classmethod
+    def of(cls, cell: Cell) -> View:
+        """Return the view of a cell."""
+        return cls(cell.data, cell.m, cell.definition.gauge)
+
+
+class ObjectiveCache:
+    """The objectives of all batches, built once for each view of the data and the weights."""
+
+    def __init__(
+        self,
+        network: Network,
+        data: Mapping[Data, Sequence[Batch]],
+        loss: Loss,
+        parameters: Parameters = "all",
+    ) -> None:
         """Keep the batches; objectives are built when a cell asks for them."""
         self._network, self._data, self._loss = network, data, loss
-        self.random = network.random
+        self._parameters = parameters
         self._micro_batch: int | None = None
         self._checked: set[object] = set()
-        self._made: dict[tuple[Data, int | None], list[Objective]] = {}
+        self._made: dict[View, list[Objective]] = {}
 
-    def most(self, cell: Cell) -> int:
-        """Return the number of examples in the largest batch of a cell's data."""
-        sizes = [len(targets) for _, targets in self._data.get(cell.data, ())]
-        return min(cell.m, sum(sizes)) if cell.m else max(sizes, default=0)
+    @cached_property
+    def _balanced(self) -> tuple[Network, Tensor]:
+        """The copy in the balanced gauge, whose function was checked, and its scaling c."""
+        copy, c = balanced(self._network.model, self._parameters)
+        network = Network(copy, self._parameters)
+        batch = next(batches[0] for batches in self._data.values() if batches)
+        check_same_function(self._network.model, copy, batch, self._loss)
+        return network, c
 
-    def objectives(self, cell: Cell, micro_batch: int | None = None) -> list[Objective]:
-        """Return the objectives of a cell's data, m examples each; raise UserError without data."""
+    def network(self, gauge: bool = False) -> Network:
+        """Return the model as a function of its weights; ``gauge`` that of its balanced copy."""
+        return self._balanced[0] if gauge else self._network
+
+    def scaling(self, adaptive: bool, gauge: bool) -> Tensor:
+        """Return the scaling c of Eq. 1, (p,)."""
+        return self._balanced[1] if gauge else scaling(self._network.weights, adaptive)
+
+    def most(self, view: View) -> int:
+        """Return the number of examples in the largest batch of a view."""
+        sizes = [len(targets) for _, targets in self._data.get(view.data, ())]
+        return min(view.m, sum(sizes)) if view.m else max(sizes, default=0)
+
+    def objectives(self, view: View, micro_batch: int | None = None) -> list[Objective]:
+        """Return the objectives of a view, m examples each; raise UserError without data."""
         if micro_batch != self._micro_batch:
             self._made.clear()
-            self._checked &= {"function", "gradient"}
+            self._checked = {key for key in self._checked if isinstance(key, tuple)}
             self._micro_batch = micro_batch
-        key = (cell.data, cell.m)
-        if key not in self._made:
-            batches = self._data.get(cell.data, ())
+        if view not in self._made:
+            batches = self._data.get(view.data, ())
             if not batches:
-                raise UserError(f"there are no batches of {cell.data} data to measure sharpness on")
-            if cell.m is not None:
-                check_cut(self._network, batches[0], cell.m, self._loss)
-                batches = rebatched(batches, cell.m)
-            self._made[key] = [
-                Objective(self._network, batch, self._loss, micro_batch) for batch in batches
+                raise UserError(f"there are no batches of {view.data} data to measure sharpness on")
+            network = self.network(view.gauge)
+            if view.m is not None:
+                check_cut(network, batches[0], view.m, self._loss)
+                batches = rebatched(batches, view.m)
+            self._made[view] = [
+                Objective(network, batch, self._loss, micro_batch) for batch in batches
             ]
-        return self._made[key]
+        return self._made[view]
 
     def check(self, objectives: Sequence[Objective], gradient: bool) -> None:
         """Check, once a model and once a division, that cells have a meaning; see ``checks``."""
-        if "function" not in self._checked:
-            check_function(objectives[0])
-        if gradient and "gradient" not in self._checked:
-            check_gradient(objectives[0])
-        self._checked |= {"function", "gradient"} if gradient else {"function"}
+        network = objectives[0].network
+        checks = {"function": check_function, "gradient": check_gradient}
+        for kind in ("function", "gradient") if gradient else ("function",):
+            if (kind, network) not in self._checked:
+                checks[kind](objectives[0])
+                self._checked.add((kind, network))
         for objective in objectives:
             if id(objective) not in self._checked:
                 check_separable(objective)
-                if self.random.frozen:
+                if network.random.frozen:
                     _check_repeatable(objective)
                 self._checked.add(id(objective))
 
-    def drew(self, before: list[bytes], objectives: Sequence[Objective]) -> bool:
+    @staticmethod
+    def drew(before: list[bytes], objectives: Sequence[Objective]) -> bool:
         """Return whether random numbers were drawn since ``before``, though not in the first batch.
 
         If so, the states are put back, and it is checked that the outputs do not depend on them.
         """
-        if self.random.read() == before:
+        random = objectives[0].network.random
+        if random.read() == before:
             return False
-        self.random.write(before)
+        random.write(before)
         for objective in objectives:
             _check_repeatable(objective)
         return True
@@ -147,45 +194,50 @@ def _check_repeatable(objective: Objective) -> None:
         check_repeatable(objective, piece)
 
 
-def noise_key(cell: Cell) -> tuple[Norm, bool, float]:
+def noise_key(cell: Cell) -> tuple[Norm, bool, bool, float]:
     """Return the settings that determine the perturbations of an average-case cell."""
-    return cell.definition.norm, cell.definition.adaptive, cell.radius
+    definition = cell.definition
+    return definition.norm, definition.adaptive, definition.gauge, cell.radius
 
 
 def values_of(
-    objectives: list[Objective], tasks: list[CellTask], seed: int, antithetic: bool
+    objectives: list[Objective],
+    c: Callable[[], Tensor],
+    tasks: list[CellTask],
+    seed: int,
+    antithetic: bool,
 ) -> Values:
-    """Return the values of each task in each batch."""
+    """Return the values of each task in each batch; ``c`` makes the scaling c of Eq. 1, (p,)."""
     if tasks[0].cell.definition.case == "average":
-        return _average_case(objectives, tasks, seed, antithetic)
-    return [_worst_case(objectives, task, seed) for task in tasks]
+        width = tasks[0].cell.radius * c()
+        return _average_case(objectives, width, tasks, seed, antithetic)
+    return [_worst_case(objectives, c(), task, seed) for task in tasks]
 
 
-def _worst_case(objectives: list[Objective], task: CellTask, seed: int) -> list[Tensor]:
-    """Return the maximum of each batch, [(1,), ...]."""
+def _worst_case(objectives: list[Objective], c: Tensor, task: CellTask, seed: int) -> list[Tensor]:
+    """Return the maximum of each batch, over all random starts, [(1,), ...]."""
     definition, knobs = task.cell.definition, task.protocol
-    weights = objectives[0].network.weights
-    feasible = ball(definition, task.cell.radius, weights, knobs)
+    feasible = ball(definition, task.cell.radius, c, knobs)
     maxima = []
     for batch, objective in enumerate(objectives):
-        noise = partial(_noise, definition.norm, weights, seed, batch, 0)
-        found = worst(objective, feasible, knobs, task.scale, task.steps, noise)
-        maxima.append(torch.tensor([found], dtype=torch.float64))
+        found = []
+        for start in range(task.cell.restarts or 1):
+            noise = partial(_noise, definition.norm, c, seed, batch, start)
+            found.append(worst(objective, feasible, knobs, task.scale, task.steps, noise))
+        maxima.append(torch.tensor(found, dtype=torch.float64).max().reshape(1))
     return maxima
 
 
 def _average_case(
-    objectives: list[Objective], tasks: list[CellTask], seed: int, antithetic: bool
+    objectives: list[Objective], width: Tensor, tasks: list[CellTask], seed: int, antithetic: bool
 ) -> list[list[Tensor]]:
     """Return the draws of each task and batch, [[(samples,), ...], ...], from shared passes."""
     cell = tasks[0].cell
-    weights = objectives[0].network.weights
-    width = cell.radius * scaling(weights, cell.definition.adaptive)
     scales = list(dict.fromkeys(task.scale for task in tasks))
     samples = max(task.samples for task in tasks)
     drawn = []
     for batch, objective in enumerate(objectives):
-        noise = partial(_noise, cell.definition.norm, weights, seed, batch)
+        noise = partial(_noise, cell.definition.norm, width, seed, batch)
         drawn.append(sample_loss_changes(objective, width, noise, samples, scales, antithetic))
     return [[d[scales.index(task.scale), : task.samples] for d in drawn] for task in tasks]
 

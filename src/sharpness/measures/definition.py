@@ -8,7 +8,7 @@ paper's text and the authors' released code differ.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 from sharpness.io.errors import UserError
@@ -29,12 +29,15 @@ class Definition:
         norm: geometry of the perturbations. Average-case ℓ2 is Gaussian, ℓ∞ uniform in the box.
         adaptive: perturbations proportional to |w| (c = |w|) rather than alike (c = 1).
         logit_norm: whether the logits are normalized before the loss (Eq. 5).
+        gauge: whether attention heads are first balanced, with the scaling of `gauge`; adaptive
+            alone. Ours, not the paper's.
     """
 
     case: Case
     norm: Norm
     adaptive: bool
     logit_norm: bool
+    gauge: bool = False
 
     def __post_init__(self) -> None:
         """Raise UserError if a field has a value that is not allowed."""
@@ -43,6 +46,7 @@ class Definition:
             ("norm", self.norm, get_args(Norm)),
             ("adaptive", self.adaptive, (True, False)),
             ("logit_norm", self.logit_norm, (True, False)),
+            ("gauge", self.gauge, (True, False) if self.adaptive else (False,)),
         ):
             if value not in allowed:
                 words = ", ".join(map(str, allowed))
@@ -53,14 +57,16 @@ class Definition:
         """Return the id, such as ``worst-linf-adaptive-normlogits``."""
         scale = "adaptive" if self.adaptive else "standard"
         logits = "normlogits" if self.logit_norm else "rawlogits"
-        return f"{self.case}-{self.norm}-{scale}-{logits}"
+        gauge = "-gauge" if self.gauge else ""
+        return f"{self.case}-{self.norm}-{scale}-{logits}{gauge}"
 
     @property
     def title(self) -> str:
         """Return a title without the logit normalization, such as ``Adaptive worst-case ℓ∞``."""
         scale = "Adaptive" if self.adaptive else "Standard"
         case = "avg-case" if self.case == "average" else "worst-case"
-        return f"{scale} {case} {_SYMBOL[self.norm]}"
+        gauge = ", balanced heads" if self.gauge else ""
+        return f"{scale} {case} {_SYMBOL[self.norm]}{gauge}"
 
     @classmethod
     def parse(cls, word: str) -> Definition:
@@ -78,7 +84,13 @@ ALL = tuple(
 )
 """Every combination. App. H.4 lists all but standard with normalized logits."""
 
-_BY_ID = {definition.id: definition for definition in ALL}
+GAUGED = tuple(replace(definition, gauge=True) for definition in ALL if definition.adaptive)
+"""The adaptive ones in the balanced gauge."""
+
+IN_ORDER = (*ALL, *GAUGED)
+"""The order in which cells are listed."""
+
+_BY_ID = {definition.id: definition for definition in IN_ORDER}
 
 PAPER = tuple(d for d in ALL if d.adaptive or not d.logit_norm)
 """The 12 definitions of App. H.4."""
@@ -94,6 +106,7 @@ class Cell:
         data: the training points as they are, or one augmented view of each (App. H.1).
         m: examples per batch; None takes the pool's.
         steps: Auto-PGD iterations; None takes the protocol's or the pool's.
+        restarts: random starts of Auto-PGD, of which the best counts; None is the paper's one.
     """
 
     definition: Definition
@@ -102,6 +115,7 @@ class Cell:
     data: Data = "original"
     m: int | None = None
     steps: int | None = None
+    restarts: int | None = None
 
     @property
     def id(self) -> str:
@@ -110,6 +124,7 @@ class Cell:
         parts += ["augmented"] if self.data == "augmented" else []
         parts += [f"m{self.m}"] if self.m is not None else []
         parts += [f"steps{self.steps}"] if self.steps is not None else []
+        parts += [f"restarts{self.restarts}"] if self.restarts is not None else []
         return "+".join(parts)
 
     @classmethod
@@ -118,13 +133,16 @@ class Cell:
         try:
             measured, protocol, *ways = word.split("+")
             definition, radius = measured.split("@")
-            numbers = dict(re.findall(r"\b(m|steps)(\d+)\b", "+".join(ways)))
+            numbers = dict(re.findall(r"\b(m|steps|restarts)(\d+)\b", "+".join(ways)))
             cell = cls(
                 Definition.parse(definition),
                 float(radius),
                 protocol,
                 "augmented" if "augmented" in ways else "original",
-                *(int(numbers[name]) if name in numbers else None for name in ("m", "steps")),
+                *(
+                    int(numbers[name]) if name in numbers else None
+                    for name in ("m", "steps", "restarts")
+                ),
             )
         except ValueError as error:
             raise UserError(

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
-from curvlinops import hutchinson_trace
+from curvlinops import hutchinson_squared_fro, hutchinson_trace
 from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -57,7 +57,7 @@ class RescaledHessian:
     @torch.enable_grad()
     def _products(self, batch: Batch, share: float, columns: Sequence[Tensor]) -> Tensor:
         network, (inputs, targets) = self._network, batch
-        with _twice_differentiable(), network.at(network.weights) as outputs_of:
+        with twice_differentiable(), network.at(network.weights) as outputs_of:
             loss = mean_loss(self._loss, outputs_of(inputs), targets, self._scale)
             gradient = network.gradient(loss, share, twice=True)
             products = [network.gradient(gradient @ v, keep=True) for v in columns]
@@ -65,7 +65,7 @@ class RescaledHessian:
 
 
 @contextmanager
-def _twice_differentiable() -> Iterator[None]:
+def twice_differentiable() -> Iterator[None]:
     """Avoid fused attention and oneDNN's recurrent layers, whose gradients have no derivatives."""
     with (
         sdpa_kernel(SDPBackend.MATH),
@@ -108,7 +108,7 @@ def rescaled_hessian(
         operator = RescaledHessian(network, data, c.to(network.weights), loss, scale)
         objectives = [Objective(network, batch, loss) for batch in data if counted(loss, batch[1])]
         objectives[0].unperturbed(scale)
-        with _twice_differentiable():
+        with twice_differentiable():
             check_function(objectives[0])
             for objective in objectives:
                 check_repeatable(objective, objective.whole)
@@ -122,15 +122,28 @@ def trace(operator: RescaledHessian, draws: int | None = None, seed: int = 0) ->
     ``draws`` is the number of matrix-vector products of Hutchinson's estimator, with random seed
     ``seed``; None, or p and more, is exact, by p products.
     """
-    size = operator.shape[0]
-    check_count("seed", seed, least=0)
-    if draws is not None:
-        check_count("draws", draws)
-    if draws is not None and draws < size:
+    if _fewer(operator, draws, seed):
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             return float(hutchinson_trace(operator, draws))
     return sum(float(block.diagonal(-start).sum()) for start, block in _blocks(operator))
+
+
+def frobenius_norm(operator: RescaledHessian, draws: int | None = None, seed: int = 0) -> float:
+    """Return ‖∇²L ⊙ ccᵀ‖_F = √(E ‖Hv‖²), by products with random vectors v as in ``trace``."""
+    if _fewer(operator, draws, seed):
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            return float(hutchinson_squared_fro(operator, draws)) ** 0.5
+    return sum(float(block.square().sum()) for _, block in _blocks(operator)) ** 0.5
+
+
+def _fewer(operator: RescaledHessian, draws: int | None, seed: int) -> bool:
+    """Return whether there are fewer ``draws`` than weights, so that it is an estimate."""
+    check_count("seed", seed, least=0)
+    if draws is not None:
+        check_count("draws", draws)
+    return draws is not None and draws < operator.shape[0]
 
 
 def _blocks(operator: RescaledHessian) -> Iterator[tuple[int, Tensor]]:

@@ -41,8 +41,8 @@ def evaluation_mode(model: nn.Module) -> Iterator[None]:
 class Network:
     """Model as a function (flat weights, inputs) → outputs.
 
-    ``weights`` is w, the perturbed parameters in the model's order, (p,), in float32 or wider;
-    ``random`` are the random generators within the model's reach.
+    ``model`` is the model; ``weights`` is w, the perturbed parameters in the model's order, (p,),
+    in float32 or wider; ``random`` are the random generators within the model's reach.
     """
 
     def __init__(self, model: nn.Module, parameters: Parameters = "all") -> None:
@@ -52,7 +52,7 @@ class Network:
             UserError: if there is nothing to perturb, or something that cannot be perturbed.
         """
         check_kind("the model", model, nn.Module, "a torch.nn.Module")
-        self._model = model = _without_inference_tensors(model)
+        self.model = model = _without_inference_tensors(model)
         self._groups = by_memory(chosen(model, parameters), model.parameters())
         self._stored = [group[0].detach() for group in self._groups]
         self._sizes = [stored.numel() for stored in self._stored]
@@ -85,7 +85,7 @@ class Network:
         if self._coarse and not coarse:
             self._check_storage(weights)
         try:
-            evaluating = evaluation_mode(self._model) if self._training else nullcontext()
+            evaluating = evaluation_mode(self.model) if self._training else nullcontext()
             same = _same_kernels(self._recurrent and weights.is_cuda)
             with evaluating, same, self.random.repeated():
                 for parameter, _, wanted in self._every:
@@ -129,8 +129,23 @@ class Network:
         return any(
             getattr(module, "scale_grad_by_freq", False)
             and id(getattr(module, "weight", None)) in perturbed
-            for module in self._model.modules()
+            for module in self.model.modules()
         )
+
+    def positions(self, parameter: nn.Parameter) -> Tensor | None:
+        """Return where the entries of a parameter are in ``weights``; None if it is not there."""
+        start = 0
+        for group, size in zip(self._groups, self._sizes, strict=True):
+            if any(parameter is other for other in group):
+                entries = torch.arange(start, start + size, device=self.weights.device)
+                return entries.view(parameter.shape)
+            start += size
+        return None
+
+    def move_to(self, weights: Tensor) -> None:
+        """Make ``weights`` (p,) the model's own, for good."""
+        self.weights = weights
+        self._write(weights)
 
     def rounded(self, weights: Tensor) -> Tensor:
         """Return ``weights`` (p,) as the model stores them."""
@@ -144,7 +159,7 @@ class Network:
     def _outputs(self, inputs: Inputs) -> Tensor:
         with described("the forward pass of the model"):
             # A forward may write to its inputs (ReLU in place).
-            outputs = logits_of(call(self._model, map_tensors(torch.clone, inputs)))
+            outputs = logits_of(call(self.model, map_tensors(torch.clone, inputs)))
         if not is_dense(outputs):
             raise UserError(
                 "the model returns a sparse or nested tensor; wrap it so that it returns dense ones"
@@ -177,7 +192,7 @@ class Network:
     def _check_evaluation_mode(self) -> None:
         """Raise UserError if ``eval()`` changes weights, as merged adapters do."""
         try:
-            with described("model.eval()"), evaluation_mode(self._model):
+            with described("model.eval()"), evaluation_mode(self.model):
                 changed = self._flat(self._stored).ne(self.weights) & self.weights.isfinite()
         finally:
             self._restore()

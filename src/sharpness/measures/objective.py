@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, Literal
 
@@ -129,6 +129,14 @@ class Objective:
                 outputs = outputs_of(inputs)
                 found.append([mean_loss(self.loss, outputs, targets, s).item() for s in scales])
         return [_mean(losses, self._shares) for losses in zip(*found, strict=True)]
+
+    @torch.no_grad()
+    def outputs(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the outputs and targets of each piece, at the model's own weights."""
+        for inputs, targets in self.pieces:
+            with self.network.at(self.network.weights) as outputs_of:
+                found = outputs_of(inputs).clone()
+            yield found, targets
 
     @torch.enable_grad()
     def loss_and_gradient(

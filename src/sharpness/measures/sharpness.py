@@ -21,6 +21,7 @@ from sharpness.measures.cell_values import (
     Effort,
     ObjectiveCache,
     Values,
+    View,
     noise_key,
     values_of,
 )
@@ -183,14 +184,14 @@ def measure_cells(
             groups[(cell.data, cell.m, alike)].append(task)
     try:
         check_count("seed", seed, least=0)
-        points = points or ObjectiveCache(Network(model, parameters), data, loss)
+        points = points or ObjectiveCache(Network(model, parameters), data, loss, parameters)
     except UserError as problem:
         yield from ((task.cell, problem) for group in groups.values() for task in group)
         return
     for tasks in groups.values():
         compute = partial(_group, points, tasks, seed, effort.antithetic)
         try:
-            values, examples = room.run_with_oom_retry(compute, points.most(tasks[0].cell))
+            values, examples = room.run_with_oom_retry(compute, points.most(View.of(tasks[0].cell)))
         except OutOfMemory:
             raise
         except UserError as problem:
@@ -208,12 +209,14 @@ def _group(
     micro_batch: int | None,
 ) -> tuple[Values, list[int]]:
     """Return the values of each task in each batch, and the number of examples of each batch."""
-    before = points.random.read()
-    objectives = points.objectives(tasks[0].cell, micro_batch)
-    points.check(objectives, gradient=tasks[0].cell.definition.case == "worst")
-    values = values_of(objectives, tasks, seed, antithetic)
+    cell = tasks[0].cell
+    before = points.network(cell.definition.gauge).random.read()
+    objectives = points.objectives(View.of(cell), micro_batch)
+    points.check(objectives, gradient=cell.definition.case == "worst")
+    c = partial(points.scaling, cell.definition.adaptive, cell.definition.gauge)
+    values = values_of(objectives, c, tasks, seed, antithetic)
     if points.drew(before, objectives):
-        values = values_of(objectives, tasks, seed, antithetic)
+        values = values_of(objectives, c, tasks, seed, antithetic)
     return values, [objective.examples for objective in objectives]
 
 

@@ -32,7 +32,7 @@ def checkpoints(steps: int) -> list[int]:
 
 @dataclass
 class _Point:
-    """Evaluated point: x in the ball's coordinates, f(x) and ∇f (with respect to δ)."""
+    """Evaluated point: x in the ball's coordinates, f(x) and ∇f (of `Ball.pullback`)."""
 
     x: Tensor
     value: float
@@ -80,7 +80,8 @@ def worst(
     unperturbed = objective.unperturbed(scale)
 
     def evaluate(x: Tensor) -> _Point:
-        return _Point(x, *objective.loss_and_gradient(weights + ball.perturbation(x), scale))
+        value, gradient = objective.loss_and_gradient(weights + ball.perturbation(x), scale)
+        return _Point(x, value, ball.pullback(x, gradient))
 
     x = before = ball.start(noise()) if protocol.random_start else torch.zeros_like(weights)
     at = best = evaluate(x)

@@ -10,6 +10,7 @@ from typing import Any
 from sharpness.checkpoints.table import check_header, check_name, fraction, value
 from sharpness.io.errors import UserError
 from sharpness.io.files import expanded, read_rows
+from sharpness.measures.measurement import is_measured
 from sharpness.sources import ADDED
 from sharpness.sources.grammar import MODULE, ModelSource, as_argument, parse_model
 
@@ -55,7 +56,7 @@ def read_own_table(path: str | Path) -> list[OwnModel]:
         if name not in header:
             raise UserError(f"{path}: has no column {name!r}; it needs model and source")
     for name in header:
-        if name in _TAKEN or name.startswith("gap_") or "@" in name:
+        if name in _TAKEN or name.startswith("gap_") or is_measured(name):
             raise UserError(f"{path}: column {name!r} is one of pool.csv; rename it")
     found: dict[str, OwnModel] = {}
     sources: dict[str, str] = {}

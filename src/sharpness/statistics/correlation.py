@@ -14,7 +14,7 @@ import pandas as pd
 from sharpness.io.csv_files import check_columns, read_frame
 from sharpness.io.errors import UserError
 from sharpness.io.files import write_text
-from sharpness.measures.definition import Cell
+from sharpness.measures.measurement import is_cell, is_measured, parse
 from sharpness.statistics.kendall import FEWEST, LEVEL, RESAMPLES, Correlation, kendall_columns
 from sharpness.statistics.limits import COLUMNS as LIMITS
 from sharpness.statistics.limits import NUMBERS, flags, limits
@@ -44,7 +44,7 @@ def correlations(
     missing = missing or {}
     absent = [name for part in missing if (name := f"error_{part}") not in pool]
     pool = pool.assign(**dict.fromkeys(absent, np.nan))
-    cells, targets = cell_columns(pool), target_columns(pool)
+    cells, targets = measured_columns(pool), target_columns(pool)
     pairs = list(product(cells, targets))
     batches = {} if per_batch is None else by_cell(per_batch, [*pool["model"]])
     blocks = []
@@ -124,7 +124,12 @@ def subgroups(pool: pd.DataFrame, by: Sequence[str]) -> Iterator[tuple[str, npt.
 
 def cell_columns(pool: pd.DataFrame) -> list[str]:
     """Return the columns of a pool that are cells, in the pool's order."""
-    return [name for name in pool.columns if "@" in name]
+    return [name for name in pool.columns if is_cell(name)]
+
+
+def measured_columns(pool: pd.DataFrame) -> list[str]:
+    """Return the columns of a pool that are cells or other measures, in the pool's order."""
+    return [name for name in pool.columns if is_measured(name)]
 
 
 def format_radius(radius: float) -> str:
@@ -145,7 +150,7 @@ def _empty_columns(pool: pd.DataFrame, missing: Mapping[str, str]) -> dict[str, 
     if len(unused) == len(pool) and len(pool):
         reasons = list(unused["reason"].unique())
         words = reasons[0] if len(reasons) == 1 else f"for instance, {reasons[0]}"
-        found |= dict.fromkeys(cell_columns(pool), f"no model is measured: {words}")
+        found |= dict.fromkeys(measured_columns(pool), f"no model is measured: {words}")
     return found
 
 
@@ -157,11 +162,11 @@ def read_pool(path: str | Path) -> pd.DataFrame:
     """
     pool = read_frame(path)
     errors = [name for name in pool.columns if name.startswith("error_")]
-    numbers = [*errors, *target_columns(pool), *cell_columns(pool)]
+    numbers = [*errors, *target_columns(pool), *measured_columns(pool)]
     check_columns(pool, path, ("model", "status", "reason", "error_test"), numbers)
-    for name in cell_columns(pool):
+    for name in measured_columns(pool):
         try:
-            Cell.parse(name)
+            parse(name)
         except UserError as problem:
             raise UserError(f"{path}: {problem}") from problem
     return pool.fillna({"reason": ""})

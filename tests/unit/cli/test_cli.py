@@ -55,6 +55,34 @@ def test_measure_gives_the_numbers_of_the_library(tmp_path: Path) -> None:
     assert f"checkpoint {tmp_path}" in result.stderr
 
 
+def test_measures_beside_definitions_or_alone(tmp_path: Path) -> None:
+    file = tmp_path / "a.json"
+    names = ["--measure", "fisher-rao", "--measure", "geodesic-inv@0.1"]
+    numbers = [*CELL[4:], "--json", str(file)]
+    result = CliRunner().invoke(app, [*WORDS, *numbers, *names])
+    assert result.exit_code == 0, result.output
+    assert [row["status"] for row in json.loads(file.read_text())] == ["ok", "not applicable"]
+    assert "fisher-rao" in result.output
+    file.unlink()
+    result = CliRunner().invoke(app, [*WORDS, *CELL, "--json", str(file), *names[:2]])
+    assert [row["cell"] for row in json.loads(file.read_text())][1:] == ["fisher-rao"]
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        ([], "nothing to measure"),
+        (CELL[:2], "belong together"),
+        (CELL[2:4], "belong together"),
+        (["--measure", "flatness"], "'flatness' is unknown"),
+    ],
+)
+def test_what_to_measure_is_said_in_full(
+    words: list[str], why: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    assert why in said([*WORDS, *CELL[4:], *words], monkeypatch, capsys)
+
+
 def test_random_weights_and_a_useless_error_are_said() -> None:
     result = CliRunner().invoke(app, ["measure", "own_models:always_last", *WORDS[2:], *CELL])
     assert "no better than chance" in result.stderr
@@ -191,7 +219,7 @@ def test_list(kind: str) -> None:
     result = CliRunner().invoke(app, ["list", kind])
     named = {
         "definitions": "worst-l2-adaptive-normlogits",
-        "measures": "largest eigenvalue",
+        "measures": "geodesic-inv@radius",
         "models": "NAME[@WEIGHTS]",
     }
     assert result.exit_code == 0

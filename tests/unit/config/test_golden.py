@@ -32,12 +32,16 @@ def name_of(params: Any) -> str:
     return hashlib.sha256(repr(params).encode()).hexdigest()[:16]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def mini() -> Any:
     return validated(yaml.safe_load((ROOT / "config.yaml").read_text()))
 
 
 def test_a_plan_and_its_cells(mini: Any) -> None:
+    """A pool that asks for no measures has the plan that it had before there were any."""
+    for pool in mini.pools.values():
+        assert pool.sharpness.measures
+        pool.sharpness.measures.clear()
     found = {pool: settings.plan(["paper", "released"]) for pool, settings in mini.pools.items()}
     plan = found["cifar10-resnet18"]
     assert list(plan) == [
@@ -45,7 +49,8 @@ def test_a_plan_and_its_cells(mini: Any) -> None:
         "augment_operations",
     ]
     fixed = {"points": 64, "m": 16, "steps": 5, "samples": {"paper": 10}, "seed": 0}
-    parsed = Plan.parse({"cells": plan["cells"], **fixed})
+    before = [cell for cell in plan["cells"] if "restarts" not in cell]
+    parsed = Plan.parse({"cells": before, **fixed})
     assert digest(parsed.rows()) == "ade2ddcc41aeac48"
     assert name_of(list(found["clip-soups"])) == "12bc93cc47781139"
 

@@ -34,7 +34,11 @@ from sharpness.evaluation.evaluate import EvaluatedModel, evaluate, evaluate_mod
 from sharpness.evaluation.plan import write_rows
 from sharpness.io.errors import UserError
 from sharpness.io.files import read_json, sha256
+from sharpness.measures import measurement as measurement_module
+from sharpness.measures.measurement import Measurement
+from sharpness.measures.measuring import measure
 from sharpness.measures.micro_batch import MicroBatch
+from sharpness.measures.registry import measures
 
 
 @pytest.fixture
@@ -311,3 +315,53 @@ def test_without_training_data_no_cell_is_measured_and_each_says_why(
     assert {*column(cells, "reason")} == {"name it in data.imagenet.folder"}
     assert {*column(cells, "checkpoint")} == {sha256(checkpoints["a"])[:16]}
     assert "a: name it in data.imagenet.folder" in capsys.readouterr().err
+
+
+MEASURED = replace(
+    PLAN,
+    measures=tuple(
+        map(Measurement.parse, ("margin-p10", "fisher-rao", "geodesic-inv@0.1", "gradient-norm"))
+    ),
+)
+
+
+def test_measures_are_rows_like_cells(
+    subject: EvaluatedModel, opened: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The cells that are there already are not computed again, nor then the measures."""
+    _, before = written(evaluate(subject, PLAN, present(*SOME), OK), subject)
+    asked: list[Cell] = []
+
+    def without_cells(model: Any, data: Any, cells: list[Cell], *_: Any, **__: Any) -> Any:
+        asked.extend(cells)
+        return iter(())
+
+    monkeypatch.setattr(evaluating, "measure_cells", without_cells)
+    found = evaluate(subject, MEASURED, present(*SOME), OK)
+    _, rows = written(found, subject, MEASURED)
+    assert rows[: len(before)] == before
+    assert asked == []
+    points = SETS["train"].subset(slice(0, 16))
+    batches = list(zip(points.normalized().split(8), points.labels.split(8), strict=True))
+    measures = {row["cell"]: row for row in rows[len(before) :]}
+    assert list(measures) == [measurement.id for measurement in MEASURED.measures]
+    for name in ("margin-p10", "fisher-rao", "gradient-norm"):
+        assert float(measures[name]["value"]) == measure(subject.model, batches, name).value
+        assert measures[name]["status"] == "ok"
+    absent = measures["geodesic-inv@0.1"]
+    assert (absent["value"], absent["status"]) == ("", "not applicable")
+    assert "no attention" in absent["reason"]
+    assert column([measures["fisher-rao"], absent], "steps") == ["", "3"]
+    monkeypatch.setattr(evaluating, "resident", None)
+    assert evaluate(subject, MEASURED, present(*SOME), OK) == found
+
+
+def test_a_revision_of_one_measure_computes_that_measure_alone(
+    subject: EvaluatedModel, opened: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = evaluate(subject, MEASURED, present(*SOME), OK)["cells"]
+    revised = {**measures(), "fisher-rao": replace(measures()["fisher-rao"], revision=2)}
+    monkeypatch.setattr(measurement_module, "measures", lambda: revised)
+    second = evaluate(subject, MEASURED, present(*SOME), OK)["cells"]
+    changed = [place for place, (a, b) in enumerate(zip(first, second, strict=True)) if a != b]
+    assert changed == [len(CELLS) + 1]

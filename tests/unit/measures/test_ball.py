@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from toys import SHAPES, normal
 
-from sharpness.measures.ball import NORMS, TOLERANCE, Ball, ball, length, noise_generator
+from sharpness.measures.ball import NORMS, TOLERANCE, Ball, ball, length, noise_generator, scaling
 from sharpness.measures.definition import PROTOCOLS, Definition
 
 PAPER, RELEASED = PROTOCOLS["paper"], PROTOCOLS["released"]
@@ -25,7 +25,7 @@ radii = st.floats(1e-3, 10)
 def make(shape: tuple[str, bool], radius: float, weights: Tensor, protocol: str) -> Ball:
     norm, adaptive = shape
     definition = Definition("worst", norm, adaptive, False)  # type: ignore[arg-type]
-    return ball(definition, radius, weights, PROTOCOLS[protocol])
+    return ball(definition, radius, scaling(weights, adaptive), PROTOCOLS[protocol])
 
 
 def size(shape: tuple[str, bool], delta: Tensor, weights: Tensor) -> float:
@@ -119,12 +119,12 @@ def test_the_released_projection_tolerates_what_its_bisection_would() -> None:
 def test_a_zero_weight_switches_the_released_projection_off_only_on_request() -> None:
     definition = Definition("worst", "l2", True, False)
     far = torch.tensor([9.0, 9.0, 0.0, 9.0, 9.0], dtype=torch.float64)
-    assert (ball(definition, 1.0, WEIGHTS, RELEASED).project(far) / WEIGHTS)[
+    assert (ball(definition, 1.0, WEIGHTS.abs(), RELEASED).project(far) / WEIGHTS)[
         [0, 1, 3, 4]
     ].norm() < 2
     literal = replace(RELEASED, zero_weight_skips_projection=True)
-    assert torch.equal(ball(definition, 1.0, WEIGHTS, literal).project(far), far)
-    whole = ball(definition, 1.0, WEIGHTS[:2], literal)
+    assert torch.equal(ball(definition, 1.0, WEIGHTS.abs(), literal).project(far), far)
+    whole = ball(definition, 1.0, WEIGHTS[:2].abs(), literal)
     assert not torch.equal(whole.project(far[:2]), far[:2])
 
 

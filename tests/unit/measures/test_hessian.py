@@ -11,7 +11,13 @@ from toys import Batches, Quadratic, flat, mean_output, noisy_points, one_point,
 
 from sharpness import Definition, sharpness
 from sharpness.measures.ball import NORMS, noise_generator, scaling
-from sharpness.measures.hessian import largest_eigenvalue, rescaled_hessian, trace
+from sharpness.measures.hessian import (
+    frobenius_norm,
+    largest_eigenvalue,
+    rescaled_hessian,
+    trace,
+)
+from sharpness.measures.measuring import measure
 from sharpness.measures.network import Network
 from sharpness.measures.objective import Objective
 
@@ -47,9 +53,25 @@ def test_trace_and_eigenvalue_are_those_of_the_dense_hessian(adaptive: bool) -> 
         assert largest_eigenvalue(operator) == pytest.approx(
             torch.linalg.eigvalsh(exact)[-1].item()
         )
+        assert frobenius_norm(operator) == pytest.approx(exact.norm().item())
+        squared = [frobenius_norm(operator, draws=20, seed=seed) ** 2 for seed in range(8)]
         estimates = [trace(operator, draws=20, seed=seed) for seed in (0, *range(8))]
+    assert sum(squared) / 8 == pytest.approx(exact.square().sum().item(), rel=0.15)
     assert estimates[0] == estimates[1] != estimates[2]
     assert sum(estimates[1:]) / 8 == pytest.approx(exact.trace().item(), rel=0.15)
+
+
+def test_the_worked_example_of_the_measures() -> None:
+    """H = [[2, 1], [1, 3]] at w = (1, 2): c = 1, then c = |w|."""
+    hessian = torch.tensor([[2.0, 1.0], [1.0, 3.0]], dtype=torch.float64)
+    model = Quadratic(torch.tensor([1.0, 2.0], dtype=torch.float64), hessian)
+    for option, exact in (
+        ("", (5.0, 3.6180340, 3.8729833)),
+        ("+adaptive", (14.0, 12.3851648, 12.4899960)),
+    ):
+        names = [f"hessian-{what}{option}" for what in ("trace", "largest", "frobenius")]
+        found = [measure(model, [one_point()], name, loss=mean_output).value for name in names]
+        assert found == pytest.approx(exact, abs=1e-7)
 
 
 def test_the_largest_eigenvalue_is_not_the_largest_in_modulus() -> None:

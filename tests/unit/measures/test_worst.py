@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 from algorithm_1 import algorithm_1
 from hypothesis import given
 from hypothesis import strategies as st
+from refusal import refused
 from torch import nn
 from torch.nn.functional import cross_entropy
 from toys import (
@@ -27,9 +29,10 @@ from toys import (
     smooth_network,
 )
 
-from sharpness import Definition, sharpness
+from sharpness import Cell, Definition, sharpness
 from sharpness.measures.ball import NORMS
 from sharpness.measures.definition import PROTOCOLS
+from sharpness.measures.measuring import measure
 from sharpness.measures.network import Network
 from sharpness.measures.objective import Objective
 from sharpness.measures.worst import checkpoints
@@ -97,6 +100,24 @@ def test_the_box_of_a_quadratic_is_searched() -> None:
     ]
     assert 0.95 * exact < max(found) <= exact * (1 + 1e-12)
     assert min(found) > 0.5 * exact
+
+
+def test_the_best_of_several_random_starts() -> None:
+    """More of the box is found; the first start is that of the cell without restarts."""
+    definition, radius = Definition("worst", "linf", adaptive=True, logit_norm=False), 0.4
+    model = Quadratic(WEIGHTS, positive_definite(8, seed=3))
+    cells = [Cell(definition, radius, restarts=count) for count in (None, 1, 2, 5, 8)]
+    found = [measure(model, [one_point()], cell.id, loss=mean_output).value for cell in cells]
+    assert found[0] == found[1] == steepness(model, ("linf", True), radius)
+    assert found[1:] == sorted(found[1:])
+    assert found[-1] > found[0]
+    for cell, why in (
+        (Cell(definition, radius, "released", restarts=5), "no random starts"),
+        (Cell(definition, radius, restarts=0), "at least 1"),
+        (Cell(replace(definition, case="average"), radius, restarts=5), "worst case"),
+    ):
+        with refused(why):
+            measure(model, [one_point()], cell.id, loss=mean_output)
 
 
 def test_the_released_adaptive_l2_ball_stops_short() -> None:

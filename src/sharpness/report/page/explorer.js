@@ -107,7 +107,7 @@ const draw = async () => {
   if (kind === "numbers") encoding.color.legend.title = colour;
   const log = form.scale.value === "log" && models.every((p) => p.x > 0);
   encoding.x.scale = log ? { type: "log" } : { zero: false };
-  encoding.x.title = `sharpness (${log ? "log" : "linear"})`;
+  encoding.x.title = `${form.definition.value} (${log ? "log" : "linear"})`;
   encoding.y.title = targets[form.target.value];
   encoding.tooltip = header().map(([field, title]) => ({ field, title }));
   Object.assign(spec, { data: { name: "models", values: models }, config: themes[theme] });

@@ -20,7 +20,7 @@ from sharpness.measures.definition import ALL
 from sharpness.plots.style import COLOURS
 from sharpness.report.page.results import PoolResults
 from sharpness.report.verdict import answers, target_title
-from sharpness.statistics.correlation import cell_columns, target_columns
+from sharpness.statistics.correlation import measured_columns, target_columns
 
 MOST_GROUPS = 8
 """A column with at most as many values gives groups; of those with more, numbers are a colour."""
@@ -37,7 +37,7 @@ def explorer(pools: Mapping[str, PoolResults]) -> str:
     known = {
         name: pool_data(found)
         for name, found in pools.items()
-        if cell_columns(found.pool) and target_columns(found.pool)
+        if measured_columns(found.pool) and target_columns(found.pool)
     }
     data = {"pools": known, "chart": chart(), "colours": colours(), "themes": themes()}
     text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
@@ -52,7 +52,7 @@ def pool_data(found: PoolResults) -> dict[str, Any]:
     Missing values are null.
     """
     pool = found.pool
-    cells, targets = cell_columns(pool), target_columns(pool)
+    cells, targets = measured_columns(pool), target_columns(pool)
     errors = [name for name in targets if name != "learning_rate"]
     about = [n for n in pool if n not in {*_SAID, *cells, *errors} and pool[n].nunique() > 1]
     groups = [name for name in about if pool[name].nunique(dropna=False) <= MOST_GROUPS]

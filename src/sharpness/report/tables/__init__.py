@@ -19,6 +19,7 @@ import pandas as pd
 from sharpness.io.csv_files import check_columns
 from sharpness.io.errors import reading
 from sharpness.measures.definition import ALL, PROTOCOLS, Case, Cell, Definition
+from sharpness.measures.measurement import is_cell
 from sharpness.report.tables.writers import PUBLISHED, Column, Row, Section, Table, TableEntry
 
 
@@ -154,12 +155,16 @@ def build_table(
 
 
 def _computed(correlations: pd.DataFrame, layout: TableLayout) -> dict[Place, TableEntry]:
-    """Return the coefficients over all models; ablations are left out, they have figures."""
+    """Return the coefficients over all models; ablations are left out, they have figures.
+
+    So are other measures, and cells in the balanced gauge, which the paper has not.
+    """
     entries = {}
-    for row in correlations[correlations["subgroup"] == "all"].to_dict("records"):
+    cells = correlations[correlations["cell"].map(is_cell).astype(bool)]
+    for row in cells[cells["subgroup"] == "all"].to_dict("records"):
         cell = Cell.parse(row["cell"])
         is_base = cell == Cell(cell.definition, cell.radius, cell.protocol)
-        if row["target"] not in layout.columns or not is_base:
+        if row["target"] not in layout.columns or not is_base or cell.definition.gauge:
             continue
         reason = "" if row["status"] == "ok" else row["reason"]
         ends = row["low"], row["high"]

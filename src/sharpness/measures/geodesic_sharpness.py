@@ -1,0 +1,45 @@
+"""Geodesic sharpness of a model: the mean over batches of the worst case in `geodesic`'s ball."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from torch import Tensor
+
+from sharpness.measures.ball import L2, noise_generator
+from sharpness.measures.blocks import attention_pairs
+from sharpness.measures.definition import PROTOCOLS, Estimate
+from sharpness.measures.geodesic import GeodesicBall, Metric
+from sharpness.measures.measurement import Measurement
+from sharpness.measures.objective import Objective
+from sharpness.measures.subject import Subject, mean_over
+from sharpness.measures.worst import worst
+
+PROTOCOL = PROTOCOLS["paper"]
+"""Steps, starts and momentum of Auto-PGD, as of worst-case cells."""
+
+METRICS: dict[str, Metric] = {"geodesic-inv": "inv", "geodesic-mix": "mix"}
+
+
+def geodesic_sharpness(subject: Subject, measurement: Measurement) -> Estimate:
+    """Return max L(w(ξ)) − L(w) over ‖ξ‖ ≤ ρ, a mean over batches (da Silva et al., 2025, Eq. 4).
+
+    Raises:
+        NotApplicable: as `gauge.balanced`.
+    """
+    assert measurement.radius is not None
+    objectives = subject.objectives(gauge=True, gradient=True)
+    network, steps = objectives[0].network, subject.effort.steps or PROTOCOL.steps
+    ball = GeodesicBall.at(
+        network.weights, attention_pairs(network), METRICS[measurement.name], measurement.radius
+    )
+
+    def of_batch(objective: Objective, number: int) -> float:
+        noise = partial(_noise, network.weights, subject.seed, number)
+        return worst(objective, ball, PROTOCOL, None, steps, noise)
+
+    return mean_over(objectives, of_batch)
+
+
+def _noise(like: Tensor, seed: int, batch: int) -> Tensor:
+    return L2.noise(like, noise_generator(like.device, seed, batch, 0))
