@@ -15,7 +15,7 @@ import pandas as pd
 
 from sharpness.measures.definition import Cell
 from sharpness.report.figures.catalogue import label_of
-from sharpness.report.tables.writers import STRONG
+from sharpness.report.tables.writers import STRONG, format_ceiling
 from sharpness.statistics.correlation import format_radius, target_columns
 from sharpness.statistics.families import error_kinds, main_cells
 from sharpness.statistics.kendall import format_tau
@@ -198,8 +198,7 @@ class Answer:
 def answers(families: pd.DataFrame) -> list[Answer]:
     """Return the answer of each family that has a coefficient.
 
-    The ceiling, the largest |τ| that the noise of the measure allows, is told where the table has
-    such a column.
+    The ceiling, the largest |τ| that the noise of the measure allows, is told where it is known.
     """
     found = []
     for name, rows in families.groupby("family", sort=False):
@@ -212,7 +211,7 @@ def answers(families: pd.DataFrame) -> list[Answer]:
         numbers = [
             f"τ = {format_tau(best['tau'])}",
             f"adjusted p = {best['p']:.2g}",
-            *([f"ceiling {ceiling:.2f}"] if np.isfinite(ceiling) else []),
+            *([f"ceiling {format_ceiling(ceiling, best['tau'])}"] if np.isfinite(ceiling) else []),
             f"n = {best['models']}",
         ]
         target = f", {target_title(best['target'])}" if rows["target"].nunique() > 1 else ""

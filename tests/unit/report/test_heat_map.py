@@ -100,9 +100,10 @@ def test_the_answer_tells_the_ceiling_where_it_is_known() -> None:
     best = judged.iloc[judged.query("family == 'test error'")["tau"].abs().argmax()]
     assert (first.cell, first.target) == (best["cell"], "error_test")
     start = f"largest |τ| of 48: τ = {best['tau']:.2f}, adjusted p = {best['p']:.2g}, "
-    assert first.numbers == f"{start}n = 10" if "ceiling" not in judged else start
-    known = answers(judged.assign(ceiling=0.87))[0]
-    assert known.numbers == f"{start}ceiling 0.87, n = 10"
+    assert first.numbers == f"{start}n = 10"
+    for ceiling, told in {0.97: "0.97", 0.1: "?"}.items():
+        known = answers(judged.assign(ceiling=ceiling))[0]
+        assert known.numbers == f"{start}ceiling {told}, n = 10"
 
 
 def test_the_explorer_holds_every_digit_and_no_odd_value() -> None:

@@ -13,7 +13,7 @@ from markup import read_tags
 
 from sharpness.measures.definition import PAPER, Cell, Definition
 from sharpness.report.tables import LAYOUTS, build_table, read_published_taus
-from sharpness.report.tables.writers import Table, render_table, write_table
+from sharpness.report.tables.writers import Table, format_ceiling, render_table, write_table
 from sharpness.statistics.correlation import correlations, format_radius
 from sharpness.statistics.kendall import format_tau
 
@@ -128,7 +128,8 @@ def test_the_files_of_a_table(tmp_path, published: pd.DataFrame) -> None:
     assert "Scale mini: digits in place of CIFAR-10." in markdown
     assert "\n† fewer than 8 models, so the interval is too narrow.\n" in markdown
     assert (
-        "\n≤ the ceiling of τ by the noise between batches (rough with few of them).\n" in markdown
+        "\n≤ the ceiling of τ by the noise between batches; “?” where it is below |τ| itself"
+        in markdown
     )
     assert "‡" not in markdown
 
@@ -290,3 +291,8 @@ def test_a_pool_of_ones_own_has_a_section_of_its_own(published: pd.DataFrame) ->
     assert [section.title for section in table.sections][1] == "mine"
     reasons = {e.reason for row in table.sections[1].rows for e in row.entries[2::3]}
     assert reasons == {"not printed in the paper"}
+
+
+def test_a_ceiling_below_the_coefficient_is_not_told() -> None:
+    assert format_ceiling(0.57, -0.85) == "?"
+    assert format_ceiling(0.57, 0.5) == "0.57"

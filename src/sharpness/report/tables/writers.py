@@ -123,6 +123,11 @@ MARKS = {
 """For each flag of a coefficient, the mark of its interval and what it means."""
 
 
+def format_ceiling(ceiling: float, tau: float) -> str:
+    """Return the ceiling of a coefficient; "?" if it is below |τ|, so that it cannot be right."""
+    return "?" if ceiling < abs(tau) else format_tau(ceiling)
+
+
 @dataclass(frozen=True)
 class TableEntry:
     """One coefficient with its interval, or NaN with the reason why it is missing.
@@ -156,7 +161,7 @@ class TableEntry:
         if math.isnan(self.low):
             return ""
         marks = "".join(mark for flag, (mark, _) in MARKS.items() if flag in self.flag)
-        ceiling = "" if math.isnan(self.ceiling) else f" ≤ {format_tau(self.ceiling)}"
+        ceiling = "" if math.isnan(self.ceiling) else f" ≤ {format_ceiling(self.ceiling, self.tau)}"
         return f"[{format_tau(self.low)}, {format_tau(self.high)}]{marks}{ceiling}"
 
 
@@ -226,7 +231,8 @@ class Table:
         found = [f"{mark} {why}." for mark, why in MARKS.values() if _has(entries, mark)]
         if _has(entries, "≤"):
             found.append(
-                "≤ the ceiling of τ by the noise between batches (rough with few of them)."
+                "≤ the ceiling of τ by the noise between batches; "
+                "“?” where it is below |τ| itself, since it is rough with few batches."
             )
         return [*filter(None, [self.remark]), *found]
 
