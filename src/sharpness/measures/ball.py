@@ -7,8 +7,10 @@ A weight that is exactly zero has c = 0 and never moves.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -143,7 +145,7 @@ class ReleasedL2(_InWeights, L2):
     """Ellipsoid ‖δ / c‖₂ ≤ ρ with the released step and projection.
 
     The step is proportional to c ⊙ g where steepest ascent has c² ⊙ g, and the projection is
-    Euclidean, found by bisection to within ``TOLERANCE`` in the norm.
+    Euclidean. The released code finds it by bisection, to within ``TOLERANCE`` in the norm.
     """
 
     zero_weight_skips_projection: bool = False
@@ -157,28 +159,65 @@ class ReleasedL2(_InWeights, L2):
         return gradient * self.c / (length(gradient) + 1e-12)
 
     def project(self, x: Tensor) -> Tensor:
-        """Return the nearest point of the ellipsoid, δ / (1 + 2λ / c²), with λ by bisection."""
-        movable = self.c > 0
-        if self.zero_weight_skips_projection and not movable.all():
+        """Return the nearest point of the ellipsoid, δ / (1 + 2λ / c²)."""
+        if self._skips:
             return x
-        c = torch.where(movable, self.c, 1.0)
-        norm = length(x / c)
-        return x if norm <= self.radius + TOLERANCE else self._bisect(x, c)
+        norm = length(x / torch.where(self.c > 0, self.c, 1.0))
+        return x if norm <= self.radius + TOLERANCE else self._nearest(x)
 
-    def _bisect(self, x: Tensor, c: Tensor) -> Tensor:
-        multiplier, low, high, limit = 0.1, 0.0, 10.0, 10.0
-        for _ in range(200):
-            point = x / (1 + 2 * multiplier / c.square())
-            excess = (length(point / c) - self.radius).item()
-            if abs(excess) <= TOLERANCE:
-                break
-            if excess > 0:
-                multiplier, low = (multiplier + high) / 2, multiplier
-            else:
-                multiplier, high = (low + multiplier) / 2, multiplier
-            if limit - high < 1e-2:
-                limit, high = 2 * limit, 2 * high
-        return point
+    @cached_property
+    def _skips(self) -> bool:
+        return self.zero_weight_skips_projection and not bool((self.c > 0).all())
+
+    def _nearest(self, x: Tensor) -> Tensor:
+        """Return δ(λ) for the λ at which the released bisection of ‖δ(λ) / c‖₂ = ρ ends.
+
+        It ends between the λ of ρ + ``TOLERANCE`` and of ρ − ``TOLERANCE``; these are found first,
+        so that a GPU waits for two numbers in place of one for each step of the bisection.
+        """
+        least = self._newton(x, torch.zeros((), dtype=torch.float64, device=x.device), TOLERANCE)
+        most = self._newton(x, least, -TOLERANCE, steps=4)
+        point, _ = self._scaled(x, least.new_tensor(_bisect(*torch.stack([least, most]).tolist())))
+        return point.mul_(self.c)
+
+    def _newton(self, x: Tensor, multiplier: Tensor, excess: float, steps: int = 14) -> Tensor:
+        """Solve ‖δ(λ) / c‖₂ = ρ + ``excess`` for λ, from a smaller one; infinite if there is none.
+
+        The reciprocal of the norm is concave and almost linear in λ, so the iterates of Newton's
+        method rise to the solution without a safeguard. 14 steps are enough for weights of a
+        log-standard deviation of 4, 8 for normal ones.
+        """
+        wanted = self.radius + excess
+        if wanted <= 0:
+            return torch.full_like(multiplier, math.inf)
+        for _ in range(steps):
+            squares, divisor = self._scaled(x, multiplier)
+            squares.square_()
+            total = squares.sum(dtype=torch.float64)
+            slope = squares.div_(divisor).sum(dtype=torch.float64)
+            multiplier = multiplier + total / (2 * slope) * (total.sqrt() / wanted - 1)
+        return multiplier
+
+    def _scaled(self, x: Tensor, multiplier: Tensor) -> tuple[Tensor, Tensor]:
+        """Return δ(λ) / c and c² + 2λ; the latter is kept above zero where c² underflows."""
+        divisor = torch.addcmul(2 * multiplier.to(x.dtype), self.c, self.c)
+        divisor.clamp_min_(torch.finfo(x.dtype).tiny)
+        return (x * self.c).div_(divisor), divisor
+
+
+def _bisect(least: float, most: float) -> float:
+    """Return the λ at which the released bisection stops: the first in [``least``, ``most``]."""
+    multiplier, low, high, limit = 0.1, 0.0, 10.0, 10.0
+    for _ in range(200):
+        if least <= multiplier <= most:
+            break
+        if multiplier < least:
+            multiplier, low = (multiplier + high) / 2, multiplier
+        else:
+            multiplier, high = (low + multiplier) / 2, multiplier
+        if limit - high < 1e-2:
+            limit, high = 2 * limit, 2 * high
+    return multiplier
 
 
 def unit(vector: Tensor) -> Tensor:
