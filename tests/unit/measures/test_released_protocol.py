@@ -122,20 +122,20 @@ class Reading:
         return best - unperturbed
 
 
-@pytest.mark.parametrize("definition", WORST, ids=lambda d: d.id)
+@pytest.mark.parametrize(
+    "definition", [d for d in WORST if d.norm == "linf" or not d.adaptive], ids=lambda d: d.id
+)
 def test_worst_case_in_float32(definition: Definition, points: Batches, resnet: nn.Module) -> None:
-    model, near = resnet, 1e-5
-    if definition.norm == "l2" and definition.adaptive:
-        near = 1e-3  # how long the bisection runs turns on rounding
-    halvings = 0
+    """Where the bisection of adaptive ℓ2 ends turns on rounding: that is for float64."""
+    model, halvings = resnet, 0
     for radius in RADII[definition.norm, definition.adaptive]:
         reading = Reading(model, points[0], definition, radius)
         found = sharpness(model, points[:1], definition, radius, protocol="released")
         # The difference of two losses in float32: each is rounded by some 1e-7.
-        assert found.value == pytest.approx(reading.worst(), rel=near, abs=3e-7)
+        assert found.value == pytest.approx(reading.worst(), rel=1e-5, abs=3e-7)
         assert found.value > 0
         halvings += reading.halvings
-    if definition.norm == "linf" or definition.adaptive:
+    if definition.norm == "linf":
         assert halvings > 2  # standard ℓ2 ascends at every step of these
 
 

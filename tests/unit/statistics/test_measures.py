@@ -41,7 +41,7 @@ def test_the_headline_families_are_those_of_the_cells(pool: pd.DataFrame) -> Non
     assert main_cells(words) == main_cells(cell_columns(without))
     assert main_protocol(words) == "paper"
     kinds = {"test": ["error_test"]}
-    assert families(pool, kinds, 50).equals(families(without, kinds, 50))
+    assert families(pool, kinds, draws=50).equals(families(without, kinds, draws=50))
 
 
 def test_a_pool_with_measures_is_read_back(pool: pd.DataFrame, tmp_path: Path) -> None:
