@@ -30,8 +30,8 @@ def target_title(target: str) -> str:
 def describe(cell: Cell) -> str:
     """Describe a cell in words, without its protocol."""
     logits = "with" if cell.definition.logit_norm else "without"
-    radius = format_radius(cell.radius)
-    return f"{cell.definition.title} {logits} logit normalization at ρ = {radius}"
+    radius, title = format_radius(cell.radius), cell.definition.title
+    return f"{title[0].lower()}{title[1:]} {logits} logit normalization at ρ = {radius}"
 
 
 def join_names(names: list[str], most: int = 12) -> str:
@@ -234,7 +234,7 @@ def _strong(rows: pd.DataFrame, words: str) -> str:
     return (
         f"{claim}. Of {len(defined)} coefficients the largest is {format_tau(best['tau'])}, for "
         f"{describe(Cell.parse(best['cell']))}{target} ({first['models']} models, adjusted "
-        f"p = {best['p']:.2g}); {sure} have an adjusted p below {SIGNIFICANT}. Chance alone gives "
+        f"p = {best['p']:.2g}); an adjusted p is below {SIGNIFICANT} for {sure}. Chance alone gives "
         f"a |τ| of up to {first['bound']:.2f} in 95 % of {first['draws']:,} permutations."
     )
 

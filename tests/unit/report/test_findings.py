@@ -39,7 +39,7 @@ def test_the_table_of_a_grid() -> None:
     row = dict.fromkeys(numbers, 12.0) | {"cell": "worst-l2-adaptive-rawlogits@1+paper"}
     row |= {"worst": float("nan"), "worst_p": float("nan"), "information": 0.25}
     (table,) = small_tables({"grid": pd.DataFrame([row | {"information_p": 0.5, "tau": 0.5}])})
-    words = "Adaptive worst-case ℓ2 without logit normalization at ρ = 1.0"
+    words = "adaptive worst-case ℓ2 without logit normalization at ρ = 1.0"
     assert table.rows == ((words, "0.50", "12.00", "12.00", "12.00", "–", "–", "0.25", "0.50"),)
     assert "12 settings, 12 groups, 12 environments" in table.caption
     none = pd.DataFrame([{"cell": None, "reason": "hyper-parameters form no grid"}])

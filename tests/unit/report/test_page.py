@@ -178,7 +178,7 @@ def test_a_figure_about_subgroups_has_a_table_of_their_tau(tmp_path: Path) -> No
     assert table["subgroups"] == ["all", *kinds]
     first, second = table["rows"]
     assert first[0] == name
-    assert first[1].startswith("Adaptive worst-case ℓ∞ with logit normalization at ρ = 0.001")
+    assert first[1].startswith("adaptive worst-case ℓ∞ with logit normalization at ρ = 0.001")
     assert first[2] == "Learning rate"
     tau = kendall(pool[shown[0][1]], pool["learning_rate"], resamples=0).tau
     assert first[3].startswith(f"{tau:.2f} (22 models, p = ")  # two are skipped
@@ -224,10 +224,10 @@ def judged_families(pool: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
 
 def test_a_pool_in_order_supports_both_hypotheses_and_one_in_reverse_neither() -> None:
     found = verdict_of(np.arange(1.0, 13.0), np.arange(1.0, 13.0) / 100)
-    words = "Adaptive worst-case ℓ2 with logit normalization at ρ = 1.0"
+    words = "adaptive worst-case ℓ2 with logit normalization at ρ = 1.0"
     assert found["Strong hypothesis, test error"].startswith(
         "Yes: sharper models have more test error. Of 1 coefficients the largest is 1.00, for "
-        f"{words} (12 models, adjusted p = 0.005); 1 have an adjusted p below 0.05. Chance alone"
+        f"{words} (12 models, adjusted p = 0.005); an adjusted p is below 0.05 for 1. Chance alone"
     )
     assert found["Weak hypothesis, test error"].startswith("Not supported")  # 1 of 12 by chance
     # ImageNet-V2 is no distribution shift: the OOD error is ImageNet-R's alone.
