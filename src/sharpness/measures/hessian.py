@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
 import torch
-from curvlinops import hutchinson_squared_fro, hutchinson_trace
 from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -20,6 +20,10 @@ from sharpness.measures.checks import check_function, check_gradient, check_repe
 from sharpness.measures.network import Network
 from sharpness.measures.objective import LogitScale, Loss, Objective, counted, mean_loss
 from sharpness.measures.parameters import Parameters
+
+with warnings.catch_warnings():  # a package that it imports uses torch.jit.script
+    warnings.simplefilter("ignore", FutureWarning)
+    from curvlinops import hutchinson_squared_fro, hutchinson_trace
 
 DENSE = 512
 """Largest matrix whose eigenvalues are computed directly."""
