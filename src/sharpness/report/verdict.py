@@ -234,8 +234,8 @@ def _strong(rows: pd.DataFrame, words: str) -> str:
     return (
         f"{claim}. Of {len(defined)} coefficients the largest is {format_tau(best['tau'])}, for "
         f"{describe(Cell.parse(best['cell']))}{target} ({first['models']} models, adjusted "
-        f"p = {best['p']:.2g}); an adjusted p is below {SIGNIFICANT} for {sure}. Chance alone gives "
-        f"a |τ| of up to {first['bound']:.2f} in 95 % of {first['draws']:,} permutations."
+        f"p = {best['p']:.2g}); an adjusted p is below {SIGNIFICANT} for {sure}. Chance alone "
+        f"gives a |τ| of up to {first['bound']:.2f} in 95 % of {first['draws']:,} permutations."
     )
 
 
