@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -26,7 +27,9 @@ with warnings.catch_warnings():  # a package that it imports uses torch.jit.scri
     from curvlinops import hutchinson_squared_fro, hutchinson_trace
 
 DENSE = 512
-"""Largest matrix whose eigenvalues are computed directly."""
+"""Largest matrix that is kept, and whose eigenvalues are computed directly."""
+
+_COLUMNS = 64
 
 
 class RescaledHessian:
@@ -57,6 +60,19 @@ class RescaledHessian:
             if share:
                 total += self._products(batch, share, columns)
         return (self._c[:, None] * total).reshape(vectors.shape)
+
+    def block(self, start: int) -> Tensor:
+        """Return the next 64 columns of the matrix from the number ``start``."""
+        size = self.shape[0]
+        count = min(_COLUMNS, size - start)
+        basis = torch.zeros(size, count, dtype=self.dtype, device=self.device)
+        basis[start : start + count] = torch.eye(count, dtype=self.dtype)
+        return self @ basis
+
+    @cached_property
+    def columns(self) -> tuple[Tensor, ...]:
+        """The whole matrix in such blocks; it is small, and asked for more than once."""
+        return tuple(self.block(start) for start in range(0, self.shape[0], _COLUMNS))
 
     @torch.enable_grad()
     def _products(self, batch: Batch, share: float, columns: Sequence[Tensor]) -> Tensor:
@@ -153,11 +169,10 @@ def _fewer(operator: RescaledHessian, draws: int | None, seed: int) -> bool:
 def _blocks(operator: RescaledHessian) -> Iterator[tuple[int, Tensor]]:
     """Yield columns of the matrix, 64 at a time, with the number of the first."""
     size = operator.shape[0]
-    for start in range(0, size, 64):
-        count = min(64, size - start)
-        basis = torch.zeros(size, count, dtype=operator.dtype, device=operator.device)
-        basis[start : start + count] = torch.eye(count, dtype=operator.dtype)
-        yield start, operator @ basis
+    if size <= DENSE:
+        yield from zip(range(0, size, _COLUMNS), operator.columns, strict=True)
+    else:
+        yield from ((start, operator.block(start)) for start in range(0, size, _COLUMNS))
 
 
 def largest_eigenvalue(operator: RescaledHessian, seed: int = 0) -> float:
@@ -172,7 +187,7 @@ def largest_eigenvalue(operator: RescaledHessian, seed: int = 0) -> float:
     size = operator.shape[0]
     check_count("seed", seed, least=0)
     if size <= DENSE:
-        matrix = torch.cat([block for _, block in _blocks(operator)], dim=1)
+        matrix = torch.cat(operator.columns, dim=1)
         if not matrix.isfinite().all():
             raise UserError("the Hessian has entries that are not finite")
         return float(torch.linalg.eigvalsh((matrix + matrix.T) / 2)[-1])
