@@ -50,6 +50,7 @@ rule report:
         correlations=expand("<results>/{pool}/correlations.csv", pool=settings.pools),
         subgroups=expand("<results>/{pool}/subgroups.csv", pool=settings.pools),
         families=expand("<results>/{pool}/families.csv", pool=settings.pools),
+        measures=expand("<results>/{pool}/measures.csv", pool=settings.pools),
         convergence=expand("<results>/{pool}/convergence.csv", pool=settings.pools),
         protocols=expand("<results>/{pool}/protocols.csv", pool=settings.pools),
         grid=expand("<results>/{pool}/grid.csv", pool=settings.pools),

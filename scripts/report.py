@@ -15,7 +15,7 @@ from sharpness.statistics.correlation import read_correlations, read_pool, read_
 from sharpness.statistics.families import read_families
 from sharpness.studies.findings import Study, read_findings
 
-EXPLORED = ("convergence", "protocols", "grid")
+EXPLORED = ("measures", "convergence", "protocols", "grid")
 
 with job(snakemake):
     titles, note = snakemake.params.pools, snakemake.params.note

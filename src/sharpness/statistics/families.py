@@ -68,8 +68,7 @@ def families(
         subgroup_by: columns whose combinations of values are subgroups.
         draws: number of permutations.
     """
-    copies = [model for group in duplicate_models(pool) for model in group[1:]]
-    once = pool[~pool["model"].isin(copies)]
+    once = distinct(pool)
     cells = main_cells(cell_columns(pool))
     batches = {} if per_batch is None else by_cell(per_batch, [*once["model"]])
     ceilings = {cell: ceiling(reliability(found.values)) for cell, found in batches.items()}
@@ -135,6 +134,12 @@ def error_kinds(pool: pd.DataFrame) -> dict[str, list[str]]:
         ],
         "error on other data": [name for name, part in part_of.items() if part not in PARTS],
     }
+
+
+def distinct(pool: pd.DataFrame) -> pd.DataFrame:
+    """Return the pool with the first of identical models alone."""
+    copies = [model for group in duplicate_models(pool) for model in group[1:]]
+    return pool[~pool["model"].isin(copies)]
 
 
 def duplicate_models(pool: pd.DataFrame) -> list[list[str]]:
