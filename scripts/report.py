@@ -73,6 +73,7 @@ with job(snakemake):
                 snakemake.params.studies.items(), snakemake.input.summaries, strict=True
             )
         },
+        measures=next(iter(snakemake.input.all_measures), None),
         published=published,
         departures=[headings, *rows],
         provenance=versions()

@@ -18,7 +18,8 @@ from sharpness.measures.measurement import is_cell
 from sharpness.report.figures.catalogue import label_of
 from sharpness.report.tables.writers import STRONG, format_ceiling
 from sharpness.statistics.correlation import format_radius, target_columns
-from sharpness.statistics.families import error_kinds, main_cells
+from sharpness.statistics.families import error_kinds
+from sharpness.statistics.headline import main_cells
 from sharpness.statistics.kendall import format_tau
 from sharpness.statistics.permutation import FLATTEST, RELEVANT, SIGNIFICANT
 

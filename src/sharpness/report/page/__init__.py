@@ -23,7 +23,7 @@ from sharpness.report.page.subgroups import tau_table
 from sharpness.report.tables import agreement
 from sharpness.report.tables.writers import Table, render_table
 from sharpness.report.verdict import answers, judge, summarize_targets
-from sharpness.statistics.families import main_protocol
+from sharpness.statistics.headline import main_protocol
 
 
 def write_report(
@@ -35,6 +35,7 @@ def write_report(
     notes: Sequence[str] = (),
     studies: Mapping[str, StudyResults] | None = None,
     *,
+    measures: str | Path | None = None,
     published: pd.DataFrame | None = None,
     departures: Sequence[Sequence[str]] = (),
     provenance: Mapping[str, str] | None = None,
@@ -51,6 +52,7 @@ def write_report(
         figures: entries of the catalogue with their PNG files.
         notes: remarks at the top, such as which data are stand-ins.
         studies: the results of the simple studies.
+        measures: the PNG file of the figure of all measures.
         published: the contents of ``paper_taus.csv``, shown at scale "paper" alone.
         departures: rows of what the paper does and what is done here, headings first.
         provenance: versions and checksums.
@@ -80,6 +82,7 @@ def write_report(
             for t in tables
         ],
         figures=figures,
+        measures=measures,
         within={figure.id: tau_table(figure.id, pools) for figure, _ in figures if figure.within},
         studies=studies or {},
         departures=departures,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,7 +50,7 @@ def _measures(found: pd.DataFrame) -> SmallTable:
             (
                 describe_measure(str(word)),
                 *(text for row in rows.to_dict("records") for text in _coefficient(row)),
-                format_ceiling(rows["ceiling"].iloc[0], rows["tau"].abs().max()),
+                _ceiling(rows),
                 str(rows["models"].iloc[0]),
             )
             for word, rows in found.groupby("cell", sort=False)
@@ -58,12 +58,18 @@ def _measures(found: pd.DataFrame) -> SmallTable:
     )
 
 
-def _coefficient(row: Mapping[str, Any]) -> tuple[str, str]:
+def _coefficient(row: Mapping[Hashable, Any]) -> tuple[str, str]:
     """Return τ with its interval, or why there is none, and p."""
     if row["status"] != "ok":
         return str(row["reason"]), "–"
     low, high = (format_tau(row[name]) for name in ("low", "high"))
     return f"{format_tau(row['tau'])} [{low}, {high}]", f"{row['p']:.2g}"
+
+
+def _ceiling(rows: pd.DataFrame) -> str:
+    """Return the ceiling of a measure, "–" where it has no batches."""
+    known = rows["ceiling"].dropna()
+    return format_ceiling(known.iloc[0], rows["tau"].abs().max()) if len(known) else "–"
 
 
 def _convergence(found: pd.DataFrame) -> SmallTable:
