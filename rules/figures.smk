@@ -87,6 +87,7 @@ rule report:
         summaries=expand("<results>/simple/{study}/summary.csv", study=STUDIES),
         drawings=expand("<results>/figures/{figure}.png", figure=STUDY_FIGURES),
         published="resources/paper_taus.csv",
+        published_measures="resources/published_measures.csv",
         departures="resources/departures.csv",
     output:
         provenance="<results>/provenance.json",

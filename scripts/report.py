@@ -74,6 +74,7 @@ with job(snakemake):
             )
         },
         measures=next(iter(snakemake.input.all_measures), None),
+        published_measures=read_frame(snakemake.input.published_measures),
         published=published,
         departures=[headings, *rows],
         provenance=versions()

@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from sharpness.io.files import write_text
 from sharpness.report import shades
 from sharpness.report.figures.catalogue import Figure
+from sharpness.report.page.beside import published_beside
 from sharpness.report.page.cautions import cautions, few_models
 from sharpness.report.page.explorer import bundle, explorer
 from sharpness.report.page.figures import picture
@@ -36,6 +37,7 @@ def write_report(
     studies: Mapping[str, StudyResults] | None = None,
     *,
     measures: str | Path | None = None,
+    published_measures: pd.DataFrame | None = None,
     published: pd.DataFrame | None = None,
     departures: Sequence[Sequence[str]] = (),
     provenance: Mapping[str, str] | None = None,
@@ -53,6 +55,7 @@ def write_report(
         notes: remarks at the top, such as which data are stand-ins.
         studies: the results of the simple studies.
         measures: the PNG file of the figure of all measures.
+        published_measures: the contents of ``published_measures.csv``.
         published: the contents of ``paper_taus.csv``, shown at scale "paper" alone.
         departures: rows of what the paper does and what is done here, headings first.
         provenance: versions and checksums.
@@ -83,6 +86,9 @@ def write_report(
         ],
         figures=figures,
         measures=measures,
+        beside=None
+        if published_measures is None
+        else published_beside(published_measures, pools, studies or {}, scale),
         within={figure.id: tau_table(figure.id, pools) for figure, _ in figures if figure.within},
         studies=studies or {},
         departures=departures,
