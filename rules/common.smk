@@ -27,6 +27,7 @@ from sharpness.mini import DATA_REVISION as STANDIN_DATA_REVISION
 from sharpness.mini import REVISION as STANDINS_REVISION
 from sharpness.report.figures.catalogue import as_standin, panels_within
 from sharpness.sources.grammar import own_module, parse_data, parse_model
+from sharpness.statistics.headline import beside_the_headline
 from sharpness.studies.diagonal import REVISION as DIAGONAL_REVISION
 from sharpness.studies.hammoud.procedures import DATA as DATA_OF
 from sharpness.studies.hammoud.procedures import REVISION as SMALL_NETWORKS_REVISION
@@ -43,6 +44,14 @@ DRAWN_FROM = {
     pools: [name for name in FIGURES if CATALOGUE[name].pools == pools]
     for pools in sorted({CATALOGUE[name].pools for name in FIGURES})
 }
+WANTED = {name: settings.wanted(name) for name in settings.pools}
+MEASURES_TITLE = "Measures beside the headline ones: τ with error and gap (exploratory)"
+# The pools that the figure of all measures shows.
+MEASURED = [
+    name
+    for name, wanted in WANTED.items()
+    if beside_the_headline([*wanted["plan"]["cells"], *wanted["plan"].get("measures", [])])
+]
 TABLES = {
     number: [name for name, pool in settings.pools.items() if pool.table == number]
     for number in sorted({pool.table for pool in settings.pools.values()} - {None})
@@ -61,7 +70,6 @@ try:
     PARTS = needed_parts(settings)
 except UserError as problem:
     sys.exit(f"configuration: {problem}")
-WANTED = {name: settings.wanted(name) for name in settings.pools}
 OWN_ORDER = {
     name: {
         "seed": settings.sample.seed,
@@ -96,7 +104,7 @@ def drawing(figure, title, format, caption):
     return report(
         f"<results>/figures/{figure}.{format.lower()}",
         caption=f"../report/{caption}.rst",
-        category={"figure": "Figures", "study": "Simple studies"}[caption],
+        category="Simple studies" if caption == "study" else "Figures",
         labels={"figure": figure, "shows": title, "format": format},
     )
 

@@ -3,8 +3,8 @@
 Needs: models.csv, and for each model errors/, sharpness/, per_batch/, checkpoints/ and training/.
 Makes: pool.csv, one row per model, per_batch.csv, and settings.json with their settings;
 correlations.csv; subgroups.csv, those of the figures about subgroups;
-families.csv, the headline coefficients judged by permutations; convergence.csv, τ by fewer steps
-and batches; protocols.csv, τ by two protocols; grid.csv, where one hyper-parameter alone differs;
+families.csv, the headline coefficients judged by permutations; measures.csv, all other measures,
+exploratory; convergence.csv, τ by fewer steps and batches; protocols.csv, τ by two protocols; grid.csv, where one hyper-parameter alone differs;
 tables/table<number>.{csv,md,tex}.
 """
 
@@ -47,6 +47,7 @@ rule correlations:
         all="<results>/{pool}/correlations.csv",
         shown="<results>/{pool}/subgroups.csv",
         families="<results>/{pool}/families.csv",
+        measures="<results>/{pool}/measures.csv",
         convergence="<results>/{pool}/convergence.csv",
         protocols="<results>/{pool}/protocols.csv",
         grid="<results>/{pool}/grid.csv",

@@ -1,7 +1,8 @@
 """Draw the figures of resources/figures.yaml, and write the report.
 
 Needs: pool.csv of the pools that a figure shows; correlations.csv and figures for the report.
-Makes: figures/<figure>.pdf and .png, and .csv with every τ that the figure prints; report.html,
+Makes: figures/<figure>.pdf and .png, and .csv with every τ that the figure prints;
+figures/measures.pdf and .png, τ of all measures beside the headline cells; report.html,
 and provenance.json, which says what made it.
 """
 
@@ -39,9 +40,34 @@ for pools, names in DRAWN_FROM.items():
             "../scripts/figures.py"
 
 
+rule measures:
+    input:
+        expand("<results>/{pool}/measures.csv", pool=MEASURED),
+    output:
+        pdf="<results>/figures/measures.pdf",
+        png=drawing("measures", MEASURES_TITLE, "PNG", "measures"),
+    log:
+        "<logs>/figures/measures.log",
+    benchmark:
+        "<benchmarks>/figures/measures.tsv"
+    threads: 1
+    resources:
+        mem_mb=doubled(1000),
+        runtime=doubled(10),
+        gpu=0,
+    params:
+        title=MEASURES_TITLE,
+        pools=[settings.pools[name].title for name in MEASURED],
+        note=settings.note,
+        code=source_digest("scripts/measures.py"),
+    script:
+        "../scripts/measures.py"
+
+
 rule figures:
     input:
         expand("<results>/figures/{figure}.pdf", figure=[*FIGURES, *STUDY_FIGURES]),
+        ["<results>/figures/measures.pdf"] if MEASURED else [],
 
 
 rule report:
@@ -50,15 +76,18 @@ rule report:
         correlations=expand("<results>/{pool}/correlations.csv", pool=settings.pools),
         subgroups=expand("<results>/{pool}/subgroups.csv", pool=settings.pools),
         families=expand("<results>/{pool}/families.csv", pool=settings.pools),
+        measures=expand("<results>/{pool}/measures.csv", pool=settings.pools),
         convergence=expand("<results>/{pool}/convergence.csv", pool=settings.pools),
         protocols=expand("<results>/{pool}/protocols.csv", pool=settings.pools),
         grid=expand("<results>/{pool}/grid.csv", pool=settings.pools),
         compared=expand("<results>/{pool}/published.csv", pool=PUBLISHED),
         facts=expand("<results>/{pool}/published_facts.csv", pool=PUBLISHED),
         figures=expand("<results>/figures/{figure}.png", figure=FIGURES),
+        all_measures=["<results>/figures/measures.png"] if MEASURED else [],
         summaries=expand("<results>/simple/{study}/summary.csv", study=STUDIES),
         drawings=expand("<results>/figures/{figure}.png", figure=STUDY_FIGURES),
         published="resources/paper_taus.csv",
+        published_measures="resources/published_measures.csv",
         departures="resources/departures.csv",
     output:
         provenance="<results>/provenance.json",

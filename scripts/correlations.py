@@ -14,6 +14,7 @@ from sharpness.statistics.correlation import (
 )
 from sharpness.statistics.families import error_kinds, families
 from sharpness.statistics.grid import grid
+from sharpness.statistics.measures import measures
 from sharpness.statistics.protocols import protocols
 from sharpness.statistics.reliability import read_per_batch
 
@@ -35,6 +36,7 @@ with job(snakemake):
     judged = families(pool, error_kinds(pool), per_batch, by)
     write_frame(snakemake.output.families, judged)
     write_correlations(snakemake.output.convergence, convergence(pool, per_batch))
+    write_correlations(snakemake.output.measures, measures(pool, found))
     both = protocols(pool, found, judged, error_kinds(pool))
     write_correlations(snakemake.output.protocols, both)
     write_correlations(snakemake.output.grid, grid(pool))

@@ -15,7 +15,7 @@ from sharpness.statistics.correlation import read_correlations, read_pool, read_
 from sharpness.statistics.families import read_families
 from sharpness.studies.findings import Study, read_findings
 
-EXPLORED = ("convergence", "protocols", "grid")
+EXPLORED = ("measures", "convergence", "protocols", "grid")
 
 with job(snakemake):
     titles, note = snakemake.params.pools, snakemake.params.note
@@ -73,6 +73,8 @@ with job(snakemake):
                 snakemake.params.studies.items(), snakemake.input.summaries, strict=True
             )
         },
+        measures=next(iter(snakemake.input.all_measures), None),
+        published_measures=read_frame(snakemake.input.published_measures),
         published=published,
         departures=[headings, *rows],
         provenance=versions()

@@ -108,6 +108,7 @@ def test_tables_and_figures_redraw_from_a_copied_pool(finished: Workspace, tmp_p
     planned = jobs(fresh.run())
     assert planned.keys() <= {
         "correlations",
+        "measures",
         "table",
         "tables",
         "figures",

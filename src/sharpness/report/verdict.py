@@ -14,10 +14,12 @@ import numpy as np
 import pandas as pd
 
 from sharpness.measures.definition import Cell
+from sharpness.measures.measurement import is_cell
 from sharpness.report.figures.catalogue import label_of
 from sharpness.report.tables.writers import STRONG, format_ceiling
 from sharpness.statistics.correlation import format_radius, target_columns
-from sharpness.statistics.families import error_kinds, main_cells
+from sharpness.statistics.families import error_kinds
+from sharpness.statistics.headline import main_cells
 from sharpness.statistics.kendall import format_tau
 from sharpness.statistics.permutation import FLATTEST, RELEVANT, SIGNIFICANT
 
@@ -32,6 +34,15 @@ def describe(cell: Cell) -> str:
     logits = "with" if cell.definition.logit_norm else "without"
     radius, title = format_radius(cell.radius), cell.definition.title
     return f"{title[0].lower()}{title[1:]} {logits} logit normalization at ρ = {radius}"
+
+
+def describe_measure(word: str) -> str:
+    """Describe a cell with its number of starts; of another measure, return the id."""
+    if not is_cell(word):
+        return word
+    cell = Cell.parse(word)
+    starts = "" if cell.restarts is None else f", best of {cell.restarts} starts"
+    return f"{describe(cell)}{starts}"
 
 
 def join_names(names: list[str], most: int = 12) -> str:

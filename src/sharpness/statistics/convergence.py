@@ -15,7 +15,7 @@ import pandas as pd
 
 from sharpness.measures.definition import Cell
 from sharpness.statistics.correlation import cell_columns
-from sharpness.statistics.families import main_cells
+from sharpness.statistics.headline import main_cells
 from sharpness.statistics.kendall import kendall
 from sharpness.statistics.pairs import Floats
 from sharpness.statistics.reliability import Batches, by_cell

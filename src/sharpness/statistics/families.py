@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +11,8 @@ import pandas as pd
 
 from sharpness.data.parts import IN_DISTRIBUTION, PARTS
 from sharpness.io.csv_files import check_columns, read_frame
-from sharpness.measures.definition import Cell
-from sharpness.measures.measurement import is_cell
 from sharpness.statistics.correlation import cell_columns, subgroups, target_columns
+from sharpness.statistics.headline import main_cells
 from sharpness.statistics.pairs import Floats
 from sharpness.statistics.permutation import DRAWS, permute
 from sharpness.statistics.reliability import by_cell, ceiling, reliability
@@ -37,19 +36,6 @@ _ROUNDING = 1e-6
 """Absolute tolerance: cells are differences of losses in single precision."""
 
 
-def main_cells(words: Iterable[str]) -> list[str]:
-    """Return the cells of the verdict: the paper's, of the first protocol, without ablations."""
-    cells = {word: Cell.parse(word) for word in words if is_cell(word)}
-    first = main_protocol(cells)
-    usual = {word: cell for word, cell in cells.items() if not cell.definition.gauge}
-    return [w for w, c in usual.items() if c == Cell(c.definition, c.radius, first)]
-
-
-def main_protocol(words: Iterable[str]) -> str:
-    """Return the protocol of the verdict: that of the first cell, or an empty string."""
-    return next((Cell.parse(word).protocol for word in words if is_cell(word)), "")
-
-
 def families(
     pool: pd.DataFrame,
     kinds: Mapping[str, Sequence[str]],
@@ -68,8 +54,7 @@ def families(
         subgroup_by: columns whose combinations of values are subgroups.
         draws: number of permutations.
     """
-    copies = [model for group in duplicate_models(pool) for model in group[1:]]
-    once = pool[~pool["model"].isin(copies)]
+    once = distinct(pool)
     cells = main_cells(cell_columns(pool))
     batches = {} if per_batch is None else by_cell(per_batch, [*once["model"]])
     ceilings = {cell: ceiling(reliability(found.values)) for cell, found in batches.items()}
@@ -135,6 +120,12 @@ def error_kinds(pool: pd.DataFrame) -> dict[str, list[str]]:
         ],
         "error on other data": [name for name, part in part_of.items() if part not in PARTS],
     }
+
+
+def distinct(pool: pd.DataFrame) -> pd.DataFrame:
+    """Return the pool with the first of identical models alone."""
+    copies = [model for group in duplicate_models(pool) for model in group[1:]]
+    return pool[~pool["model"].isin(copies)]
 
 
 def duplicate_models(pool: pd.DataFrame) -> list[list[str]]:

@@ -13,8 +13,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from sharpness.statistics.correlation import cell_columns
-from sharpness.statistics.families import main_cells
 from sharpness.statistics.granulated import Codes, factor_pairs, granulated_weights
+from sharpness.statistics.headline import main_cells
 from sharpness.statistics.kendall import kendall
 from sharpness.statistics.mutual_information import conditional_information
 from sharpness.statistics.pairs import Floats

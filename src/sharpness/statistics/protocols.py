@@ -10,7 +10,8 @@ import pandas as pd
 
 from sharpness.measures.definition import Cell
 from sharpness.statistics.correlation import cell_columns
-from sharpness.statistics.families import families, main_cells
+from sharpness.statistics.families import families
+from sharpness.statistics.headline import main_cells
 from sharpness.statistics.kendall import kendall
 from sharpness.statistics.permutation import DRAWS
 

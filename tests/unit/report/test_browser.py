@@ -18,6 +18,7 @@ from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from sharpness.io.csv_files import read_frame
 from sharpness.report.figures.catalogue import load_catalogue
 from sharpness.report.page import write_report
 from sharpness.report.page.results import PoolResults
@@ -65,6 +66,8 @@ def report(pools: dict[str, PoolResults], tmp_path_factory: pytest.TempPathFacto
     rows = [["what", "the paper", "here"], ["noise", "", "ours"]]
     write_report(
         *(out, "mini", pools, [table], [(figure, png)], ["<digits>"]),
+        measures=png,
+        published_measures=read_frame(ROOT / "resources" / "published_measures.csv"),
         published=printed,
         departures=rows,
         provenance={"numpy": "2"},

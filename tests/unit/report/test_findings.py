@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from sharpness.report.page.findings import small_tables
@@ -44,3 +45,26 @@ def test_the_table_of_a_grid() -> None:
     assert "12 settings, 12 groups, 12 environments" in table.caption
     none = pd.DataFrame([{"cell": None, "reason": "hyper-parameters form no grid"}])
     assert small_tables({"grid": none}) == []
+
+
+def test_the_table_of_measures() -> None:
+    gauged = "worst-l2-adaptive-rawlogits-gauge@0.1+paper+restarts5"
+    values = {"models": 9, "low": -0.1, "high": 0.6, "draws": 10_000, "status": "ok", "reason": ""}
+    columns = ["cell", "target", "tau", "p", "ceiling"]
+    taus = [
+        (gauged, "error_test", 0.5, 0.031, 0.8),
+        ("weight-norm", "error_test", -0.25, 1.0, np.nan),
+        (gauged, "gap", 0.9, 0.004, 0.8),
+        ("weight-norm", "gap", np.nan, np.nan, np.nan),
+    ]
+    found = pd.DataFrame(taus, columns=columns).assign(**values)
+    found.loc[3, ["status", "reason"]] = "undefined", "the same for all"
+    (table,) = small_tables({"measures": found})
+    words = "Adaptive worst-case ℓ2, balanced heads without logit normalization at ρ = 0.1"
+    both = ("0.50 [-0.10, 0.60]", "0.031", "0.90 [-0.10, 0.60]", "0.004", "?", "9")
+    assert table.rows == (
+        (f"{words}, best of 5 starts", *both),
+        ("weight-norm", "-0.25 [-0.10, 0.60]", "1", "the same for all", "–", "–", "9"),
+    )
+    assert len(table.headings) == 7
+    assert "all 2 measures by 10,000 permutations" in table.caption

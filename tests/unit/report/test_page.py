@@ -41,7 +41,8 @@ from sharpness.statistics.correlation import (
     read_pool,
     within_subgroups,
 )
-from sharpness.statistics.families import duplicate_models, error_kinds, families, main_cells
+from sharpness.statistics.families import duplicate_models, error_kinds, families
+from sharpness.statistics.headline import main_cells
 from sharpness.statistics.kendall import kendall
 
 ROOT = Path(__file__).parents[3]

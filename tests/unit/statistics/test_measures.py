@@ -12,8 +12,10 @@ from refusal import refused
 
 from sharpness.evaluation.results import write_pool
 from sharpness.statistics.correlation import cell_columns, correlations, read_pool
-from sharpness.statistics.families import families, main_cells, main_protocol
+from sharpness.statistics.families import families
+from sharpness.statistics.headline import main_cells, main_protocol
 from sharpness.statistics.kendall import kendall
+from sharpness.statistics.measures import measures
 
 MEASURES = ["fisher-rao", "geodesic-inv@0.1", "critical-radius+magnitude"]
 GAUGED = "worst-l2-adaptive-rawlogits-gauge@0.1+paper"
@@ -51,3 +53,25 @@ def test_a_pool_with_measures_is_read_back(pool: pd.DataFrame, tmp_path: Path) -
     write_pool(wrong, tmp_path / "pool.csv")
     with refused("no option"):
         read_pool(tmp_path / "pool.csv")
+
+
+def test_the_table_of_measures_judges_all_of_them_together(pool: pd.DataFrame) -> None:
+    """Without ablations, other protocols, and models that are there twice."""
+    restarted = "worst-linf-adaptive-normlogits@0.001+paper+restarts5"
+    released = GAUGED.replace("paper", "released")
+    pool = pool.assign(**{restarted: pool["error_test"] ** 2, released: pool["gap"]})
+    found = correlations(pool, resamples=50)
+    table = measures(pool, found, draws=200)
+    assert sorted(table["cell"].unique()) == sorted([*MEASURES, GAUGED, restarted])
+    assert set(table["target"]) == {"error_test", "gap"}
+    first = table[table["target"] == "error_test"].set_index("cell")
+    assert first.loc[restarted, ["tau", "p"]].tolist() == pytest.approx([1, 1 / 201])
+    raw = found[(found["subgroup"] == "all") & (found["target"] == "error_test")]
+    raw = raw.set_index("cell").loc[first.index]
+    assert (first[["tau", "low", "high"]] == raw[["tau", "low", "high"]]).all(axis=None)
+    ranked = first.sort_values("tau", key=abs, ascending=False)
+    assert ranked["p"].is_monotonic_increasing
+    twice = pd.concat([pool, pool.iloc[:3].assign(model=["a", "b", "c"])], ignore_index=True)
+    again = measures(twice, found, draws=200)
+    pd.testing.assert_series_equal(again["p"], table["p"])
+    assert measures(synthetic.pool(), found).empty

@@ -26,6 +26,7 @@ from sharpness.studies.diagonal.figure7 import (
     converged,
     summarise,
 )
+from sharpness.studies.diagonal.geodesic import RADIUS, sharpness_inv, sharpness_mix
 from sharpness.studies.diagonal.networks import (
     CONVERGED,
     TrainedNetwork,
@@ -153,6 +154,39 @@ def test_training_is_gradient_descent_until_the_loss_is_small() -> None:
         np.testing.assert_allclose(network.v, v, rtol=1e-9)
         assert network.train_loss == pytest.approx(np.square(r).mean(), rel=1e-9)
         assert network.train_loss <= CONVERGED
+
+
+def test_geodesic_sharpness_is_the_maximum() -> None:
+    """Values computed apart from this code, and both limits."""
+    beta, optimum = np.array([1, -0.5, 0.8, 0.3, -1.2]), np.array([0.9, -0.7, 0.8, 0.1, -1])
+    r = beta - optimum
+    assert sharpness_mix(r, 0.1) == pytest.approx(0.1219804, abs=1e-7)
+    assert sharpness_inv(beta, r, 0.01) == pytest.approx(0.0083362, abs=1e-7)
+    assert sharpness_inv(beta, r, 0.1) == pytest.approx(0.1136789, abs=1e-7)
+    assert sharpness_inv(np.array([1.3]), np.array([0.3]), 0.1) == pytest.approx(0.1574892)
+    limit = 2 * np.sqrt(2) * np.linalg.norm(beta * r)
+    assert sharpness_inv(beta, r, 1e-6) / 1e-6 == pytest.approx(limit, rel=1e-4)
+    assert sharpness_inv(beta, 0 * r, 1e-4) == pytest.approx(2e-8 * 1.2**2, rel=1e-3)
+
+
+@pytest.mark.parametrize("seed", [2, 11])
+def test_no_point_of_the_sphere_is_higher_than_the_maximum(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    beta, r = rng.standard_normal(6), 0.05 * rng.standard_normal(6)
+    b = rng.standard_normal((200_000, 6))
+    b *= 0.1 / np.sqrt(2) / np.linalg.norm(b, axis=1, keepdims=True)
+    rises = np.square(beta * np.exp(2 * b) - (beta - r)).sum(axis=1) - r @ r
+    assert 0.97 * sharpness_inv(beta, r, 0.1) < rises.max() < sharpness_inv(beta, r, 0.1)
+
+
+def test_a_network_is_measured_by_the_residual_of_its_training() -> None:
+    """For whitened inputs that is β − β*."""
+    u, v = weights(6)
+    task = whitened(u, v, 9)
+    moved = 1.1 * u
+    found, beta = measure_network(task, moved, v), moved * v
+    assert found["s_mix"] == pytest.approx(sharpness_mix(beta - u * v, RADIUS))
+    assert found["s_inv"] == pytest.approx(sharpness_inv(beta, beta - u * v, RADIUS))
 
 
 def state(network: TrainedNetwork) -> tuple[object, ...]:
@@ -305,6 +339,6 @@ def test_the_figure_has_a_block_of_panels_for_each_task(some: Path, reversed_tas
     assert names[0] == "Task of seed 8"
     assert names[1].startswith("Task of seed 9, chosen for the paper's claim")
     findings = summarise({"networks": [some], "reversal": reversed_task})
-    values = [f.value for f in findings if f.quantity.startswith("τ")]
+    values = [f.value for f in findings if f.quantity.startswith("τ") and "S_" not in f.quantity]
     assert sorted(f"τ = {value}" for value in values) == sorted(map(printed, panels))
     assert len(compose("fig7", {"networks": [some]}).subfigs) == 1

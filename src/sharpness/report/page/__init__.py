@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from sharpness.io.files import write_text
 from sharpness.report import shades
 from sharpness.report.figures.catalogue import Figure
+from sharpness.report.page.beside import published_beside
 from sharpness.report.page.cautions import cautions, few_models
 from sharpness.report.page.explorer import bundle, explorer
 from sharpness.report.page.figures import picture
@@ -23,7 +24,7 @@ from sharpness.report.page.subgroups import tau_table
 from sharpness.report.tables import agreement
 from sharpness.report.tables.writers import Table, render_table
 from sharpness.report.verdict import answers, judge, summarize_targets
-from sharpness.statistics.families import main_protocol
+from sharpness.statistics.headline import main_protocol
 
 
 def write_report(
@@ -35,6 +36,8 @@ def write_report(
     notes: Sequence[str] = (),
     studies: Mapping[str, StudyResults] | None = None,
     *,
+    measures: str | Path | None = None,
+    published_measures: pd.DataFrame | None = None,
     published: pd.DataFrame | None = None,
     departures: Sequence[Sequence[str]] = (),
     provenance: Mapping[str, str] | None = None,
@@ -51,6 +54,8 @@ def write_report(
         figures: entries of the catalogue with their PNG files.
         notes: remarks at the top, such as which data are stand-ins.
         studies: the results of the simple studies.
+        measures: the PNG file of the figure of all measures.
+        published_measures: the contents of ``published_measures.csv``.
         published: the contents of ``paper_taus.csv``, shown at scale "paper" alone.
         departures: rows of what the paper does and what is done here, headings first.
         provenance: versions and checksums.
@@ -80,6 +85,10 @@ def write_report(
             for t in tables
         ],
         figures=figures,
+        measures=measures,
+        beside=None
+        if published_measures is None
+        else published_beside(published_measures, pools, studies or {}, scale),
         within={figure.id: tau_table(figure.id, pools) for figure, _ in figures if figure.within},
         studies=studies or {},
         departures=departures,

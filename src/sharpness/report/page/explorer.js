@@ -13,6 +13,14 @@ const dark = matchMedia("(prefers-color-scheme: dark)");
 let sorted = { key: "model", up: true };
 let models = []; // those with both values: model, x, y, colour, shown, and a0, a1, ... of `about`
 
+// Vega, which the page holds compressed by gzip, in base64.
+const unpack = async () => {
+  const bytes = Uint8Array.from(atob($("vega").textContent), (letter) => letter.charCodeAt(0));
+  const script = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  document.head.append(make("script", { textContent: await new Response(script).text() }));
+};
+const unpacked = unpack();
+
 // Kendall's τ (Eq. 4), NaN where undefined.
 const kendall = (points) => {
   const n = points.length, constant = (key) => points.every((p) => p[key] === points[0][key]);
@@ -111,6 +119,7 @@ const draw = async () => {
   encoding.y.title = targets[form.target.value];
   encoding.tooltip = header().map(([field, title]) => ({ field, title }));
   Object.assign(spec, { data: { name: "models", values: models }, config: themes[theme] });
+  await unpacked;
   const { view } = await vegaEmbed("#plot", spec, { actions: false, renderer: "canvas", tooltip: { theme } });
   view.addSignalListener("brush", (_, { x = [], y = [] }) => {
     const ends = [x, y].flatMap((v) => (v.length ? [Math.min(...v), Math.max(...v)] : ["", ""]));

@@ -7,6 +7,8 @@ models shown.
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -134,7 +136,6 @@ def themes() -> dict[str, Any]:
 
 
 def bundle() -> str:
-    """Return Vega, Vega-Lite and Vega-Embed as one script without any other file."""
-    return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;").replace(
-        "</script", "<\\/script"
-    )
+    """Return Vega, Vega-Lite and Vega-Embed as one script, compressed by gzip, in base64."""
+    script = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
+    return base64.b64encode(gzip.compress(script.encode(), mtime=0)).decode()

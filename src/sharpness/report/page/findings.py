@@ -1,15 +1,17 @@
-"""Small tables of a pool: convergence of its measures, and whether conclusions need a protocol."""
+"""Exploratory tables of a pool: other measures, convergence, protocols, and a grid of models."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
 from sharpness.measures.definition import Cell
-from sharpness.report.verdict import describe, target_title
+from sharpness.report.tables.writers import format_ceiling
+from sharpness.report.verdict import describe, describe_measure, target_title
 from sharpness.statistics.kendall import format_tau
 from sharpness.statistics.protocols import ONE, OPPOSITE, SAME
 
@@ -27,12 +29,47 @@ class SmallTable:
 def small_tables(findings: Mapping[str, pd.DataFrame]) -> list[SmallTable]:
     """Return the tables of a pool that have rows; a pool that is no grid has no such table.
 
-    ``findings`` holds the contents of the pool's ``convergence.csv``, ``protocols.csv`` and
-    ``grid.csv`` by their names, without the suffix.
+    ``findings`` holds the contents of the pool's ``measures.csv``, ``convergence.csv``,
+    ``protocols.csv`` and ``grid.csv`` by their names, without the suffix.
     """
-    made = {"convergence": _convergence, "protocols": _protocols, "grid": _grid}
+    made = {"measures": _measures, "convergence": _convergence, "protocols": _protocols}
+    made |= {"grid": _grid}
     known = {name: frame.dropna(subset="cell") for name, frame in findings.items()}
     return [make(known[name]) for name, make in made.items() if len(known.get(name, ()))]
+
+
+def _measures(found: pd.DataFrame) -> SmallTable:
+    targets = [target_title(name) for name in found["target"].unique()]
+    return SmallTable(
+        "Measures",
+        "Measures beside the headline ones (exploratory): τ with its interval; p, adjusted for "
+        f"all {found['cell'].nunique()} measures by {found['draws'].iloc[0]:,} permutations; "
+        "and the ceiling, the largest |τ| that the noise between batches allows",
+        ("Measure", *(name for t in targets for name in (f"τ, {t}", "p")), "ceiling", "n"),
+        tuple(
+            (
+                describe_measure(str(word)),
+                *(text for row in rows.to_dict("records") for text in _coefficient(row)),
+                _ceiling(rows),
+                str(rows["models"].iloc[0]),
+            )
+            for word, rows in found.groupby("cell", sort=False)
+        ),
+    )
+
+
+def _coefficient(row: Mapping[Hashable, Any]) -> tuple[str, str]:
+    """Return τ with its interval, or why there is none, and p."""
+    if row["status"] != "ok":
+        return str(row["reason"]), "–"
+    low, high = (format_tau(row[name]) for name in ("low", "high"))
+    return f"{format_tau(row['tau'])} [{low}, {high}]", f"{row['p']:.2g}"
+
+
+def _ceiling(rows: pd.DataFrame) -> str:
+    """Return the ceiling of a measure, "–" where it has no batches."""
+    known = rows["ceiling"].dropna()
+    return format_ceiling(known.iloc[0], rows["tau"].abs().max()) if len(known) else "–"
 
 
 def _convergence(found: pd.DataFrame) -> SmallTable:

@@ -19,7 +19,7 @@ from sharpness.report.shades import shade
 from sharpness.report.tables import LAYOUTS
 from sharpness.report.verdict import target_title
 from sharpness.statistics.correlation import format_radius, target_columns
-from sharpness.statistics.families import main_cells
+from sharpness.statistics.headline import main_cells
 from sharpness.statistics.kendall import format_tau
 from sharpness.statistics.permutation import SIGNIFICANT
 

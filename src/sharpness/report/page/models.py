@@ -12,7 +12,8 @@ from sharpness.measures.definition import Cell
 from sharpness.report.tables.writers import in_words
 from sharpness.report.verdict import describe, join_names, target_title
 from sharpness.statistics.correlation import cell_columns
-from sharpness.statistics.families import duplicate_models, main_cells
+from sharpness.statistics.families import duplicate_models
+from sharpness.statistics.headline import main_cells
 from sharpness.statistics.kendall import kendall
 
 _STATUSES = ("skipped", "excluded", "failed", "missing")

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from sharpness.measures.hessian import largest_eigenvalue, rescaled_hessian, trace
+from sharpness.studies.diagonal.geodesic import RADIUS, sharpness_inv, sharpness_mix
 
 Floats = npt.NDArray[np.float64]
 
@@ -83,9 +84,11 @@ def measure_network(task: SparseRegression, u: Floats, v: Floats) -> dict[str, f
     """Return test loss, norms and curvature of the network (u, v), (d,) each.
 
     The keys are ``test_loss``; ``trace`` = tr ∇²L; ``rescaled_trace`` and ``rescaled_eigenvalue`` =
-    tr and λmax of ∇̃²L = ∇²L ⊙ ccᵀ; ``l1`` = ‖β‖₁; ``linf`` = ‖β‖∞.
+    tr and λmax of ∇̃²L = ∇²L ⊙ ccᵀ; ``l1`` = ‖β‖₁; ``linf`` = ‖β‖∞; ``s_inv`` and ``s_mix``, the
+    geodesic sharpness at `RADIUS` by the formulas for whitened inputs, with r = Xᵀ(Xβ − y)/n.
     """
     network, beta = DiagonalNetwork(u, v), u * v
+    residual = task.X.T @ (task.X @ beta - task.y) / len(task.y)
     batches = [(torch.tensor(task.X), torch.tensor(task.y))]
     plain, rescaled = torch.ones(2 * u.size), torch.tensor(network_scaling(u, v))
     with rescaled_hessian(network, batches, plain, loss=half_squares) as hessian:
@@ -99,4 +102,6 @@ def measure_network(task: SparseRegression, u: Floats, v: Floats) -> dict[str, f
         "rescaled_eigenvalue": eigenvalue,
         "l1": float(np.abs(beta).sum()),
         "linf": float(np.abs(beta).max()),
+        "s_inv": sharpness_inv(beta, residual, RADIUS),
+        "s_mix": sharpness_mix(residual, RADIUS),
     }
