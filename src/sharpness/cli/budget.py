@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -182,7 +182,8 @@ def comparison(jobs: Sequence[Jobs], results: Path) -> list[str]:
     """
     from sharpness.config.spent import spent
 
-    used, planned, lines = spent(results), defaultdict[str, list[Jobs]](list), dict[str, Any]()
+    used, lines = spent(results), dict[str, tuple[int, float, float]]()
+    planned: dict[str, list[Jobs]] = defaultdict(list)
     for each in jobs:
         planned[each.rule].append(each)
     for rule, own in planned.items():
