@@ -1,7 +1,7 @@
 """Seconds that the steps of a pool's network take on this device, measured with random weights.
 
 Kept as JSON in the cache's folder, by device, number of threads and network. On a CPU they are
-seconds of one core, which other programs on the machine do not lengthen.
+seconds of one core, which other programs lengthen less than the clock.
 """
 
 from __future__ import annotations
