@@ -1,4 +1,4 @@
-"""``sharpness``: measure a model, list what there is, check and run a configuration, correlate."""
+"""``sharpness``: measure a model, list what there is, check, price and run, correlate."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import sys
 
 import typer
 
+from sharpness.cli.budget import budget
 from sharpness.cli.configuration import check, run
 from sharpness.cli.correlate import correlate
 from sharpness.cli.listing import list_things
@@ -24,6 +25,7 @@ app = typer.Typer(
 app.command()(measure)
 app.command("list")(list_things)
 app.command()(check)
+app.command()(budget)
 app.command()(correlate)
 app.command()(run)
 

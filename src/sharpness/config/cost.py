@@ -1,44 +1,54 @@
-"""Estimate what each pool of a configuration costs, before anything runs.
+"""What the steps of each pool take: models, passes and the FLOPs of a pass, before anything runs.
 
-GPU-hours = models × passes × FLOPs of a forward pass / rate, with a multiplication and an addition
-as two FLOPs, and a forward and a backward pass as three forward ones. It prices arithmetic alone:
-small networks and small batches do not reach the rate, and reading photos may take longer.
-
-    python -m sharpness.config.cost [config/paper.yaml ...]
+A backward pass counts as two forward ones, a multiplication and an addition as two FLOPs. On a card
+the hours are FLOPs over its rate; small networks and batches, which do not reach it, have measured
+seconds instead (`speed`).
 """
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sharpness.config.fields import TokenInputs
 from sharpness.config.own import ModelsPool
 from sharpness.config.pools import Pool, PublishedPool, SweepPool
-from sharpness.config.required import needed_parts
-from sharpness.config.schema import Config, merged, validated
-from sharpness.io.errors import UserError
-from sharpness.io.files import read_yaml
+from sharpness.config.schema import Config
+from sharpness.data.registry import REGISTRY
 from sharpness.measures.cell_values import noise_key
-from sharpness.measures.definition import PROTOCOLS
+from sharpness.measures.definition import PROTOCOLS, Cell
 from sharpness.measures.measurement import Measurement
+from sharpness.training.hyperparameters import Space, Training, draw_hyperparameters
 
-RATE = 10e12
-"""Assumed FLOPs in a second: half of an NVIDIA A100's 19.5 TFLOP/s in float32 without TF32."""
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+CARDS = {"v100": 15.7, "a100": 19.5, "l40s": 91.6, "h100": 66.9, "h200": 66.9, "rtx4090": 82.6}
+"""Vendors' peaks in float32 without tensor cores, in TFLOP/s (H100 and H200: SXM)."""
+
+SHARE = 0.5
+"""Assumed share of the peak that is reached."""
 
 BOTH = 3
 """Cost of a forward and a backward pass, in forward passes."""
 
 EXAMPLES = {
-    **{"digits": 797, "digits-c": 797, "cifar10": 10_000, "cifar10-c": 10_000},
+    **{"digits": 797, "digits-c": 3_985, "cifar10": 10_000, "cifar10-c": 10_000},
     **{"cifar10-c-whole": 750_000, "imagenet": 50_000, "imagenet-2p": 26_000},
     **{"imagenet-v2": 10_000, "imagenet-r": 30_000, "imagenet-a": 7_500},
     **{"imagenet-sketch": 50_889, "objectnet": 18_574, "mnli": 9_815},
     **{"hans-lexical": 5_000, "hans-subsequence": 5_000, "hans-constituent": 5_000},
 }
 """Test examples of each data set."""
+
+STANDINS = {
+    **{"imagenet": 797, "imagenet-2p": 100, "imagenet-v2": 797, "imagenet-r": 641},
+    **{"imagenet-a": 114, "imagenet-sketch": 797, "objectnet": 797, "mnli": 600},
+    **{"hans-lexical": 300, "hans-subsequence": 300, "hans-constituent": 300},
+}
+"""Those of its stand-in."""
 
 TRAINING = {"digits": 1000, "cifar10": 50_000}
 """Training examples of the sets that are used whole."""
@@ -48,36 +58,65 @@ TRAINING = {"digits": 1000, "cifar10": 50_000}
 class Cost:
     """Forward passes of single examples in a pool, and the FLOPs of one.
 
-    ``training``, ``errors`` and ``sharpness`` are of one model, on average.
+    ``training``, ``errors``, ``worst``, ``average`` and ``measures`` are of one model, on average.
+
+    Attributes:
+        photos: photos that are decoded for a model.
+        weights: numbers in a model.
+        activations: bytes that the backward pass of an example needs.
     """
 
     models: int
     flops: float
+    weights: int
+    activations: int
     training: float
     errors: float
-    sharpness: float
+    worst: float
+    average: float
+    measures: float
+    photos: int
 
-    def hours(self, passes: float) -> float:
-        """Return the hours that some passes of each model take at `RATE`, for all models."""
-        return self.models * passes * self.flops / RATE / 3600
+    @property
+    def sharpness(self) -> float:
+        """The passes of all cells and measures."""
+        return self.worst + self.average + self.measures
+
+    def hours(self, passes: float, card: str) -> float:
+        """Return the hours that some passes of each model take on a card, for all models."""
+        return self.models * passes * self.flops / (SHARE * CARDS[card] * 1e12) / 3600
+
+    def memory(self, rows: int) -> float:
+        """Return the bytes of a worst-case step on some examples, libraries aside."""
+        return 4.0 * VECTORS * self.weights + rows * self.activations
 
 
-def sharpness_passes(pool: Pool, protocols: list[str]) -> int:
-    """Return the forward passes of single examples that the cells of one model take.
+VECTORS = 10
+"""Vectors of the size of the weights that a worst-case cell keeps, measured."""
 
-    A worst-case cell takes steps + 1 passes both ways on every point. Average-case cells with the
-    same noise share their draws, whatever their protocol and logits.
-    """
+
+def sharpness_passes(pool: Pool, protocols: list[str]) -> tuple[int, int]:
+    """Return the forward passes of single examples in the cells of one model: worst, average."""
     settings = pool.sharpness
+    samples = {name: settings.samples.get(name, knob.samples) for name, knob in PROTOCOLS.items()}
+    worst, average = cells_passes(settings.cells(protocols), settings.steps, samples)
+    return settings.points * worst, settings.points * average
+
+
+def cells_passes(cells: Iterable[Cell], steps: int, samples: Mapping[str, int]) -> tuple[int, int]:
+    """Return the forward passes of one example in some cells: worst case, average case.
+
+    A worst-case cell takes steps + 1 passes both ways. Average-case cells with the same noise share
+    their draws, whatever their protocol and logits.
+    """
     passes, draws = 0, dict[Any, int]()
-    for cell in settings.cells(protocols):
+    for cell in cells:
         if cell.definition.case == "worst":
-            passes += BOTH * ((cell.steps or settings.steps) + 1) * (cell.restarts or 1)
+            passes += BOTH * ((cell.steps or steps) + 1) * (cell.restarts or 1)
             continue
-        samples = settings.samples.get(cell.protocol, PROTOCOLS[cell.protocol].samples)
         key = (cell.data, cell.m, noise_key(cell))
-        draws[key] = max(draws.get(key, 0), samples)
-    return settings.points * (passes + sum(draws.values()))
+        draws[key] = max(draws.get(key, 0), samples[cell.protocol])
+    return passes, sum(draws.values())
 
 
 def measures_passes(pool: Pool) -> int:
@@ -91,14 +130,36 @@ def measures_passes(pool: Pool) -> int:
     return settings.points * sum(taken.get(m.effort or "", m.passes) for m in found)
 
 
+def passes_by_kind(training: Training) -> dict[str, int]:
+    """Return the forward passes of an example in an epoch: SAM takes two steps, views augment."""
+    views = training.repeats
+    return {
+        "plain": BOTH,
+        "sam": 2 * BOTH,
+        "augmented": views * BOTH,
+        "sam augmented": 2 * views * BOTH,
+    }
+
+
+def kinds_of(pool: Pool) -> dict[str, int]:
+    """Return how many models are trained in each way, from their draws; empty without a sweep."""
+    if not isinstance(pool, SweepPool):
+        return {}
+    drawn = [
+        draw_hyperparameters(pool.sweep.seed, index, Space(**pool.sweep.space))
+        for index in range(pool.sweep.models)
+    ]
+    words = [["sam"] * (each.sam_rho > 0) + ["augmented"] * each.augment for each in drawn]
+    return dict(Counter(" ".join(each) or "plain" for each in words))
+
+
 def training_passes(pool: Pool) -> float:
-    """Return the same of an average training: SAM takes two steps, augmentation several views."""
+    """Return the forward passes of single examples in an average training of a pool."""
     if not isinstance(pool, SweepPool):
         return 0.0
-    sweep, training = pool.sweep, pool.training
-    views = 1 + sweep.augment * (training.repeats - 1)
-    steps = 1 + sum(rho > 0 for rho in sweep.sam_rho) / len(sweep.sam_rho)
-    return BOTH * TRAINING[pool.data["train"]] * training.epochs * views * steps
+    each = passes_by_kind(pool.training)
+    passes = sum(number * each[kind] for kind, number in kinds_of(pool).items())
+    return TRAINING[pool.data["train"]] * pool.training.epochs * passes / pool.sweep.models
 
 
 def cost_of(settings: Config, name: str, parts: Mapping[str, str]) -> Cost:
@@ -108,72 +169,74 @@ def cost_of(settings: Config, name: str, parts: Mapping[str, str]) -> Cost:
     """
     pool = settings.pools[name]
     assert not isinstance(pool, ModelsPool)
-    train = TRAINING.get(pool.data["train"], settings.sample.examples)
-    tested = sum(EXAMPLES[data] for part, data in parts.items() if part != "train")
+    sizes = EXAMPLES | (STANDINS if settings.standins else {})
+    tested = sum(sizes[data] for part, data in parts.items() if part != "train")
+    errors = TRAINING.get(pool.data["train"], settings.sample.examples) + tested
+    worst, average = sharpness_passes(pool, settings.protocols)
+    flops, activations = of_an_example(pool)
     return Cost(
-        len(pool.models),
-        forward_flops(pool),
-        training_passes(pool),
-        train + tested,
-        sharpness_passes(pool, settings.protocols) + measures_passes(pool),
+        models=len(pool.models),
+        flops=flops,
+        weights=sum(each.numel() for each in network_of(pool, "meta").parameters()),
+        activations=activations,
+        training=training_passes(pool),
+        errors=errors,
+        worst=worst,
+        average=average,
+        measures=measures_passes(pool),
+        photos=errors if REGISTRY[pool.data["train"]].kind == "photos" else 0,
     )
 
 
-def forward_flops(pool: SweepPool | PublishedPool) -> float:
-    """Return the FLOPs of one example's forward pass, counted by torch without computing it."""
-    import torch
-    from torch.utils.flop_counter import FlopCounterMode
-
-    from sharpness.networks import build
-
+def sizes_of(pool: SweepPool | PublishedPool) -> dict[str, Any]:
+    """Return all sizes of a pool's network, including those that its data determine."""
     sizes, kind = pool.architecture.model_dump(), pool.kind_of_data
     if kind in ("digits", "cifar"):
         side, channels = (8, 1) if kind == "digits" else (32, 3)
         sizes |= {"in_channels": channels, "classes": 10}
         sizes |= {"image_size": side} if sizes["name"] == "simple-vit" else {}
-    with torch.device("meta"):
-        network = build(sizes).eval()
-        if isinstance(pool, PublishedPool) and isinstance(pool.inputs, TokenInputs):
-            inputs = torch.ones(1, pool.inputs.length, dtype=torch.long)
-        elif kind == "photos":
-            inputs = torch.ones(1, 3, sizes["image_size"], sizes["image_size"])
-        else:
-            inputs = torch.ones(1, channels, side, side)
-        with torch.no_grad(), FlopCounterMode(display=False) as counter:
-            network(inputs)
-    return float(counter.get_total_flops())
+    return sizes
 
 
-def table(settings: Config) -> list[str]:
-    """Return the lines of a Markdown table of all pools."""
-    lines = ["| pool | models | GFLOP | training | errors | sharpness | GPU-hours |"]
-    lines.append("|---|---:|---:|---:|---:|---:|---:|")
-    for name, parts in needed_parts(settings).items():
-        if isinstance(settings.pools[name], ModelsPool):  # whose networks are not known before
-            lines.append(f"| {name} | {len(settings.pools[name].models)} | – | – | – | – | – |")
-            continue
-        cost = cost_of(settings, name, parts)
-        passes = (cost.training, cost.errors, cost.sharpness)
-        millions = " | ".join(f"{each / 1e6:.3g}" for each in passes)
-        start = f"| {name} | {cost.models} | {cost.flops / 1e9:.3g}"
-        hours = cost.hours(sum(passes))
-        lines.append(f"{start} | {millions} | {hours:{',.0f' if hours >= 1 else '.1g'}} |")
-    return lines
+def network_of(pool: SweepPool | PublishedPool, device: str) -> nn.Module:
+    """Return a network of a pool with random weights, in evaluation mode."""
+    import torch
+
+    from sharpness.networks import build
+
+    with torch.device(device):
+        return build(sizes_of(pool)).eval()
 
 
-def main(overlays: Sequence[str]) -> int:
-    """Print the table for ``config.yaml`` in the working folder with some overlays."""
-    try:
-        whole = read_yaml("config.yaml")
-        for path in overlays:
-            whole = merged(whole, read_yaml(path))
-        lines = table(validated(whole))
-    except UserError as problem:
-        print(problem, file=sys.stderr)
-        return 1
-    print("\n".join(lines))
-    return 0
+def inputs_of(pool: SweepPool | PublishedPool, rows: int, device: str) -> Tensor:
+    """Return random inputs of a pool's network for some examples."""
+    import torch
+
+    if isinstance(pool, PublishedPool) and isinstance(pool.inputs, TokenInputs):
+        most = pool.network["vocabulary"]
+        return torch.randint(most, (rows, pool.inputs.length), device=device)
+    sizes = sizes_of(pool)
+    side = {"digits": 8, "cifar": 32}.get(pool.kind_of_data) or sizes["image_size"]
+    return torch.randn(rows, sizes.get("in_channels", 3), side, side, device=device)
 
 
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+def of_an_example(pool: SweepPool | PublishedPool) -> tuple[float, int]:
+    """Return FLOPs of a forward pass and bytes kept for the backward one, computing neither."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    network, inputs = network_of(pool, "meta"), inputs_of(pool, 1, "meta")
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        network(inputs)
+    kept: dict[int, Any] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()  # which views and several operations share
+        kept[storage._cdata] = storage
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        network(inputs)
+    for weight in network.parameters():
+        kept.pop(weight.untyped_storage()._cdata, None)
+    return float(counter.get_total_flops()), sum(each.nbytes() for each in kept.values())
