@@ -14,7 +14,7 @@ SHELL := /bin/bash
 .ONESHELL:
 .NOTPARALLEL:
 .DEFAULT_GOAL := all
-.PHONY: all install workflow test test-fast test-slow check docs cluster chaos fuzz slurm generic tensorflow lock container help free force
+.PHONY: all install workflow test test-fast test-slow check docs bench cluster chaos fuzz slurm generic tensorflow lock container help free force
 
 STAMP := .venv/.installed
 ACTIVATE := source .venv/bin/activate
@@ -69,6 +69,11 @@ check: $(STAMP) ## style, types, the workflow's own linter, the documentation; c
 docs: $(STAMP) ## the documentation: build/docs/index.html
 	@$(ACTIVATE)
 	$(BUILD_DOCS)
+
+bench: $(STAMP) ## time cells against the released way; mixed precision on the pools that make made
+	@$(ACTIVATE)
+	python benchmarks/cells.py
+	if [[ -e results/mini/report.html ]]; then python benchmarks/mixed.py; fi
 
 cluster: $(STAMP) ## the tests on a real Slurm of one node; as root on Debian it is installed if need be
 	@$(ACTIVATE)

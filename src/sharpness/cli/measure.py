@@ -19,7 +19,7 @@ from sharpness.cli.outputs import SAYS, new_file
 from sharpness.evaluation.plan import Plan
 from sharpness.io.errors import UserError
 from sharpness.io.files import expanded, finite_or_none
-from sharpness.measures.definition import PROTOCOLS, Cell, Definition
+from sharpness.measures.definition import PROTOCOLS, Cell, Definition, Precision
 from sharpness.measures.measurement import Measurement
 from sharpness.sources.grammar import (
     DATA_SCHEMES,
@@ -93,6 +93,7 @@ def measure(
     samples: Annotated[int | None, typer.Option(min=1, help="Draws, average case.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the noise.")] = 0,
     parameters: Annotated[str, typer.Option(help="all, trainable or a pattern.")] = "all",
+    precision: Annotated[Precision, typer.Option(help="Of Auto-PGD's gradients.")] = "float32",
     micro_batch: Annotated[int | None, typer.Option(min=1, help="Examples a pass.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     offline: Annotated[bool, typer.Option("--offline", help="Ask no network.")] = False,
@@ -114,7 +115,7 @@ def measure(
     )
     check_files(source, data, labels)
     words = _words(definition or (), radius or (), measure or ())
-    plan = _plan(words, protocol, points, m, steps, samples, seed, parameters)
+    plan = _plan(words, protocol, points, m, steps, samples, seed, parameters, precision)
     inputs = _inputs(input_size, mean, std)
     places = {"cache": expanded(cache), "mirror": None, "offline": offline}
     auto = [Definition.parse(word) for word in words.definitions if AUTO in words.radii]
@@ -179,6 +180,7 @@ def _plan(
     samples: int | None,
     seed: int,
     parameters: str,
+    precision: Precision,
 ) -> Plan:
     if protocol not in PROTOCOLS:
         raise UserError(f"--protocol {protocol}: is one of {', '.join(PROTOCOLS)}")
@@ -201,6 +203,7 @@ def _plan(
         own,
         seed,
         parameters=parameters,
+        precision=precision,
         measures=tuple(dict.fromkeys(map(Measurement.parse, words.measures))),
     )
 

@@ -60,8 +60,9 @@ class BasePool(Settings):
     def plan(self, protocols: list[str]) -> dict[str, Any]:
         """Return the evaluation settings, cells as ids, in the form that ``Plan.parse`` reads."""
         settings = self.sharpness.model_dump(exclude={"radii", "ablations"})
-        if settings["parameters"] == "all":
-            del settings["parameters"]  # enters no digest
+        for name, default in (("parameters", "all"), ("precision", "float32")):
+            if settings[name] == default:
+                del settings[name]  # enters no digest
         words = settings.pop("measures")
         if words:  # with their revisions, so that a job is due where one of them changes
             measures = {word: Measurement.parse(word).measure.revision for word in words}

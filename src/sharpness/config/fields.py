@@ -22,7 +22,7 @@ from sharpness.io.validation import (
     Seed,
     Settings,
 )
-from sharpness.measures.definition import IN_ORDER, PROTOCOLS, Cell, Data, Definition
+from sharpness.measures.definition import IN_ORDER, PROTOCOLS, Cell, Data, Definition, Precision
 from sharpness.measures.measurement import Measurement
 from sharpness.networks import Blocks, Size
 
@@ -168,6 +168,7 @@ class Measurements(Settings):
     seed: Seed = 0
     max_train_error: Fraction | None = None
     parameters: Annotated[str, AfterValidator(_pattern)] = "all"
+    precision: Precision = "float32"
     ablations: dict[Name, Ablation] = Field(default_factory=dict)
     measures: Annotated[list[MeasureId], Distinct] = Field(default=[])
 

@@ -154,9 +154,10 @@ def measure_plan(
         yield from ((each, problem) for each in wanted)
         return
     shared = ObjectiveCache(network, data, cross_entropy, plan.parameters)
+    effort = Effort(precision=plan.precision)  # steps and samples are the protocols'
     protocols = protocols_of(plan)
     yield from measure_cells(
-        model, data, cells, plan.seed, protocols=protocols, room=room, points=shared
+        model, data, cells, plan.seed, cross_entropy, effort, protocols, room, points=shared
     )
     effort = Effort(plan.steps, plan.samples.get("paper"))
     yield from measure_all(shared, others, plan.seed, None, room, effort)

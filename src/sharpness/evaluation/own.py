@@ -22,7 +22,7 @@ from sharpness.evaluation.plan import Plan, Row
 from sharpness.evaluation.radii import MODELS, POINTS, Rise
 from sharpness.io.errors import UserError
 from sharpness.io.files import read_json
-from sharpness.measures.cell_values import ObjectiveCache
+from sharpness.measures.cell_values import Effort, ObjectiveCache
 from sharpness.measures.definition import Cell, Data, Definition
 from sharpness.measures.micro_batch import MicroBatch
 from sharpness.measures.network import Network
@@ -219,6 +219,7 @@ def rise_over(
 ) -> Rise:
     """Return the median rise of the loss over some models, each with its batches."""
     protocols, shared = protocols_of(plan), dict[int, ObjectiveCache]()
+    effort = Effort(precision=plan.precision)
 
     def rise(definition: Definition, radius: float) -> float:
         cell, values = Cell(definition, radius, protocol), []
@@ -232,6 +233,7 @@ def rise_over(
                 data,
                 [cell],
                 plan.seed,
+                effort=effort,
                 protocols=protocols,
                 room=room,
                 points=shared[place],

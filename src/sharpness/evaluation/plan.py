@@ -13,7 +13,7 @@ from typing import Any
 
 from sharpness.io.errors import REMAKE, UserError
 from sharpness.io.files import read_json, write_csv
-from sharpness.measures.definition import IN_ORDER, PROTOCOLS, Cell, Definition
+from sharpness.measures.definition import IN_ORDER, PROTOCOLS, Cell, Definition, Precision
 from sharpness.measures.measurement import Measurement
 
 REVISION = 2
@@ -36,6 +36,7 @@ class Plan:
         max_train_error: models above it are not measured; None measures all.
         augment_operations: of RandAugment, on each augmented view.
         parameters: the weights to perturb: "all", "trainable" or a regular expression on names.
+        precision: of the gradients of Auto-PGD.
         measures: measured besides the cells.
     """
 
@@ -48,6 +49,7 @@ class Plan:
     max_train_error: float | None = None
     augment_operations: int = 2
     parameters: str = "all"
+    precision: Precision = "float32"
     measures: tuple[Measurement, ...] = ()
 
     @classmethod
@@ -122,6 +124,7 @@ class Plan:
             "seed": self.seed,
             "revision": REVISION,
             **({} if self.parameters == "all" else {"parameters": self.parameters}),
+            **({"precision": self.precision} if worst and self.precision != "float32" else {}),
         }
 
     def _describe_measure(self, measurement: Measurement) -> Row:
@@ -185,7 +188,8 @@ def write_rows(
         UserError: if a result file is gone, or is not of the cell that is wanted.
     """
     done = {"status": "ok", "reason": ""}
-    columns = list(dict.fromkeys([*CELLS, *wanted[0]]))
+    keys = list(dict.fromkeys(key for row in wanted for key in row))
+    columns = list(dict.fromkeys([*CELLS, *keys]))
     mend = f"{REMAKE}: rm {evaluated}"
     items = [_item(state, name, mend) for name in found["errors"]]
     rows = [{"source": "evaluated", **item, **done} for item in items]
@@ -199,8 +203,8 @@ def write_rows(
         write_csv(per_batch, [], BATCHES)
         return
     measured = [_item(state, name, mend) for name in found["cells"]]
-    settings = [{key: row.get(key) for key in wanted[0]} for row in measured]
-    if settings != [dict(row) for row in wanted]:
+    settings = [[row.get(key) for key in keys] for row in measured]
+    if settings != [[row.get(key) for key in keys] for row in wanted]:
         raise UserError(f"{evaluated}: its cells are not those that are wanted; {mend}")
     write_csv(sharpness, [{key: row.get(key) for key in columns} for row in measured], columns)
     write_csv(per_batch, [batch for row in measured for batch in _batches(row)], BATCHES)

@@ -22,7 +22,7 @@ from sharpness.measures.checks import (
     check_repeatable,
     check_separable,
 )
-from sharpness.measures.definition import Cell, Data, Definition, Norm, Protocol
+from sharpness.measures.definition import Cell, Data, Definition, Norm, Precision, Protocol
 from sharpness.measures.gauge import balanced, check_same_function
 from sharpness.measures.network import Network
 from sharpness.measures.objective import LogitScale, Loss, Objective
@@ -35,17 +35,20 @@ Values = Sequence[Sequence[Tensor]]
 
 @dataclass(frozen=True)
 class Effort:
-    """Amount of computation for the cells that do not set it themselves.
+    """Amount and precision of computation for the cells that do not set it themselves.
 
     Attributes:
         steps: Auto-PGD iterations; None takes the protocol's.
         samples: draws per batch in the average case; None takes the protocol's.
         antithetic: draw δ and −δ together; such a pair counts as one draw.
+        precision: of the gradients of Auto-PGD: "float32", or "mixed", whose matrix products are in
+            bfloat16. Every loss is computed as in "float32".
     """
 
     steps: int | None = None
     samples: int | None = None
     antithetic: bool = False
+    precision: Precision = "float32"
 
 
 AS_THE_PROTOCOL = Effort()
@@ -66,6 +69,9 @@ class CellTask:
         check_kind("definition", cell.definition, Definition, "a Definition")
         check_kind("effort", effort, Effort, "an Effort")
         check_kind("antithetic", effort.antithetic, bool, "True or False")
+        if effort.precision not in get_args(Precision):
+            words = ", ".join(get_args(Precision))
+            raise UserError(f"precision is {effort.precision!r}; it is one of {words}")
         check_radius(cell.radius)
         check_kind("protocol", cell.protocol, str, "the name of one")
         if cell.data not in get_args(Data):
@@ -74,6 +80,7 @@ class CellTask:
         self.protocol = named.get(cell.protocol) or Protocol.named(cell.protocol)
         self.steps = _first(cell.steps, effort.steps, self.protocol.steps)
         self.samples = _first(effort.samples, self.protocol.samples)
+        self.mixed = effort.precision == "mixed"
         for name, count in (("m", cell.m), ("restarts", cell.restarts)):
             if count is not None:
                 check_count(name, count)
@@ -223,7 +230,8 @@ def _worst_case(objectives: list[Objective], c: Tensor, task: CellTask, seed: in
         found = []
         for start in range(task.cell.restarts or 1):
             noise = partial(_noise, definition.norm, c, seed, batch, start)
-            found.append(worst(objective, feasible, knobs, task.scale, task.steps, noise))
+            settings = feasible, knobs, task.scale, task.steps
+            found.append(worst(objective, *settings, noise, task.mixed))
         maxima.append(torch.tensor(found, dtype=torch.float64).max().reshape(1))
     return maxima
 

@@ -16,6 +16,8 @@ from sharpness.io.errors import UserError
 Case = Literal["average", "worst"]
 Norm = Literal["l2", "linf"]
 Data = Literal["original", "augmented"]
+Precision = Literal["float32", "mixed"]
+"""Of the gradients of Auto-PGD: that of the weights, or with matrix products in bfloat16."""
 
 _SYMBOL = {"l2": "ℓ2", "linf": "ℓ∞"}
 

@@ -18,6 +18,7 @@ from torch.nn.utils import parametrize
 from sharpness.data.batches import Inputs, call, is_dense, logits_of, map_tensors
 from sharpness.io.errors import UserError, described
 from sharpness.measures.arguments import check_kind
+from sharpness.measures.mixed_precision import coarse_products
 from sharpness.measures.parameters import Parameters, by_memory, chosen
 from sharpness.measures.random_state import RandomState
 from sharpness.measures.snapshot import Snapshot
@@ -97,16 +98,24 @@ class Network:
             self._restore()
 
     def gradient(
-        self, loss: Tensor, factor: float = 1.0, *, twice: bool = False, keep: bool = False
+        self,
+        loss: Tensor,
+        factor: float = 1.0,
+        *,
+        twice: bool = False,
+        keep: bool = False,
+        mixed: bool = False,
     ) -> Tensor:
         """Return the gradient (p,) of ``factor`` · ``loss``, a scalar made inside ``at``.
 
-        ``twice`` makes the gradient differentiable again; ``keep`` allows a further call.
+        ``twice`` makes the gradient differentiable again; ``keep`` allows a further call;
+        ``mixed`` takes matrix products in bfloat16.
         """
         if not loss.requires_grad:
             return torch.zeros_like(self.weights)
         leaves = [parameter for group in self._groups for parameter in group]
-        with described("the backward pass of the model"):
+        products = coarse_products(self.weights.is_cuda) if mixed else nullcontext()
+        with described("the backward pass of the model"), products:
             found = torch.autograd.grad(
                 loss,
                 leaves,

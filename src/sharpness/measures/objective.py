@@ -140,14 +140,18 @@ class Objective:
 
     @torch.enable_grad()
     def loss_and_gradient(
-        self, weights: Tensor, scale: LogitScale, coarse: bool = False
+        self, weights: Tensor, scale: LogitScale, coarse: bool = False, mixed: bool = False
     ) -> tuple[float, Tensor]:
-        """Return L and ∇L (p,) at ``weights``, by one forward and backward pass of each example."""
+        """Return L and ∇L (p,) at ``weights``, by one forward and backward pass of each example.
+
+        ``coarse`` is as in ``Network.at``, ``mixed`` as in ``Network.gradient``: L does not depend
+        on it.
+        """
         losses, total = [], None
         for (inputs, targets), share in zip(self.pieces, self._shares, strict=True):
             with self.network.at(weights, coarse) as outputs_of:
                 loss = mean_loss(self.loss, outputs_of(inputs), targets, scale)
-                gradient = self.network.gradient(loss, share)
+                gradient = self.network.gradient(loss, share, mixed=mixed)
                 losses.append(loss.item())
             total = gradient if total is None else total.add_(gradient)
             del gradient  # free it before the next one is made

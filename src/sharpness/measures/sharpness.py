@@ -25,7 +25,7 @@ from sharpness.measures.cell_values import (
     noise_key,
     values_of,
 )
-from sharpness.measures.definition import Cell, Data, Definition, Estimate, Protocol
+from sharpness.measures.definition import Cell, Data, Definition, Estimate, Precision, Protocol
 from sharpness.measures.micro_batch import MicroBatch, OutOfMemory
 from sharpness.measures.network import Network
 from sharpness.measures.objective import Loss
@@ -46,6 +46,7 @@ def sharpness(
     antithetic: bool = False,
     micro_batch: int | None = None,
     parameters: Parameters = "all",
+    precision: Precision = "float32",
 ) -> Estimate:
     """Measure the m-sharpness of a model (Eq. 1), where m is the size of the batches.
 
@@ -68,6 +69,8 @@ def sharpness(
             it is halved, with a message on standard error.
         parameters: the weights to perturb: "all" (frozen ones too), "trainable", a regular
             expression that is searched for in their names, or a predicate on names.
+        precision: "mixed" takes the matrix products of the gradients of Auto-PGD in bfloat16. The
+            losses, and so average-case sharpness, are computed in float32 all the same.
 
     Returns:
         The estimate: mean over batches, weighted by examples, with its standard error.
@@ -78,7 +81,7 @@ def sharpness(
     """
     knobs = Protocol.named(protocol)
     cell = Cell(definition, radius, knobs.name)
-    effort = Effort(steps, samples, antithetic)
+    effort = Effort(steps, samples, antithetic, precision)
     protocols, room = {knobs.name: knobs}, MicroBatch(micro_batch)
     with torch.inference_mode(False):
         data: dict[Data, Sequence[Batch]] = {"original": batch_list(batches)}

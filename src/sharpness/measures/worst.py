@@ -66,11 +66,12 @@ def worst(
     scale: LogitScale,
     steps: int,
     noise: Callable[[], Tensor],
+    mixed: bool = False,
 ) -> float:
     """Maximize L(w + δ) − L(w) over the ball by ``steps`` iterations of Auto-PGD.
 
     Each iteration takes one forward and one backward pass. ``noise`` returns the unit noise (p,) of
-    the random start, if the protocol has one.
+    the random start, if the protocol has one. ``mixed`` is as in ``Network.gradient``.
 
     Returns:
         The best value over the run, the start and the unperturbed point, so never negative; not
@@ -80,7 +81,8 @@ def worst(
     unperturbed = objective.unperturbed(scale)
 
     def evaluate(x: Tensor) -> _Point:
-        value, gradient = objective.loss_and_gradient(weights + ball.perturbation(x), scale)
+        at = weights + ball.perturbation(x)
+        value, gradient = objective.loss_and_gradient(at, scale, mixed=mixed)
         return _Point(x, value, ball.pullback(x, gradient))
 
     x = before = ball.start(noise()) if protocol.random_start else torch.zeros_like(weights)

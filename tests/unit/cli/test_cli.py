@@ -55,6 +55,13 @@ def test_measure_gives_the_numbers_of_the_library(tmp_path: Path) -> None:
     assert f"checkpoint {tmp_path}" in result.stderr
 
 
+def test_measure_in_mixed_precision(tmp_path: Path) -> None:
+    file = tmp_path / "a.json"
+    words = [*WORDS, *CELL, "--precision", "mixed", "--json", str(file)]
+    assert CliRunner().invoke(app, words).exit_code == 0
+    assert json.loads(file.read_text())[0]["precision"] == "mixed"
+
+
 def test_measures_beside_definitions_or_alone(tmp_path: Path) -> None:
     file = tmp_path / "a.json"
     names = ["--measure", "fisher-rao", "--measure", "geodesic-inv@0.1"]

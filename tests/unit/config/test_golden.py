@@ -55,6 +55,16 @@ def test_a_plan_and_its_cells(mini: Any) -> None:
     assert name_of(list(found["clip-soups"])) == "12bc93cc47781139"
 
 
+def test_a_plan_has_a_precision_that_is_not_the_default() -> None:
+    raw = yaml.safe_load((ROOT / "config.yaml").read_text())
+    raw["pools"]["clip-soups"]["sharpness"]["precision"] = "mixed"
+    plans = {name: pool.plan(["paper"]) for name, pool in validated(raw).pools.items()}
+    assert {name: plan.get("precision") for name, plan in plans.items()} == {
+        **dict.fromkeys(plans),
+        "clip-soups": "mixed",
+    }
+
+
 def test_a_training() -> None:
     architecture = {"name": "simple-vit", "patch_size": 4, "dim": 32, "classes": 10}
     drawn = Hyperparameters(learning_rate=0.1, sam_rho=0.05, mixup=True, augment=False)

@@ -121,6 +121,25 @@ def test_another_checkpoint_or_setting_is_another_item(
     assert not first & set(evaluate(subject, PLAN, present(*SOME), OK)["cells"])
 
 
+def test_mixed_precision_makes_other_items_of_worst_cases_alone(
+    subject: EvaluatedModel, opened: list[Any]
+) -> None:
+    ordered = replace(PLAN, cells=(CELLS[4], CELLS[0]))
+    mixed = replace(ordered, precision="mixed")
+    (average, worst), found = (
+        evaluate(subject, ordered, present(*SOME), OK)["cells"],
+        evaluate(subject, mixed, present(*SOME), OK),
+    )
+    assert found["cells"][0] == average
+    assert found["cells"][1] != worst
+    rows = written(found, subject, mixed)[1]
+    assert column(rows, "precision") == ["", "mixed"]
+    points = SETS["train"].subset(slice(0, 16))
+    batches = list(zip(points.normalized().split(8), points.labels.split(8), strict=True))
+    alone = sharpness(subject.model, batches, WORST, 0.01, steps=3, precision="mixed")
+    assert float(rows[1]["value"]) == alone.value
+
+
 def test_how_many_examples_pass_at_a_time_makes_no_other_item(
     subject: EvaluatedModel, opened: list[Any], tmp_path: Path
 ) -> None:

@@ -1,0 +1,159 @@
+"""How much faster is a cell than by a reconstruction of the paper's released code?
+
+A PreAct ResNet and a SimpleViT with random weights, one batch of 32 images of 32 x 32 pixels, one
+thread, protocol ``released``, ℓ∞, adaptive, normalized logits: the worst case in 20 steps, in
+float32 and with mixed precision, and the average case in 20 draws. What the cells of a model share,
+its checks and unperturbed loss, is done in the first turn, in which the values of both sides are
+compared. The others are timed: both sides take turns, and each ratio is of the processor times of
+one turn, which other processes disturb less than the clock. One row for each side goes to
+``results/benchmarks/cells.csv``.
+
+    python benchmarks/cells.py
+"""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import pandas as pd
+import torch
+from reconstruction import Reconstruction
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from sharpness import Cell, Definition, Effort, Estimate
+from sharpness.data.batches import Batch
+from sharpness.io.files import write_csv
+from sharpness.measures.ball import NORMS, noise_generator
+from sharpness.measures.cell_values import ObjectiveCache
+from sharpness.measures.definition import Data, Precision
+from sharpness.measures.network import Network
+from sharpness.measures.sharpness import measure_cells
+from sharpness.measures.worst import checkpoints
+from sharpness.networks import build, initialise
+
+STEPS, DRAWS, TURNS, EXAMPLES = 20, 20, 5, 32
+RADIUS = {"worst": 0.002, "average": 0.1}
+TOLERANCE = {"float32": 1e-3, "mixed": 0.05}
+"""Largest relative difference between the values of both sides."""
+IMAGES = {"in_channels": 3, "classes": 10}
+NETWORKS: dict[str, dict[str, Any]] = {
+    "ResNet": {"name": "preact-resnet", "width": 16, "blocks": [2, 2, 2, 2], **IMAGES},
+    "ViT": {
+        "name": "simple-vit",
+        "image_size": 32,
+        "patch_size": 4,
+        "dim": 128,
+        "depth": 6,
+        "heads": 4,
+        "dim_head": 32,
+        "mlp_dim": 256,
+        **IMAGES,
+    },
+}
+
+
+def made(architecture: dict[str, Any]) -> tuple[nn.Module, tuple[Tensor, Tensor]]:
+    """Return a network and a batch."""
+    stream = torch.Generator().manual_seed(0)
+    network = build(architecture)
+    initialise(network, stream)
+    images = torch.rand(EXAMPLES, 3, 32, 32, generator=stream)
+    return network.eval(), (images, torch.arange(EXAMPLES) % 10)
+
+
+def sides(
+    network: nn.Module, batch: tuple[Tensor, Tensor], case: str
+) -> dict[str, Callable[[], float]]:
+    """Return what gives the value on each side: the reconstruction, float32, and mixed."""
+    definition = Definition.parse(f"{case}-linf-adaptive-normlogits")
+    radius = RADIUS[case]
+    reference = Reconstruction(network, batch, radius, adaptive=True, logit_norm=True)
+    flat = torch.cat([p.detach().flatten() for p in network.parameters()])
+
+    def noise(draw: int) -> Tensor:
+        return NORMS["linf"].noise(flat, noise_generator(flat.device, 0, 0, draw))
+
+    data: dict[Data, list[Batch]] = {"original": [batch]}
+    points = ObjectiveCache(Network(network), data, cross_entropy)
+    cell = Cell(definition, radius, "released")
+
+    def ours(precision: Precision) -> float:
+        effort = Effort(STEPS, DRAWS, precision=precision)
+        ((_, found),) = measure_cells(network, data, [cell], effort=effort, points=points)
+        assert isinstance(found, Estimate)
+        return found.value
+
+    if case == "average":
+        average = partial(reference.average, noise, DRAWS)
+        return {"reconstruction": average, "float32": partial(ours, "float32")}
+    worst = partial(reference.worst, STEPS, set(checkpoints(STEPS)))
+    both: tuple[Precision, ...] = get_args(Precision)
+    return {"reconstruction": worst, **{precision: partial(ours, precision) for precision in both}}
+
+
+def compare(values: dict[str, float]) -> None:
+    """Raise ValueError if a side has another value than the reconstruction."""
+    expected = values["reconstruction"]
+    for side, value in values.items():
+        if not abs(value - expected) <= TOLERANCE.get(side, 0) * abs(expected):
+            raise ValueError(f"{side} gives {value}, the reconstruction {expected}")
+
+
+def measured(name: str, case: str) -> Iterator[dict[str, Any]]:
+    """Yield the row of each side."""
+    network, batch = made(NETWORKS[name])
+    jobs = sides(network, batch, case)
+    values = {side: job() for side, job in jobs.items()}  # the first turn, which is not timed
+    compare(values)
+    seconds: dict[str, list[float]] = {side: [] for side in jobs}
+    for _ in range(TURNS):
+        for side, job in jobs.items():
+            start = time.process_time()
+            job()
+            seconds[side].append(time.process_time() - start)
+    for side, taken in seconds.items():
+        ratios = np.divide(seconds["reconstruction"], taken)
+        yield {
+            "network": name,
+            "weights": sum(p.numel() for p in network.parameters()),
+            "case": case,
+            "side": side,
+            "value": values[side],
+            "n": TURNS,
+            "seconds": np.median(taken),
+            "ratio": np.median(ratios),
+            "lowest": ratios.min(),
+            "highest": ratios.max(),
+        }
+
+
+def machine() -> str:
+    """Return the type of the processor."""
+    about = Path("/proc/cpuinfo")
+    lines = about.read_text().splitlines() if about.exists() else []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, platform.machine())
+
+
+def main() -> None:
+    """Write the rows, and print the table."""
+    torch.set_num_threads(1)
+    rows = [
+        row for name in NETWORKS for case in ("worst", "average") for row in measured(name, case)
+    ]
+    about = {"processor": machine(), "threads": 1, "torch": torch.__version__}
+    rows = [{**row, **about} for row in rows]
+    write_csv(Path("results/benchmarks/cells.csv"), rows, list(rows[0]))
+    print(", ".join(f"{key} {value}" for key, value in about.items()))
+    print(pd.DataFrame(rows).drop(columns=list(about)).to_markdown(index=False, floatfmt=".4g"))
+
+
+if __name__ == "__main__":
+    main()
