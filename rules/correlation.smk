@@ -63,6 +63,7 @@ rule correlations:
     params:
         resamples=settings.resamples,
         subgroups=lambda wildcards: pool_of(wildcards).subgroups,
+        usual=lambda wildcards: pool_of(wildcards).sharpness.usual(settings.protocols[0]),
         shown=lambda wildcards: [
             (name, *pair)
             for name in FIGURES

@@ -115,7 +115,7 @@ def cells_passes(cells: Iterable[Cell], steps: int, samples: Mapping[str, int]) 
             passes += BOTH * ((cell.steps or steps) + 1) * (cell.restarts or 1)
             continue
         key = (cell.data, cell.m, noise_key(cell))
-        draws[key] = max(draws.get(key, 0), samples[cell.protocol])
+        draws[key] = max(draws.get(key, 0), cell.samples or samples[cell.protocol])
     return passes, sum(draws.values())
 
 

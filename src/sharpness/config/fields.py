@@ -147,7 +147,8 @@ class TokenInputs(Settings):
 class Ablation(Settings):
     """One definition measured with other data, m or steps than the pool's (App. H.1 to H.3).
 
-    ``restarts`` are random starts of Auto-PGD, of which the best counts.
+    ``restarts`` are random starts of Auto-PGD, of which the best counts, ``samples`` draws of the
+    average case.
     """
 
     definition: DefinitionId
@@ -156,6 +157,7 @@ class Ablation(Settings):
     m: Counts | None = None
     steps: Counts | None = None
     restarts: Count | None = None
+    samples: Counts | None = None
 
 
 class Measurements(Settings):
@@ -187,6 +189,11 @@ class Measurements(Settings):
         """The radii of the definitions for which the configuration gives them."""
         raise NotImplementedError
 
+    def usual(self, protocol: str) -> dict[str, int]:
+        """Return the number of steps and samples of a protocol's cells that name none."""
+        samples = PROTOCOLS[protocol].samples
+        return {"steps": self.steps, "samples": self.samples.get(protocol, samples)}
+
     def cells(self, protocols: list[str]) -> list[Cell]:
         """Return the distinct cells measured on each model, in the order of the paper's tables."""
         radii = self.given_radii
@@ -205,9 +212,12 @@ class Measurements(Settings):
             # A cell measured with the pool's own m or steps does not name them.
             sizes = [None if m == self.m else m for m in given.m or [self.m]]
             counts = [None if n == self.steps else n for n in given.steps or [self.steps]]
+            draws: list[int | None] = [*given.samples] if given.samples else [None]
             wanted += [
-                Cell(definition, radius, protocols[0], data, m, steps, given.restarts)
-                for data, m, steps, radius in product(given.data, sizes, counts, given.radii)
+                Cell(definition, radius, protocols[0], data, m, steps, given.restarts, samples)
+                for data, m, steps, samples, radius in product(
+                    given.data, sizes, counts, draws, given.radii
+                )
             ]
         return list(dict.fromkeys(wanted))
 

@@ -227,7 +227,8 @@ def _cells(
         for cell in settings.cells([*PROTOCOLS])
         if cell.definition.case == case and cell.data == "original"
     }
-    cells: list[Cell] = [replace(c, m=None, steps=None, restarts=None) for c in found.values()]
+    usual: Any = dict.fromkeys(("m", "steps", "restarts", "samples"))
+    cells: list[Cell] = [replace(cell, **usual) for cell in found.values()]
     if not cells:
         return 0.0
     small = one < SMALL  # otherwise a cell of one step takes long enough

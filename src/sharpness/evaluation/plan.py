@@ -120,7 +120,7 @@ class Plan:
             "points": self.points,
             "m": cell.m or self.m,
             "steps": (cell.steps or self.steps) if worst else None,
-            "samples": None if worst else samples,
+            "samples": None if worst else (cell.samples or samples),
             "seed": self.seed,
             "revision": REVISION,
             **({} if self.parameters == "all" else {"parameters": self.parameters}),

@@ -79,13 +79,15 @@ class CellTask:
         self.cell = cell
         self.protocol = named.get(cell.protocol) or Protocol.named(cell.protocol)
         self.steps = _first(cell.steps, effort.steps, self.protocol.steps)
-        self.samples = _first(effort.samples, self.protocol.samples)
+        self.samples = _first(cell.samples, effort.samples, self.protocol.samples)
         self.mixed = effort.precision == "mixed"
         for name, count in (("m", cell.m), ("restarts", cell.restarts)):
             if count is not None:
                 check_count(name, count)
         if cell.restarts and cell.definition.case != "worst":
             raise UserError(f"{cell.id}: only the worst case has random starts; leave restarts out")
+        if cell.samples and cell.definition.case == "worst":
+            raise UserError(f"{cell.id}: only the average case has draws; leave samples out")
         if cell.restarts and not self.protocol.random_start:
             raise UserError(f"{cell.id}: protocol {self.protocol.name} has no random starts")
         check_count("steps", self.steps)

@@ -109,6 +109,7 @@ class Cell:
         m: examples per batch; None takes the pool's.
         steps: Auto-PGD iterations; None takes the protocol's or the pool's.
         restarts: random starts of Auto-PGD, of which the best counts; None is the paper's one.
+        samples: draws per batch in the average case; None takes the protocol's or the pool's.
     """
 
     definition: Definition
@@ -118,6 +119,7 @@ class Cell:
     m: int | None = None
     steps: int | None = None
     restarts: int | None = None
+    samples: int | None = None
 
     @property
     def id(self) -> str:
@@ -127,6 +129,7 @@ class Cell:
         parts += [f"m{self.m}"] if self.m is not None else []
         parts += [f"steps{self.steps}"] if self.steps is not None else []
         parts += [f"restarts{self.restarts}"] if self.restarts is not None else []
+        parts += [f"samples{self.samples}"] if self.samples is not None else []
         return "+".join(parts)
 
     @classmethod
@@ -135,16 +138,13 @@ class Cell:
         try:
             measured, protocol, *ways = word.split("+")
             definition, radius = measured.split("@")
-            numbers = dict(re.findall(r"\b(m|steps|restarts)(\d+)\b", "+".join(ways)))
+            numbers = dict(re.findall(r"\b(m|steps|restarts|samples)(\d+)\b", "+".join(ways)))
             cell = cls(
                 Definition.parse(definition),
                 float(radius),
                 protocol,
                 "augmented" if "augmented" in ways else "original",
-                *(
-                    int(numbers[name]) if name in numbers else None
-                    for name in ("m", "steps", "restarts")
-                ),
+                **{name: int(number) for name, number in numbers.items()},
             )
         except ValueError as error:
             raise UserError(

@@ -1,7 +1,7 @@
 """Whether a measure has converged: ``convergence.csv``, from cells and batches that exist.
 
-Worst case by the number of Auto-PGD steps, where a pool has an ablation of them (Fig. 30), and
-every main cell by the number of batches.
+Worst case by the number of Auto-PGD steps and average case by the number of draws, where a pool has
+an ablation of them (Fig. 30), and every main cell by the number of batches.
 """
 
 from __future__ import annotations
@@ -23,21 +23,26 @@ from sharpness.statistics.reliability import Batches, by_cell
 COLUMNS = ("kind", "cell", "amount", "models", "tau", "rank", "median")
 """Columns of ``convergence.csv``.
 
-``amount`` counts what ``kind`` names, steps or batches; ``tau`` is that with the test error,
-``rank`` τ between the values at this amount and at the largest one, and ``median`` the median value
-over models.
+``amount`` counts what ``kind`` names: steps, samples or batches; ``tau`` is that with the test
+error, ``rank`` τ between the values at this amount and at the largest one, and ``median`` the
+median value over models.
 """
 
 
-def convergence(pool: pd.DataFrame, per_batch: pd.DataFrame) -> pd.DataFrame:
+def convergence(
+    pool: pd.DataFrame, per_batch: pd.DataFrame, usual: Mapping[str, int]
+) -> pd.DataFrame:
     """Return the contents of ``convergence.csv``.
 
     Args:
         pool: the contents of ``pool.csv``.
         per_batch: those of ``per_batch.csv``.
+        usual: the number of steps and samples of cells that name none.
     """
     batches = by_cell(per_batch, [*pool["model"]])
-    amounts = {("steps", cell): found for cell, found in _by_steps(pool)}
+    amounts = {
+        (kind, cell): found for kind in usual for cell, found in _by_effort(pool, kind, usual[kind])
+    }
     for cell in main_cells(cell_columns(pool)):
         if cell in batches:
             amounts["batches", cell] = _by_batches(batches[cell])
@@ -50,15 +55,21 @@ def convergence(pool: pd.DataFrame, per_batch: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _by_steps(pool: pd.DataFrame) -> Iterator[tuple[str, dict[int, Floats]]]:
-    """Yield each cell that was measured with several numbers of steps, with the values by them."""
+def _by_effort(
+    pool: pd.DataFrame, kind: str, usual: int
+) -> Iterator[tuple[str, dict[int, Floats]]]:
+    """Yield each cell that was measured by several numbers of ``kind``, with the values by them."""
+    cells = {Cell.parse(word): pool[word].to_numpy(np.float64) for word in cell_columns(pool)}
     found: dict[Cell, dict[int, Floats]] = {}
-    for word in cell_columns(pool):
-        cell = Cell.parse(word)
-        if cell.steps is not None:
-            values = pool[word].to_numpy(np.float64)
-            found.setdefault(replace(cell, steps=None), {})[cell.steps] = values
-    yield from ((cell.id, values) for cell, values in found.items() if len(values) > 1)
+    for cell, values in cells.items():
+        if (number := getattr(cell, kind)) is not None:
+            none: Any = {kind: None}
+            found.setdefault(replace(cell, **none), {})[number] = values
+    for cell, by_number in found.items():
+        if cell in cells:
+            by_number.setdefault(usual, cells[cell])
+        if len(by_number) > 1:
+            yield cell.id, by_number
 
 
 def _by_batches(cell: Batches) -> dict[int, Floats]:

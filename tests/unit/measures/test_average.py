@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -19,8 +20,9 @@ from toys import (
     smooth_network,
 )
 
-from sharpness import Definition, Estimate, sharpness
+from sharpness import Cell, Definition, Estimate, sharpness, sharpness_table
 from sharpness.measures.average import combine_batches
+from sharpness.measures.cell_values import Effort
 
 WEIGHTS, HESSIAN = normal(6, seed=1), positive_definite(6, seed=2)
 GAUSSIAN = Definition("average", "l2", adaptive=False, logit_norm=False)
@@ -42,6 +44,18 @@ def test_a_quadratic_has_its_trace(norm: str, divisor: int, adaptive: bool) -> N
     exact = 0.3**2 * (c.square() * HESSIAN.diag()).sum().item() / divisor
     assert abs(found.value - exact) < 4 * found.stderr
     assert found.stderr < 0.03 * exact
+
+
+def test_fewer_draws_of_a_cell_are_the_first_of_the_others() -> None:
+    model = Quadratic(WEIGHTS, HESSIAN)
+    fewer, all_draws = Cell(GAUSSIAN, 0.3, samples=3), Cell(GAUSSIAN, 0.3)
+    settings: Any = {"loss": mean_output, "seed": 3}
+    found = sharpness_table(
+        model, [one_point()], [fewer, all_draws], effort=Effort(samples=6), **settings
+    )
+    assert found[fewer] == on_surface(model, GAUSSIAN, samples=3)
+    assert found[all_draws] == on_surface(model, GAUSSIAN, samples=6)
+    assert Cell.parse(fewer.id) == fewer
 
 
 @pytest.mark.parametrize("norm", ["l2", "linf"])

@@ -115,6 +115,7 @@ def test_the_best_of_several_random_starts() -> None:
         (Cell(definition, radius, "released", restarts=5), "no random starts"),
         (Cell(definition, radius, restarts=0), "at least 1"),
         (Cell(replace(definition, case="average"), radius, restarts=5), "worst case"),
+        (Cell(definition, radius, samples=5), "average case"),
     ):
         with refused(why):
             measure(model, [one_point()], cell.id, loss=mean_output)

@@ -1,6 +1,8 @@
-"""Convergence by steps and batches, and two protocols side by side: cases of known order."""
+"""Convergence by steps, draws and batches, and two protocols side by side: cases of known order."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -23,10 +25,12 @@ def pool_of(cells: dict[Cell, np.ndarray]) -> pd.DataFrame:
     return frame.assign(gap=-ERROR, **{cell.id: values for cell, values in cells.items()})
 
 
-def test_tau_by_steps_and_by_batches() -> None:
+def test_tau_by_steps_draws_and_batches() -> None:
     main = Cell(DEFINITION, 1.0)
     steps = {Cell(DEFINITION, 1.0, steps=n): v for n, v in ((10, 2 * ERROR), (5, -ERROR))}
-    pool = pool_of({main: ERROR} | steps)
+    draws = Cell(replace(DEFINITION, case="average"), 1.0)
+    fewer = {replace(draws, samples=2): -ERROR, draws: ERROR}
+    pool = pool_of({main: ERROR} | steps | fewer)
     # The second batch outweighs the first, the third of two examples changes nothing.
     batches = [(-ERROR, 4), (3 * ERROR, 4), (ERROR, 2)]
     rows = [
@@ -35,16 +39,19 @@ def test_tau_by_steps_and_by_batches() -> None:
         for place, model in enumerate(pool["model"])
     ]
     per_batch = pd.DataFrame(rows, columns=["model", "cell", "batch", "examples", "value"])
-    found = convergence(pool, per_batch).to_dict("records")
+    found = convergence(pool, per_batch, {"steps": 20, "samples": 9}).to_dict("records")
     shown = [tuple(row[name] for name in ("kind", "amount", "tau", "rank")) for row in found]
     assert shown == [
         ("steps", 5, -1, -1),
         ("steps", 10, 1, 1),
+        ("steps", 20, 1, 1),
+        ("samples", 2, -1, -1),
+        ("samples", 9, 1, 1),
         ("batches", 1, -1, -1),
         ("batches", 2, 1, 1),
         ("batches", 3, 1, 1),
     ]
-    assert {row["cell"] for row in found} == {main.id}
+    assert {row["cell"] for row in found} == {main.id, draws.id}
     assert found[0]["median"] == -5.5
     assert found[-1]["median"] == pytest.approx(1.0 * 5.5)
 
