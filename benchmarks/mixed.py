@@ -61,7 +61,7 @@ def measured(home: Path, name: str, pool: Any, protocols: list[str]) -> Iterator
 
 def compared(pool: str, found: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """Yield the row of each cell."""
-    for cell, both in found.groupby("cell"):
+    for cell, both in found.groupby("cell", sort=False):  # a cell may hold None
         change = (both["mixed"] / both["float32"] - 1).abs()
         yield {
             "pool": pool,
