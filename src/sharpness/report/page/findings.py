@@ -87,7 +87,7 @@ def _convergence(found: pd.DataFrame) -> SmallTable:
     ]
     return SmallTable(
         "Convergence",
-        "τ with the test error by fewer Auto-PGD steps and by fewer batches, and how "
+        "τ with the test error by fewer Auto-PGD steps, draws (samples) and batches, and how "
         "the ranks agree with those by the most (medians over cells; exploratory)",
         ("Measured by", "cells", "τ", "|change of τ|", "τ with the most"),
         tuple(rows),
