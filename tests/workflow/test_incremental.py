@@ -14,7 +14,8 @@ from sharpness.io.files import read_json
 
 pytestmark = pytest.mark.workflow
 
-CELLS = {RESNET: 2 * 12 + 1 + 1 + 1, VIT: 2 * 12 + 1}
+# Two protocols, ablations (data, steps, m, samples, restarts; m, two in the gauge), one measure.
+CELLS = {RESNET: 2 * 12 + 5 + 1, VIT: 2 * 12 + 3 + 1}
 
 
 def test_a_run_makes_everything(finished: Workspace):

@@ -13,7 +13,7 @@ from workspace import AUGREG, BERTS, Workspace, jobs
 
 pytestmark = pytest.mark.workflow
 
-CELLS, MODELS = 2 * 4, 3
+CELLS, MODELS = 2 * 4 + 4 + 1, 3  # two protocols, four in the balanced gauge, one measure
 PARTS = {
     AUGREG: ["train", "test", "v2", "r", "sketch", "a", "objectnet"],
     BERTS: ["train", "test", "lexical", "subsequence", "constituent"],
