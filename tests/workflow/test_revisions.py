@@ -19,7 +19,7 @@ FAR = {
     "published": "statistics/kendall.py",
     "standin_index": "io/errors.py",
     "correlations": "statistics/kendall.py",
-    "measures": "statistics/correlation.py",
+    "measures": "plots/style.py",
     "table": "report/tables/table.md.j2",
     "figures": "plots/style.py",
     "report": "report/page/page.html.j2",

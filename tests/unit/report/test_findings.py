@@ -60,7 +60,7 @@ def test_the_table_of_measures() -> None:
     found = pd.DataFrame(taus, columns=columns).assign(**values)
     found.loc[3, ["status", "reason"]] = "undefined", "the same for all"
     (table,) = small_tables({"measures": found})
-    words = "Adaptive worst-case ℓ2, balanced heads without logit normalization at ρ = 0.1"
+    words = "adaptive worst-case ℓ2, balanced heads without logit normalization at ρ = 0.1"
     both = ("0.50 [-0.10, 0.60]", "0.031", "0.90 [-0.10, 0.60]", "0.004", "?", "9")
     assert table.rows == (
         (f"{words}, best of 5 starts", *both),
