@@ -29,9 +29,10 @@ SUBMISSIONS = {
     "pool_correlations_pool": 1,
     "table": 1,
     "figures+cifar10-vit": 1,
+    "measures": 1,
     "report": 1,
 }
-"""How often each group, or rule alone, goes to Slurm: 21 jobs in 11 submissions."""
+"""How often each group, or rule alone, goes to Slurm: 22 jobs in 12 submissions."""
 
 LITTLE_MEMORY = "200 if attempt < 2 else 3000"
 
