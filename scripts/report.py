@@ -8,14 +8,13 @@ from sharpness.io.files import read_rows
 from sharpness.io.job import job
 from sharpness.report.figures.catalogue import Figure
 from sharpness.report.page import write_report
+from sharpness.report.page.findings import NAMES
 from sharpness.report.page.provenance import checksums, versions, write_provenance
 from sharpness.report.page.results import PoolResults, StudyResults
 from sharpness.report.tables import build_table, read_published_taus
 from sharpness.statistics.correlation import read_correlations, read_pool, read_subgroups
 from sharpness.statistics.families import read_families
 from sharpness.studies.findings import Study, read_findings
-
-EXPLORED = ("measures", "convergence", "protocols", "grid")
 
 with job(snakemake):
     titles, note = snakemake.params.pools, snakemake.params.note
@@ -27,9 +26,9 @@ with job(snakemake):
     said = map(read_frame, snakemake.input.facts)
     facts = dict(zip(snakemake.params.compared, said, strict=True))
     within = dict(zip(titles, map(read_subgroups, snakemake.input.subgroups), strict=True))
-    tables = [map(read_frame, snakemake.input[name]) for name in EXPLORED]
+    tables = [map(read_frame, snakemake.input[name]) for name in NAMES]
     explored = {
-        pool: dict(zip(EXPLORED, frames, strict=True))
+        pool: dict(zip(NAMES, frames, strict=True))
         for pool, *frames in zip(titles, *tables, strict=True)
     }
     taken = snakemake.params.taken

@@ -13,14 +13,14 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from sharpness.measures.definition import Cell
+from sharpness.measures.definition import Cell, Definition
 from sharpness.measures.measurement import is_cell
 from sharpness.report.figures.catalogue import label_of
 from sharpness.report.tables.writers import STRONG, format_ceiling
 from sharpness.statistics.correlation import format_radius, target_columns
 from sharpness.statistics.families import error_kinds
 from sharpness.statistics.headline import main_cells
-from sharpness.statistics.kendall import format_tau
+from sharpness.statistics.kendall import format_interval, format_tau
 from sharpness.statistics.permutation import FLATTEST, RELEVANT, SIGNIFICANT
 
 
@@ -34,6 +34,11 @@ def describe(cell: Cell) -> str:
     logits = "with" if cell.definition.logit_norm else "without"
     radius, title = format_radius(cell.radius), cell.definition.title
     return f"{title[0].lower()}{title[1:]} {logits} logit normalization at ρ = {radius}"
+
+
+def definition_title(definition: Definition) -> str:
+    """Return the title of a definition with its logits, for headings of rows and selects."""
+    return f"{definition.title}, {'normalized' if definition.logit_norm else 'raw'} logits"
 
 
 def describe_measure(word: str) -> str:
@@ -102,7 +107,7 @@ def _rank(rows: pd.DataFrame, target: str, families: pd.DataFrame) -> TargetSumm
     return TargetSummary(
         words,
         describe(Cell.parse(best["cell"])),
-        f"{format_tau(best['tau'])} [{format_tau(best['low'])}, {format_tau(best['high'])}]",
+        format_interval(best.to_dict()),
         _adjusted(families, target, best["cell"]),
         best["models"],
         len(defined),

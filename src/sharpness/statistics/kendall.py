@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -58,6 +60,12 @@ def format_tau(tau: float) -> str:
     """Format a coefficient with two decimals; never ``-0.00``."""
     text = f"{tau:.2f}"
     return "0.00" if text == "-0.00" else text
+
+
+def format_interval(row: Mapping[Any, Any]) -> str:
+    """Format the coefficient of a row of ``correlations.csv`` with its interval in brackets."""
+    tau, low, high = (format_tau(row[name]) for name in ("tau", "low", "high"))
+    return f"{tau} [{low}, {high}]"
 
 
 def kendall(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 import pandas as pd
 
@@ -12,7 +11,7 @@ from sharpness.report.page.findings import SmallTable
 from sharpness.report.page.results import PoolResults, StudyResults
 from sharpness.statistics.correlation import format_radius
 from sharpness.statistics.headline import main_cells
-from sharpness.statistics.kendall import format_tau
+from sharpness.statistics.kendall import format_interval, format_tau
 
 NOTHING = ("not measured", "–")
 
@@ -64,17 +63,12 @@ def _of_pool(correlations: pd.DataFrame, measure: str) -> tuple[str, str]:
     shown = {*main_cells(words), *(word for word in words if not is_cell(word))}
     named = [word for word in shown if word.partition("@")[0] == measure]
     found = rows[rows["cell"].isin(named) & (rows["status"] == "ok")].to_dict("records")
-    said = [f"{_tau(row)} at ρ = {_radius(row['cell'])}" for row in found]
+    said = [f"{format_interval(row)} at ρ = {_radius(row['cell'])}" for row in found]
     return ("; ".join(said), str(found[0]["models"])) if found else NOTHING
 
 
 def _radius(word: str) -> str:
     return format_radius(float(word.partition("@")[2].partition("+")[0]))
-
-
-def _tau(row: Mapping[Hashable, Any]) -> str:
-    low, high = (format_tau(row[name]) for name in ("low", "high"))
-    return f"{format_tau(row['tau'])} [{low}, {high}]"
 
 
 def _of_study(found: StudyResults, measure: str) -> tuple[str, str]:

@@ -21,14 +21,14 @@ import vl_convert
 from sharpness.measures.definition import ALL
 from sharpness.plots.style import COLOURS
 from sharpness.report.page.results import PoolResults
-from sharpness.report.verdict import answers, target_title
+from sharpness.report.verdict import answers, definition_title, target_title
 from sharpness.statistics.correlation import measured_columns, target_columns
 
 MOST_GROUPS = 8
 """A column with at most as many values gives groups; of those with more, numbers are a colour."""
 
 _SAID = ("model", "status", "reason")
-_TITLES = {d.id: f"{d.title}, {'normalized' if d.logit_norm else 'raw'} logits" for d in ALL}
+_TITLES = {definition.id: definition_title(definition) for definition in ALL}
 
 
 def explorer(pools: Mapping[str, PoolResults]) -> str:

@@ -12,7 +12,7 @@ import pandas as pd
 from sharpness.measures.definition import Cell
 from sharpness.report.tables.writers import format_ceiling
 from sharpness.report.verdict import describe, describe_measure, target_title
-from sharpness.statistics.kendall import format_tau
+from sharpness.statistics.kendall import format_interval, format_tau
 from sharpness.statistics.protocols import ONE, OPPOSITE, SAME
 
 
@@ -26,14 +26,16 @@ class SmallTable:
     rows: tuple[tuple[str, ...], ...]
 
 
+NAMES = ("measures", "convergence", "protocols", "grid")
+"""Names of the tables' files, without the suffix, in the order of the page."""
+
+
 def small_tables(findings: Mapping[str, pd.DataFrame]) -> list[SmallTable]:
     """Return the tables of a pool that have rows; a pool that is no grid has no such table.
 
-    ``findings`` holds the contents of the pool's ``measures.csv``, ``convergence.csv``,
-    ``protocols.csv`` and ``grid.csv`` by their names, without the suffix.
+    ``findings`` holds the contents of the pool's files by their `NAMES`.
     """
-    made = {"measures": _measures, "convergence": _convergence, "protocols": _protocols}
-    made |= {"grid": _grid}
+    made = dict(zip(NAMES, (_measures, _convergence, _protocols, _grid), strict=True))
     known = {name: frame.dropna(subset="cell") for name, frame in findings.items()}
     return [make(known[name]) for name, make in made.items() if len(known.get(name, ()))]
 
@@ -62,8 +64,7 @@ def _coefficient(row: Mapping[Hashable, Any]) -> tuple[str, str]:
     """Return τ with its interval, or why there is none, and p."""
     if row["status"] != "ok":
         return str(row["reason"]), "–"
-    low, high = (format_tau(row[name]) for name in ("low", "high"))
-    return f"{format_tau(row['tau'])} [{low}, {high}]", f"{row['p']:.2g}"
+    return format_interval(row), f"{row['p']:.2g}"
 
 
 def _ceiling(rows: pd.DataFrame) -> str:

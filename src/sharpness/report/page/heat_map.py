@@ -17,7 +17,7 @@ import pandas as pd
 from sharpness.measures.definition import Cell, Definition
 from sharpness.report.shades import shade
 from sharpness.report.tables import LAYOUTS
-from sharpness.report.verdict import target_title
+from sharpness.report.verdict import definition_title, target_title
 from sharpness.statistics.correlation import format_radius, target_columns
 from sharpness.statistics.headline import main_cells
 from sharpness.statistics.kendall import format_tau
@@ -109,8 +109,8 @@ def heat_map(
         padded = [*sorted(measured), *[None] * (span - len(measured))]
         words = ["" if radius is None else format_radius(radius) for radius in padded]
         block = blocks.setdefault(tuple(sorted(measured)), Block(words, {}))
-        title = f"{definition.title}, {'normalized' if definition.logit_norm else 'raw'} logits"
-        block.rows[title] = [entry(definition, r, target) for target in errors for r in padded]
+        row = [entry(definition, r, target) for target in errors for r in padded]
+        block.rows[definition_title(definition)] = row
     return HeatMap([target_title(target) for target in errors], span, [*blocks.values()])
 
 
