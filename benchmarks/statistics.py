@@ -20,12 +20,12 @@ import numpy as np
 import pandas as pd
 
 from sharpness.measures.definition import PAPER, Cell
-from sharpness.report.verdict import error_kinds
 from sharpness.statistics.convergence import convergence
 from sharpness.statistics.correlation import correlations
-from sharpness.statistics.families import families
+from sharpness.statistics.families import error_kinds, families
 from sharpness.statistics.grid import grid
 from sharpness.statistics.protocols import protocols
+from sharpness.statistics.reliability import by_cell
 
 MODELS = {
     "augreg-i1k": 56,
@@ -87,10 +87,11 @@ def main() -> None:
     for name, models in MODELS.items():
         pool, per_batch = made_up(name, models)
         by = ("augment", "mixup") if models == 200 else ()
-        table = timed(correlations, pool, by, None, per_batch)
-        judged = timed(families, pool, error_kinds(pool), per_batch, by)
+        batches = timed(by_cell, per_batch, [*pool["model"]])
+        table = timed(correlations, pool, by, None, batches)
+        judged = timed(families, pool, error_kinds(pool), batches, by)
         timed(protocols, pool, table, judged, error_kinds(pool))
-        timed(convergence, pool, per_batch)
+        timed(convergence, pool, batches, {"steps": 20, "samples": 100})
         timed(grid, pool)
     for part, seconds in spent.items():
         print(f"{part:<13}{seconds:6.1f} s")

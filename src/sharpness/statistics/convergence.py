@@ -18,7 +18,7 @@ from sharpness.statistics.correlation import cell_columns
 from sharpness.statistics.headline import main_cells
 from sharpness.statistics.kendall import kendall
 from sharpness.statistics.pairs import Floats
-from sharpness.statistics.reliability import Batches, by_cell
+from sharpness.statistics.reliability import Batches
 
 COLUMNS = ("kind", "cell", "amount", "models", "tau", "rank", "median")
 """Columns of ``convergence.csv``.
@@ -30,16 +30,15 @@ median value over models.
 
 
 def convergence(
-    pool: pd.DataFrame, per_batch: pd.DataFrame, usual: Mapping[str, int]
+    pool: pd.DataFrame, batches: Mapping[str, Batches], usual: Mapping[str, int]
 ) -> pd.DataFrame:
     """Return the contents of ``convergence.csv``.
 
     Args:
         pool: the contents of ``pool.csv``.
-        per_batch: those of ``per_batch.csv``.
+        batches: those of each cell, with the pool's models.
         usual: the number of steps and samples of cells that name none.
     """
-    batches = by_cell(per_batch, [*pool["model"]])
     amounts = {
         (kind, cell): found for kind in usual for cell, found in _by_effort(pool, kind, usual[kind])
     }

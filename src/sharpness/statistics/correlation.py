@@ -18,14 +18,14 @@ from sharpness.measures.measurement import is_cell, is_measured, parse
 from sharpness.statistics.kendall import FEWEST, LEVEL, RESAMPLES, Correlation, kendall_columns
 from sharpness.statistics.limits import COLUMNS as LIMITS
 from sharpness.statistics.limits import NUMBERS, flags, limits
-from sharpness.statistics.reliability import Batches, by_cell
+from sharpness.statistics.reliability import Batches
 
 
 def correlations(
     pool: pd.DataFrame,
     subgroup_by: Sequence[str] = (),
     missing: Mapping[str, str] | None = None,
-    per_batch: pd.DataFrame | None = None,
+    batches: Mapping[str, Batches] | None = None,
     *,
     seed: int = 0,
     resamples: int = RESAMPLES,
@@ -35,8 +35,8 @@ def correlations(
 
     The result has one row per cell, target and subgroup, the contents of ``correlations.csv``.
     Subgroups are the combinations of values in the columns ``subgroup_by``. ``missing`` holds the
-    reason for each part without a data set, given where too few models have a value. ``per_batch``
-    has the contents of ``per_batch.csv``. ``seed``, ``resamples`` and ``level`` are as in
+    reason for each part without a data set, given where too few models have a value. ``batches``
+    are those of each cell, with the pool's models. ``seed``, ``resamples`` and ``level`` are as in
     ``kendall``. Raises UserError if the pool lacks a subgroup column.
     """
     if unknown := [name for name in subgroup_by if name not in pool]:
@@ -46,7 +46,6 @@ def correlations(
     pool = pool.assign(**dict.fromkeys(absent, np.nan))
     cells, targets = measured_columns(pool), target_columns(pool)
     pairs = list(product(cells, targets))
-    batches = {} if per_batch is None else by_cell(per_batch, [*pool["model"]])
     blocks = []
     for name, rows in subgroups(pool, subgroup_by):
         values = pool.loc[rows, [*cells, *targets]].astype(np.float64)
@@ -56,7 +55,7 @@ def correlations(
         block = pd.DataFrame(map(asdict, found), columns=list(Correlation.__dataclass_fields__))
         keys = pd.DataFrame(pairs, columns=["cell", "target"]).assign(subgroup=name)
         block = pd.concat([keys, block], axis=1)
-        within = {cell: found.of(rows) for cell, found in batches.items()}
+        within = {cell: found.of(rows) for cell, found in (batches or {}).items()}
         blocks.append(_with_limits(block, pool[rows], (cells, targets), within, level, seed))
     table = pd.concat(blocks).sort_index(kind="stable").reset_index(drop=True)
     empty = _empty_columns(pool, missing)

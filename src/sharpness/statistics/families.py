@@ -15,7 +15,7 @@ from sharpness.statistics.correlation import cell_columns, subgroups, target_col
 from sharpness.statistics.headline import main_cells
 from sharpness.statistics.pairs import Floats
 from sharpness.statistics.permutation import DRAWS, permute
-from sharpness.statistics.reliability import by_cell, ceiling, reliability
+from sharpness.statistics.reliability import Batches, ceiling, reliability
 
 COLUMNS = (
     *("family", "verdict", "cell", "target"),
@@ -39,7 +39,7 @@ _ROUNDING = 1e-6
 def families(
     pool: pd.DataFrame,
     kinds: Mapping[str, Sequence[str]],
-    per_batch: pd.DataFrame | None = None,
+    batches: Mapping[str, Batches] | None = None,
     subgroup_by: Sequence[str] = (),
     draws: int = DRAWS,
 ) -> pd.DataFrame:
@@ -50,14 +50,18 @@ def families(
     Args:
         pool: the contents of ``pool.csv``.
         kinds: the targets of each family, by its name.
-        per_batch: the contents of ``per_batch.csv``, from which the ceilings come.
+        batches: those of each cell, with the pool's models, from which the ceilings come.
         subgroup_by: columns whose combinations of values are subgroups.
         draws: number of permutations.
     """
     once = distinct(pool)
     cells = main_cells(cell_columns(pool))
-    batches = {} if per_batch is None else by_cell(per_batch, [*once["model"]])
-    ceilings = {cell: ceiling(reliability(found.values)) for cell, found in batches.items()}
+    kept = pool.index.isin(once.index)
+    ceilings = {
+        cell: ceiling(reliability(batches[cell].of(kept).values))
+        for cell in cells
+        if batches and cell in batches
+    }
     labels = _labels(once, subgroup_by)
     rows = []
     for name, targets in kinds.items():

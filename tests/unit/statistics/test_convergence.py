@@ -13,6 +13,7 @@ from sharpness.statistics.convergence import convergence
 from sharpness.statistics.correlation import correlations
 from sharpness.statistics.families import families
 from sharpness.statistics.protocols import protocols
+from sharpness.statistics.reliability import by_cell
 
 DEFINITION = Definition("worst", "linf", adaptive=True, logit_norm=True)
 ERROR = np.arange(12.0)
@@ -39,7 +40,8 @@ def test_tau_by_steps_draws_and_batches() -> None:
         for place, model in enumerate(pool["model"])
     ]
     per_batch = pd.DataFrame(rows, columns=["model", "cell", "batch", "examples", "value"])
-    found = convergence(pool, per_batch, {"steps": 20, "samples": 9}).to_dict("records")
+    batches_of = by_cell(per_batch, [*pool["model"]])
+    found = convergence(pool, batches_of, {"steps": 20, "samples": 9}).to_dict("records")
     shown = [tuple(row[name] for name in ("kind", "amount", "tau", "rank")) for row in found]
     assert shown == [
         ("steps", 5, -1, -1),

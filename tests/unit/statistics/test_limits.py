@@ -10,7 +10,7 @@ import synthetic
 from sharpness.statistics.correlation import cell_columns, correlations
 from sharpness.statistics.families import families
 from sharpness.statistics.partial import partial_tau
-from sharpness.statistics.reliability import ceiling, reliability
+from sharpness.statistics.reliability import Batches, by_cell, ceiling, reliability
 
 CELLS = cell_columns(synthetic.pool(4))[:2]
 
@@ -35,10 +35,15 @@ def per_batch(pool: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["model", "cell", "batch", "examples", "value"])
 
 
+@pytest.fixture(scope="module")
+def batches(pool: pd.DataFrame, per_batch: pd.DataFrame) -> dict[str, Batches]:
+    return by_cell(per_batch, [*pool["model"]])
+
+
 def test_the_columns_are_those_of_the_rows_models(
-    pool: pd.DataFrame, per_batch: pd.DataFrame
+    pool: pd.DataFrame, per_batch: pd.DataFrame, batches: dict[str, Batches]
 ) -> None:
-    found = correlations(pool, ("augment",), per_batch=per_batch, resamples=5)
+    found = correlations(pool, ("augment",), batches=batches, resamples=5)
     rows = found.set_index(["cell", "target", "subgroup"])
     one = rows.loc[CELLS[0], "error_test", "augment=1"]
     group = pool[pool["augment"] == 1]
@@ -63,11 +68,12 @@ def test_the_columns_are_those_of_the_rows_models(
 
 def test_flags_of_few_models_and_full_order(pool: pd.DataFrame, per_batch: pd.DataFrame) -> None:
     few = pool.head(7).assign(error_test=pool[CELLS[1]].head(7))
-    found = correlations(few, per_batch=per_batch, resamples=5)
+    batches = by_cell(per_batch, [*few["model"]])
+    found = correlations(few, batches=batches, resamples=5)
     flags = found.set_index(["cell", "target"])["flag"]
     assert flags[CELLS[1], "error_test"] == "n < 8; |τ| = 1; too few batches"
     assert flags[CELLS[0], "learning_rate"] == "n < 8"
-    constant = correlations(few.assign(error_test=1.0), per_batch=per_batch, resamples=5)
+    constant = correlations(few.assign(error_test=1.0), batches=batches, resamples=5)
     undefined = constant[constant["status"] != "ok"]
     assert len(undefined)
     assert set(undefined["flag"]) == {""}
@@ -81,10 +87,10 @@ def test_without_batches_nothing_is_said_of_them(pool: pd.DataFrame) -> None:
 
 
 def test_families_have_the_ceiling_of_each_cell(
-    pool: pd.DataFrame, per_batch: pd.DataFrame
+    pool: pd.DataFrame, batches: dict[str, Batches]
 ) -> None:
-    found = families(pool, {"test error": ["error_test"]}, per_batch, draws=20)
-    every = correlations(pool, per_batch=per_batch, resamples=5).set_index(["cell", "target"])
+    found = families(pool, {"test error": ["error_test"]}, batches, draws=20)
+    every = correlations(pool, batches=batches, resamples=5).set_index(["cell", "target"])
     for row in found.to_dict("records"):
         expected = every.loc[(row["cell"], "error_test"), "ceiling"]
         assert row["ceiling"] == pytest.approx(expected)
