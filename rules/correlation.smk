@@ -4,8 +4,8 @@ Needs: models.csv, and for each model errors/, sharpness/, per_batch/, checkpoin
 Makes: pool.csv, one row per model, per_batch.csv, and settings.json with their settings;
 correlations.csv; subgroups.csv, those of the figures about subgroups;
 families.csv, the headline coefficients judged by permutations; measures.csv, all other measures,
-exploratory; convergence.csv, τ by fewer steps and batches; protocols.csv, τ by two protocols; grid.csv, where one hyper-parameter alone differs;
-tables/table<number>.{csv,md,tex}.
+exploratory; convergence.csv, τ by fewer steps, draws and batches; protocols.csv, τ by two
+protocols; grid.csv, where one hyper-parameter alone differs; tables/table<number>.{csv,md,tex}.
 """
 
 

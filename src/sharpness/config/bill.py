@@ -45,7 +45,7 @@ class Jobs:
 
 @dataclass(frozen=True)
 class PoolHours:
-    """Hours of a pool's steps for all models together; None where they are unknown."""
+    """Hours of a pool's steps for all models together."""
 
     training: float
     errors: float
@@ -196,19 +196,19 @@ class Files:
 def downloads_of(settings: Config, costs: Mapping[str, Cost]) -> dict[str, Files]:
     """Return what is downloaded, by pool and data source."""
     data = needed_data(settings, needed_parts(settings), _studied(settings))
-    groups: dict[str, list[tuple[str, dict[str, Any]]]] = {}
+    groups: dict[str, list[dict[str, Any]]] = {}
     for key, files in items(settings, data).items():
-        kind, name, *_ = key.split("/")
-        groups.setdefault(name, []).extend((kind, file) for file in files)
+        _, name, *_ = key.split("/")
+        groups.setdefault(name, []).extend(files)
     cache, found = Path(settings.places()["cache"]), {}
     for name, group in groups.items():
         size = cached = 0
-        for _, file in group:
+        for file in group:
             path = cache / place(file["url"])
             there = path.stat().st_size if path.is_file() else 0
             size += there or file["size"] or (4 * costs[name].weights if name in costs else 0)
             cached += there
-        about = any(file["size"] is None for _, file in group)
+        about = any(file["size"] is None for file in group)
         found[name] = Files(len(group), size, cached, about)
     return found
 

@@ -18,7 +18,7 @@ from sharpness.config.pools import Pool, PublishedPool, SweepPool
 from sharpness.config.schema import Config
 from sharpness.data.registry import REGISTRY
 from sharpness.measures.cell_values import noise_key
-from sharpness.measures.definition import PROTOCOLS, Cell
+from sharpness.measures.definition import Cell
 from sharpness.measures.measurement import Measurement
 from sharpness.training.hyperparameters import Space, Training, draw_hyperparameters
 
@@ -98,8 +98,7 @@ VECTORS = 10
 def sharpness_passes(pool: Pool, protocols: list[str]) -> tuple[int, int]:
     """Return the forward passes of single examples in the cells of one model: worst, average."""
     settings = pool.sharpness
-    samples = {name: settings.samples.get(name, knob.samples) for name, knob in PROTOCOLS.items()}
-    worst, average = cells_passes(settings.cells(protocols), settings.steps, samples)
+    worst, average = cells_passes(settings.cells(protocols), settings.steps, settings.draws)
     return settings.points * worst, settings.points * average
 
 
@@ -122,10 +121,7 @@ def cells_passes(cells: Iterable[Cell], steps: int, samples: Mapping[str, int]) 
 def measures_passes(pool: Pool) -> int:
     """Return the same of the measures beside the cells, by what the registry says of each."""
     settings = pool.sharpness
-    taken = {
-        "steps": BOTH * (settings.steps + 1),
-        "samples": settings.samples.get("paper", PROTOCOLS["paper"].samples),
-    }
+    taken = {"steps": BOTH * (settings.steps + 1), "samples": settings.draws["paper"]}
     found = [Measurement.parse(word).measure for word in settings.measures]
     return settings.points * sum(taken.get(m.effort or "", m.passes) for m in found)
 

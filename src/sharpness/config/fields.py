@@ -191,8 +191,12 @@ class Measurements(Settings):
 
     def usual(self, protocol: str) -> dict[str, int]:
         """Return the number of steps and samples of a protocol's cells that name none."""
-        samples = PROTOCOLS[protocol].samples
-        return {"steps": self.steps, "samples": self.samples.get(protocol, samples)}
+        return {"steps": self.steps, "samples": self.draws[protocol]}
+
+    @property
+    def draws(self) -> dict[str, int]:
+        """The draws of the average case by protocol."""
+        return {name: self.samples.get(name, knobs.samples) for name, knobs in PROTOCOLS.items()}
 
     def cells(self, protocols: list[str]) -> list[Cell]:
         """Return the distinct cells measured on each model, in the order of the paper's tables."""
@@ -212,11 +216,11 @@ class Measurements(Settings):
             # A cell measured with the pool's own m or steps does not name them.
             sizes = [None if m == self.m else m for m in given.m or [self.m]]
             counts = [None if n == self.steps else n for n in given.steps or [self.steps]]
-            draws: list[int | None] = [*given.samples] if given.samples else [None]
+            fewer: list[int | None] = [*given.samples] if given.samples else [None]
             wanted += [
                 Cell(definition, radius, protocols[0], data, m, steps, given.restarts, samples)
                 for data, m, steps, samples, radius in product(
-                    given.data, sizes, counts, draws, given.radii
+                    given.data, sizes, counts, fewer, given.radii
                 )
             ]
         return list(dict.fromkeys(wanted))

@@ -135,7 +135,6 @@ def _children() -> float:
 
 
 def _measured(pool: SweepPool | PublishedPool, device: torch.device) -> Speed:
-
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = network_of(pool, "cpu").to(device)
@@ -183,7 +182,6 @@ def _seconds(
 
 
 def _timed(work: Callable[[], object], device: torch.device) -> float:
-
     if device.type != "cuda":
         start = process_time()
         work()
@@ -233,7 +231,7 @@ def _cells(
         return 0.0
     small = one < SMALL  # otherwise a cell of one step takes long enough
     steps = settings.steps if small else 1
-    samples = {name: settings.samples.get(name, k.samples) for name, k in PROTOCOLS.items()}
+    samples = settings.draws
     cells = cells[:: 1 + len(cells) // 8]
     if not small:
         cells, samples = cells[:1], dict.fromkeys(samples, 2)

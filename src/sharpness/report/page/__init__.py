@@ -60,6 +60,43 @@ def write_report(
         departures: rows of what the paper does and what is done here, headings first.
         provenance: versions and checksums.
     """
+    printed = published if scale == "paper" else None
+    found = [_pool(name, results, printed) for name, results in pools.items()]
+    explored = explorer(pools)
+    page = (
+        _environment()
+        .get_template("page.html.j2")
+        .render(
+            scale=scale,
+            suffix="" if scale == "paper" else f" ({scale})",
+            notes=notes,
+            pools=found,
+            explorer=explored,
+            bundle=bundle() if explored else "",
+            script=(Path(__file__).parent / "explorer.js").read_text(encoding="utf-8"),
+            shades=shades.style(),
+            tables=[
+                {"number": t.number, "html": render_table(t, "html"), "agreement": agreement(t)}
+                for t in tables
+            ],
+            figures=figures,
+            measures=measures,
+            beside=None
+            if published_measures is None
+            else published_beside(published_measures, pools, studies or {}, scale),
+            within={
+                figure.id: tau_table(figure.id, pools) for figure, _ in figures if figure.within
+            },
+            studies=studies or {},
+            departures=departures,
+            provenance=provenance or {},
+            warnings=[(pool["name"], warning) for pool in found for warning in pool["warnings"]],
+        )
+    )
+    write_text(out, page.strip() + "\n")
+
+
+def _environment() -> Environment:
     environment = Environment(
         autoescape=True,
         undefined=StrictUndefined,
@@ -68,34 +105,7 @@ def write_report(
     )
     environment.filters["picture"] = picture
     environment.filters["link"] = lambda said, pool: explorer_link(pool, said.cell, said.target)
-    printed = published if scale == "paper" else None
-    found = [_pool(name, results, printed) for name, results in pools.items()]
-    explored = explorer(pools)
-    page = environment.get_template("page.html.j2").render(
-        scale=scale,
-        suffix="" if scale == "paper" else f" ({scale})",
-        notes=notes,
-        pools=found,
-        explorer=explored,
-        bundle=bundle() if explored else "",
-        script=(Path(__file__).parent / "explorer.js").read_text(encoding="utf-8"),
-        shades=shades.style(),
-        tables=[
-            {"number": t.number, "html": render_table(t, "html"), "agreement": agreement(t)}
-            for t in tables
-        ],
-        figures=figures,
-        measures=measures,
-        beside=None
-        if published_measures is None
-        else published_beside(published_measures, pools, studies or {}, scale),
-        within={figure.id: tau_table(figure.id, pools) for figure, _ in figures if figure.within},
-        studies=studies or {},
-        departures=departures,
-        provenance=provenance or {},
-        warnings=[(pool["name"], warning) for pool in found for warning in pool["warnings"]],
-    )
-    write_text(out, page.strip() + "\n")
+    return environment
 
 
 def _pool(name: str, found: PoolResults, published: pd.DataFrame | None) -> dict[str, Any]:
