@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sharpness.config.cost import TRAINING, Cost, cost_of, kinds_of
+from sharpness.config.cost import Cost, cost_of, kinds_of
 from sharpness.config.own import ModelsPool
 from sharpness.config.pools import PublishedPool, SweepPool
 from sharpness.config.required import items, needed_data, needed_parts
-from sharpness.config.schema import Config
+from sharpness.config.schema import TRAINING, Config
 from sharpness.config.sheet import own_sheet
 from sharpness.config.speed import Speed
+from sharpness.config.studies import EXAMPLES
 from sharpness.io.download import place
 from sharpness.io.errors import UserError
 from sharpness.io.files import read_rows
@@ -28,9 +29,6 @@ STEPS = ("data and checkpoints", "training", "evaluation", "correlation and figu
 
 LIBRARIES = 0.7
 """GB that a process takes with the libraries alone."""
-
-WHOLE = 60_000
-"""Training examples of Fashion-MNIST."""
 
 
 @dataclass(frozen=True)
@@ -167,7 +165,7 @@ def _of_studies(settings: Config, each: Mapping[str, float]) -> Iterator[Jobs]:
     for job, models in simple.small_networks.jobs.items() if "small_networks" in wanted else ():
         network = job[0]
         examples = simple.small_networks.networks[network].examples  # type: ignore[index]
-        whole = network == "lenet" and (examples or WHOLE) == WHOLE
+        whole = network == "lenet" and examples in (None, EXAMPLES[network])
         seconds = each["lenet-whole" if whole else network] * len(models)
         yield Jobs(step, network, 1, seconds * (1 if whole else (examples or 1000) / 1000))
     if "two_layer_relu" in wanted:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from sharpness.config.fields import TokenInputs
 from sharpness.config.own import ModelsPool
 from sharpness.config.pools import Pool, PublishedPool, SweepPool
-from sharpness.config.schema import Config
+from sharpness.config.schema import TRAINING, Config
 from sharpness.data.registry import REGISTRY
 from sharpness.measures.cell_values import noise_key
 from sharpness.measures.definition import Cell
@@ -49,9 +49,6 @@ STANDINS = {
     **{"hans-lexical": 300, "hans-subsequence": 300, "hans-constituent": 300},
 }
 """Those of its stand-in."""
-
-TRAINING = {"digits": 1000, "cifar10": 50_000}
-"""Training examples of the sets that are used whole."""
 
 
 @dataclass(frozen=True)

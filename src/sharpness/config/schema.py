@@ -39,7 +39,7 @@ class Sample(Settings):
 FOLDERS = {"benchmarks", "data", "fetched", "figures", "logs", "simple", "standin", "tables"}
 """Folders beside the pools' folders in the results of a scale; no pool may have such a name."""
 
-_EXAMPLES = {"digits": 1000, "cifar10": 50_000}
+TRAINING = {"digits": 1000, "cifar10": 50_000}
 """Number of examples of the training sets that are used whole; other sets are sampled."""
 
 
@@ -90,9 +90,9 @@ class Config(Settings):
             if isinstance(pool, ModelsPool):
                 continue
             points, train = pool.sharpness.points, pool.data["train"]
-            most = _EXAMPLES.get(train, self.sample.examples)
+            most = TRAINING.get(train, self.sample.examples)
             if points > most:
-                whose = train if train in _EXAMPLES else "the sample (sample.examples)"
+                whose = train if train in TRAINING else "the sample (sample.examples)"
                 raise ValueError(f"pools.{name}.sharpness.points: {points}: {whose} has {most}")
         return self
 

@@ -26,7 +26,6 @@ import torch
 from PIL import Image
 
 from sharpness.config.cost import (
-    TRAINING,
     cells_passes,
     inputs_of,
     network_of,
@@ -35,6 +34,7 @@ from sharpness.config.cost import (
 )
 from sharpness.config.fields import PhotoInputs
 from sharpness.config.pools import PublishedPool, SweepPool
+from sharpness.config.schema import TRAINING
 from sharpness.data.images import Images
 from sharpness.data.photos import Recipe, open_image
 from sharpness.io.errors import UserError

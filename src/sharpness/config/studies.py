@@ -19,7 +19,7 @@ Seeds = Annotated[list[Seed], Field(min_length=1), Distinct]
 Network = Literal["fcnn", "lenet", "gat"]
 Study = Literal["linear", "diagonal", "small_networks", "two_layer_relu"]
 
-_EXAMPLES = {"fcnn": 4177, "lenet": 60_000, "gat": 0}
+EXAMPLES = {"fcnn": 4177, "lenet": 60_000, "gat": 0}
 """The largest number of examples that can be chosen, by network; a graph is always whole."""
 
 
@@ -69,10 +69,10 @@ class SmallNetworks(Settings):
     @model_validator(mode="after")
     def _known(self) -> Self:
         for network, settings in self.networks.items():
-            if (settings.examples or 0) > _EXAMPLES[network]:
+            if (settings.examples or 0) > EXAMPLES[network]:
                 raise ValueError(
                     f"networks.{network}.examples: {settings.examples}: at most "
-                    f"{_EXAMPLES[network]} can be chosen; null takes all"
+                    f"{EXAMPLES[network]} can be chosen; null takes all"
                 )
             for name, procedure in settings.procedures.items():
                 if name in ("text", "code") and (procedure.preset != name or procedure.overrides):

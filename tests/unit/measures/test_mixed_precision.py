@@ -8,7 +8,7 @@ from refusal import refused
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.utils.checkpoint import checkpoint
-from toys import mean_output, noisy_points, smooth_network
+from toys import RESNET, mean_output, noisy_points, smooth_network
 
 from sharpness import Cell, Definition, Effort, sharpness, sharpness_table
 from sharpness.measures.definition import PAPER
@@ -17,13 +17,6 @@ from sharpness.measures.network import Network
 from sharpness.measures.objective import Objective
 from sharpness.networks import build, initialise
 
-RESNET = {
-    "name": "preact-resnet",
-    "width": 8,
-    "blocks": [1, 1],
-    "in_channels": 1,
-    "classes": 10,
-}
 VIT = {
     "name": "simple-vit",
     "image_size": 8,

@@ -15,6 +15,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
+from toys import RESNET
 
 from sharpness.data.images import Images
 from sharpness.data.small import digits
@@ -35,13 +36,6 @@ from sharpness.training.loop import train_model
 from sharpness.training.optimizer import Learner, perturbed_weights
 from sharpness.training.records import Task
 
-ARCHITECTURE = {
-    "name": "preact-resnet",
-    "width": 8,
-    "blocks": [1, 1],
-    "in_channels": 1,
-    "classes": 10,
-}
 PLAIN = Hyperparameters(learning_rate=0.1, sam_rho=0.0, mixup=False, augment=False)
 EVERYTHING = Hyperparameters(learning_rate=0.1, sam_rho=0.05, mixup=True, augment=True)
 CPU = torch.device("cpu")
@@ -55,7 +49,7 @@ def images() -> Images:
 
 def task(hyperparameters: Hyperparameters = PLAIN, **settings: Any) -> Task:
     chosen = Training(**{"epochs": 3, "batch_size": 32, **settings})
-    return Task(0, 1, ARCHITECTURE, hyperparameters, chosen)
+    return Task(0, 1, RESNET, hyperparameters, chosen)
 
 
 # The draw
@@ -227,7 +221,7 @@ def test_sams_second_pass_leaves_batchnorm_statistics_alone(
         monkeypatch.setattr(torch, "compile", lambda m, **k: eager(m, backend="aot_eager", **k))
     inputs, targets = next(iter(batches(task(), images, 0)))
     made = Learner(task(replace(PLAIN, sam_rho=0.1), compile=compile_it), CPU)
-    plain = build(ARCHITECTURE)
+    plain = build(RESNET)
     plain.load_state_dict(made.network.state_dict())
     made.network.train()
     plain.train()
@@ -251,7 +245,7 @@ def test_a_network_learns_and_its_record_says_so(tmp_path: Path) -> None:
     assert (record["status"], record["reason"], record["epochs"]) == ("ok", "", 15)
     assert record["train_error"] <= 0.02
     assert record["hyperparameters"] == asdict(replace(PLAIN, learning_rate=0.2))
-    assert record["architecture"] == ARCHITECTURE
+    assert record["architecture"] == RESNET
     assert record["data"] == {"title": "digits", "digest": data.digest()}
     curve = record["curve"]
     assert [row["epoch"] for row in curve] == list(range(1, 16))
@@ -259,7 +253,7 @@ def test_a_network_learns_and_its_record_says_so(tmp_path: Path) -> None:
     assert curve[-1]["error"] < 0.05 < curve[0]["error"]
     assert max(row["learning_rate"] for row in curve) == pytest.approx(0.2, rel=0.2)
     assert json.loads(json.dumps(record, allow_nan=False)) == record
-    network = build(ARCHITECTURE)
+    network = build(RESNET)
     network.load_state_dict(trained.weights)
     error, loss = error_and_loss(network, data)
     # Another memory layout adds in another order.
@@ -344,7 +338,7 @@ def test_another_task_has_another_state(images: Images) -> None:
     others = [
         replace(base, seed=5),
         replace(base, index=5),
-        replace(base, architecture={**ARCHITECTURE, "width": 5}),
+        replace(base, architecture={**RESNET, "width": 5}),
         task(replace(PLAIN, learning_rate=0.2)),
         task(epochs=4),
     ]
@@ -380,8 +374,8 @@ def test_mixed_precision_trains(images: Images, tmp_path: Path) -> None:
 
 
 def test_a_checkpoint_comes_back_whole(tmp_path: Path) -> None:
-    network, path = build(ARCHITECTURE), tmp_path / "model.safetensors"
-    metadata = {"architecture": ARCHITECTURE, "source": "ρ"}
+    network, path = build(RESNET), tmp_path / "model.safetensors"
+    metadata = {"architecture": RESNET, "source": "ρ"}
     checkpoint.save(path, network.state_dict(), metadata)
     weights, found = checkpoint.load(path)
     assert found == metadata
