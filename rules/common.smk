@@ -27,7 +27,6 @@ from sharpness.mini import DATA_REVISION as STANDIN_DATA_REVISION
 from sharpness.mini import REVISION as STANDINS_REVISION
 from sharpness.report.figures.catalogue import as_standin, panels_within
 from sharpness.sources.grammar import own_module, parse_data, parse_model
-from sharpness.statistics.headline import beside_the_headline
 from sharpness.studies.diagonal import REVISION as DIAGONAL_REVISION
 from sharpness.studies.hammoud.procedures import DATA as DATA_OF
 from sharpness.studies.hammoud.procedures import REVISION as SMALL_NETWORKS_REVISION
@@ -44,14 +43,8 @@ DRAWN_FROM = {
     pools: [name for name in FIGURES if CATALOGUE[name].pools == pools]
     for pools in sorted({CATALOGUE[name].pools for name in FIGURES})
 }
-WANTED = {name: settings.wanted(name) for name in settings.pools}
+MEASURED = settings.measured
 MEASURES_TITLE = "Measures beside the headline ones: τ with error and gap (exploratory)"
-# The pools that the figure of all measures shows.
-MEASURED = [
-    name
-    for name, wanted in WANTED.items()
-    if beside_the_headline([*wanted["plan"]["cells"], *wanted["plan"].get("measures", [])])
-]
 TABLES = {
     number: [name for name, pool in settings.pools.items() if pool.table == number]
     for number in sorted({pool.table for pool in settings.pools.values()} - {None})
@@ -70,6 +63,7 @@ try:
     PARTS = needed_parts(settings)
 except UserError as problem:
     sys.exit(f"configuration: {problem}")
+WANTED = {name: settings.wanted(name) for name in settings.pools}
 OWN_ORDER = {
     name: {
         "seed": settings.sample.seed,

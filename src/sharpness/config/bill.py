@@ -148,7 +148,8 @@ def _of_pages(settings: Config, each: Mapping[str, float]) -> Iterator[Jobs]:
         if isinstance(pool, ModelsPool):
             catalogue |= own_sheet(settings, name)
     drawn = [figure.pools for figure in catalogue.values() if set(figure.pools) <= set(pools)]
-    yield Jobs(step, "figures", len(set(drawn)), len(drawn) * each["figure"])
+    alone = bool(settings.measured)  # the figure of measures, which is in no catalogue
+    yield Jobs(step, "figures", len(set(drawn)) + alone, (len(drawn) + alone) * each["figure"])
     yield Jobs(step, "report", 1, each["report"])
 
 

@@ -18,6 +18,7 @@ from sharpness.data.registry import REGISTRY, SOURCES, user_copy_key
 from sharpness.evaluation.plan import REVISION
 from sharpness.io.errors import UserError
 from sharpness.io.validation import Count, Distinct, Seed, Settings, checked
+from sharpness.statistics.headline import beside_the_headline
 from sharpness.studies.hammoud.procedures import DATA
 
 
@@ -144,6 +145,16 @@ class Config(Settings):
             "revision": REVISION,
             "max_test_error": getattr(pool, "max_test_error", None),
         }
+
+    @property
+    def measured(self) -> list[str]:
+        """The pools with measures beside the headline cells, which figure ``measures`` shows."""
+        plans = {name: pool.plan(self.protocols) for name, pool in self.pools.items()}
+        return [
+            name
+            for name, plan in plans.items()
+            if beside_the_headline([*plan["cells"], *plan.get("measures", ())])
+        ]
 
     def study_note(self, study: str) -> str:
         """Return a note on the scale of a study; empty if it is the paper's."""
