@@ -229,6 +229,11 @@ def unit(vector: Tensor) -> Tensor:
 NORMS: dict[str, type[Ball]] = {"l2": L2, "linf": Linf}
 
 
+def unit_noise(norm: str, like: Tensor, seed: int, batch: int, draw: int) -> Tensor:
+    """Draw the unit noise of a norm, shaped as ``like``, for a draw (or start) in a batch."""
+    return NORMS[norm].noise(like, noise_generator(like.device, seed, batch, draw))
+
+
 def ball(definition: Definition, radius: float, c: Tensor, protocol: Protocol) -> Ball:
     """Return the perturbation set of a definition at radius ρ with the scaling c, (p,).
 

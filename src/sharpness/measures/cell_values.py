@@ -14,7 +14,7 @@ from sharpness.data.batches import Batch, rebatched
 from sharpness.io.errors import UserError
 from sharpness.measures.arguments import check_count, check_kind, check_radius
 from sharpness.measures.average import sample_loss_changes
-from sharpness.measures.ball import NORMS, ball, noise_generator, scaling
+from sharpness.measures.ball import ball, scaling, unit_noise
 from sharpness.measures.checks import (
     check_cut,
     check_function,
@@ -231,7 +231,7 @@ def _worst_case(objectives: list[Objective], c: Tensor, task: CellTask, seed: in
     for batch, objective in enumerate(objectives):
         found = []
         for start in range(task.cell.restarts or 1):
-            noise = partial(_noise, definition.norm, c, seed, batch, start)
+            noise = partial(unit_noise, definition.norm, c, seed, batch, start)
             settings = feasible, knobs, task.scale, task.steps
             found.append(worst(objective, *settings, noise, task.mixed))
         maxima.append(torch.tensor(found, dtype=torch.float64).max().reshape(1))
@@ -247,13 +247,9 @@ def _average_case(
     samples = max(task.samples for task in tasks)
     drawn = []
     for batch, objective in enumerate(objectives):
-        noise = partial(_noise, cell.definition.norm, width, seed, batch)
+        noise = partial(unit_noise, cell.definition.norm, width, seed, batch)
         drawn.append(sample_loss_changes(objective, width, noise, samples, scales, antithetic))
     return [[d[scales.index(task.scale), : task.samples] for d in drawn] for task in tasks]
-
-
-def _noise(norm: Norm, like: Tensor, seed: int, batch: int, draw: int) -> Tensor:
-    return NORMS[norm].noise(like, noise_generator(like.device, seed, batch, draw))
 
 
 def _first(*choices: int | None) -> int:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from sharpness.io.errors import UserError
 from sharpness.measures.average import combine_batches, sample_loss_changes
-from sharpness.measures.ball import L2, noise_generator
+from sharpness.measures.ball import unit_noise
 from sharpness.measures.classes import margins
 from sharpness.measures.definition import Estimate
 from sharpness.measures.measurement import Measurement
@@ -71,15 +71,11 @@ def _rise(
     width = variance if "variance" in options else variance.sqrt()
     found = []
     for batch, objective in enumerate(objectives):
-        noise = partial(_noise, weights, seed, batch)
+        noise = partial(unit_noise, "l2", weights, seed, batch)
         found.append(sample_loss_changes(objective, width, noise, DRAWS, [None])[0])
     if not all(changes.isfinite().all() for changes in found):
         return float("inf")
     return combine_batches(found, [objective.examples for objective in objectives]).value
-
-
-def _noise(like: Tensor, seed: int, batch: int, draw: int) -> Tensor:
-    return L2.noise(like, noise_generator(like.device, seed, batch, draw))
 
 
 def bracket(rise: Callable[[float], float]) -> tuple[float, float]:

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import torch
@@ -75,8 +76,8 @@ class GeodesicBall(L2):
 
     def _along_the_geodesic(self, xi: Tensor) -> Tensor:
         delta = xi.clone()
-        for pair in self.pairs:
-            gammas = christoffel(self.metric, *self._at(pair), xi[pair.G], xi[pair.H])
+        for pair, at in zip(self.pairs, self._at, strict=True):
+            gammas = christoffel(self.metric, *at, xi[pair.G], xi[pair.H])
             for place, gamma in zip((pair.G, pair.H), gammas, strict=True):
                 delta[place] = xi[place] - gamma / 2
         return delta
@@ -84,19 +85,23 @@ class GeodesicBall(L2):
     def horizontal(self, x: Tensor) -> Tensor:
         """Return the orthogonal projection of x (p,) to horizontal vectors."""
         found = x.clone()
-        for pair in self.pairs:
-            c = self.c[pair.G][:, :1], self.c[pair.H][:, :1]
+        for pair, at in zip(self.pairs, self._at, strict=True):
+            c = self.c[pair.G[:, :1]], self.c[pair.H[:, :1]]
             a, b = x[pair.G] * c[0], x[pair.H] * c[1]
-            a, b = horizontal(self.metric, *self._at(pair), a, b)
+            a, b = horizontal(self.metric, *at, a, b)
             for place, part, each in zip((pair.G, pair.H), (a, b), c, strict=True):
                 found[place] = torch.where(each > 0, part / each, 0.0)
         return found
 
-    def _at(self, pair: Pairs) -> tuple[Tensor, Tensor, Tensor]:
-        """Return G, H and s, (blocks, h), of which columns that do not move are 1."""
-        G, H = self.weights[pair.G], self.weights[pair.H]
-        s = G.square().sum(dim=-2)
-        return G, H, torch.where(self.c[pair.G][:, 0] > 0, s, 1.0)
+    @cached_property
+    def _at(self) -> list[tuple[Tensor, Tensor, Tensor]]:
+        """G, H and s, (blocks, h), of all pairs; s of columns that do not move is 1."""
+        found = []
+        for pair in self.pairs:
+            G, H = self.weights[pair.G], self.weights[pair.H]
+            s = G.square().sum(dim=-2)
+            found.append((G, H, torch.where(self.c[pair.G[:, 0]] > 0, s, 1.0)))
+        return found
 
 
 def horizontal(

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from torch import Tensor
-
-from sharpness.measures.ball import L2, noise_generator
+from sharpness.measures.ball import unit_noise
 from sharpness.measures.blocks import attention_pairs
 from sharpness.measures.definition import PROTOCOLS, Estimate
 from sharpness.measures.geodesic import GeodesicBall, Metric
@@ -35,11 +33,7 @@ def geodesic_sharpness(subject: Subject, measurement: Measurement) -> Estimate:
     )
 
     def of_batch(objective: Objective, number: int) -> float:
-        noise = partial(_noise, network.weights, subject.seed, number)
+        noise = partial(unit_noise, "l2", network.weights, subject.seed, number, 0)
         return worst(objective, ball, PROTOCOL, None, steps, noise)
 
     return mean_over(objectives, of_batch)
-
-
-def _noise(like: Tensor, seed: int, batch: int) -> Tensor:
-    return L2.noise(like, noise_generator(like.device, seed, batch, 0))

@@ -52,7 +52,7 @@ def test_the_closed_form(monkeypatch: pytest.MonkeyPatch) -> None:
     """
     axes = 2**0.5 * torch.eye(2, dtype=torch.float64)
     monkeypatch.setattr(module, "DRAWS", 2)
-    monkeypatch.setattr(module, "_noise", lambda like, seed, batch, draw: axes[draw])
+    monkeypatch.setattr(module, "unit_noise", lambda norm, like, seed, batch, draw: axes[draw])
     for option, exact in (
         ("", 0.2),
         ("+magnitude", 0.1195214),
@@ -86,7 +86,9 @@ def test_the_error_of_a_linear_classifier(monkeypatch: pytest.MonkeyPatch) -> No
     quantile = torch.special.ndtri((torch.arange(draws, dtype=torch.float64) + 0.5) / draws)
     ahead = torch.cat([x[0], -x[0]]) / 5 / 2**0.5
     monkeypatch.setattr(module, "DRAWS", draws)
-    monkeypatch.setattr(module, "_noise", lambda like, seed, batch, draw: quantile[draw] * ahead)
+    monkeypatch.setattr(
+        module, "unit_noise", lambda norm, like, seed, batch, draw: quantile[draw] * ahead
+    )
     found = measure(model, [(x, torch.zeros(1, dtype=torch.long))], "critical-radius+error")
     assert found.value == pytest.approx(0.7803041 * r / 2**0.5, rel=0.02)
 
