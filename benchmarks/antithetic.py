@@ -24,7 +24,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from sharpness.measures.average import sample_loss_changes
-from sharpness.measures.ball import NORMS, noise_generator, scaling
+from sharpness.measures.ball import scaling, unit_noise
 from sharpness.measures.network import Network
 from sharpness.measures.objective import Objective
 from sharpness.networks import build, initialise
@@ -61,7 +61,7 @@ def savings(objective: Objective, norm: str, adaptive: bool, radius: float) -> T
     width = radius * scaling(weights, adaptive)
 
     def noise(sign: int) -> Callable[[int], Tensor]:
-        return lambda i: sign * NORMS[norm].noise(weights, noise_generator(weights.device, 0, 0, i))
+        return lambda i: sign * unit_noise(norm, weights, 0, 0, i)
 
     up, down = (
         sample_loss_changes(objective, width, noise(s), DRAWS, [None, "rms"]) for s in (1, -1)

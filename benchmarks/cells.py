@@ -13,7 +13,6 @@ one turn, which other processes disturb less than the clock. One row for each si
 
 from __future__ import annotations
 
-import platform
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -30,7 +29,8 @@ from torch.nn.functional import cross_entropy
 from sharpness import Cell, Definition, Effort, Estimate
 from sharpness.data.batches import Batch
 from sharpness.io.files import write_csv
-from sharpness.measures.ball import NORMS, noise_generator
+from sharpness.io.run_record import processor
+from sharpness.measures.ball import unit_noise
 from sharpness.measures.cell_values import ObjectiveCache
 from sharpness.measures.definition import Data, Precision
 from sharpness.measures.network import Network
@@ -77,9 +77,7 @@ def sides(
     reference = Reconstruction(network, batch, radius, adaptive=True, logit_norm=True)
     flat = torch.cat([p.detach().flatten() for p in network.parameters()])
 
-    def noise(draw: int) -> Tensor:
-        return NORMS["linf"].noise(flat, noise_generator(flat.device, 0, 0, draw))
-
+    noise = partial(unit_noise, "linf", flat, 0, 0)
     data: dict[Data, list[Batch]] = {"original": [batch]}
     points = ObjectiveCache(Network(network), data, cross_entropy)
     cell = Cell(definition, radius, "released")
@@ -134,21 +132,13 @@ def measured(name: str, case: str) -> Iterator[dict[str, Any]]:
         }
 
 
-def machine() -> str:
-    """Return the type of the processor."""
-    about = Path("/proc/cpuinfo")
-    lines = about.read_text().splitlines() if about.exists() else []
-    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(named, platform.machine())
-
-
 def main() -> None:
     """Write the rows, and print the table."""
     torch.set_num_threads(1)
     rows = [
         row for name in NETWORKS for case in ("worst", "average") for row in measured(name, case)
     ]
-    about = {"processor": machine(), "threads": 1, "torch": torch.__version__}
+    about = {"processor": processor(), "threads": 1, "torch": torch.__version__}
     rows = [{**row, **about} for row in rows]
     write_csv(Path("results/benchmarks/cells.csv"), rows, list(rows[0]))
     print(", ".join(f"{key} {value}" for key, value in about.items()))

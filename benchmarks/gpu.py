@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from sharpness import PROTOCOLS, Cell, Effort, Estimate, UserError
-from sharpness.measures import ball, cell_values
+from sharpness.measures import ball
 from sharpness.measures.definition import ALL
 from sharpness.measures.sharpness import measure_cells
 from sharpness.networks import build
@@ -98,7 +98,7 @@ def draw_on_the_cpu() -> None:
     """Have noise of every device drawn in float64 on the CPU, from the same generators."""
     generator = ball.noise_generator
     on_the_cpu = lambda _, *key: generator(torch.device("cpu"), *key)  # noqa: E731
-    vars(cell_values)["noise_generator"] = on_the_cpu
+    vars(ball)["noise_generator"] = on_the_cpu
     for norm in ball.NORMS.values():
         draw = norm.noise
 

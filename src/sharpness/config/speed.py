@@ -6,7 +6,6 @@ seconds of one core, which other programs lengthen less than the clock.
 
 from __future__ import annotations
 
-import platform
 import resource
 import subprocess
 import sys
@@ -39,6 +38,7 @@ from sharpness.data.images import Images
 from sharpness.data.photos import Recipe, open_image
 from sharpness.io.errors import UserError
 from sharpness.io.files import digest, read_json, write_json
+from sharpness.io.run_record import processor
 from sharpness.measures.cell_values import ObjectiveCache
 from sharpness.measures.definition import PROTOCOLS, Cell
 from sharpness.measures.error_rates import ROWS
@@ -80,7 +80,7 @@ class Speed:
 def file_of(cache: str | Path, device: torch.device) -> Path:
     """Return the file of the speeds of a device; the name holds that of the processor or card."""
     card = device.type == "cuda"
-    name = torch.cuda.get_device_name(device) if card else platform.processor() or "cpu"
+    name = torch.cuda.get_device_name(device) if card else processor()
     threads = "" if card else f"-{torch.get_num_threads()}-threads"
     return Path(cache, "speed", f"{name.replace(' ', '-')}{threads}.json".replace("/", "-"))
 

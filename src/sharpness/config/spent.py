@@ -6,6 +6,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from sharpness.io.errors import UserError
+from sharpness.io.run_record import job_seconds
 
 SHORT, LONG = 15.0, 30.0
 """Snakemake looks at a job every half second for 15 seconds, and then every 30 seconds."""
@@ -20,14 +21,10 @@ def spent(results: Path) -> dict[str, list[float]]:
     Raises:
         UserError: if the folder has no benchmarks.
     """
-    folder, found = results / "benchmarks", defaultdict[str, list[float]](list)
-    for path in sorted(folder.rglob("*.tsv")):
-        header, *lines = (line.split("\t") for line in path.read_text("utf-8").splitlines())
-        row = dict(zip(header, lines[-1], strict=True))
-        if row["cpu_time"] != "NA":
-            wall = float(row["s"])
-            rule = rule_of(path.relative_to(folder).with_suffix(""))
-            found[rule].append(float(row["cpu_time"]) * wall / _seen(wall))
+    found = defaultdict[str, list[float]](list)
+    for name, wall, used in job_seconds(results / "benchmarks"):
+        if used is not None:
+            found[rule_of(name)].append(used * wall / _seen(wall))
     if not found:
         raise UserError(f"{results}: has no benchmarks; name the folder of a run: results/mini")
     return dict(found)

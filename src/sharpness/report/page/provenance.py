@@ -9,14 +9,13 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from sharpness.io.files import sha256, write_json
+from sharpness.io.run_record import job_seconds, processor
 
 PACKAGES = (
     *("torch", "torchvision", "timm", "open_clip_torch", "transformers", "numpy", "scipy"),
@@ -54,7 +53,7 @@ def write_provenance(
         "versions": versions(),
         "machine of the report": {
             "system": platform.platform(),
-            "processor": _processor(),
+            "processor": processor(),
             "processors": os.cpu_count(),
             "GPUs": _said("nvidia-smi", "-L").splitlines(),
         },
@@ -67,19 +66,17 @@ def write_provenance(
 def hours(benchmarks: str | Path, gpus: int) -> dict[str, dict[str, float]]:
     """Return jobs, hours on the clock, CPU-hours and GPU-hours by pool and step.
 
-    ``benchmarks`` is the folder of Snakemake's tables, one a job: ``<pool>/<step>/<model>.tsv`` or
-    ``<pool>/<step>.tsv``. A GPU that several jobs share counts for each of them.
+    ``benchmarks`` is the folder of Snakemake's tables. A GPU that several jobs share counts for
+    each of them.
     """
     found: dict[str, dict[str, float]] = {}
-    for path in sorted(Path(benchmarks).rglob("*.tsv")):
-        place = path.relative_to(benchmarks).with_suffix("").parts[:2]
-        took = pd.read_csv(path, sep="\t", na_values="-").fillna(0.0)
-        counts = {"jobs": 1, "hours": took["s"].sum() / 3600}
-        counts["CPU-hours"] = took["cpu_time"].sum() / 3600
+    for name, wall, used in job_seconds(benchmarks):
+        place = name.parts[:2]
+        counts = {"jobs": 1, "hours": wall / 3600, "CPU-hours": (used or 0.0) / 3600}
         counts["GPU-hours"] = counts["hours"] * gpus * (place[-1] in ON_GPUS)
         step = found.setdefault("/".join(place), dict.fromkeys(counts, 0))
-        for name, amount in counts.items():
-            step[name] += amount
+        for what, amount in counts.items():
+            step[what] += amount
     return {step: {n: round(v, 4) for n, v in counts.items()} for step, counts in found.items()}
 
 
@@ -89,12 +86,3 @@ def _said(*command: str) -> str:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return ""
-
-
-def _processor() -> str:
-    """Return the processor's name, which Python knows only on some systems."""
-    lines: Iterable[str] = ()
-    if (facts := Path("/proc/cpuinfo")).exists():
-        lines = facts.read_text().splitlines()
-    names = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
