@@ -194,6 +194,37 @@ def beside_the_parts(wildcards):
     return found
 
 
+def found_radii(wildcards):
+    """Return the file of radii, if any are to be found."""
+    auto = "auto" in WANTED[wildcards.pool]["plan"]
+    return [f"<results>/{wildcards.pool}/radii.json"] if auto else []
+
+
+def models_for_radii(wildcards):
+    """Return the stems of the models among which radii are found.
+
+    Which models of a sweep are measured is known once they are trained.
+    """
+    pool = pool_of(wildcards)
+    return [*pool.stems][: None if pool.kind == "sweep" else RADII_MODELS]
+
+
+def plan_for_radii(wildcards):
+    """Return the plan of a search for radii, in which only what has none is named."""
+    plan = {**plan_of(wildcards), "cells": []}
+    if "measures" in plan:
+        sought = plan["auto"]
+        plan["measures"] = {word: n for word, n in plan["measures"].items() if word in sought}
+    return plan
+
+
+def beside_the_radii(wildcards):
+    """Return the other inputs of a search for radii: the training data, and what they need."""
+    needed = beside_the_parts(wildcards)
+    needed.pop("published", None)
+    return {**needed, "train": of_each_part(wildcards)["train"]}
+
+
 def published_errors(wildcards):
     """Return the table of published errors; for stand-ins theirs, or none by a copied pool.csv."""
     if not settings.standins:
@@ -277,12 +308,6 @@ def own_files(wildcards):
     parsed = map(parse_data, pool.opened.values())
     paths = [scheme and (own_module(scheme, rest) or rest) for scheme, rest in parsed]
     return [path for path in [pool.labels, *paths] if path and exists(path)]
-
-
-def own_radii(wildcards):
-    """Return the file of radii, if any are to be found."""
-    auto = "auto" in WANTED[wildcards.pool]["plan"]
-    return [f"<results>/{wildcards.pool}/radii.json"] if auto else []
 
 
 def own_errors(wildcards):

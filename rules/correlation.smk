@@ -17,7 +17,7 @@ rule pool:
         per_batch=of_each_model("<results>/{pool}/per_batch/{model}.csv"),
         weights=of_each_model("<results>/{pool}/checkpoints/{model}.safetensors"),
         training=trainings_of,
-        radii=own_radii,
+        radii=found_radii,
         changed=changed,
     output:
         pool="<results>/{pool}/pool.csv",

@@ -2,15 +2,49 @@
 
 Needs: checkpoints/<model>.safetensors, data/<name>.json; training/<model>.json of a sweep; the
 sample of a large training set, the vocabulary of a text set, published errors where they are used.
-Makes: evaluated/<first>.json, one evaluation job; for each model errors/<model>.csv,
-sharpness/<model>.csv and per_batch/<model>.csv.
+Makes: radii.json, the radii of measures that are `auto`; evaluated/<first>.json, one evaluation job;
+for each model errors/<model>.csv, sharpness/<model>.csv and per_batch/<model>.csv.
 """
+
+
+rule radii:
+    input:
+        unpack(beside_the_radii),
+        weights=lambda wildcards: expand(
+            f"<results>/{wildcards.pool}/checkpoints/{{model}}.safetensors",
+            model=models_for_radii(wildcards),
+        ),
+    output:
+        "<results>/{pool}/radii.json",
+    log:
+        "<logs>/{pool}/radii.log",
+    benchmark:
+        "<benchmarks>/{pool}/radii.tsv"
+    wildcard_constraints:
+        pool=one_of([*SWEEPS, *PUBLISHED]),
+    threads: settings.num_workers
+    resources:
+        mem_mb=doubled(12000),
+        runtime=doubled(480),
+        gpu=settings.gpus,
+    params:
+        models=models_for_radii,
+        inputs=lambda wildcards: pool_of(wildcards).preprocessing,
+        classes=lambda wildcards: getattr(pool_of(wildcards), "network", {}).get("classes"),
+        micro_batch=lambda wildcards: pool_of(wildcards).micro_batch,
+        plan=plan_for_radii,
+        revision=REVISION,
+        search=RADII_REVISION,
+        device=settings.device,
+    script:
+        "../scripts/radii.py"
 
 
 rule evaluate:
     input:
         unpack(of_each_part),
         unpack(beside_the_parts),
+        radii=found_radii,
         weights=of_each_model("<results>/{pool}/checkpoints/{model}.safetensors"),
     output:
         "<results>/{pool}/evaluated/{first}.json",
@@ -42,6 +76,7 @@ rule evaluate:
 rule rows:
     input:
         of_job("<results>/{pool}/evaluated/{first}.json"),
+        radii=found_radii,
     output:
         errors="<results>/{pool}/errors/{model}.csv",
         sharpness="<results>/{pool}/sharpness/{model}.csv",

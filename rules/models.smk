@@ -65,7 +65,7 @@ rule own_models:
         "../scripts/own_models.py"
 
 
-rule radii:
+rule radii_own:
     input:
         records=lambda wildcards: own_record(wildcards.pool),
         sample=lambda wildcards: own_sample(wildcards.pool),
@@ -94,13 +94,13 @@ rule radii:
         known=lambda wildcards: [part for part in PARTS[wildcards.pool] if part == "train"],
         labels=lambda wildcards: pool_of(wildcards).labels,
         order=lambda wildcards: OWN_ORDER[wildcards.pool],
-        plan=lambda wildcards: {**plan_of(wildcards), "cells": []},
+        plan=plan_for_radii,
         micro_batch=lambda wildcards: pool_of(wildcards).micro_batch,
         revision=REVISION,
         search=RADII_REVISION,
         device=settings.device,
     script:
-        "../scripts/radii.py"
+        "../scripts/radii_own.py"
 
 
 rule evaluate_own:
@@ -108,7 +108,7 @@ rule evaluate_own:
         records=lambda wildcards: [*of_each_part(wildcards).values()],
         sample=lambda wildcards: own_sample(wildcards.pool),
         given=own_files,
-        radii=own_radii,
+        radii=found_radii,
         models=ancient("<results>/{pool}/models.csv"),  # which refuses a model that is there twice
         weights=of_each_model("<results>/{pool}/checkpoints/{model}.safetensors"),
     output:
@@ -143,7 +143,7 @@ rule evaluate_own:
 rule rows_own:
     input:
         of_job("<results>/{pool}/evaluated/{first}.json"),
-        radii=own_radii,
+        radii=found_radii,
     output:
         errors="<results>/{pool}/errors/{model}.csv",
         sharpness="<results>/{pool}/sharpness/{model}.csv",

@@ -7,6 +7,7 @@ from sharpness.data.locate import read_record, skipped_record
 from sharpness.evaluation.evaluate import evaluate_models
 from sharpness.evaluation.plan import Plan
 from sharpness.evaluation.published import errors_for_preprocessing, read_published_errors
+from sharpness.evaluation.radii import read_radii
 from sharpness.io.files import write_json
 from sharpness.io.job import compute_device, gpu_slot, job
 from sharpness.training.records import read_training
@@ -34,7 +35,7 @@ with (
     found = evaluate_models(
         dict(zip(params.models, given.weights, strict=True)),
         [read_training(path) for path in given.records] if "records" in given.keys() else None,  # noqa: SIM118
-        Plan.parse(params.plan),
+        Plan.parse(params.plan, next(map(read_radii, given.get("radii", [])), None)),
         data,
         Path(snakemake.output[0]).parents[1] / "state",
         compute_device(params.device),

@@ -22,6 +22,7 @@ class Everything(nn.Module):
         with torch.random.fork_rng():
             torch.manual_seed(3)
             self.attention = Attention(6, 2, 3)
+            self.attention.to_qkv, self.attention.to_out = nn.Linear(6, 18), nn.Linear(6, 6)
             self.hidden = nn.Linear(6, 5, bias=False)
             self.head = nn.Linear(5, 3, bias=False)
             self.double()
@@ -57,6 +58,14 @@ def _layer_norm(model: Everything) -> None:
     model.attention.to_qkv.weight /= factor
 
 
+def _biases(model: Everything) -> None:
+    _, k, v = model.attention.to_qkv.bias.chunk(3)
+    shift = normal(6, seed=8)
+    k += normal(6, seed=7)
+    v += shift
+    model.attention.to_out.bias -= model.attention.to_out.weight @ shift
+
+
 def _softmax(model: Everything) -> None:
     model.head.weight += normal(5, seed=9)
 
@@ -83,6 +92,7 @@ SYMMETRIES: dict[str, Callable[..., None]] = {
     "neurons": _neurons,
     "layer norm": _layer_norm,
     "heads": lambda model: regauge(model, seed=0),
+    "biases": _biases,
     "softmax": _softmax,
 }
 """What `registry.SYMMETRIES` names, each by one change in place."""

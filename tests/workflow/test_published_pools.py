@@ -11,6 +11,8 @@ import pytest
 from safetensors import safe_open
 from workspace import AUGREG, BERTS, Workspace, jobs
 
+from sharpness.checkpoints.table import stem
+
 pytestmark = pytest.mark.workflow
 
 CELLS, MODELS = 2 * 4 + 4 + 1, 3  # two protocols, four in the balanced gauge, one measure
@@ -26,8 +28,15 @@ def errors(workspace: Workspace, pool: str) -> pd.DataFrame:
     return pd.concat([pd.read_csv(file, keep_default_na=False) for file in files])
 
 
+def found_radii(workspace: Workspace) -> list[float]:
+    """The radii that were found for the one measure that asks for them."""
+    whole = json.loads((workspace.results / AUGREG / "radii.json").read_text())
+    radii: list[float] = whole["definitions"]["geodesic-inv@auto"]["radii"]
+    return radii
+
+
 def test_a_run_makes_everything(published: Workspace):
-    assert len(published.items()) == 2 * MODELS * CELLS
+    assert len(published.items()) == MODELS * (2 * CELLS + len(found_radii(published)))
     made = published.bytes()
     assert {f"tables/table{n}{s}" for n in (1, 2) for s in (".csv", ".md", ".tex")} <= made.keys()
     assert {f"figures/{f}{s}" for f in ("fig2", "fig25") for s in (".pdf", ".png")} <= made.keys()
@@ -54,6 +63,22 @@ def test_converted_models_err_as_often_as_the_models_that_were_written(published
         assert not compared["warn"].any()
         assert compared["reason"].isna().all()
         assert compared["difference"].abs().max() <= 0.3
+
+
+def test_radii_are_found_at_which_the_median_loss_rises_by_the_levels(published: Workspace):
+    pool = pd.read_csv(published.results / AUGREG / "pool.csv")
+    whole = json.loads((published.results / AUGREG / "radii.json").read_text())
+    assert whole["models"] == [stem(model) for model in pool["model"]]
+    assert (whole["points"], whole["points_of"]) == (32, 32)
+    radii = found_radii(published)
+    words = [f"geodesic-inv@{radius:.12g}" for radius in radii]
+    assert [name for name in pool if name.startswith("geodesic")] == words
+    found = whole["definitions"]["geodesic-inv@auto"]["levels"]
+    levels = [entry["level"] for entry in found if "radius" in entry]
+    assert levels
+    assert [pool[word].median() for word in words] == pytest.approx(levels, rel=0.1)
+    rows = pd.read_csv(published.results / AUGREG / "sharpness" / f"{stem(pool['model'][0])}.csv")
+    assert [*rows.loc[rows["cell"].isin(words), "radius"]] == radii
 
 
 def test_a_checkpoint_says_where_it_came_from(published: Workspace):

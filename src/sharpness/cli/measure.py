@@ -20,16 +20,13 @@ from sharpness.evaluation.plan import Plan
 from sharpness.io.errors import UserError
 from sharpness.io.files import expanded, finite_or_none
 from sharpness.measures.definition import PROTOCOLS, Cell, Definition, Precision
-from sharpness.measures.measurement import Measurement
+from sharpness.measures.measurement import AUTO, Measurement
 from sharpness.sources.grammar import (
     DATA_SCHEMES,
     MODEL_SCHEMES,
     ModelSource,
     as_argument,
 )
-
-AUTO = "auto"
-"""Radii at which the loss rises by given amounts; see `evaluation.radii`."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +37,7 @@ class Request:
         source: the model.
         data: the name of the data.
         plan: the cells of given radii, and how all are measured.
-        auto: definitions whose radii are to be found.
+        auto: definitions and measures whose radii are to be found.
         protocol: of all cells.
         inputs: of `preparation.given_inputs`, or None.
         places: cache, mirror and offline flag.
@@ -52,7 +49,7 @@ class Request:
     source: ModelSource
     data: str
     plan: Plan
-    auto: Sequence[Definition]
+    auto: Sequence[Definition | Measurement]
     protocol: str
     inputs: Mapping[str, Any] | None
     places: Mapping[str, Any]
@@ -118,7 +115,9 @@ def measure(
     plan = _plan(words, protocol, points, m, steps, samples, seed, parameters, precision)
     inputs = _inputs(input_size, mean, std)
     places = {"cache": expanded(cache), "mirror": None, "offline": offline}
-    auto = [Definition.parse(word) for word in words.definitions if AUTO in words.radii]
+    auto: list[Definition | Measurement] = [each for each in plan.measures if each.auto]
+    if AUTO in words.radii:
+        auto = [*map(Definition.parse, words.definitions), *auto]
     request = Request(
         source, data, plan, auto, protocol, inputs, places, labels, device, micro_batch
     )
@@ -225,8 +224,8 @@ def _measured(request: Request) -> Iterator[Measured]:
     from sharpness.cli.known_data import record_of
     from sharpness.evaluation.datasets import first_points
     from sharpness.evaluation.evaluate import cell_row, measure_plan
-    from sharpness.evaluation.own import probe, rise_over
     from sharpness.evaluation.radii import find_radii
+    from sharpness.evaluation.rise import probe, rise_over
     from sharpness.io.job import compute_device
     from sharpness.measures.error_rates import error_and_loss
     from sharpness.measures.micro_batch import MicroBatch

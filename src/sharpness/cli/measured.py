@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -59,7 +59,9 @@ def shown(rows: Iterable[Measured]) -> Table:
 def _name(word: str) -> str:
     """Return the definition of a cell, or the measure with its options."""
     wanted = parse(word)
-    return wanted.definition.id if isinstance(wanted, Cell) else replace(wanted, radius=None).id
+    if isinstance(wanted, Cell):
+        return wanted.definition.id
+    return "+".join((wanted.name, *wanted.options))
 
 
 def _peak() -> float:

@@ -58,7 +58,10 @@ class BasePool(Settings):
         return None
 
     def plan(self, protocols: list[str]) -> dict[str, Any]:
-        """Return the evaluation settings, cells as ids, in the form that ``Plan.parse`` reads."""
+        """Return the evaluation settings, cells as ids, in the form that ``Plan.parse`` reads.
+
+        Definitions and measures without radii stand under ``auto``.
+        """
         settings = self.sharpness.model_dump(exclude={"radii", "ablations"})
         for name, default in (("parameters", "all"), ("precision", "float32")):
             if settings[name] == default:
@@ -67,6 +70,8 @@ class BasePool(Settings):
         if words:  # with their revisions, so that a job is due where one of them changes
             measures = {word: Measurement.parse(word).measure.revision for word in words}
             settings["measures"] = measures
+        if auto := self.sharpness.auto:
+            settings |= {"auto": auto, "protocols": protocols}
         return {"cells": [cell.id for cell in self.sharpness.cells(protocols)], **settings}
 
     @cached_property

@@ -125,7 +125,8 @@ def _of_pools(
         if isinstance(pool, ModelsPool):
             yield Jobs(STEPS[0], f"bring {name}", jobs, None)
             yield Jobs(STEPS[0], "own_models", 1, each["choose"])
-            yield Jobs(STEPS[2], "radii", int(bool(pool.sharpness.auto)), None)
+        if pool.sharpness.auto:
+            yield Jobs(STEPS[2], "radii", 1, each["start"] if known else None)  # rest: evaluation
         rest = known.errors + known.sharpness if known else 0.0
         seconds = jobs * each["start"] + 3600 * rest if known else None
         yield Jobs(STEPS[2], f"evaluate {name}", jobs, seconds)

@@ -17,6 +17,7 @@ from sharpness.config.own import ModelsPool
 from sharpness.config.pools import Pool, PublishedPool, SweepPool
 from sharpness.config.schema import TRAINING, Config
 from sharpness.data.registry import REGISTRY
+from sharpness.evaluation.radii import LEVELS, MODELS, TRIED, probe_points
 from sharpness.measures.cell_values import noise_key
 from sharpness.measures.definition import Cell
 from sharpness.measures.measurement import Measurement
@@ -116,11 +117,19 @@ def cells_passes(cells: Iterable[Cell], steps: int, samples: Mapping[str, int]) 
 
 
 def measures_passes(pool: Pool) -> int:
-    """Return the same of the measures beside the cells, by what the registry says of each."""
+    """Return the same of the measures beside the cells, by what the registry says of each.
+
+    Where radii are to be found, each model has its share of the search.
+    """
     settings = pool.sharpness
     taken = {"steps": BOTH * (settings.steps + 1), "samples": settings.draws["paper"]}
-    found = [Measurement.parse(word).measure for word in settings.measures]
-    return settings.points * sum(taken.get(m.effort or "", m.passes) for m in found)
+    searched = MODELS * TRIED * probe_points(settings.points, settings.m) // len(pool.models)
+    total = 0
+    for measurement in map(Measurement.parse, settings.measures):
+        measure = measurement.measure
+        points = len(LEVELS) * settings.points + searched if measurement.auto else settings.points
+        total += points * taken.get(measure.effort or "", measure.passes)
+    return total
 
 
 def passes_by_kind(training: Training) -> dict[str, int]:

@@ -189,6 +189,11 @@ class Measurements(Settings):
         """The radii of the definitions for which the configuration gives them."""
         raise NotImplementedError
 
+    @property
+    def auto(self) -> list[str]:
+        """The measures whose radii are to be found."""
+        return [word for word in self.measures if Measurement.parse(word).auto]
+
     def usual(self, protocol: str) -> dict[str, int]:
         """Return the number of steps and samples of a protocol's cells that name none."""
         return {"steps": self.steps, "samples": self.draws[protocol]}

@@ -17,13 +17,12 @@ from sharpness.config.fields import DefinitionId, Measurements, PathName, Radii
 from sharpness.io.files import expanded
 from sharpness.io.validation import Number, Positive, Settings
 from sharpness.measures.definition import PAPER
+from sharpness.measures.measurement import AUTO
 from sharpness.networks import Size
 from sharpness.report.figures.catalogue import PART_PATTERN
 from sharpness.sources import REVISION as SOURCES_REVISION
 from sharpness.sources.grammar import MODULE, parse_data, parse_model
 from sharpness.sources.table import OwnModel, read_own_table
-
-AUTO = "auto"
 
 GIVEN = "errors given in the table"
 
@@ -72,8 +71,8 @@ class OwnMeasurements(Measurements):
 
     @property
     def auto(self) -> list[str]:
-        """The definitions whose radii are to be found."""
-        return [name for name, radii in self.radii.items() if radii is None]
+        """The definitions and measures whose radii are to be found."""
+        return [*(name for name, radii in self.radii.items() if radii is None), *super().auto]
 
 
 class Inputs(Settings):
@@ -205,9 +204,3 @@ class ModelsPool(BasePool):
             }
             for name, own in self.members.items()
         }
-
-    def plan(self, protocols: list[str]) -> dict[str, Any]:
-        """Return the evaluation settings; definitions without radii stand under ``auto``."""
-        plan = super().plan(protocols)
-        auto = self.sharpness.auto
-        return {**plan, "auto": auto, "protocols": protocols} if auto else plan

@@ -142,10 +142,8 @@ def measure_plan(
 ) -> Iterator[tuple[Cell | Measurement, Estimate | UserError]]:
     """Yield some cells and measures of a plan with their results, measured on ``points``."""
     device, m = next(model.parameters()).device, plan.m
-    cells = [each for each in wanted if isinstance(each, Cell)]
-    others = [each for each in wanted if isinstance(each, Measurement)]
     data: dict[Data, list[Batch]] = {"original": resident(points, m, device)}
-    if any(cell.data == "augmented" for cell in cells):
+    if any(isinstance(each, Cell) and each.data == "augmented" for each in wanted):
         views = augmented(points, plan.seed, plan.augment_operations)
         data["augmented"] = resident(views, m, device)
     try:
@@ -154,10 +152,19 @@ def measure_plan(
         yield from ((each, problem) for each in wanted)
         return
     shared = ObjectiveCache(network, data, cross_entropy, plan.parameters)
+    yield from measure_on(shared, plan, wanted, room)
+
+
+def measure_on(
+    shared: ObjectiveCache, plan: Plan, wanted: Sequence[Cell | Measurement], room: MicroBatch
+) -> Iterator[tuple[Cell | Measurement, Estimate | UserError]]:
+    """Yield some cells and measures with their results, ``shared`` with model and batches."""
+    cells = [each for each in wanted if isinstance(each, Cell)]
+    others = [each for each in wanted if isinstance(each, Measurement)]
     effort = Effort(precision=plan.precision)  # steps and samples are the protocols'
-    protocols = protocols_of(plan)
+    model, protocols = shared.network().model, protocols_of(plan)
     yield from measure_cells(
-        model, data, cells, plan.seed, cross_entropy, effort, protocols, room, points=shared
+        model, {}, cells, plan.seed, cross_entropy, effort, protocols, room, points=shared
     )
     effort = Effort(plan.steps, plan.samples.get("paper"))
     yield from measure_all(shared, others, plan.seed, None, room, effort)

@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import torch
-from torch import nn
-from torch.nn.functional import cross_entropy
 
-from sharpness.data.batches import Batch, Examples
+from sharpness.data.batches import Examples
 from sharpness.data.locate import read_record
 from sharpness.data.registry import TITLES
-from sharpness.evaluation.datasets import Datasets, first_points, resident
-from sharpness.evaluation.evaluate import EvaluatedModel, evaluate, protocols_of
+from sharpness.evaluation.datasets import Datasets, first_points
+from sharpness.evaluation.evaluate import EvaluatedModel, evaluate
 from sharpness.evaluation.plan import Plan, Row
-from sharpness.evaluation.radii import MODELS, POINTS, Rise
+from sharpness.evaluation.radii import MODELS, Rise
+from sharpness.evaluation.rise import probe, rise_over
 from sharpness.io.errors import UserError
 from sharpness.io.files import read_json
-from sharpness.measures.cell_values import Effort, ObjectiveCache
-from sharpness.measures.definition import Cell, Data, Definition
 from sharpness.measures.micro_batch import MicroBatch
-from sharpness.measures.network import Network
-from sharpness.measures.sharpness import measure_cells
 from sharpness.sources.data import OwnData, has_splits, open_data
 from sharpness.sources.labels import read_labels
 from sharpness.sources.models import LoadedModel, reload_model
@@ -180,11 +174,6 @@ def _no_better_than_chance(subject: EvaluatedModel, found: Row, classes: int) ->
     ]
 
 
-def probe_points(plan: Plan) -> int:
-    """Return the number of points on which radii are searched: whole batches."""
-    return min(plan.points, max(1, POINTS // plan.m) * plan.m)
-
-
 def median_rise(
     checkpoints: Mapping[str, str | Path],
     plan: Plan,
@@ -194,53 +183,10 @@ def median_rise(
     places: Mapping[str, Any],
     micro_batch: int | None = None,
 ) -> Rise:
-    """Return the function that `radii.find_radii` asks: the median rise over the first models.
-
-    The noise is that of the pool's seed, the same at every radius and for every model.
-    """
+    """Return the function that `radii.find_radii` asks: the median rise over the first models."""
     subjects = []
     for name, path in list(checkpoints.items())[:MODELS]:
         loaded = reload_model(path, places, device)
         points = first_points(parts.for_model(loaded, name)["train"], plan.points)
         subjects.append((loaded.model, probe(points, plan, device)))
     return rise_over(subjects, plan, protocol, MicroBatch(micro_batch))
-
-
-def probe(points: Examples, plan: Plan, device: torch.device) -> list[Batch]:
-    """Return the batches of the points on which radii are searched."""
-    return resident(points.subset(slice(0, probe_points(plan))), plan.m, device)
-
-
-def rise_over(
-    subjects: Sequence[tuple[nn.Module, Sequence[Batch]]],
-    plan: Plan,
-    protocol: str,
-    room: MicroBatch,
-) -> Rise:
-    """Return the median rise of the loss over some models, each with its batches."""
-    protocols, shared = protocols_of(plan), dict[int, ObjectiveCache]()
-    effort = Effort(precision=plan.precision)
-
-    def rise(definition: Definition, radius: float) -> float:
-        cell, values = Cell(definition, radius, protocol), []
-        for place, (model, batches) in enumerate(subjects):
-            data: dict[Data, Sequence[Batch]] = {"original": batches}
-            if place not in shared:  # so that the model is checked once
-                network = Network(model, plan.parameters)
-                shared[place] = ObjectiveCache(network, data, cross_entropy, plan.parameters)
-            ((_, result),) = measure_cells(
-                model,
-                data,
-                [cell],
-                plan.seed,
-                effort=effort,
-                protocols=protocols,
-                room=room,
-                points=shared[place],
-            )
-            if isinstance(result, UserError):
-                raise result
-            values.append(result.value)
-        return median(values)
-
-    return rise

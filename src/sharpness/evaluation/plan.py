@@ -58,8 +58,8 @@ class Plan:
     ) -> Plan:
         """Return the plan from its JSON form, in which cells and measures are ids.
 
-        If it has ``auto``, definitions whose radii were to be found, and ``protocols``, the found
-        ``radii`` of each definition add their cells.
+        If it has ``auto``, ids of definitions and measures whose radii were to be found, and
+        ``protocols``, the found ``radii`` of each add their cells and measures.
         """
         rest = dict(settings)
         auto, protocols = rest.pop("auto", ()), rest.pop("protocols", ())
@@ -69,13 +69,22 @@ class Plan:
         return plan.with_radii({w: (radii or {})[w] for w in auto}, protocols) if auto else plan
 
     def with_radii(self, radii: Mapping[str, Sequence[float]], protocols: Sequence[str]) -> Plan:
-        """Return the plan with the cells of more radii, by the id of their definition."""
+        """Return the plan with the cells and measures of found radii, by id of what has them."""
+        sought = {measure.id for measure in self.measures if measure.auto}
         more = [
             Cell(Definition.parse(word), radius, protocol)
             for word, protocol in product(radii, protocols)
+            if word not in sought
             for radius in radii[word]
         ]
-        return replace(self, cells=tuple(_in_order(dict.fromkeys([*self.cells, *more]), protocols)))
+        measures = [
+            replace(measure, radius=radius)
+            for measure in self.measures
+            for radius in (radii[measure.id] if measure.auto else [measure.radius])
+        ]
+        cells = dict.fromkeys([*self.cells, *more])
+        ordered = _in_order(cells, protocols) if more else cells
+        return replace(self, cells=tuple(ordered), measures=tuple(dict.fromkeys(measures)))
 
     def rows(self) -> list[Row]:
         """Return the settings of every cell, then of every other measure."""

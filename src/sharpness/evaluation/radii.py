@@ -1,7 +1,8 @@
 """Search for the radii at which the loss rises by given amounts. Needs no torch.
 
-Sharpness at a radius is the rise of the loss, in nats, on average or at worst. A pool whose radii
-are ``auto`` is measured at the radii where its first models' median rise reaches each of `LEVELS`.
+Sharpness at a radius is the rise of the loss, in nats, on average or at worst. Definitions and
+measures whose radii are ``auto`` are measured at the radii where the median rise of a pool's first
+models reaches each of `LEVELS`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from scipy.optimize import brentq
 from sharpness.io.errors import REMAKE, UserError
 from sharpness.io.files import read_json
 from sharpness.measures.definition import Definition
+from sharpness.measures.measurement import Measurement
 
 LEVELS = (0.02, 0.1, 0.5)
 """Rises of the loss, in nats."""
@@ -31,6 +33,9 @@ POINTS = 256
 SMALLEST, LARGEST = 1e-8, 1e4
 """Radii between which it searches."""
 
+TRIED = 14
+"""Radii that a search tries for one measure, about, by which its cost is foreseen."""
+
 REVISION = 1
 """Increase it with any code change that changes found radii; all are searched anew."""
 
@@ -38,8 +43,11 @@ _GROWTH = 4.0
 _FINEST = 0.01
 """Error of a radius's logarithm, which two digits allow."""
 
-Rise = Callable[[Definition, float], float]
-"""The median rise of the loss for a definition and radius; raises UserError if it has no value."""
+Sought = Definition | Measurement
+"""What radii are found for, by id: a definition, or a measure such as ``geodesic-inv@auto``."""
+
+Rise = Callable[[Sought, float], float]
+"""The median rise of the loss at a radius; raises UserError if it has no value."""
 
 
 @dataclass
@@ -61,20 +69,30 @@ class _Curve:
         return self.known[radius]
 
 
-def find_radii(rise: Rise, definitions: Iterable[Definition]) -> dict[str, dict[str, Any]]:
-    """Return the radii of each definition, by id, with the bracket of each level.
+def probe_points(points: int, m: int) -> int:
+    """Return the number of points on which radii are searched: whole batches of m of them."""
+    return min(points, max(1, POINTS // m) * m)
+
+
+def sought(words: Iterable[str]) -> list[Sought]:
+    """Return the definitions and measures with the given ids."""
+    return [Measurement.parse(word) if "@" in word else Definition.parse(word) for word in words]
+
+
+def find_radii(rise: Rise, wanted: Iterable[Sought]) -> dict[str, dict[str, Any]]:
+    """Return the radii of each definition or measure, by id, with the bracket of each level.
 
     The keys are ``radii``, ascending and of two significant digits; ``levels``, for each of
     `LEVELS` its ``radius`` and the bracket, ``low`` and ``high`` with their rises, or the
     ``reason`` why it cannot be reached; and ``tried``, the number of radii.
 
     Raises:
-        UserError: if no definition reaches any level.
+        UserError: if none reaches any level.
     """
     found = {}
-    for definition in definitions:
-        found[definition.id] = _of_definition(rise, definition)
-        print(f"{definition.id}: {found[definition.id]['radii']}", file=sys.stderr)
+    for each in wanted:
+        found[each.id] = _radii_of(rise, each)
+        print(f"{each.id}: {found[each.id]['radii']}", file=sys.stderr)
     if found and not any(entry["radii"] for entry in found.values()):
         name, entry = next(iter(found.items()))
         why = f"{name}: {entry['levels'][0]['reason']}"
@@ -82,9 +100,15 @@ def find_radii(rise: Rise, definitions: Iterable[Definition]) -> dict[str, dict[
     return found
 
 
-def _of_definition(rise: Rise, definition: Definition) -> dict[str, Any]:
-    curve = _Curve(lambda radius: rise(definition, radius))
-    worst_box = (definition.case, definition.norm) == ("worst", "linf")
+def without_radii(wanted: Iterable[Sought], reason: str) -> dict[str, dict[str, Any]]:
+    """Return what `find_radii` does where nothing can be measured."""
+    levels = [{"level": level, "reason": reason} for level in LEVELS]
+    return {each.id: {"radii": [], "levels": levels, "tried": 0} for each in wanted}
+
+
+def _radii_of(rise: Rise, wanted: Sought) -> dict[str, Any]:
+    curve = _Curve(lambda radius: rise(wanted, radius))
+    worst_box = wanted.id.startswith("worst-linf")
     levels = [_level(curve, level, 0.001 if worst_box else 0.1) for level in LEVELS]
     radii = sorted({entry["radius"] for entry in levels if "radius" in entry})
     return {"radii": radii, "levels": levels, "tried": len(curve.known)}
@@ -143,12 +167,12 @@ def two_digits(radius: float) -> float:
 
 
 def read_radii(path: str | Path) -> dict[str, list[float]]:
-    """Read the radii of each definition; raise UserError if the file is not of `find_radii`."""
+    """Read the radii by id; raise UserError if the file is not of `find_radii`."""
     whole = read_json(path)
     found = whole.get("definitions") if isinstance(whole, Mapping) else None
     if not isinstance(found, Mapping) or not all(
         isinstance(entry, Mapping) and isinstance(entry.get("radii"), list)
         for entry in found.values()
     ):
-        raise UserError(f"{path}: holds no radii of definitions; {REMAKE}")
+        raise UserError(f"{path}: holds no radii; {REMAKE}")
     return {str(name): list(map(float, entry["radii"])) for name, entry in found.items()}

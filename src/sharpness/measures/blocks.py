@@ -41,25 +41,32 @@ Part = tuple[nn.Parameter, nn.Parameter | None, int, int]
 
 
 @dataclass(frozen=True)
-class _Heads:
-    """One attention: its queries, keys and values, the weight of its output, and its heads."""
+class Heads:
+    """One attention: queries, keys and values, weight and bias of its output, and its heads."""
 
     parts: tuple[Part, Part, Part]
     out: nn.Parameter
+    out_bias: nn.Parameter | None
     heads: int
 
 
-def attention_pairs(network: Network) -> list[Pairs]:
+def attention_pairs(network: Network, folded: bool = False) -> list[Pairs]:
     """Return the pairs of all attention heads, those of one shape together.
+
+    ``folded`` leaves out the biases that `folding` has made 0.
 
     Raises:
         NotApplicable: if the model has no attention of a known layout, or if only some of its
             weights are perturbed.
     """
     groups: dict[tuple[int, ...], list[tuple[Tensor, Tensor]]] = defaultdict(list)
-    for name, attention in _attentions(network.model):
-        q, k, v = (_part(network, part, name) for part in attention.parts)
-        out = _index(network, attention.out, name)
+    for name, attention in attentions(network.model):
+        moved = (False, folded, folded and attention.out_bias is not None)
+        q, k, v = (
+            _part(network, part, name, without)
+            for part, without in zip(attention.parts, moved, strict=True)
+        )
+        out = index_of(network, attention.out, name)
         rows = out.shape[1], q.shape[1], k.shape[1]
         if any(size != v.shape[1] for size in rows) or v.shape[1] % attention.heads:
             raise NotApplicable(f"{name}: queries, keys, values and output differ in width")
@@ -74,19 +81,29 @@ def attention_pairs(network: Network) -> list[Pairs]:
     return [Pairs(*map(torch.cat, zip(*found, strict=True))) for found in groups.values()]
 
 
-def _part(network: Network, part: Part, name: str) -> Tensor:
+def _part(network: Network, part: Part, name: str, without_bias: bool) -> Tensor:
     """Return the positions of [W; bᵀ], inputs (and 1) × outputs, of one part of a layer."""
-    weight, bias, number, of = part
-    index = _index(network, weight, name).chunk(of)[number].T
-    if bias is None:
-        return index
-    return torch.cat([index, _index(network, bias, name).chunk(of)[number][None]])
+    weight, _, number, of = part
+    index = index_of(network, weight, name).chunk(of)[number].T
+    bias = part_bias(network, part, name)
+    return index if bias is None or without_bias else torch.cat([index, bias[None]])
 
 
-def _index(network: Network, parameter: nn.Parameter, name: str) -> Tensor:
+def part_bias(network: Network, part: Part, name: str) -> Tensor | None:
+    """Return the positions of the bias of one part of a layer, (outputs,); None without a bias."""
+    _, bias, number, of = part
+    return None if bias is None else index_of(network, bias, name).chunk(of)[number]
+
+
+def index_of(network: Network, parameter: nn.Parameter, name: str) -> Tensor:
+    """Return the positions of a parameter of the layer ``name``, shaped as it.
+
+    Raises:
+        NotApplicable: if it is not perturbed.
+    """
     found = network.positions(parameter)
     if found is None:
-        raise NotApplicable(f"{name}: not all weights of the attention are perturbed")
+        raise NotApplicable(f"{name}: not all of its weights are perturbed")
     return found
 
 
@@ -95,7 +112,7 @@ def _by_head(index: Tensor, heads: int) -> Tensor:
     return torch.stack(index.chunk(heads, dim=1))
 
 
-def _attentions(model: nn.Module) -> Iterator[tuple[str, _Heads]]:
+def attentions(model: nn.Module) -> Iterator[tuple[str, Heads]]:
     """Yield the attention layers of the four layouts by name."""
     for name, module in model.named_modules():
         inner, output = getattr(module, "self", None), getattr(module, "output", None)
@@ -115,14 +132,15 @@ def _linear(module: Any, *names: str) -> bool:
     return all(isinstance(getattr(module, name, None), nn.Linear) for name in names)
 
 
-def _fused(weight: Any, bias: Any, out: Any, heads: Any) -> _Heads:
+def _fused(weight: Any, bias: Any, out: Any, heads: Any) -> Heads:
     """Return an attention with one layer for queries, keys and values."""
     q, k, v = ((weight, bias, third, 3) for third in range(3))
-    return _Heads((q, k, v), out.weight, heads)
+    return Heads((q, k, v), out.weight, out.bias, heads)
 
 
-def _separate(layers: Any, output: Any) -> _Heads:
+def _separate(layers: Any, output: Any) -> Heads:
     """Return the attention of transformers' BERT, with a layer each for queries, keys, values."""
     three = layers.query, layers.key, layers.value
     q, k, v = ((layer.weight, layer.bias, 0, 1) for layer in three)
-    return _Heads((q, k, v), output.dense.weight, layers.num_attention_heads)
+    out = output.dense
+    return Heads((q, k, v), out.weight, out.bias, layers.num_attention_heads)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from typing import get_args
 
 import torch
@@ -98,11 +98,12 @@ class CellTask:
 
 @dataclass(frozen=True)
 class View:
-    """What a cell is measured on: its data, in batches of m, and in which gauge of the weights."""
+    """What is measured on: the data, in batches of m, and in which gauge of the weights."""
 
     data: Data = "original"
     m: int | None = None
     gauge: bool = False
+    folded: bool = False
 
     @classmethod
     def of(cls, cell: Cell) -> View:
@@ -126,23 +127,25 @@ class ObjectiveCache:
         self._micro_batch: int | None = None
         self._checked: set[object] = set()
         self._made: dict[View, list[Objective]] = {}
+        self._copies: dict[bool, tuple[Network, Tensor]] = {}
 
-    @cached_property
-    def _balanced(self) -> tuple[Network, Tensor]:
-        """The copy in the balanced gauge, whose function was checked, and its scaling c."""
-        copy, c = balanced(self._network.model, self._parameters)
-        network = Network(copy, self._parameters)
-        batch = next(batches[0] for batches in self._data.values() if batches)
-        check_same_function(self._network.model, copy, batch, self._loss)
-        return network, c
+    def _balanced(self, folded: bool) -> tuple[Network, Tensor]:
+        """Return the copy in the balanced gauge, whose function was checked, and its scaling c."""
+        if folded not in self._copies:
+            copy, c = balanced(self._network.model, self._parameters, folded)
+            network = Network(copy, self._parameters)
+            batch = next(batches[0] for batches in self._data.values() if batches)
+            check_same_function(self._network.model, copy, batch, self._loss, folded)
+            self._copies[folded] = network, c
+        return self._copies[folded]
 
-    def network(self, gauge: bool = False) -> Network:
+    def network(self, gauge: bool = False, folded: bool = False) -> Network:
         """Return the model as a function of its weights; ``gauge`` that of its balanced copy."""
-        return self._balanced[0] if gauge else self._network
+        return self._balanced(folded)[0] if gauge else self._network
 
-    def scaling(self, adaptive: bool, gauge: bool) -> Tensor:
+    def scaling(self, adaptive: bool, gauge: bool, folded: bool = False) -> Tensor:
         """Return the scaling c of Eq. 1, (p,)."""
-        return self._balanced[1] if gauge else scaling(self._network.weights, adaptive)
+        return self._balanced(folded)[1] if gauge else scaling(self._network.weights, adaptive)
 
     def most(self, view: View) -> int:
         """Return the number of examples in the largest batch of a view."""
@@ -159,7 +162,7 @@ class ObjectiveCache:
             batches = self._data.get(view.data, ())
             if not batches:
                 raise UserError(f"there are no batches of {view.data} data to measure sharpness on")
-            network = self.network(view.gauge)
+            network = self.network(view.gauge, view.folded)
             if view.m is not None:
                 check_cut(network, batches[0], view.m, self._loss)
                 batches = rebatched(batches, view.m)

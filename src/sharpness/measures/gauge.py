@@ -4,7 +4,7 @@ Any A ∈ GL(h) takes (G, H) of a head to (G A⁻¹, H Aᵀ) and leaves the func
 thin singular value decomposition G Hᵀ = U S Vᵀ, the representative is G = U √S, H = V √S, so that
 GᵀG = HᵀH = S. In it the adaptive definitions with c = √s_j on column j, and |w| elsewhere, agree
 with geodesic sharpness in the metric "inv" to first order in ρ. The gauge and this c are ours; the
-symmetry and the metrics are da Silva et al.'s (2025).
+symmetry and the metrics are da Silva et al.'s (2025). A gauge may be folded, too: see `folding`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from sharpness.data.batches import Batch, map_tensors, split_batch
 from sharpness.io.errors import described
 from sharpness.measures.blocks import NotApplicable, Pairs, attention_pairs
+from sharpness.measures.folding import fold
 from sharpness.measures.network import Network
 from sharpness.measures.objective import Loss, Objective
 from sharpness.measures.parameters import Parameters
@@ -28,10 +29,14 @@ AGREE = 1e-5
 """Largest difference of the logits, relative to the largest, by which balancing may change them."""
 
 
-def balanced(model: nn.Module, parameters: Parameters = "all") -> tuple[nn.Module, Tensor]:
+def balanced(
+    model: nn.Module, parameters: Parameters = "all", folded: bool = False
+) -> tuple[nn.Module, Tensor]:
     """Return a copy of ``model`` in the balanced gauge, and its scaling c, (p,).
 
     ``parameters`` are those that are perturbed, as in ``sharpness``; c is in their order.
+    ``folded`` first folds LayerNorms and biases of attention into the next layer; c is 0 where they
+    were.
 
     Raises:
         NotApplicable: if the model has no attention of a known layout; see `blocks`. Layouts that
@@ -39,12 +44,13 @@ def balanced(model: nn.Module, parameters: Parameters = "all") -> tuple[nn.Modul
             ``check_same_function``.
     """
     network = Network(model, parameters)
-    pairs = attention_pairs(network)
-    weights, spectra = balance(network.weights, pairs)
+    pairs = attention_pairs(network, folded)
+    start, frozen = fold(network) if folded else (network.weights, None)
+    weights, spectra = balance(start, pairs)
     with described("copying the model"):
         copy = deepcopy(network.model)
     Network(copy, parameters).move_to(weights)
-    return copy, scaling(weights, pairs, spectra)
+    return copy, scaling(weights, pairs, spectra, frozen=frozen)
 
 
 def balance(weights: Tensor, pairs: Sequence[Pairs]) -> tuple[Tensor, list[Tensor]]:
@@ -72,13 +78,20 @@ def _representative(G: Tensor, H: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def scaling(
-    weights: Tensor, pairs: Sequence[Pairs], spectra: Sequence[Tensor], power: float = 0.5
+    weights: Tensor,
+    pairs: Sequence[Pairs],
+    spectra: Sequence[Tensor],
+    power: float = 0.5,
+    frozen: Tensor | None = None,
 ) -> Tensor:
     """Return c (p,): s_j to ``power`` on column j of each block, |w| elsewhere.
 
-    ½ is the metric "inv", −½ "mix". A column without a singular value never moves: c = 0.
+    ½ is the metric "inv", −½ "mix". A column without a singular value never moves: c = 0, as where
+    ``frozen``, (p,), is true.
     """
     c = weights.abs()
+    if frozen is not None:
+        c[frozen] = 0.0
     for pair, s in zip(pairs, spectra, strict=True):
         rank = s > torch.finfo(s.dtype).eps * s.shape[-1] * s.amax(dim=-1, keepdim=True)
         column = torch.where(rank, s, 1.0).pow(power) * rank
@@ -87,7 +100,9 @@ def scaling(
     return c
 
 
-def check_same_function(one: nn.Module, other: nn.Module, batch: Batch, loss: Loss) -> None:
+def check_same_function(
+    one: nn.Module, other: nn.Module, batch: Batch, loss: Loss, folded: bool = False
+) -> None:
     """Raise NotApplicable unless two models have the same outputs on the first of a batch.
 
     They are compared in float64: heads that are badly conditioned lose more than ``AGREE`` in the
@@ -104,7 +119,8 @@ def check_same_function(one: nn.Module, other: nn.Module, batch: Batch, loss: Lo
     before, after = map(outputs, (one, other))
     change = (after - before).abs().max() / before.abs().max()
     if not change <= AGREE:
+        norms = "a LayerNorm has gains of 0 or stands elsewhere, or " if folded else ""
         raise NotApplicable(
-            f"balancing the attention heads changes the logits by {change:.1e}: queries and keys "
-            "are normalized or rotated, for example, so that heads have no such symmetry"
+            f"balancing the attention heads changes the logits by {change:.1e}: {norms}queries and "
+            "keys are normalized or rotated, for example, so that heads have no such symmetry"
         )

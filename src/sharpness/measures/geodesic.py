@@ -44,11 +44,19 @@ class GeodesicBall(L2):
 
     @classmethod
     def at(
-        cls, weights: Tensor, pairs: Sequence[Pairs], metric: Metric, radius: float
+        cls,
+        weights: Tensor,
+        pairs: Sequence[Pairs],
+        metric: Metric,
+        radius: float,
+        frozen: Tensor | None = None,
     ) -> GeodesicBall:
-        """Return the ball around ``weights`` (p,), which are in the balanced gauge."""
+        """Return the ball around ``weights`` (p,), which are in the balanced gauge.
+
+        Weights do not move where ``frozen``, (p,), is true.
+        """
         spectra = [weights[pair.G].square().sum(dim=-2) for pair in pairs]
-        c = scaling(weights, pairs, spectra, POWER[metric])
+        c = scaling(weights, pairs, spectra, POWER[metric], frozen)
         return cls(radius, c, weights, pairs, metric)
 
     def start(self, noise: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from functools import partial
 from sharpness.measures.ball import unit_noise
 from sharpness.measures.blocks import attention_pairs
 from sharpness.measures.definition import PROTOCOLS, Estimate
+from sharpness.measures.folding import fold
 from sharpness.measures.geodesic import GeodesicBall, Metric
 from sharpness.measures.measurement import Measurement
 from sharpness.measures.objective import Objective
@@ -22,14 +23,19 @@ METRICS: dict[str, Metric] = {"geodesic-inv": "inv", "geodesic-mix": "mix"}
 def geodesic_sharpness(subject: Subject, measurement: Measurement) -> Estimate:
     """Return max L(w(ξ)) − L(w) over ‖ξ‖ ≤ ρ, a mean over batches (da Silva et al., 2025, Eq. 4).
 
+    Option "folded", which is ours, first folds LayerNorms and biases of attention (`folding`).
+
     Raises:
         NotApplicable: as `gauge.balanced`.
     """
     assert measurement.radius is not None
-    objectives = subject.objectives(gauge=True, gradient=True)
+    folded = "folded" in measurement.options
+    objectives = subject.objectives(gauge=True, gradient=True, folded=folded)
     network, steps = objectives[0].network, subject.effort.steps or PROTOCOL.steps
+    pairs = attention_pairs(network, folded)
+    frozen = fold(network)[1] if folded else None
     ball = GeodesicBall.at(
-        network.weights, attention_pairs(network), METRICS[measurement.name], measurement.radius
+        network.weights, pairs, METRICS[measurement.name], measurement.radius, frozen
     )
 
     def of_batch(objective: Objective, number: int) -> float:

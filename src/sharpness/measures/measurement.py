@@ -1,7 +1,8 @@
 """Measurements: one measure in one variant, and how columns of ``pool.csv`` are recognised.
 
 The id of a measurement is ``name[@radius][+option]``, such as ``fisher-rao``,
-``gradient-norm+adaptive`` and ``geodesic-inv@0.1``. Ids of cells begin with a definition.
+``gradient-norm+adaptive`` and ``geodesic-inv@0.1``. Ids of cells begin with a definition. With
+``@auto`` the radius is still to be found, see ``evaluation.radii``.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ from sharpness.io.errors import UserError
 from sharpness.measures.definition import IN_ORDER, Cell
 from sharpness.measures.registry import SHARPNESS, Measure, measures
 
+AUTO = "auto"
+
 
 @dataclass(frozen=True, order=True)
 class Measurement:
-    """One measure in one variant, at one radius where it has radii."""
+    """One measure in one variant, at one radius where it has radii; None is to be found."""
 
     name: str
     radius: float | None = None
@@ -25,8 +28,14 @@ class Measurement:
     @property
     def id(self) -> str:
         """Return the id, such as ``critical-radius+magnitude+error``."""
-        radius = "" if self.radius is None else f"@{self.radius:.12g}"
+        unknown = f"@{AUTO}" if self.auto else ""
+        radius = unknown if self.radius is None else f"@{self.radius:.12g}"
         return f"{self.name}{radius}" + (f"+{self.variant}" if self.variant else "")
+
+    @property
+    def auto(self) -> bool:
+        """Return whether its radius is to be found."""
+        return self.radius is None and self.measure.radius
 
     @property
     def options(self) -> tuple[str, ...]:
@@ -53,7 +62,10 @@ class Measurement:
         if bool(at) != measure.radius:
             form = f"{name}@radius" if measure.radius else f"{name}, without a radius"
             raise UserError(f"measure {word!r} must be of the form {form}")
-        found = cls(name, _radius(word, radius) if at else None, variant)
+        if radius == AUTO and not measure.rises:
+            raise UserError(f"measure {word!r}: is no rise of the loss, by which radii are found")
+        given = _radius(word, radius) if at and radius != AUTO else None
+        found = cls(name, given, variant)
         if found.id != word:
             raise UserError(f"measure {word!r} is not canonical; did you mean {found.id!r}?")
         return found
@@ -65,7 +77,7 @@ def _radius(word: str, text: str) -> float:
     except ValueError:
         radius = 0.0
     if not (radius > 0 and isfinite(radius)):
-        raise UserError(f"measure {word!r}: the radius must be a positive number")
+        raise UserError(f"measure {word!r}: the radius must be a positive number, or {AUTO}")
     return radius
 
 

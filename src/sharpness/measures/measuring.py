@@ -43,6 +43,8 @@ def measure(
         UserError: if there is no such measure, or as in ``sharpness``.
     """
     wanted, room = parse(name), MicroBatch(micro_batch)
+    if isinstance(wanted, Measurement) and wanted.auto:
+        raise UserError(f"{name}: give a radius; radii are found for models of the workflow alone")
     with torch.inference_mode(False):
         data: dict[Data, Sequence[Batch]] = {"original": batch_list(batches)}
         points = ObjectiveCache(Network(model, parameters), data, loss, parameters)

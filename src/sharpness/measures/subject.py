@@ -35,12 +35,15 @@ class Subject:
     initial: Mapping[str, Tensor] | None = field(default=None, repr=False)
     effort: Effort = AS_THE_PROTOCOL
 
-    def objectives(self, gauge: bool = False, gradient: bool = False) -> list[Objective]:
+    def objectives(
+        self, gauge: bool = False, gradient: bool = False, folded: bool = False
+    ) -> list[Objective]:
         """Return the objective of each batch, of the model or of its balanced copy.
 
-        ``gradient`` has it checked that gradients are the derivatives of the loss.
+        ``gradient`` has it checked that gradients are the derivatives of the loss; ``folded`` is as
+        in `gauge.balanced`.
         """
-        found = self.points.objectives(View(gauge=gauge), self.micro_batch)
+        found = self.points.objectives(View(gauge=gauge, folded=folded), self.micro_batch)
         self.points.check(found, gradient)
         return found
 
@@ -52,11 +55,12 @@ class Subject:
     def scaled(self, options: Sequence[str]) -> tuple[list[Objective], Tensor]:
         """Return objectives with gradients, and the scaling c, (p,), that options choose.
 
-        c is |w| for "adaptive", that of the balanced gauge for "gauge", else 1.
+        c is |w| for "adaptive", that of the balanced gauge for "gauge", and for "gauge+folded" that
+        of the folded one, else 1.
         """
-        gauge = "gauge" in options
-        c = self.points.scaling(adaptive="adaptive" in options, gauge=gauge)
-        return self.objectives(gauge, gradient=True), c
+        gauge, folded = "gauge" in options, "folded" in options
+        c = self.points.scaling("adaptive" in options, gauge, folded)
+        return self.objectives(gauge, gradient=True, folded=folded), c
 
 
 def mean_over(

@@ -79,6 +79,10 @@ def test_radii_that_are_to_be_found_stand_apart_from_those_given(make: Make) -> 
     assert plan["cells"] == [f"{NORMALIZED}@{radius}+paper" for radius in (0.001, 0.002)]
     given = settings_of() | {"radii": {RAW: [0.1]}}
     assert "auto" not in pool_of(make(sharpness=given)).plan(["paper"])
+    measured = mixed | {"measures": ["fisher-rao", "geodesic-inv@auto"]}
+    plan = pool_of(make(sharpness=measured)).plan(["paper"])
+    assert plan["auto"] == [RAW, "geodesic-inv@auto"]
+    assert plan["measures"] == {"fisher-rao": 1, "geodesic-inv@auto": 1}
 
 
 def test_data_with_given_errors_alone_are_not_opened(make: Make) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sharpness.evaluation.plan import Plan
-from sharpness.evaluation.radii import LARGEST, LEVELS, find_radii, read_radii, two_digits
+from sharpness.evaluation.radii import LARGEST, LEVELS, find_radii, read_radii, sought, two_digits
 from sharpness.io.errors import UserError
 from sharpness.io.files import write_json
 from sharpness.measures.definition import Cell, Definition
@@ -86,6 +86,18 @@ def test_radii_are_read_from_the_file(tmp_path: Path) -> None:
     write_json(path, {"definitions": [1]})
     with pytest.raises(UserError, match="holds no radii"):
         read_radii(path)
+
+
+def test_a_plan_takes_the_found_radii_of_measures_in_their_place() -> None:
+    fixed = {"points": 64, "m": 16, "steps": 5, "samples": {}, "seed": 0, "cells": []}
+    words = ["fisher-rao", "geodesic-inv@auto", "geodesic-inv@0.1", "geodesic-mix@auto+folded"]
+    auto = {"geodesic-inv@auto": [0.02, 0.1], "geodesic-mix@auto+folded": []}
+    settings = {**fixed, "measures": words, "auto": [*auto], "protocols": ["paper"]}
+    plan = Plan.parse(settings, auto)
+    found = ["fisher-rao", "geodesic-inv@0.02", "geodesic-inv@0.1"]
+    assert [row["cell"] for row in plan.rows()] == found
+    assert plan == Plan.parse({**fixed, "measures": found})
+    assert [each.id for each in sought([AVERAGE.id, *auto])] == [AVERAGE.id, *auto]
 
 
 def test_a_plan_takes_the_found_radii_in_canonical_order() -> None:

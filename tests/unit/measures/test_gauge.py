@@ -145,7 +145,7 @@ def test_a_model_without_heads_of_a_known_layout() -> None:
     with pytest.raises(NotApplicable, match="no attention"):
         measure(smooth_network(0), [batch], "geodesic-inv@0.1")
     model, batches = transformer("vit")
-    with pytest.raises(NotApplicable, match="not all weights"):
+    with pytest.raises(NotApplicable, match="not all of its weights"):
         measure(model, batches, "gradient-norm+gauge", parameters="qkv.weight")
 
 

@@ -32,8 +32,18 @@ def test_every_function_is_there() -> None:
 def test_ids_are_read_back(entry: Measure, radius: float, data: st.DataObject) -> None:
     variant = data.draw(st.sampled_from([*entry.variants]))
     found = Measurement(entry.name, radius if entry.radius else None, variant)
+    assert not found.auto
     assert parse(found.id) == found
     assert is_measured(found.id)
+
+
+def test_a_radius_that_is_to_be_found_is_in_the_id_and_measures_nothing() -> None:
+    found = Measurement.parse("geodesic-mix@auto+folded")
+    assert (found.radius, found.auto, found.variant) == (None, True, "folded")
+    assert found.id == "geodesic-mix@auto+folded"
+    assert not Measurement.parse("fisher-rao").auto
+    with refused("give a radius"):
+        measure(smooth_network(0), [noisy_points(5, seed=0)], found.id)
 
 
 def test_cells_are_read_back() -> None:
@@ -51,7 +61,8 @@ def test_cells_are_read_back() -> None:
         ("fisher-rao@0.1", "without a radius"),
         ("geodesic-inv", "geodesic-inv@radius"),
         ("geodesic-inv@-1", "positive number"),
-        ("geodesic-inv@x", "positive number"),
+        ("geodesic-inv@x", "positive number, or auto"),
+        ("low-pass-filter@auto", "no rise of the loss"),
         ("geodesic-inv@0.10", "did you mean 'geodesic-inv@0.1'"),
         ("fisher-rao+adaptive", "no option"),
         ("worst-l2-adaptive-rawlogits", "not of the form"),
