@@ -29,7 +29,7 @@ FAR = {
 """For each cheap rule, a file that its script does not import by itself."""
 DEAR = {
     *("standin_data", "standin", "dataset", "sample", "download", "draw", "train", "checkpoint"),
-    *("evaluate", "diagonal_networks"),
+    *("radii", "evaluate", "diagonal_networks"),
 }
 """Rules that take long, and those whose files such rules read."""
 

@@ -31,8 +31,8 @@ def relative_flatness(subject: Subject, measurement: Measurement) -> Estimate:
         NotApplicable: if the logits are not the outputs of a linear layer.
     """
     objectives = subject.objectives()
-    layer, W = _last_layer(objectives[0])
-    found = [_features(objective, layer) for objective in objectives]
+    layer, W, first = _last_layer(objectives[0])
+    found = [first, *(_features(objective, layer) for objective in objectives[1:])]
     sigma = torch.ones_like(W[0])
     if "normalized" in measurement.options:
         sigma = torch.cat([phi for phi, _ in found]).std(dim=0, unbiased=False)
@@ -48,8 +48,8 @@ def _kappa(phi: Tensor, logits: Tensor, W: Tensor) -> Tensor:
     return (phi.square().sum(dim=1) * spread).mean().reshape(1)
 
 
-def _last_layer(objective: Objective) -> tuple[nn.Linear, Tensor]:
-    """Return the linear layer whose outputs are the logits, and its weight in float64."""
+def _last_layer(objective: Objective) -> tuple[nn.Linear, Tensor, tuple[Tensor, Tensor]]:
+    """Return the linear layer whose outputs are the logits, its weight in float64, and features."""
     linear = [m for m in objective.network.model.modules() if isinstance(m, nn.Linear)]
     for layer in reversed(linear):
         phi, logits = _features(objective, layer)
@@ -59,7 +59,7 @@ def _last_layer(objective: Objective) -> tuple[nn.Linear, Tensor]:
             found = phi @ weight.T + bias
             near = NEAR * logits.abs().max()
             if found.shape == logits.shape and (found - logits).abs().max() <= near:
-                return layer, weight
+                return layer, weight, (phi, logits)
     raise NotApplicable("the logits are not the outputs of a linear layer of the model")
 
 
