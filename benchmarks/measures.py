@@ -104,7 +104,7 @@ def costs(network: Network) -> Iterator[tuple[str, float, str]]:
     for metric in ("inv", "mix"):
         step = geometry(copies[0], metric, gradients[0])
         yield f"step on the geodesic, {metric}", step, "whole"
-        cell = (STEPS + 1) * (once + step)
+        cell = STEPS * (once + step) + F
         yield f"geodesic-{metric}, {STEPS} steps", cell, "a gradient, a step"
     draw = seconds(lambda: _draw(objective, network))
     yield "low-pass-filter, 100 draws", 100 * draw, "a draw"

@@ -71,7 +71,7 @@ for pool in PUBLISHED if settings.standins else []:
         output:
             expand(
                 f"<results>/{pool}/checkpoints/{{model}}.safetensors",
-                model=settings.pools[pool].stems,
+                model=settings.pools[pool].converted,
             ),
         log:
             f"<logs>/{pool}/download.log",
@@ -83,7 +83,7 @@ for pool in PUBLISHED if settings.standins else []:
             runtime=doubled(60),
             gpu=0,
         params:
-            members=[asdict(member) for member in settings.pools[pool].members.values()],
+            members=[asdict(member) for member in settings.pools[pool].converted.values()],
             format=settings.pools[pool].checkpoints.format,
             network=settings.pools[pool].network,
             keep=False,
@@ -160,7 +160,7 @@ rule standin:
         runtime=doubled(60),
         gpu=0,
     params:
-        members=lambda wildcards: [asdict(m) for m in pool_of(wildcards).members.values()],
+        members=lambda wildcards: [asdict(m) for m in pool_of(wildcards).converted.values()],
         format=lambda wildcards: pool_of(wildcards).checkpoints.format,
         network=lambda wildcards: pool_of(wildcards).network,
         preparation=lambda wildcards: pool_of(wildcards).preparation,

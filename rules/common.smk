@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from sharpness.checkpoints.convert import REVISION as FORMATS_REVISION
+from sharpness.checkpoints.table import stem
 from sharpness.config.required import PUBLISHED_ERRORS, VOCABULARY, needed_data, needed_parts
 from sharpness.config.sheet import own_sheet
 from sharpness.data.listing import SAMPLE_REVISION
@@ -124,8 +125,7 @@ def models_of(wildcards):
 
 def member_of(wildcards):
     """Return the published model whose stem the wildcards name."""
-    pool = pool_of(wildcards)
-    return pool.members[pool.stems[wildcards.model]]
+    return pool_of(wildcards).converted[wildcards.model]
 
 
 def plan_of(wildcards):
@@ -181,10 +181,12 @@ def of_each_part(wildcards):
 
 
 def beside_the_parts(wildcards):
-    """Return the other inputs of an evaluation, such as training records, sample or vocabulary."""
+    """Return the other inputs of an evaluation: training records, initial weights, sample, ..."""
     pool, found = pool_of(wildcards), {}
     if pool.kind == "sweep":
         return {"records": trainings_of(wildcards)}
+    if initial := initial_checkpoint(wildcards):
+        found["initial"] = initial
     if pool.data["train"] in SAMPLED:
         found["sample"] = f"<results>/data/{pool.data['train']}-sample.csv"
     if pool.inputs and pool.inputs.name == "tokens":
@@ -212,6 +214,7 @@ def models_for_radii(wildcards):
 def plan_for_radii(wildcards):
     """Return the plan of a search for radii, in which only what has none is named."""
     plan = {**plan_of(wildcards), "cells": []}
+    plan.pop("initial", None)
     if "measures" in plan:
         sought = plan["auto"]
         plan["measures"] = {word: n for word, n in plan["measures"].items() if word in sought}
@@ -220,9 +223,14 @@ def plan_for_radii(wildcards):
 
 def beside_the_radii(wildcards):
     """Return the other inputs of a search for radii: the training data, and what they need."""
-    needed = beside_the_parts(wildcards)
-    needed.pop("published", None)
-    return {**needed, "train": of_each_part(wildcards)["train"]}
+    needed = {"train": of_each_part(wildcards)["train"], **beside_the_parts(wildcards)}
+    return {key: path for key, path in needed.items() if key not in ("published", "initial")}
+
+
+def initial_checkpoint(wildcards):
+    """Return the checkpoint from which all models were trained, if it is known and needed."""
+    name = plan_of(wildcards).get("initial")
+    return [f"<results>/{wildcards.pool}/checkpoints/{stem(name)}.safetensors"] if name else []
 
 
 def published_errors(wildcards):

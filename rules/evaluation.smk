@@ -1,7 +1,8 @@
 """Measure errors and sharpness of every model from its checkpoint.
 
 Needs: checkpoints/<model>.safetensors, data/<name>.json; training/<model>.json of a sweep; the
-sample of a large training set, the vocabulary of a text set, published errors where they are used.
+checkpoint of the model from which all were trained, the sample of a large training set, the
+vocabulary of a text set, published errors where they are used.
 Makes: radii.json, the radii of measures that are `auto`; evaluated/<first>.json, one evaluation job;
 for each model errors/<model>.csv, sharpness/<model>.csv and per_batch/<model>.csv.
 """

@@ -109,6 +109,7 @@ rule evaluate_own:
         sample=lambda wildcards: own_sample(wildcards.pool),
         given=own_files,
         radii=found_radii,
+        initial=initial_checkpoint,
         models=ancient("<results>/{pool}/models.csv"),  # which refuses a model that is there twice
         weights=of_each_model("<results>/{pool}/checkpoints/{model}.safetensors"),
     output:

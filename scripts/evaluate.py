@@ -43,6 +43,7 @@ with (
         published=published,
         micro_batch=params.micro_batch,
         classes=params.classes,
+        initial=next(iter(given.get("initial", [])), None),
     )
     write_json(snakemake.output[0], found)
     for name, row in found.items():

@@ -33,6 +33,7 @@ with (
         places,
         given=params.errors,
         micro_batch=params.micro_batch,
+        initial=next(iter(given.initial), None),
     )
     write_json(snakemake.output[0], found)
     for name, row in found.items():

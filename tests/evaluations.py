@@ -27,7 +27,8 @@ CELLS = (
     Cell(AVERAGE, 0.1, data="augmented"),
 )
 PLAN = Plan(CELLS, 16, 8, 3, {"paper": 4, "released": 2}, 0)
-OK = {"status": "ok", "reason": "", "train_error": 0.0}
+OK: dict[str, Any] = {"status": "ok", "reason": "", "train_error": 0.0}
+OK |= {"seed": 0, "index": 0, "architecture": {}}
 
 
 def images(count: int, seed: int) -> Images:

@@ -115,7 +115,7 @@ RECORDS: dict[str, str | bytes] = {
     "no status": json.dumps({k: v for k, v in RECORD.items() if k != "status"}),
     "files that are a text": json.dumps(RECORD | {"files": "/etc/passwd"}),
 }
-DONE = {"status": "ok", "reason": "", "train_error": 0.1}
+DONE = {"status": "ok", "reason": "", "train_error": 0.1, "seed": 0, "index": 0, "architecture": {}}
 
 
 def read_data(path: Path, work: Path) -> None:
@@ -169,6 +169,7 @@ CASES = [
         for n, c in (
             ("cut off", json.dumps(DONE)[:20]),
             ("an error in words", json.dumps(DONE | {"train_error": "small"})),
+            ("no seed", json.dumps({k: v for k, v in DONE.items() if k != "seed"})),
         )
     ),
 ]

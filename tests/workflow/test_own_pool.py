@@ -47,9 +47,11 @@ def table(folder: Path, rows: list[str]) -> None:
 
 def settings() -> dict[str, Any]:
     default = yaml.safe_load((ROOT / "config.yaml").read_text())
-    sharpness = {"points": 64, "m": 32, "steps": 3, "samples": {"paper": 4}}
+    sharpness: dict[str, Any] = {"points": 64, "m": 32, "steps": 3, "samples": {"paper": 4}}
+    sharpness["measures"] = ["initial-distance"]
     radii = {RAW: "auto", NORMALIZED: [0.01]}
     mine = {"kind": "models", "models": "mine.csv", "sharpness": sharpness | {"radii": radii}}
+    mine["initial"] = "a"
     mine["data"] = {"train": "own_nets:data", "test": "own_nets:data"}
     same = {"scale": "tiny", "studies": [], "protocols": ["paper"], "resamples": 50}
     return default | same | {"device": "cpu", "pools": {"mine": mine}}
@@ -84,6 +86,8 @@ def test_the_pool_has_all_that_a_pool_has(workspace: Workspace) -> None:
         f"{NORMALIZED}@0.01+paper",
     ]
     assert list(pool["error_old"]) == [0.3, 0.2, 0.1]
+    assert pool.loc[0, "initial-distance"] == 0
+    assert pool.loc[1:, "initial-distance"].isna().all()  # the others have another width
     assert pool[["error_train", "error_test", "gap"]].notna().all().all()
     rise = [float(pool[f"{RAW}@{radius:.12g}+paper"].median()) for radius in found]
     levels = [entry["level"] for entry in radii["definitions"][RAW]["levels"] if "radius" in entry]

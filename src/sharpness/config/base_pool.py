@@ -43,6 +43,12 @@ class BasePool(Settings):
             if name not in columns:
                 raise ValueError(f"subgroups: {name!r}: is no column; {hint(name, columns)}")
 
+    def check_base(self, models: Iterable[str], table: str) -> None:
+        """Raise ValueError if the base model is not among those of the table."""
+        base, names = self.base_model, list(models)
+        if base is not None and base not in names:
+            raise ValueError(f"initial: {base!r}: is no model of {table}; {hint(base, names)}")
+
     @cached_property
     def models(self) -> list[str]:
         """The names of the models, in order."""
@@ -51,6 +57,11 @@ class BasePool(Settings):
     def made(self, standins: bool) -> dict[str, Any]:
         """Return the settings that determine the checkpoints: those of training or conversion."""
         raise NotImplementedError
+
+    @property
+    def base_model(self) -> str | None:
+        """The name of the model from whose weights all others were trained, where one is named."""
+        return None
 
     @cached_property
     def preprocessing(self) -> dict[str, Any] | None:
@@ -68,8 +79,10 @@ class BasePool(Settings):
                 del settings[name]  # enters no digest
         words = settings.pop("measures")
         if words:  # with their revisions, so that a job is due where one of them changes
-            measures = {word: Measurement.parse(word).measure.revision for word in words}
-            settings["measures"] = measures
+            found = {word: Measurement.parse(word) for word in words}
+            settings["measures"] = {word: each.measure.revision for word, each in found.items()}
+            if self.base_model and any(each.needs_initial for each in found.values()):
+                settings["initial"] = self.base_model
         if auto := self.sharpness.auto:
             settings |= {"auto": auto, "protocols": protocols}
         return {"cells": [cell.id for cell in self.sharpness.cells(protocols)], **settings}

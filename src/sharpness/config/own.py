@@ -99,6 +99,7 @@ class ModelsPool(BasePool):
     list_file: PathName = Field(alias="models")
     data: dict[OwnPart, OwnData]
     labels: PathName | None = None
+    initial: str | None = None
     inputs: Inputs | None = None
     models_per_job: Annotated[int, Field(gt=0)] = 8
     sharpness: OwnMeasurements
@@ -116,6 +117,7 @@ class ModelsPool(BasePool):
             raise ValueError(f"labels: {self.labels}: no such file")
         for problem in (*self._wrong_columns(), *self._wrong_inputs()):
             raise ValueError(problem)
+        self.check_base(self.models, self.list_file)
         self.check_subgroups(self.columns)
         return self
 
@@ -151,6 +153,11 @@ class ModelsPool(BasePool):
     def models(self) -> list[str]:
         """The names of the models, in order."""
         return list(self.members)
+
+    @property
+    def base_model(self) -> str | None:
+        """The name of the model from whose weights all others were trained, where one is named."""
+        return self.initial
 
     @cached_property
     def columns(self) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, PositiveInt, model_validator
 
 from sharpness.checkpoints.convert import REVISION as FORMATS_REVISION
-from sharpness.checkpoints.table import PublishedModel, choose, read_table
+from sharpness.checkpoints.table import PublishedModel, choose, read_table, stem
 from sharpness.config.base_pool import KnownDataPool
 from sharpness.config.fields import (
     Bert,
@@ -88,13 +88,17 @@ class SweepPool(KnownDataPool):
 
 
 class Checkpoints(Settings):
-    """The published models: their table, the file format, and how many are used."""
+    """The published models: their table, the file format, and how many are used.
+
+    ``initial`` names the model of the table from whose weights all others were trained.
+    """
 
     models: PathName
     format: Literal["augreg", "soups", "bert", "bert-tf1", "cifar10-released"]
     take: PositiveInt | None = None
     seed: Annotated[int, Field(ge=0)] = 0
     keep: bool = True
+    initial: str | None = None
 
 
 _NETWORKS = {
@@ -133,6 +137,7 @@ class PublishedPool(KnownDataPool):
         if (self.inputs.name if self.inputs else None) != inputs:
             raise ValueError(f"inputs: {network} needs {inputs or 'none; remove it'}")
         self._check_network()
+        self.check_base((row.model for row in self.table_rows), self.checkpoints.models)
         for name, ablation in self.sharpness.ablations.items():
             if inputs and "augmented" in ablation.data:
                 raise ValueError(f"sharpness.ablations.{name}.data: {kind} have no augmented views")
@@ -155,11 +160,26 @@ class PublishedPool(KnownDataPool):
                 raise ValueError(f"inputs.size: {size}: architecture.image_size is {side}")
 
     @cached_property
+    def table_rows(self) -> list[PublishedModel]:
+        """The models of the table."""
+        return read_table(self.checkpoints.models)
+
+    @cached_property
     def members(self) -> dict[str, PublishedModel]:
         """The models that are used, by name, in the table's order."""
-        settings = self.checkpoints
-        chosen = choose(read_table(settings.models), settings.take, settings.seed)
+        chosen = choose(self.table_rows, self.checkpoints.take, self.checkpoints.seed)
         return {member.model: member for member in chosen}
+
+    @cached_property
+    def converted(self) -> dict[str, PublishedModel]:
+        """The models that are converted, by stem: those that are used, and ``base_model``."""
+        rest = [member for member in self.table_rows if member.model == self.base_model]
+        return {stem(member.model): member for member in [*self.members.values(), *rest]}
+
+    @property
+    def base_model(self) -> str | None:
+        """The name of the model from whose weights all others were trained, where one is named."""
+        return self.checkpoints.initial
 
     @cached_property
     def models(self) -> list[str]:

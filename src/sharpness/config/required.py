@@ -75,11 +75,11 @@ def items(settings: Config, data: Iterable[str]) -> dict[str, Item]:
     data sets whose place the user names, and stand-ins need no download.
     """
     found = {
-        f"models/{name}/{stem}": [_arguments(pool.members[model])]
+        f"models/{name}/{stem}": [_arguments(model)]
         for name, pool in settings.pools.items()
         if pool.kind == "published" and not settings.standins
-        for stem, model in pool.stems.items()
-        if not pool.members[model].file
+        for stem, model in pool.converted.items()
+        if not model.file
     }
     for name, stem, own in _own_files(settings):
         given = own.source
@@ -107,7 +107,7 @@ def missing_by_hand(settings: Config, data: Iterable[str]) -> list[str]:
         if source and not settings.source(name)["standin"]:
             found += _lacking(name, source, settings.source(name))
     published = [pool for pool in settings.pools.values() if pool.kind == "published"]
-    for member in [m for pool in published for m in pool.members.values()]:
+    for member in [m for pool in published for m in pool.converted.values()]:
         if member.file and not settings.standins and not Path(member.file).exists():
             found.append(f"{member.file}: the table's row of {member.model} names it")
     for _, _, own in _own_files(settings):

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from sharpness.data.batches import Batch, Examples
@@ -22,6 +22,7 @@ from sharpness.evaluation.datasets import (
     first_points,
     resident,
 )
+from sharpness.evaluation.initial import InitialWeights
 from sharpness.evaluation.plan import REVISION, Plan, Row
 from sharpness.io.errors import UserError
 from sharpness.io.files import digest, finite_or_none, read_json, sha256, write_json
@@ -41,13 +42,15 @@ from sharpness.training.checkpoint import load_model
 class EvaluatedModel:
     """One model to evaluate, in evaluation mode on its device.
 
-    ``checkpoint`` is the file from which it was loaded, ``state`` the folder of its result files.
+    ``checkpoint`` is the file from which it was loaded, ``state`` the folder of its result files,
+    and ``initial`` the weights from which its training started, where they are known.
     """
 
     name: str
     model: nn.Module
     checkpoint: Path
     state: Path
+    initial: InitialWeights | None = None
 
     @property
     def device(self) -> torch.device:
@@ -103,6 +106,10 @@ class ResultCache:
         common["device"] = self._subject.device.type  # determines the noise
         del common["revision"]  # which each row has its own
         rows = {cell: {**common, **plan.describe(cell)} for cell in plan.wanted}
+        if (initial := self._subject.initial) is not None:
+            for measurement in plan.measures:
+                if measurement.needs_initial:
+                    rows[measurement]["initial_digest"] = initial.digest
         files = {cell: self._subject.state / f"cell-{digest(rows[cell])}.json" for cell in rows}
         absent = [cell for cell in files if not files[cell].exists()]
         done, start = len(files) - len(absent), monotonic()
@@ -119,7 +126,8 @@ class ResultCache:
     ) -> Iterator[tuple[Cell | Measurement, Estimate | UserError]]:
         """Yield each cell with its result; without cells, no points are loaded."""
         if cells:
-            yield from measure_plan(self._subject.model, plan, points, cells, self._room)
+            subject = self._subject
+            yield from measure_plan(subject.model, plan, points, cells, self._room, subject.initial)
 
     def _say(self, what: str, start: float) -> None:
         print(f"{self._subject.name}: {what} ({monotonic() - start:.1f} s)", file=sys.stderr)
@@ -139,8 +147,12 @@ def measure_plan(
     points: Examples,
     wanted: Sequence[Cell | Measurement],
     room: MicroBatch,
+    initial: Mapping[str, Tensor] | None = None,
 ) -> Iterator[tuple[Cell | Measurement, Estimate | UserError]]:
-    """Yield some cells and measures of a plan with their results, measured on ``points``."""
+    """Yield some cells and measures of a plan with their results, measured on ``points``.
+
+    ``initial`` are the weights from which training started, by name of the parameter.
+    """
     device, m = next(model.parameters()).device, plan.m
     data: dict[Data, list[Batch]] = {"original": resident(points, m, device)}
     if any(isinstance(each, Cell) and each.data == "augmented" for each in wanted):
@@ -152,11 +164,15 @@ def measure_plan(
         yield from ((each, problem) for each in wanted)
         return
     shared = ObjectiveCache(network, data, cross_entropy, plan.parameters)
-    yield from measure_on(shared, plan, wanted, room)
+    yield from measure_on(shared, plan, wanted, room, initial)
 
 
 def measure_on(
-    shared: ObjectiveCache, plan: Plan, wanted: Sequence[Cell | Measurement], room: MicroBatch
+    shared: ObjectiveCache,
+    plan: Plan,
+    wanted: Sequence[Cell | Measurement],
+    room: MicroBatch,
+    initial: Mapping[str, Tensor] | None = None,
 ) -> Iterator[tuple[Cell | Measurement, Estimate | UserError]]:
     """Yield some cells and measures with their results, ``shared`` with model and batches."""
     cells = [each for each in wanted if isinstance(each, Cell)]
@@ -167,7 +183,7 @@ def measure_on(
         model, {}, cells, plan.seed, cross_entropy, effort, protocols, room, points=shared
     )
     effort = Effort(plan.steps, plan.samples.get("paper"))
-    yield from measure_all(shared, others, plan.seed, None, room, effort)
+    yield from measure_all(shared, others, plan.seed, initial, room, effort)
 
 
 def cell_row(result: Estimate | UserError) -> Row:
@@ -201,6 +217,7 @@ def evaluate_models(
     published: Mapping[str, Mapping[str, float]] = _NONE,
     micro_batch: int | None = None,
     classes: int | None = None,
+    initial: str | Path | None = None,
 ) -> dict[str, Row]:
     """Evaluate the models of one job, skipping finished results.
 
@@ -218,17 +235,20 @@ def evaluate_models(
             because it is the error on exactly these training points.
         micro_batch: as in ``sharpness``, for errors too; once halved, it stays so for later models.
         classes: number of the models' logits; None leaves it unchecked.
+        initial: checkpoint from which all models were trained; one with a record has its own.
 
     Returns:
         For each model, the result of ``evaluate`` and ``missing``: the reason for each part without
         an error rate.
     """
     sets, room = EvalDatasets(data, inputs, classes), MicroBatch(micro_batch)
+    base = InitialWeights.of_checkpoint(initial) if initial else None
     trained = [None] * len(checkpoints) if records is None else records
     results = {}
     for (name, path), record in zip(checkpoints.items(), trained, strict=True):
         known = {p: e for p, e in published.get(name, {}).items() if p in data and p != "train"}
-        subject = EvaluatedModel(name, load_model(path, device), Path(path), state / name)
+        start = InitialWeights.of_training(record) if record else base
+        subject = EvaluatedModel(name, load_model(path, device), Path(path), state / name, start)
         found = evaluate(subject, plan, sets, record, known, room)
         found["missing"] = {p: why for p, why in sets.missing.items() if p not in known}
         results[name] = found

@@ -15,6 +15,7 @@ from sharpness.data.locate import read_record
 from sharpness.data.registry import TITLES
 from sharpness.evaluation.datasets import Datasets, first_points
 from sharpness.evaluation.evaluate import EvaluatedModel, evaluate
+from sharpness.evaluation.initial import InitialWeights
 from sharpness.evaluation.plan import Plan, Row
 from sharpness.evaluation.radii import MODELS, Rise
 from sharpness.evaluation.rise import probe, rise_over
@@ -133,6 +134,7 @@ def evaluate_own(
     *,
     given: Mapping[str, Mapping[str, float]],
     micro_batch: int | None = None,
+    initial: str | Path | None = None,
 ) -> dict[str, Row]:
     """Evaluate the models of one job, skipping finished results.
 
@@ -145,15 +147,17 @@ def evaluate_own(
         places: cache, mirror and offline flag.
         given: error rates by model and part that are not computed.
         micro_batch: as in `evaluate.evaluate_models`.
+        initial: checkpoint from which all models were trained.
 
     Returns:
         For each model, what `evaluate_models` returns, and ``warnings``, lines for the user.
     """
     room, results = MicroBatch(micro_batch), {}
+    base = InitialWeights.of_checkpoint(initial) if initial else None
     for name, path in checkpoints.items():
         loaded = reload_model(path, places, device)
         sets = parts.for_model(loaded, name)
-        subject = EvaluatedModel(name, loaded.model, Path(path), state / name)
+        subject = EvaluatedModel(name, loaded.model, Path(path), state / name, base)
         known = given.get(name, {})
         found = evaluate(subject, plan, sets, None, known, room)
         found["missing"] = {p: why for p, why in sets.missing.items() if p not in known}

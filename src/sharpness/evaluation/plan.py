@@ -38,6 +38,7 @@ class Plan:
         parameters: the weights to perturb: "all", "trainable" or a regular expression on names.
         precision: of the gradients of Auto-PGD.
         measures: measured besides the cells.
+        initial: the pool's model from whose weights all others were trained, where one is named.
     """
 
     cells: tuple[Cell, ...]
@@ -51,6 +52,7 @@ class Plan:
     parameters: str = "all"
     precision: Precision = "float32"
     measures: tuple[Measurement, ...] = ()
+    initial: str = ""
 
     @classmethod
     def parse(
@@ -152,6 +154,7 @@ class Plan:
             "seed": self.seed,
             "revision": REVISION + measurement.measure.revision - 1,  # grows with either
             **({} if self.parameters == "all" else {"parameters": self.parameters}),
+            **({"initial": self.initial} if measurement.needs_initial and self.initial else {}),
         }
 
 
@@ -215,6 +218,7 @@ def write_rows(
     settings = [[row.get(key) for key in keys] for row in measured]
     if settings != [[row.get(key) for key in keys] for row in wanted]:
         raise UserError(f"{evaluated}: its cells are not those that are wanted; {mend}")
+    columns += ["initial_digest"] * any("initial_digest" in row for row in measured)
     write_csv(sharpness, [{key: row.get(key) for key in columns} for row in measured], columns)
     write_csv(per_batch, [batch for row in measured for batch in _batches(row)], BATCHES)
 

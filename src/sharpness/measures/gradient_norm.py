@@ -18,7 +18,5 @@ def gradient_norm(subject: Subject, measurement: Measurement) -> Estimate:
     objectives, c = subject.scaled(measurement.options)
     return mean_over(
         objectives,
-        lambda objective, _: length(
-            c * objective.loss_and_gradient(objective.network.weights, None)[1]
-        ),
+        lambda objective, _: length(c * objective.start(None)[1]),
     )

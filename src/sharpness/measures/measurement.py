@@ -47,6 +47,11 @@ class Measurement:
         """Return the entry of the registry."""
         return measures()[self.name]
 
+    @property
+    def needs_initial(self) -> bool:
+        """Return whether it depends on the weights from which training started."""
+        return "initial weights" in self.measure.needs
+
     @classmethod
     def parse(cls, word: str) -> Measurement:
         """Return the measurement with the given id; raise UserError if there is none."""

@@ -19,6 +19,8 @@ from sharpness.measures.network import Network
 Loss = Callable[[Tensor, Tensor], Tensor]
 """(outputs, targets) → a scalar that is the mean over examples of a loss of each example."""
 LogitScale = Literal["rms", "norm"] | None
+KEPT = 2**20
+"""Weights up to which a batch keeps its gradients at the model's own weights."""
 
 
 def normalized(logits: Tensor, scale: LogitScale) -> Tensor:
@@ -114,18 +116,23 @@ class Objective:
         self.pieces = [piece for piece, count in zip(pieces, counts, strict=True) if count]
         self._shares = [count / sum(counts) for count in counts if count]
         self._unperturbed: dict[LogitScale, float] = {}
+        self._start: dict[tuple[LogitScale, bool], tuple[float, Tensor]] = {}
 
-    @torch.no_grad()
     def losses(
-        self, weights: Tensor, scales: Sequence[LogitScale], coarse: bool = False
+        self,
+        weights: Tensor,
+        scales: Sequence[LogitScale],
+        coarse: bool = False,
+        graph: bool = False,
     ) -> list[float]:
         """Return L at ``weights`` for each logit scale, from one forward pass of each example.
 
-        ``coarse`` is as in ``Network.at``.
+        ``coarse`` is as in ``Network.at``. With ``graph`` the pass is that of ``loss_and_gradient``
+        to the bit, whichever code a model has for passes without gradients.
         """
         found = []
         for inputs, targets in self.pieces:
-            with self.network.at(weights, coarse) as outputs_of:
+            with torch.set_grad_enabled(graph), self.network.at(weights, coarse) as outputs_of:
                 outputs = outputs_of(inputs)
                 found.append([mean_loss(self.loss, outputs, targets, s).item() for s in scales])
         return [_mean(losses, self._shares) for losses in zip(*found, strict=True)]
@@ -157,6 +164,18 @@ class Objective:
             del gradient  # free it before the next one is made
         assert total is not None
         return _mean(losses, self._shares), total
+
+    def start(self, scale: LogitScale, mixed: bool = False) -> tuple[float, Tensor]:
+        """Return L and ∇L (p,) at the model's own weights, from one pass for all cells.
+
+        Those of a large network, whose gradient of each batch would fill the memory, are not kept.
+        """
+        if (scale, mixed) in self._start:
+            return self._start[scale, mixed]
+        found = self.loss_and_gradient(self.network.weights, scale, mixed=mixed)
+        if len(self.network.weights) <= KEPT:
+            self._start[scale, mixed] = found
+        return found
 
     def unperturbed(self, scale: LogitScale) -> float:
         """Return L at the model's own weights; raise UserError if it is not finite."""

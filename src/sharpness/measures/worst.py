@@ -70,7 +70,8 @@ def worst(
 ) -> float:
     """Maximize L(w + δ) − L(w) over the ball by ``steps`` iterations of Auto-PGD.
 
-    Each iteration takes one forward and one backward pass. ``noise`` returns the unit noise (p,) of
+    Each iteration takes one forward and one backward pass, the last a forward pass alone, and a
+    start at w none that other cells have taken. ``noise`` returns the unit noise (p,) of
     the random start, if the protocol has one. ``mixed`` is as in ``Network.gradient``.
 
     Returns:
@@ -85,13 +86,18 @@ def worst(
         value, gradient = objective.loss_and_gradient(at, scale, mixed=mixed)
         return _Point(x, value, ball.pullback(x, gradient))
 
-    x = before = ball.start(noise()) if protocol.random_start else torch.zeros_like(weights)
-    at = best = evaluate(x)
+    if protocol.random_start:
+        at = evaluate(ball.start(noise()))
+    else:
+        x = torch.zeros_like(weights)
+        value, gradient = objective.start(scale, mixed)
+        at = _Point(x, value, ball.pullback(x, gradient))
+    best, x, before = at, at.x, at.x
     floor = max(unperturbed, best.value)
     schedule = _Schedule(2 * ball.radius, floor, 2 * ball.radius)
     checks = set(checkpoints(steps))
 
-    for step in range(1, steps + 1):
+    for step in range(1, steps):
         x, before = _next(ball, at.gradient, schedule.eta, x, before, step, protocol), x
         higher = best.value if not protocol.count_increases else at.value
         del at  # frees its gradient, a third of a gigabyte, unless it is the best
@@ -105,7 +111,11 @@ def worst(
             at = best
             if protocol.restart_iterate:
                 x = best.x
-    return max(best.value - unperturbed, 0.0)
+    x = _next(ball, at.gradient, schedule.eta, x, before, steps, protocol)
+    (last,) = objective.losses(weights + ball.perturbation(x), [scale], graph=True)
+    if not math.isfinite(last):
+        return last
+    return max(max(best.value, last) - unperturbed, 0.0)
 
 
 def _next(

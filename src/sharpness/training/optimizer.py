@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -56,14 +56,20 @@ def frozen_statistics(network: nn.Module) -> Iterator[None]:
             norm.track_running_stats = True
 
 
+def initial_network(seed: int, index: int, architecture: Mapping[str, Any]) -> nn.Module:
+    """Build the network from which a training starts, its weights drawn from seed and index."""
+    network = build(architecture)
+    drawn = torch_seed(seed, index, Purpose.WEIGHTS)
+    initialise(network, torch.Generator().manual_seed(drawn))
+    return network
+
+
 class Learner:
     """A network in training, with its momentum, one tensor per parameter in the same order."""
 
     def __init__(self, task: Task, device: torch.device) -> None:
-        """Build the network with initial weights drawn from the task's seed and index."""
-        seed = torch_seed(task.seed, task.index, Purpose.WEIGHTS)
-        network = build(task.architecture)
-        initialise(network, torch.Generator().manual_seed(seed))
+        """Build the network with the initial weights of the task."""
+        network = initial_network(task.seed, task.index, task.architecture)
         # Faster convolutions: on a CPU by a fifth, and on a GPU in mixed precision.
         self.network = network.to(device).to(memory_format=torch.channels_last)
         self._task = task

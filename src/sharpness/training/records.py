@@ -100,11 +100,13 @@ class _Record(BaseModel, strict=True):
     status: str
     reason: str
     train_error: float
+    seed: int
+    index: int
+    architecture: dict[str, Any]
 
 
 class _Whole(_Record):
     digest: str
-    architecture: dict[str, Any]
     hyperparameters: dict[str, Any]
     curve: list[dict[str, Any]]
 

@@ -76,6 +76,7 @@ CASES: list[tuple[str, Any, str, str]] = [
     (f"{A}.checkpoints.models", "none.csv", f"{A}: none.csv", "No such file"),
     # settings that do not fit each other
     (f"{A}.checkpoints.take", 57, A, "take is 57, but the table has 56"),
+    (f"{S}.checkpoints.initial", "model_72", S, "initial: 'model_72': is no model of"),
     (f"{A}.checkpoints.format", "bert", A, "'bert' holds bert, not vit"),
     (f"{A}.sharpness.max_train_error", 0.1, A, "max_train_error is for sweeps"),
     (f"{R}.data.test", GONE, R, "data lacks 'test'"),

@@ -69,6 +69,13 @@ def test_what_a_pool_says(make: Make) -> None:
     assert {made["standin"] for made in pool.made(standins=True).values()} == {False}
 
 
+def test_the_initial_weights_are_in_the_plan_where_a_measure_needs_them(make: Make) -> None:
+    measured = {**settings_of(), "measures": ["frobenius-distance"]}
+    assert pool_of(make(initial="a", sharpness=measured)).plan(["paper"])["initial"] == "a"
+    assert "initial" not in pool_of(make(initial="a")).plan(["paper"])
+    assert "initial" not in pool_of(make(sharpness=measured)).plan(["paper"])
+
+
 def test_radii_that_are_to_be_found_stand_apart_from_those_given(make: Make) -> None:
     plan = pool_of(make()).plan(["paper"])
     assert plan["auto"] == [definition.id for definition in PAPER]
@@ -124,6 +131,7 @@ def test_the_sheet_of_a_pool(make: Make) -> None:
             "data.test: is the training data",
         ),
         ({"labels": "gone.csv"}, "labels: gone.csv: no such file"),
+        ({"initial": "d"}, "initial: 'd': is no model of .*mine.csv; it is one of a, b"),
         ({"subgroups": ["depth"]}, "subgroups: 'depth': is no column"),
         ({"table": 1}, "table: 1: tables are for the paper's pools"),
         ({"inputs": {"size": 8, "mean": [0.5], "std": []}}, "inputs.std: .*at least 1"),

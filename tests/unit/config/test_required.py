@@ -14,6 +14,7 @@ import yaml
 from sharpness.checkpoints.convert import download_checkpoint
 from sharpness.checkpoints.table import PublishedModel
 from sharpness.config import Config, validated
+from sharpness.config.pools import PublishedPool
 from sharpness.config.required import (
     closing_messages,
     download_item,
@@ -121,6 +122,18 @@ def test_models_and_sources_are_brought_once_each() -> None:
     assert len(found["data/cora"]) == 8
     assert found["data/hans"][0]["checksum"].startswith("git-blob e042af")
     assert missing_by_hand(settings, needed(settings, "cora")) == []
+
+
+def test_the_initial_model_is_brought_and_converted_though_it_is_not_in_the_pool() -> None:
+    settings = configured(["clip-soups"], pools={"clip-soups": {"checkpoints": {"take": 2}}})
+    pool = settings.pools["clip-soups"]
+    assert isinstance(pool, PublishedPool)
+    assert "model_0" not in pool.models
+    assert list(pool.converted) == [*pool.models, "model_0"]
+    assert "models/clip-soups/model_0" in items(settings, needed(settings))
+    assert pool.plan(["paper"])["initial"] == "model_0"
+    pool.sharpness.measures.remove("initial-distance")
+    assert "initial" not in pool.plan(["paper"])
 
 
 def test_what_the_user_has_is_not_brought(tmp_path: Path) -> None:

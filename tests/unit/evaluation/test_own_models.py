@@ -18,8 +18,10 @@ from sharpness.evaluation.plan import Plan
 from sharpness.io.errors import UserError
 from sharpness.io.files import read_json
 from sharpness.measures.definition import Cell, Definition
+from sharpness.measures.measurement import Measurement
 from sharpness.sources import ADDED
 from sharpness.sources.bring import bring
+from sharpness.training.checkpoint import load, save
 
 WIDTHS = {"a": 8, "b": 9, "c": 10, "d": 11}
 CPU = torch.device("cpu")
@@ -100,6 +102,24 @@ def test_own_models_are_evaluated(here: Path) -> None:
     assert len(found["a"]["cells"]) == 1
     wrong = [row["error"] >= 2 / 3 for row in rows[:2]]
     assert len(found["a"]["warnings"]) == sum(wrong)
+
+
+def test_distances_are_from_the_model_that_is_named(here: Path) -> None:
+    paths = {name: brought(here, name, width) for name, width in list(WIDTHS.items())[:2]}
+    moved = load_file(paths["a"])
+    moved["2.bias"] += 2.0
+    metadata = load(paths["a"])[1]
+    paths["c"] = here / "c.safetensors"
+    save(paths["c"], {name: torch.from_numpy(array) for name, array in moved.items()}, metadata)
+    wanted = Plan((), 32, 16, 2, {}, 0, measures=(Measurement.parse("initial-distance"),))
+    parts = opened(train="own_nets:data")
+    found = evaluate_own(
+        paths, wanted, parts, here / "state", CPU, PLACES, given={}, initial=paths["a"]
+    )
+    rows = {name: read_json(here / "state" / name / found[name]["cells"][0]) for name in paths}
+    assert [rows[name]["value"] for name in paths] == [0.0, None, pytest.approx(12**0.5)]
+    assert rows["b"]["status"] == "not applicable"
+    assert "lack '0.weight', (9, 4)" in rows["b"]["reason"]
 
 
 def test_checkpoints_keep_all_bits(here: Path) -> None:

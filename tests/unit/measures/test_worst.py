@@ -29,7 +29,7 @@ from toys import (
     smooth_network,
 )
 
-from sharpness import Cell, Definition, sharpness
+from sharpness import Cell, Definition, Effort, sharpness, sharpness_table
 from sharpness.measures.ball import NORMS
 from sharpness.measures.definition import PROTOCOLS
 from sharpness.measures.measuring import measure
@@ -188,5 +188,20 @@ def test_a_step_is_one_forward_and_one_backward_pass() -> None:
         sharpness(model, [noisy_points(5, 0)], STANDARD_L2, 0.1, steps=steps)
         counts.append(dict(passes))
         passes.update(forward=0, backward=0)
-    # The start and the loss of the unperturbed model; and the checks of the model.
-    assert counts == [{"forward": 7 + steps + 2, "backward": 1 + steps + 1} for steps in (6, 7)]
+    # The start and the loss of the unperturbed model; and the checks of the model. The last step
+    # needs no gradient.
+    assert counts == [{"forward": 7 + steps + 2, "backward": 1 + steps} for steps in (6, 7)]
+
+
+def test_cells_that_start_at_the_weights_share_the_first_gradient() -> None:
+    model = smooth_network(0)
+    cells = [Cell(STANDARD_L2, radius, "released") for radius in (0.1, 0.2)]
+    passes = counted(model)
+    counts = []
+    for some in (cells[:1], cells):
+        found = sharpness_table(model, [noisy_points(5, 0)], some, effort=Effort(steps=6))
+        counts.append(passes["backward"])
+        passes.update(forward=0, backward=0)
+    assert counts[1] - counts[0] == 5
+    alone = sharpness(model, [noisy_points(5, 0)], STANDARD_L2, 0.2, protocol="released", steps=6)
+    assert found[cells[1]] == alone
