@@ -25,7 +25,7 @@ from sharpness.checkpoints.table import stem
 from sharpness.config import validated
 from sharpness.data.locate import read_record
 from sharpness.evaluation.datasets import EvalDatasets, first_points
-from sharpness.evaluation.evaluate import measure_plan
+from sharpness.evaluation.measuring import measure_plan
 from sharpness.evaluation.plan import Plan
 from sharpness.io.errors import UserError
 from sharpness.io.files import write_csv

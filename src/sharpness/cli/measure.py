@@ -223,7 +223,8 @@ def _measured(request: Request) -> Iterator[Measured]:
 
     from sharpness.cli.known_data import record_of
     from sharpness.evaluation.datasets import first_points
-    from sharpness.evaluation.evaluate import cell_row, measure_plan
+    from sharpness.evaluation.evaluate import cell_row
+    from sharpness.evaluation.measuring import measure_plan
     from sharpness.evaluation.radii import find_radii
     from sharpness.evaluation.rise import probe, rise_over
     from sharpness.io.job import compute_device

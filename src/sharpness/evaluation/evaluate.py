@@ -4,37 +4,27 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 from types import MappingProxyType
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
+from torch import nn
 
-from sharpness.data.batches import Batch, Examples
-from sharpness.evaluation.datasets import (
-    Datasets,
-    EvalDatasets,
-    augmented,
-    first_points,
-    resident,
-)
+from sharpness.data.batches import Examples
+from sharpness.evaluation.datasets import Datasets, EvalDatasets, first_points
 from sharpness.evaluation.initial import InitialWeights
+from sharpness.evaluation.measuring import measure_plan
 from sharpness.evaluation.plan import REVISION, Plan, Row
 from sharpness.io.errors import UserError
 from sharpness.io.files import digest, finite_or_none, read_json, sha256, write_json
 from sharpness.measures.blocks import NotApplicable
-from sharpness.measures.cell_values import Effort, ObjectiveCache
-from sharpness.measures.definition import PROTOCOLS, Cell, Data, Estimate, Protocol
+from sharpness.measures.definition import Cell, Estimate
 from sharpness.measures.error_rates import ROWS, error_and_loss
 from sharpness.measures.measurement import Measurement
-from sharpness.measures.measuring import measure_all
 from sharpness.measures.micro_batch import MicroBatch
-from sharpness.measures.network import Network
-from sharpness.measures.sharpness import measure_cells
 from sharpness.training.checkpoint import load_model
 
 
@@ -131,59 +121,6 @@ class ResultCache:
 
     def _say(self, what: str, start: float) -> None:
         print(f"{self._subject.name}: {what} ({monotonic() - start:.1f} s)", file=sys.stderr)
-
-
-def protocols_of(plan: Plan) -> dict[str, Protocol]:
-    """Return the protocols with the plan's numbers of steps and samples."""
-    return {
-        name: replace(knob, steps=plan.steps, samples=plan.samples.get(name, knob.samples))
-        for name, knob in PROTOCOLS.items()
-    }
-
-
-def measure_plan(
-    model: nn.Module,
-    plan: Plan,
-    points: Examples,
-    wanted: Sequence[Cell | Measurement],
-    room: MicroBatch,
-    initial: Mapping[str, Tensor] | None = None,
-) -> Iterator[tuple[Cell | Measurement, Estimate | UserError]]:
-    """Yield some cells and measures of a plan with their results, measured on ``points``.
-
-    ``initial`` are the weights from which training started, by name of the parameter.
-    """
-    device, m = next(model.parameters()).device, plan.m
-    data: dict[Data, list[Batch]] = {"original": resident(points, m, device)}
-    if any(isinstance(each, Cell) and each.data == "augmented" for each in wanted):
-        views = augmented(points, plan.seed, plan.augment_operations)
-        data["augmented"] = resident(views, m, device)
-    try:
-        network = Network(model, plan.parameters)
-    except UserError as problem:
-        yield from ((each, problem) for each in wanted)
-        return
-    shared = ObjectiveCache(network, data, cross_entropy, plan.parameters)
-    yield from measure_on(shared, plan, wanted, room, initial)
-
-
-def measure_on(
-    shared: ObjectiveCache,
-    plan: Plan,
-    wanted: Sequence[Cell | Measurement],
-    room: MicroBatch,
-    initial: Mapping[str, Tensor] | None = None,
-) -> Iterator[tuple[Cell | Measurement, Estimate | UserError]]:
-    """Yield some cells and measures with their results, ``shared`` with model and batches."""
-    cells = [each for each in wanted if isinstance(each, Cell)]
-    others = [each for each in wanted if isinstance(each, Measurement)]
-    effort = Effort(precision=plan.precision)  # steps and samples are the protocols'
-    model, protocols = shared.network().model, protocols_of(plan)
-    yield from measure_cells(
-        model, {}, cells, plan.seed, cross_entropy, effort, protocols, room, points=shared
-    )
-    effort = Effort(plan.steps, plan.samples.get("paper"))
-    yield from measure_all(shared, others, plan.seed, initial, room, effort)
 
 
 def cell_row(result: Estimate | UserError) -> Row:

@@ -15,7 +15,7 @@ from torch.nn.functional import cross_entropy
 
 from sharpness.data.batches import Batch, Examples
 from sharpness.evaluation.datasets import Datasets, first_points, resident
-from sharpness.evaluation.evaluate import measure_on
+from sharpness.evaluation.measuring import measure_on
 from sharpness.evaluation.plan import Plan
 from sharpness.evaluation.radii import (
     LEVELS,

@@ -29,6 +29,7 @@ from torch import nn
 from sharpness import Cell, sharpness
 from sharpness.evaluation import datasets as sets_module
 from sharpness.evaluation import evaluate as evaluating
+from sharpness.evaluation import measuring as measuring_module
 from sharpness.evaluation.datasets import EvalDatasets
 from sharpness.evaluation.evaluate import EvaluatedModel, evaluate, evaluate_models
 from sharpness.evaluation.plan import write_rows
@@ -96,7 +97,7 @@ def test_finished_items_are_not_computed_again(
 ) -> None:
     first = written(evaluate(subject, PLAN, present(*SOME), OK), subject)
     monkeypatch.setattr(evaluating, "error_and_loss", None)
-    monkeypatch.setattr(evaluating, "resident", None)
+    monkeypatch.setattr(measuring_module, "resident", None)
     asked: list[Cell] = []
     assert written(evaluate(subject, PLAN, present(*SOME), OK), subject) == first
 
@@ -104,8 +105,8 @@ def test_finished_items_are_not_computed_again(
         asked.extend(cells)
         return iter(())
 
-    monkeypatch.setattr(evaluating, "measure_cells", counting)
-    monkeypatch.setattr(evaluating, "resident", lambda *_: [])
+    monkeypatch.setattr(measuring_module, "measure_cells", counting)
+    monkeypatch.setattr(measuring_module, "resident", lambda *_: [])
     wider = replace(PLAN, cells=(*CELLS, Cell(WORST, 0.02)))
     evaluate(subject, wider, present(*SOME), OK)
     assert asked == [Cell(WORST, 0.02)]
@@ -355,7 +356,7 @@ def test_measures_are_rows_like_cells(
         asked.extend(cells)
         return iter(())
 
-    monkeypatch.setattr(evaluating, "measure_cells", without_cells)
+    monkeypatch.setattr(measuring_module, "measure_cells", without_cells)
     found = evaluate(subject, MEASURED, present(*SOME), OK)
     _, rows = written(found, subject, MEASURED)
     assert rows[: len(before)] == before
@@ -371,7 +372,7 @@ def test_measures_are_rows_like_cells(
     assert (absent["value"], absent["status"]) == ("", "not applicable")
     assert "no attention" in absent["reason"]
     assert column([measures["fisher-rao"], absent], "steps") == ["", "3"]
-    monkeypatch.setattr(evaluating, "resident", None)
+    monkeypatch.setattr(measuring_module, "resident", None)
     assert evaluate(subject, MEASURED, present(*SOME), OK) == found
 
 

@@ -13,7 +13,7 @@ from toys import VIT
 from sharpness.evaluation import datasets as sets_module
 from sharpness.evaluation import rise as rise_module
 from sharpness.evaluation.datasets import EvalDatasets, first_points
-from sharpness.evaluation.evaluate import measure_plan
+from sharpness.evaluation.measuring import measure_plan
 from sharpness.evaluation.plan import Plan
 from sharpness.evaluation.radii import LEVELS
 from sharpness.evaluation.rise import radii_of_known
