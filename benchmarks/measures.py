@@ -1,10 +1,10 @@
 """What does each measure cost on a ViT-B/16, in forward passes F over the points?
 
 Random weights, 64 random images in one batch of m = 64 that goes through 8 at a time, one thread,
-in seconds of the processor, so that other processes do not count. Whole measures of up to 6 F are
-timed as they are; the others are extrapolated from one of the equal parts of which they consist,
-which column ``timed`` names. What is left out are the checks, which a model passes once for all
-its measures. The rows go to ``results/benchmarks/measures.csv``.
+in seconds of the processor, so that other processes do not count. What consists of many equal parts
+is extrapolated from one of them, and what takes second derivatives from 8 of the images; column
+``timed`` says so. What is left out are the checks, which a model passes once for all its measures.
+The rows go to ``results/benchmarks/measures.csv``.
 
     python benchmarks/measures.py
 """
@@ -52,10 +52,10 @@ def seconds(compute: Callable[[], Any]) -> float:
     return process_time() - start
 
 
-def subject_of(network: Network) -> Subject:
-    """Return the network with one batch of random images, whose labels are its own answers."""
-    images = torch.randn(M, 3, 224, 224, generator=torch.Generator().manual_seed(0))
-    batch = images, torch.arange(M)
+def subject_of(network: Network, m: int = M) -> Subject:
+    """Return the network with one batch of m random images."""
+    images = torch.randn(m, 3, 224, 224, generator=torch.Generator().manual_seed(0))
+    batch = images, torch.arange(m)
     points = ObjectiveCache(network, {"original": [batch]}, cross_entropy)
     points.check = lambda *_: None  # type: ignore[method-assign]
     return Subject(points, micro_batch=ROWS)
@@ -109,12 +109,19 @@ def costs(network: Network) -> Iterator[tuple[str, float, str]]:
     draw = seconds(lambda: _draw(objective, network))
     yield "low-pass-filter, 100 draws", 100 * draw, "a draw"
     yield f"critical-radius, {SIGMAS} σ", 10 * SIGMAS * draw, "a draw"
-    yield "fisher-rao", whole(subject, "fisher-rao"), "whole"
+    yield from second_order(network)
+
+
+def second_order(network: Network) -> Iterator[tuple[str, float, str]]:
+    """Yield those that take second derivatives, by 8 of the images."""
+    subject = subject_of(network, ROWS)
+    (objective,) = subject.objectives()
+    yield "fisher-rao", M / ROWS * whole(subject, "fisher-rao"), "8 images"
     c = torch.ones_like(network.weights)
     operator = RescaledHessian(network, objective.pieces, c, cross_entropy, None)
-    product = seconds(lambda: operator @ c)
-    yield "hessian-trace, hessian-frobenius", PRODUCTS * product, "a product"
-    yield f"hessian-largest, {LANCZOS} products", LANCZOS * product, "a product"
+    product = M / ROWS * seconds(lambda: operator @ c)
+    yield "hessian-trace, hessian-frobenius", PRODUCTS * product, "a product on 8 images"
+    yield f"hessian-largest, {LANCZOS} products", LANCZOS * product, "a product on 8 images"
 
 
 def _draw(objective: Objective, network: Network) -> None:

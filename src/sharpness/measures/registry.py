@@ -167,9 +167,9 @@ OWN = (
     _own("geodesic-inv@auto", _INV, _GEODESIC, 63, _HEADS, HEADS, "steps"),
     _own("geodesic-mix@auto", _MIX, _GEODESIC, 63, _HEADS, HEADS, "steps"),
     _own("critical-radius", "noise that raises the loss by 0.1", _SIGMA, 170, _RADIUS),
-    _own("hessian-trace", "tr(∇²L ⊙ ccᵀ)", _HESSIAN, 180, _SCALED),
-    _own("hessian-frobenius", "‖∇²L ⊙ ccᵀ‖_F", _HESSIAN, 180, _SCALED),
-    _own("hessian-largest", "λmax(∇²L ⊙ ccᵀ)", _HESSIAN, 360, _SCALED),
+    _own("hessian-trace", "tr(∇²L ⊙ ccᵀ)", _HESSIAN, 285, _SCALED),
+    _own("hessian-frobenius", "‖∇²L ⊙ ccᵀ‖_F", _HESSIAN, 285, _SCALED),
+    _own("hessian-largest", "λmax(∇²L ⊙ ccᵀ)", _HESSIAN, 570, _SCALED),
 )
 """The measures of this project."""
 
