@@ -123,6 +123,10 @@ def test_radii_are_found(tmp_path: Path) -> None:
         (["--data", "csv:nowhere.csv"], "csv:nowhere.csv: no such file"),
         (["--data", "imagefolder:nowhere"], "nowhere is no folder"),
         (["--radius", "1e30"], "from 1e-12 to 1e12"),
+        (
+            ["--measure", "geodesic-inv@auto"],
+            "finds none, for instance geodesic-inv@auto: the model",
+        ),
         (["--argument", "widht=8"], "did you mean 'width'"),
         (["--csv", "."], "is a folder"),
         (["--json", f"{__file__}/a.json"], "its folder cannot be made"),
