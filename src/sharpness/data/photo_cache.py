@@ -127,19 +127,13 @@ class PhotoCache:
         return None
 
     def _make(self, resized: Callable[[str], Pixels], threads: int) -> None:
-        size, free = len(self) * self._record.itemsize, shutil.disk_usage(self.folder).free
-        if size > free:
-            raise UserError(
-                f"{self.path}: needs {size / 1e9:.1f} GB, but {self.folder} has {free / 1e9:.1f} "
-                "free; make room, or set `photo_cache` to another disk or to null"
-            )
-        self._say(f"{size / 1e9:.3g} GB, {len(self)} photos are decoded once")
         header = {"fortran_order": False, "shape": (len(self),)}
         with (
-            atomic(self.path) as part,
+            atomic(self.path) as part,  # which first removes what a killed run left
             open(part, "wb") as stream,
             ThreadPoolExecutor(threads) as pool,
         ):
+            self._check_room()
             write_array_header_1_0(stream, {"descr": dtype_to_descr(self._record), **header})
             for start in range(0, len(self), CHUNK):
                 names = [name for name, _ in self.files[start : start + CHUNK]]
@@ -148,6 +142,15 @@ class PhotoCache:
                     record["pixels"] = pixels
                     record["crc32"] = crc32(record["pixels"].data)
                 stream.write(records.tobytes())
+
+    def _check_room(self) -> None:
+        size, free = len(self) * self._record.itemsize, shutil.disk_usage(self.folder).free
+        self._say(f"{size / 1e9:.3g} GB, {len(self)} photos are decoded once")
+        if size > free:
+            raise UserError(
+                f"{self.path}: needs {size / 1e9:.1f} GB, but {self.folder} has {free / 1e9:.1f} "
+                "free; make room, or set `photo_cache` to another disk or to null"
+            )
 
     def _say(self, what: str) -> None:
         print(f"{self.path}: {what}", file=sys.stderr)
