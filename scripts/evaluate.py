@@ -8,7 +8,7 @@ from sharpness.evaluation.evaluate import evaluate_models
 from sharpness.evaluation.plan import Plan
 from sharpness.evaluation.published import errors_for_preprocessing, read_published_errors
 from sharpness.evaluation.radii import read_radii
-from sharpness.io.files import write_json
+from sharpness.io.files import expanded, write_json
 from sharpness.io.job import compute_device, gpu_slot, job
 from sharpness.training.records import read_training
 
@@ -22,6 +22,8 @@ with (
         for part, name in params.parts.items()
     }
     inputs = params.inputs and {**params.inputs, "threads": snakemake.threads}
+    if inputs and (folder := snakemake.config.get("photo_cache")):
+        inputs["cache"] = expanded(folder)
     if "sample" in given.keys():  # noqa: SIM118
         data["train"]["sample"] = given.sample
     if "vocabulary" in given.keys():  # noqa: SIM118

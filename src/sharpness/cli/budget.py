@@ -15,7 +15,7 @@ from sharpness.io.errors import UserError
 from sharpness.io.validation import hint
 
 if TYPE_CHECKING:
-    from sharpness.config.bill import Files, Jobs, PoolHours
+    from sharpness.config.bill import Files, Jobs, Kept, PoolHours
     from sharpness.config.cost import Cost
     from sharpness.config.schema import Config
 
@@ -31,7 +31,7 @@ def budget(
     ] = None,
 ) -> None:
     """Say what a configuration costs before it runs: downloads, disk, jobs, hours, memory."""
-    from sharpness.config.bill import costs_of, downloads_of, jobs_of
+    from sharpness.config.bill import costs_of, downloads_of, jobs_of, kept_photos
 
     settings = settings_of(overlays or [])
     costs = costs_of(settings)
@@ -42,6 +42,8 @@ def budget(
         return
     _print(downloads_table(settings, downloads_of(settings, costs)))
     _print(disk_table(costs))
+    if kept := kept_photos(settings):
+        _print(photos_table(kept))
     _print(steps_table(jobs))
     _print(hours_table(settings, costs, hours))
     _print(requests_table(settings, costs, hours))
@@ -121,6 +123,14 @@ def disk_table(costs: Mapping[str, Cost]) -> list[str]:
         size = 4 * cost.weights * cost.models * (2 if cost.training else 1)
         lines.append(_row(name, str(cost.models), f"{cost.weights:,}", _gb(size)))
     return lines
+
+
+def photos_table(kept: Mapping[str, Kept]) -> list[str]:
+    """Return a table of the resized photos in ``photo_cache``."""
+    lines = _table("resized photos", "photos", "GB")
+    lines += [_row(name, f"{each.photos:,}", _gb(each.bytes)) for name, each in kept.items()]
+    photos, size = (sum(getattr(k, what) for k in kept.values()) for what in ("photos", "bytes"))
+    return [*lines, _row("all", f"{photos:,}", _gb(size))]
 
 
 def steps_table(jobs: Sequence[Jobs]) -> list[str]:

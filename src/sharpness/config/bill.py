@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from sharpness.config.cost import Cost, cost_of, kinds_of
+from sharpness.config.cost import Cost, cost_of, examples_of, kinds_of
+from sharpness.config.fields import PhotoInputs
 from sharpness.config.own import ModelsPool
-from sharpness.config.pools import PublishedPool, SweepPool
+from sharpness.config.pools import Pool, PublishedPool, SweepPool
 from sharpness.config.required import items, needed_data, needed_parts
 from sharpness.config.schema import TRAINING, Config
 from sharpness.config.sheet import own_sheet
 from sharpness.config.speed import Speed
 from sharpness.config.studies import EXAMPLES
+from sharpness.data.photo_cache import record_of
+from sharpness.data.recipes import Recipe
 from sharpness.io.download import place
 from sharpness.io.errors import UserError
 from sharpness.io.files import read_rows
@@ -57,9 +60,44 @@ class PoolHours:
 
 def costs_of(settings: Config) -> dict[str, Cost]:
     """Return the cost of each pool whose networks are known beforehand."""
-    parts = needed_parts(settings).items()
-    known = {n: p for n, p in parts if not isinstance(settings.pools[n], ModelsPool)}
-    return {name: cost_of(settings, name, found) for name, found in known.items()}
+    parts, kept, costs = needed_parts(settings), dict[str, Kept](), {}
+    for name, pool in settings.pools.items():
+        if isinstance(pool, ModelsPool):
+            continue
+        costs[name] = cost_of(settings, name, parts[name])
+        if settings.photo_cache:
+            own = _kept_by(settings, pool, parts[name])
+            photos = sum(each.photos for title, each in own.items() if title not in kept)
+            costs[name] = replace(costs[name], photos=photos)
+            kept |= own
+    return costs
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Resized photos of a data set in `photo_cache`, and their bytes."""
+
+    photos: int
+    bytes: int
+
+
+def kept_photos(settings: Config) -> dict[str, Kept]:
+    """Return what a run keeps in `photo_cache`, by data set and recipe, which pools share."""
+    found: dict[str, Kept] = {}
+    for name, parts in needed_parts(settings).items() if settings.photo_cache else ():
+        found |= _kept_by(settings, settings.pools[name], parts)
+    return found
+
+
+def _kept_by(settings: Config, pool: Pool, parts: Mapping[str, str]) -> dict[str, Kept]:
+    if not (isinstance(pool, PublishedPool) and isinstance(pool.inputs, PhotoInputs)):
+        return {}
+    recipe = Recipe(pool.inputs.recipe, pool.inputs.size)
+    size, found = record_of(recipe).itemsize, {}
+    for part, photos in examples_of(settings, pool, parts).items():
+        title = f"{pool.data[part]} {'train' if part == 'train' else 'test'}"
+        found[f"{title} {recipe.name} {recipe.size}"] = Kept(photos, photos * size)
+    return found
 
 
 def hours_on_card(cost: Cost, card: str) -> PoolHours:
@@ -74,7 +112,7 @@ def hours_measured(pool: SweepPool | PublishedPool, cost: Cost, speed: Speed) ->
     if isinstance(pool, SweepPool):
         examples = TRAINING[pool.data["train"]] * pool.training.epochs
         training = sum(n * examples * speed.training[kind] for kind, n in kinds_of(pool).items())
-    errors = cost.models * (cost.errors * speed.errors + cost.photos * speed.photos)
+    errors = cost.models * cost.errors * speed.errors + cost.photos * speed.photos
     cells = cost.worst * speed.worst + (cost.average + cost.measures) * speed.average
     return PoolHours(training / 3600, errors / 3600, cost.models * cells / 3600)
 

@@ -16,7 +16,6 @@ from sharpness.config.fields import TokenInputs
 from sharpness.config.own import ModelsPool
 from sharpness.config.pools import Pool, PublishedPool, SweepPool
 from sharpness.config.schema import TRAINING, Config
-from sharpness.data.registry import REGISTRY
 from sharpness.evaluation.radii import LEVELS, MODELS, TRIED, probe_points
 from sharpness.measures.cell_values import noise_key
 from sharpness.measures.definition import Cell
@@ -59,7 +58,7 @@ class Cost:
     ``training``, ``errors``, ``worst``, ``average`` and ``measures`` are of one model, on average.
 
     Attributes:
-        photos: photos that are decoded for a model.
+        photos: photos that are decoded, for all models together.
         weights: numbers in a model.
         activations: bytes that the backward pass of an example needs.
     """
@@ -164,6 +163,15 @@ def training_passes(pool: Pool) -> float:
     return TRAINING[pool.data["train"]] * pool.training.epochs * passes / pool.sweep.models
 
 
+def examples_of(
+    settings: Config, pool: SweepPool | PublishedPool, parts: Mapping[str, str]
+) -> dict[str, int]:
+    """Return the number of examples of each part on which errors are evaluated."""
+    sizes = EXAMPLES | (STANDINS if settings.standins else {})
+    train = TRAINING.get(pool.data["train"], settings.sample.examples)
+    return {"train": train} | {part: sizes[name] for part, name in parts.items() if part != "train"}
+
+
 def cost_of(settings: Config, name: str, parts: Mapping[str, str]) -> Cost:
     """Return the cost of a pool whose networks the configuration describes.
 
@@ -171,9 +179,7 @@ def cost_of(settings: Config, name: str, parts: Mapping[str, str]) -> Cost:
     """
     pool = settings.pools[name]
     assert not isinstance(pool, ModelsPool)
-    sizes = EXAMPLES | (STANDINS if settings.standins else {})
-    tested = sum(sizes[data] for part, data in parts.items() if part != "train")
-    errors = TRAINING.get(pool.data["train"], settings.sample.examples) + tested
+    errors = sum(examples_of(settings, pool, parts).values())
     worst, average = sharpness_passes(pool, settings.protocols)
     flops, activations = of_an_example(pool)
     return Cost(
@@ -186,7 +192,7 @@ def cost_of(settings: Config, name: str, parts: Mapping[str, str]) -> Cost:
         worst=worst,
         average=average,
         measures=measures_passes(pool),
-        photos=errors if REGISTRY[pool.data["train"]].kind == "photos" else 0,
+        photos=len(pool.models) * errors if pool.kind_of_data == "photos" else 0,
     )
 
 

@@ -58,6 +58,7 @@ class Config(Settings):
     standins: bool = False
     mirror: PathName | None = None
     cache: Annotated[PathName, Field(validate_default=True)] = "~/.cache/sharpness"
+    photo_cache: PathName | None = None
     protocols: Annotated[list[ProtocolName], Distinct] = Field(
         default=["paper", "released"], min_length=1
     )

@@ -35,7 +35,8 @@ from sharpness.config.fields import PhotoInputs
 from sharpness.config.pools import PublishedPool, SweepPool
 from sharpness.config.schema import TRAINING
 from sharpness.data.images import Images
-from sharpness.data.photos import Recipe, open_image
+from sharpness.data.photos import open_image
+from sharpness.data.recipes import Recipe
 from sharpness.io.errors import UserError
 from sharpness.io.files import digest, read_json, write_json
 from sharpness.io.run_record import processor
@@ -49,11 +50,14 @@ from sharpness.training.hyperparameters import Hyperparameters
 from sharpness.training.loop import train_model
 from sharpness.training.records import Task
 
-CAP = 2.0
-"""Seconds after which a timing takes fewer examples, an eighth after which it is not repeated."""
+CAP = 1.0
+"""Seconds after which a timing takes fewer examples, a quarter after which it is not repeated."""
 
-SMALL = 0.02
-"""Seconds of a forward pass of one example below which all definitions are timed, not one."""
+LONG = 5.0
+"""Seconds of all cells of a case above which one of them is timed, for one step or two draws."""
+
+FEWEST = 8
+"""Examples of a timed cell; with fewer, its time is that of the weights, not of the examples."""
 
 LIBRARIES = "import sharpness.evaluation.evaluate, sharpness.training.loop, sharpness.data.load"
 
@@ -67,7 +71,8 @@ class Speed:
         errors: of a forward pass at the batch size of the errors.
         photos: of decoding, where the examples are photos.
         worst: of a worst-case cell, for what counts as a forward pass.
-        average: of a draw in an average-case cell.
+        average: of a draw in an average-case cell. Both are ``errors`` where a network is too large
+            to time a cell of it.
     """
 
     training: dict[str, float]
@@ -114,9 +119,10 @@ def measure_speeds(
     known = known_speeds(path)
     known["start"] = start_seconds()
     say(f"start of a process: {known['start']:.2f} s")
-    for name, pool in {key_of(pool): (n, pool) for n, pool in pools.items()}.values():
-        known[key_of(pool)] = asdict(_measured(pool, device))
-        say(f"{name}: measured")
+    networks = {key_of(pool): (name, pool) for name, pool in pools.items()}
+    for number, (key, (name, pool)) in enumerate(networks.items(), 1):
+        known[key] = asdict(_measured(pool, device))
+        say(f"{name}: measured, {number} of {len(networks)} networks")
         write_json(path, known)
 
 
@@ -144,17 +150,14 @@ def _measured(pool: SweepPool | PublishedPool, device: torch.device) -> Speed:
             return torch.no_grad()(lambda: model(inputs))
 
         one = _seconds(forward, 1, device)
+        errors = _seconds(forward, min(ROWS, pool.micro_batch or ROWS), device, one)
         return Speed(
             training=_training(pool, device, one) if isinstance(pool, SweepPool) else {},
-            errors=_seconds(forward, min(ROWS, pool.micro_batch or ROWS), device, one),
+            errors=errors,
             photos=_photos(pool),
-            worst=_cells(model, pool, "worst", device, one),
-            average=_cells(model, pool, "average", device, one),
+            worst=_cells(model, pool, "worst", device, errors),
+            average=_cells(model, pool, "average", device, errors),
         )
-
-
-BIG = 9
-"""A worst-case cell of one step, in forward passes, with the loss before it."""
 
 
 def _seconds(
@@ -176,7 +179,7 @@ def _seconds(
     work = prepare(rows)
     work()  # warms up
     found = [_timed(work, device)]
-    while sum(found) < CAP / 8 and len(found) < 20:
+    while sum(found) < CAP / 4 and len(found) < 20:
         found.append(_timed(work, device))
     return median(found) / rows
 
@@ -216,9 +219,12 @@ def _cells(
     pool: SweepPool | PublishedPool,
     case: str,
     device: torch.device,
-    one: float,
+    each: float,
 ) -> float:
-    """Return the seconds of a pass in the pool's cells of one case, timed on one batch."""
+    """Return the seconds of a pass in the pool's cells of one case, timed on one batch.
+
+    ``each`` is the seconds of a forward pass, which tell what can be timed.
+    """
     settings = pool.sharpness
     found = {
         (cell.definition, cell.protocol): cell
@@ -229,14 +235,15 @@ def _cells(
     cells: list[Cell] = [replace(cell, **usual) for cell in found.values()]
     if not cells:
         return 0.0
-    small = one < SMALL  # otherwise a cell of one step takes long enough
-    steps = settings.steps if small else 1
-    samples = settings.draws
     cells = cells[:: 1 + len(cells) // 8]
-    if not small:
-        cells, samples = cells[:1], dict.fromkeys(samples, 2)
+    steps, samples, one = settings.steps, settings.draws, 0.0
+    passes = sum(cells_passes(cells, steps, samples))
+    if passes * settings.m * each > LONG:
+        cells, steps, samples = cells[:1], 1, dict.fromkeys(samples, 2)
+        passes = sum(cells_passes(cells, steps, samples))
+        if (one := passes * each) * FEWEST > CAP:
+            return each
     named = {k: replace(v, steps=steps, samples=samples[k]) for k, v in PROTOCOLS.items()}
-    worst, draws = cells_passes(cells, steps, samples)
     loss = torch.nn.functional.cross_entropy
 
     def prepare(rows: int) -> Callable[[], object]:
@@ -253,7 +260,7 @@ def _cells(
 
         return work
 
-    return _seconds(prepare, settings.m, device, BIG * one) / (worst + draws)
+    return _seconds(prepare, settings.m, device, one) / passes
 
 
 def _training(pool: SweepPool, device: torch.device, one: float) -> dict[str, float]:

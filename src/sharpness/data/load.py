@@ -28,7 +28,9 @@ from sharpness.data.listing import (
     sized,
     subfolders,
 )
-from sharpness.data.photos import RECIPES, Photos, Recipe
+from sharpness.data.photo_cache import PhotoCache
+from sharpness.data.photos import Photos
+from sharpness.data.recipes import RECIPES, Recipe
 from sharpness.data.registry import REGISTRY, relocate_advice
 from sharpness.data.small import digits, digits_c
 from sharpness.io.errors import REMAKE, UserError
@@ -117,8 +119,9 @@ def load_photos(
     """Open the photos of a split; they are decoded on demand.
 
     If ``record`` has a ``sample``, the training images are those of that list, in its order.
-    ``inputs`` are ``recipe``, ``size`` and ``threads``; for ImageNet's shifts also ``classes``, the
-    network's classes as WordNet ids in logit order (default: ImageNet-1k's).
+    ``inputs`` are ``recipe``, ``size``, ``threads`` and ``cache``, the folder of resized photos, if
+    any; for ImageNet's shifts also ``classes``, the network's classes as WordNet ids in logit order
+    (default: ImageNet-1k's).
 
     Raises:
         UserError: if the folder has changed since the record was made, or has no class of the
@@ -130,14 +133,18 @@ def load_photos(
     labels, groups = _classes(name, record, inputs)
     files = _files(name, split, record, labels)
     kept = [file for file in files if _folder(file[0]) in labels]
+    recipe = Recipe(inputs["recipe"], inputs["size"], BORDER.get(name, 0))
+    file = f"{name}-{split}-{recipe.name}-{recipe.size}"
+    cache = inputs.get("cache")
     return Photos(
         title=record["title"],
         folder=folder,
         files=kept,
         labels=torch.tensor([labels[_folder(name)] for name, _ in kept], dtype=torch.int64),
         groups=groups,
-        recipe=Recipe(inputs["recipe"], inputs["size"], BORDER.get(name, 0)),
+        recipe=recipe,
         threads=inputs.get("threads", 1),
+        cache=PhotoCache(Path(cache), file, kept, recipe) if cache else None,
     )
 
 

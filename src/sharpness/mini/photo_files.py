@@ -19,7 +19,7 @@ from torch.nn.functional import cross_entropy
 
 from sharpness.data.images import Images
 from sharpness.data.listing import objectnet_wnids
-from sharpness.data.photos import CLIP_MEAN, CLIP_STD
+from sharpness.data.recipes import CLIP_MEAN, CLIP_STD
 from sharpness.io.download import download_named
 from sharpness.io.files import atomic
 from sharpness.mini.shifts import CLASSES, PARTS, DigitImages, digits_of, groups, held_out
@@ -83,7 +83,7 @@ OPERATIONS = (move, noise, contrast, erase)
 Channels = tuple[float, ...]
 AUGREG = (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)
 CLIP = CLIP_MEAN, CLIP_STD
-"""Means and standard deviations of the channels, as in `sharpness.data.photos`."""
+"""Means and standard deviations of the channels, as in `sharpness.data.recipes`."""
 
 
 class Augmentation(NamedTuple):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from sharpness.data.photos import centre, standardized
+from sharpness.data.recipes import centre, standardized
 from sharpness.io.errors import UserError
 
 

@@ -28,6 +28,16 @@ def test_the_documentation_has_the_estimate() -> None:
         assert table in page
 
 
+def test_resized_photos_are_listed_where_they_are_kept(tmp_path: Path) -> None:
+    overlay = tmp_path / "kept.yaml"
+    overlay.write_text(f"photo_cache: {tmp_path}\n")
+    result = CliRunner().invoke(app, [*PAPER, str(overlay)])
+    assert result.exit_code == 0, result.output
+    _, _, photos, *_ = result.output.strip().split("\n\n")
+    assert "| imagenet-v2 test augreg 224 | 10,000 | 6.0 |" in photos
+    assert photos.endswith("| all | 266,963 | 138.2 |")
+
+
 def test_a_run_is_compared_with_its_estimate(tmp_path: Path) -> None:
     folder = tmp_path / "benchmarks" / "clip-soups"
     (folder / "evaluate").mkdir(parents=True)

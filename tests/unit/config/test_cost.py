@@ -12,8 +12,9 @@ import torch
 from test_config import ROOT, default, paper
 from torch import nn
 
-from sharpness.config import cost, validated
+from sharpness.config import cost, speed, validated
 from sharpness.config.bill import (
+    Kept,
     PoolHours,
     asked,
     costs_of,
@@ -21,6 +22,7 @@ from sharpness.config.bill import (
     hours_measured,
     hours_on_card,
     jobs_of,
+    kept_photos,
 )
 from sharpness.config.cost import kinds_of, sharpness_passes, training_passes
 from sharpness.config.speed import Speed, known_speeds, measure_speeds, speed_of
@@ -153,7 +155,7 @@ def test_a_measured_network_is_known_afterwards(tmp_path: Path) -> None:
     said: list[str] = []
     file = tmp_path / "speed" / "cpu.json"
     measure_speeds(pools, file, torch.device("cpu"), said.append)  # type: ignore[arg-type]
-    assert said[-1] == "feather-berts: measured"
+    assert said[-1] == "feather-berts: measured, 1 of 1 networks"
     known = known_speeds(file)
     found = speed_of(known, pools["feather-berts"])  # type: ignore[arg-type]
     assert found is not None
@@ -161,6 +163,44 @@ def test_a_measured_network_is_known_afterwards(tmp_path: Path) -> None:
     assert found.photos == 0
     assert found.training == {}
     assert speed_of(known, validated(default()).pools[POOL]) is None  # type: ignore[arg-type]
+
+
+def test_photos_are_decoded_for_each_model_or_kept_once_for_all(tmp_path: Path) -> None:
+    """The two AugReg pools have the same photos; of the soups' sets, most errors are published."""
+    config = paper()
+    plain = costs_of(config)
+    assert kept_photos(config) == {}
+    assert plain["augreg-i1k"].photos == 56 * 216_963
+    kept = config.model_copy(update={"photo_cache": str(tmp_path)})
+    costs, found = costs_of(kept), kept_photos(kept)
+    assert (costs["augreg-i1k"].photos, costs["augreg-i21k"].photos) == (216_963, 0)
+    assert found["imagenet-v2 test augreg 224"] == Kept(10_000, 10_000 * (4 * 3 * 224**2 + 4))
+    assert found["imagenet train clip 224"] == Kept(50_000, 50_000 * (3 * 224**2 + 4))
+    total = sum(each.photos for each in found.values())
+    assert total == 216_963 + costs["clip-soups"].photos < 216_963 + plain["clip-soups"].photos
+    one = Speed({}, 0.0, 3600.0, 0.0, 0.0)
+    hours = hours_measured(kept.pools["augreg-i1k"], costs["augreg-i1k"], one)  # type: ignore[arg-type]
+    assert hours.errors == 216_963
+
+
+def test_a_cell_of_a_large_network_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few examples would time the arithmetic on its weights."""
+    rows: list[int] = []
+
+    def timed(prepare: object, count: int, device: object, one: float = 0.0) -> float:
+        rows.append(min(count, int(speed.CAP / one)) if one else count)
+        return 1.0
+
+    monkeypatch.setattr(speed, "_seconds", timed)
+    pool, device = validated(default()).pools["augreg-i1k"], torch.device("cpu")
+    for each, whole in ((1e-6, True), (1e-2, False), (1.0, None)):
+        rows.clear()
+        found = speed._cells(nn.Identity(), pool, "worst", device, each)  # type: ignore[arg-type]
+        if whole is None:
+            assert (found, rows) == (each, [])
+        else:
+            assert rows[0] == pool.sharpness.m if whole else rows[0] >= speed.FEWEST
+            assert found < 1
 
 
 @pytest.mark.parametrize(

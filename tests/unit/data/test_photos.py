@@ -20,7 +20,8 @@ from torch.nn.functional import interpolate
 from sharpness.data.listing import draw_sample, labelled, read_sample, write_sample
 from sharpness.data.load import load_dataset
 from sharpness.data.locate import locate
-from sharpness.data.photos import CLIP_MEAN, CLIP_STD, Photos, Recipe
+from sharpness.data.photos import Photos
+from sharpness.data.recipes import CLIP_MEAN, CLIP_STD, Recipe
 
 SIZES = [(300, 225), (31, 47), (8, 30), (5, 3), (11, 8), (13, 8)]
 """Width and height: larger and smaller than the result; margins of 1.5 and 2.5 pixels at size 8."""
