@@ -4,6 +4,7 @@ from sharpness.data.locate import read_record
 from sharpness.evaluation.datasets import EvalDatasets
 from sharpness.evaluation.plan import Plan
 from sharpness.evaluation.rise import radii_of_known, write_radii
+from sharpness.io.files import expanded
 from sharpness.io.job import compute_device, gpu_slot, job
 from sharpness.training.records import read_training
 
@@ -16,6 +17,8 @@ with (
     plan = Plan.parse(params.plan, {word: [] for word in auto})
     train = read_record(given.train)
     inputs = params.inputs and {**params.inputs, "threads": snakemake.threads}
+    if inputs and (folder := snakemake.config.get("photo_cache")):
+        inputs["cache"] = expanded(folder)
     if "sample" in given.keys():  # noqa: SIM118
         train["sample"] = given.sample
     if "vocabulary" in given.keys():  # noqa: SIM118

@@ -18,8 +18,9 @@ from sharpness.config.pools import Pool, PublishedPool, SweepPool
 from sharpness.config.schema import TRAINING, Config
 from sharpness.evaluation.radii import LEVELS, MODELS, TRIED, probe_points
 from sharpness.measures.cell_values import noise_key
-from sharpness.measures.definition import Cell
+from sharpness.measures.definition import PROTOCOLS, Cell
 from sharpness.measures.measurement import Measurement
+from sharpness.measures.objective import KEPT
 from sharpness.training.hyperparameters import Space, Training, draw_hyperparameters
 
 if TYPE_CHECKING:
@@ -92,23 +93,31 @@ VECTORS = 10
 """Vectors of the size of the weights that a worst-case cell keeps, measured."""
 
 
-def sharpness_passes(pool: Pool, protocols: list[str]) -> tuple[int, int]:
+def sharpness_passes(pool: Pool, protocols: list[str], weights: int) -> tuple[int, int]:
     """Return the forward passes of single examples in the cells of one model: worst, average."""
-    settings = pool.sharpness
-    worst, average = cells_passes(settings.cells(protocols), settings.steps, settings.draws)
+    settings, small = pool.sharpness, weights <= KEPT
+    worst, average = cells_passes(settings.cells(protocols), settings.steps, settings.draws, small)
     return settings.points * worst, settings.points * average
 
 
-def cells_passes(cells: Iterable[Cell], steps: int, samples: Mapping[str, int]) -> tuple[int, int]:
+def cells_passes(
+    cells: Iterable[Cell], steps: int, samples: Mapping[str, int], small: bool
+) -> tuple[int, int]:
     """Return the forward passes of one example in some cells: worst case, average case.
 
-    A worst-case cell takes steps + 1 passes both ways. Average-case cells with the same noise share
-    their draws, whatever their protocol and logits.
+    A worst-case cell takes as many passes both ways as steps, and one forward; those of a ``small``
+    network that start at the weights share the first of them. Average-case cells with the same
+    noise share their draws, whatever their protocol and logits.
     """
-    passes, draws = 0, dict[Any, int]()
+    passes, draws, starts = 0, dict[Any, int](), set[Any]()
     for cell in cells:
-        if cell.definition.case == "worst":
-            passes += BOTH * ((cell.steps or steps) + 1) * (cell.restarts or 1)
+        what = cell.definition
+        if what.case == "worst":
+            passes += (BOTH * (cell.steps or steps) + 1) * (cell.restarts or 1)
+            if small and not PROTOCOLS[cell.protocol].random_start:
+                start = (cell.data, cell.m, what.gauge, what.logit_norm)
+                passes -= BOTH * (start in starts)
+                starts.add(start)
             continue
         key = (cell.data, cell.m, noise_key(cell))
         draws[key] = max(draws.get(key, 0), cell.samples or samples[cell.protocol])
@@ -121,7 +130,7 @@ def measures_passes(pool: Pool) -> int:
     Where radii are to be found, each model has its share of the search.
     """
     settings = pool.sharpness
-    taken = {"steps": BOTH * (settings.steps + 1), "samples": settings.draws["paper"]}
+    taken = {"steps": BOTH * settings.steps + 1, "samples": settings.draws["paper"]}
     searched = MODELS * TRIED * probe_points(settings.points, settings.m) // len(pool.models)
     total = 0
     for measurement in map(Measurement.parse, settings.measures):
@@ -180,12 +189,13 @@ def cost_of(settings: Config, name: str, parts: Mapping[str, str]) -> Cost:
     pool = settings.pools[name]
     assert not isinstance(pool, ModelsPool)
     errors = sum(examples_of(settings, pool, parts).values())
-    worst, average = sharpness_passes(pool, settings.protocols)
+    weights = sum(each.numel() for each in network_of(pool, "meta").parameters())
+    worst, average = sharpness_passes(pool, settings.protocols, weights)
     flops, activations = of_an_example(pool)
     return Cost(
         models=len(pool.models),
         flops=flops,
-        weights=sum(each.numel() for each in network_of(pool, "meta").parameters()),
+        weights=weights,
         activations=activations,
         training=training_passes(pool),
         errors=errors,

@@ -45,6 +45,7 @@ from sharpness.measures.definition import PROTOCOLS, Cell
 from sharpness.measures.error_rates import ROWS
 from sharpness.measures.micro_batch import MicroBatch
 from sharpness.measures.network import Network
+from sharpness.measures.objective import KEPT
 from sharpness.measures.sharpness import measure_cells
 from sharpness.training.hyperparameters import Hyperparameters
 from sharpness.training.loop import train_model
@@ -237,10 +238,11 @@ def _cells(
         return 0.0
     cells = cells[:: 1 + len(cells) // 8]
     steps, samples, one = settings.steps, settings.draws, 0.0
-    passes = sum(cells_passes(cells, steps, samples))
+    small = sum(each.numel() for each in model.parameters()) <= KEPT
+    passes = sum(cells_passes(cells, steps, samples, small))
     if passes * settings.m * each > LONG:
         cells, steps, samples = cells[:1], 1, dict.fromkeys(samples, 2)
-        passes = sum(cells_passes(cells, steps, samples))
+        passes = sum(cells_passes(cells, steps, samples, small))
         if (one := passes * each) * FEWEST > CAP:
             return each
     named = {k: replace(v, steps=steps, samples=samples[k]) for k, v in PROTOCOLS.items()}
