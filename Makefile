@@ -72,7 +72,7 @@ docs: $(STAMP) ## the documentation: build/docs/index.html
 
 bench: $(STAMP) ## time cells against the released way; mixed precision on the pools that make made
 	@$(ACTIVATE)
-	python benchmarks/cells.py
+	for each in cells one_model step memory photos; do python benchmarks/$$each.py; done
 	if [[ -e results/mini/report.html ]]; then python benchmarks/mixed.py; fi
 
 cluster: $(STAMP) ## the tests on a real Slurm of one node; as root on Debian it is installed if need be

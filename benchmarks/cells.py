@@ -59,13 +59,16 @@ NETWORKS: dict[str, dict[str, Any]] = {
 }
 
 
-def made(architecture: dict[str, Any]) -> tuple[nn.Module, tuple[Tensor, Tensor]]:
+def made(
+    architecture: dict[str, Any], examples: int = EXAMPLES, device: str = "cpu"
+) -> tuple[nn.Module, tuple[Tensor, Tensor]]:
     """Return a network and a batch."""
-    stream = torch.Generator().manual_seed(0)
+    stream, side = torch.Generator().manual_seed(0), architecture.get("image_size", 32)
     network = build(architecture)
     initialise(network, stream)
-    images = torch.rand(EXAMPLES, 3, 32, 32, generator=stream)
-    return network.eval(), (images, torch.arange(EXAMPLES) % 10)
+    images = torch.rand(examples, 3, side, side, generator=stream)
+    labels = torch.arange(examples) % 10
+    return network.eval().to(device), (images.to(device), labels.to(device))
 
 
 def sides(

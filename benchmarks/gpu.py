@@ -113,9 +113,13 @@ def draw_on_the_cpu() -> None:
 def measured(
     model: nn.Module, inputs: Tensor, targets: Tensor, dtype: torch.dtype, device: str
 ) -> dict[Cell, Estimate | UserError]:
-    """Return every definition by both protocols."""
+    """Return every definition by both protocols; in 16 bits the average case alone.
+
+    Gradients in 16 bits may lead an ascent another way, to another lower bound.
+    """
     inputs = inputs.to(dtype) if inputs.is_floating_point() else inputs
-    cells = [Cell(d, RADIUS, protocol) for d in ALL for protocol in PROTOCOLS]
+    some = [d for d in ALL if d.case == "average" or dtype is not torch.bfloat16]
+    cells = [Cell(d, RADIUS, protocol) for d in some for protocol in PROTOCOLS]
     batch = (inputs.to(device), targets.to(device))
     model = copy.deepcopy(model).to(device, dtype)
     return dict(measure_cells(model, {"original": [batch]}, cells, effort=EFFORT))
@@ -140,7 +144,7 @@ def main() -> int:
             refused = [str(r) for r in found.values() if isinstance(r, UserError)]
             excess = [
                 abs(a.value - b.value) / (relative * abs(b.value) + absolute)
-                for a, b in ((found[cell], right[cell]) for cell in right)
+                for a, b in ((found[cell], right[cell]) for cell in found)
                 if isinstance(a, Estimate) and isinstance(b, Estimate)
             ]
             bad = max(excess, default=0.0) > 1 or (refused and dtype is not torch.bfloat16)
