@@ -40,8 +40,8 @@ from sharpness.networks import build, initialise
 
 STEPS, DRAWS, TURNS, EXAMPLES = 20, 20, 5, 32
 RADIUS = {"worst": 0.002, "average": 0.1}
-TOLERANCE = {"float32": 1e-3, "mixed": 0.05}
-"""Largest relative difference between the values of both sides."""
+TOLERANCE = {"float32": 1e-3, "mixed": 0.2}
+"""Largest relative difference between the values of both sides; mixed is another ascent."""
 IMAGES = {"in_channels": 3, "classes": 10}
 NETWORKS: dict[str, dict[str, Any]] = {
     "ResNet": {"name": "preact-resnet", "width": 16, "blocks": [2, 2, 2, 2], **IMAGES},

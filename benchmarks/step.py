@@ -32,25 +32,29 @@ SIDE = 1024
 """Of the square matrices whose product gives the rate."""
 
 
-def seconds(job: Callable[[], Any]) -> float:
-    """Return the median processor time of a job, after one that is not timed."""
-    job()
-    taken = []
-    for _ in range(TURNS):
-        start = time.process_time()
-        job()
-        taken.append(time.process_time() - start)
-    return float(np.median(taken))
+def seconds(*jobs: Callable[[], Any]) -> list[float]:
+    """Return the median processor time of some jobs, which take turns; the first is not timed."""
+    taken: list[list[float]] = [[] for _ in jobs]
+    for turn in range(1 + TURNS):
+        for job, found in zip(jobs, taken, strict=True):
+            start = time.process_time()
+            job()
+            if turn:
+                found.append(time.process_time() - start)
+    return [float(np.median(found)) for found in taken]
 
 
 def measured() -> Iterator[dict[str, Any]]:
     """Yield a row for each network."""
     square = torch.rand(SIDE, SIDE)
-    rate = 2 * SIDE**3 / seconds(lambda: square @ square)
+    rate = 2 * SIDE**3 / seconds(lambda: square @ square)[0]
     for name, architecture in NETWORKS.items():
         network, (images, labels) = made(architecture)
         weights = torch.cat([p.detach().flatten() for p in network.parameters()])
-        copy = seconds(lambda weights=weights: [weights.clone() for _ in range(20)]) / 20  # type: ignore[misc]
+
+        def copies() -> None:
+            for _ in range(20):
+                weights.clone()  # noqa: B023
 
         def passes() -> None:
             cross_entropy(network(images), labels).backward()  # noqa: B023
@@ -63,15 +67,15 @@ def measured() -> Iterator[dict[str, Any]]:
             effort = Effort(steps=steps)
             return lambda: sharpness_table(network, [(images, labels)], [cell], effort=effort)  # noqa: B023
 
-        step = (seconds(cells(1 + STEPS)) - seconds(cells(1))) / STEPS
-        both = seconds(passes)
+        long, short, both, twenty = seconds(cells(1 + STEPS), cells(1), passes, copies)
+        step = (long - short) / STEPS
         yield {
             "network": name,
             "weights": len(weights),
             "step_ms": 1e3 * step,
             "passes_ms": 1e3 * both,
             "floor_ms": 1e3 * counter.get_total_flops() / rate,
-            "copies": (step - both) / copy,
+            "copies": (step - both) / (twenty / 20),
             "gflops": rate / 1e9,
             "processor": processor(),
         }
