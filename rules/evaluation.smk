@@ -78,6 +78,7 @@ rule rows:
     input:
         of_job("<results>/{pool}/evaluated/{first}.json"),
         radii=found_radii,
+        weights="<results>/{pool}/checkpoints/{model}.safetensors",  # after a failed evaluation
     output:
         errors="<results>/{pool}/errors/{model}.csv",
         sharpness="<results>/{pool}/sharpness/{model}.csv",

@@ -145,6 +145,7 @@ rule rows_own:
     input:
         of_job("<results>/{pool}/evaluated/{first}.json"),
         radii=found_radii,
+        weights="<results>/{pool}/checkpoints/{model}.safetensors",  # after a failed evaluation
     output:
         errors="<results>/{pool}/errors/{model}.csv",
         sharpness="<results>/{pool}/sharpness/{model}.csv",

@@ -115,3 +115,16 @@ def test_a_finished_pool_is_left_alone_and_a_new_model_costs_itself(workspace: W
     assert {path.parent.name for path in after.keys() - before.keys()} == {"d"}
     table(workspace.folder, [*ROWS, "d,own_nets:net,24,50,"])
     assert "mine.csv: row 5: d is the same model as c" in workspace.run("mine", fails=True)
+
+
+def test_after_a_failed_evaluation_of_changed_models_the_same_command_goes_on(
+    workspace: Workspace,
+) -> None:
+    table(workspace.folder, [*ROWS[:2], "c,own_nets:net,24,60,0.1"])
+    state = workspace.results / "mine" / "state" / "c"
+    kept = state.rename(state.with_name("kept"))
+    state.write_text("a file where a folder must be")
+    assert "mine/state/c" in workspace.run("results/tiny/mine/pool.csv", fails=True)
+    state.unlink()
+    kept.rename(state)
+    assert jobs(workspace.run("results/tiny/mine/pool.csv"))["evaluate_own"] == 1

@@ -63,7 +63,7 @@ def _hours(
     from sharpness.config.speed import file_of, known_speeds, measure_speeds, speed_of
     from sharpness.io.job import compute_device
 
-    if card:
+    if card := card.lower():
         if measure or card not in CARDS:
             why = "does not go with --measure" if measure else hint(card, CARDS)
             raise UserError(f"--card {card}: {why}")

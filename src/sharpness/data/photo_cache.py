@@ -28,13 +28,15 @@ from sharpness.data.recipes import Pixels, Recipe
 from sharpness.io.archive import read_header
 from sharpness.io.download import locked
 from sharpness.io.errors import UserError
-from sharpness.io.files import atomic, check_writable, digest
+from sharpness.io.files import atomic, check_folder, digest
 
 REVISION = 1
 """Raised when a recipe gives other pixels."""
 
 CHUNK = 64
 """Photos in memory while the file is made."""
+
+OTHERWISE = "set `photo_cache` to another disk or to null"
 
 
 def record_of(recipe: Recipe) -> np.dtype[np.void]:
@@ -82,7 +84,7 @@ class PhotoCache:
         if self._records is None:
             self._records = self._mapped()
         if self._records is None and resized:
-            check_writable(self.folder)
+            check_folder(self.folder, OTHERWISE)
             with locked(self.path):
                 self._records = self._mapped()
                 if self._records is None:
@@ -148,8 +150,8 @@ class PhotoCache:
         self._say(f"{size / 1e9:.3g} GB, {len(self)} photos are decoded once")
         if size > free:
             raise UserError(
-                f"{self.path}: needs {size / 1e9:.1f} GB, but {self.folder} has {free / 1e9:.1f} "
-                "free; make room, or set `photo_cache` to another disk or to null"
+                f"{self.path}: needs {size / 1e9:.3g} GB, but {self.folder} has {free / 1e9:.3g} "
+                f"free; make room, or {OTHERWISE}"
             )
 
     def _say(self, what: str) -> None:

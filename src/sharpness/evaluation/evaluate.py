@@ -102,6 +102,9 @@ class ResultCache:
                     rows[measurement]["initial_digest"] = initial.digest
         files = {cell: self._subject.state / f"cell-{digest(rows[cell])}.json" for cell in rows}
         absent = [cell for cell in files if not files[cell].exists()]
+        due = [each for each in absent if isinstance(each, Measurement)]
+        if initial is not None and any(each.needs_initial for each in due):
+            initial.read()
         done, start = len(files) - len(absent), monotonic()
         for cell, result in self._measured(plan, points, absent):
             write_json(files[cell], rows[cell] | cell_row(result))

@@ -37,6 +37,14 @@ class InitialWeights(Mapping[str, Tensor]):
         """Return those in a checkpoint of this project."""
         return cls(sha256(path)[:16], lambda: load(path)[0])
 
+    def read(self) -> None:
+        """Have the weights now, as a damaged file must not look like a measure that failed.
+
+        Raises:
+            UserError: as `sharpness.training.checkpoint.load`.
+        """
+        len(self._weights)
+
     @cached_property
     def _weights(self) -> Mapping[str, Tensor]:
         return self._get()

@@ -62,13 +62,19 @@ class Plan:
 
         If it has ``auto``, ids of definitions and measures whose radii were to be found, and
         ``protocols``, the found ``radii`` of each add their cells and measures.
+
+        Raises:
+            UserError: if an id is unknown, or has no entry in ``radii``.
         """
         rest = dict(settings)
         auto, protocols = rest.pop("auto", ()), rest.pop("protocols", ())
         cells = [Cell.parse(word) for word in rest.pop("cells")]
         measures = tuple(Measurement.parse(word) for word in rest.pop("measures", ()))
         plan = cls(**{**rest, "cells": tuple(cells), "measures": measures})
-        return plan.with_radii({w: (radii or {})[w] for w in auto}, protocols) if auto else plan
+        found = radii or {}
+        if lacking := [word for word in auto if word not in found]:
+            raise UserError(f"radii.json of the pool lacks {lacking[0]}; {REMAKE}")
+        return plan.with_radii({word: found[word] for word in auto}, protocols) if auto else plan
 
     def with_radii(self, radii: Mapping[str, Sequence[float]], protocols: Sequence[str]) -> Plan:
         """Return the plan with the cells and measures of found radii, by id of what has them."""

@@ -96,7 +96,7 @@ def find_radii(rise: Rise, wanted: Iterable[Sought]) -> dict[str, dict[str, Any]
     if found and not any(entry["radii"] for entry in found.values()):
         name, entry = next(iter(found.items()))
         why = f"{name}: {entry['levels'][0]['reason']}"
-        raise UserError(f"radii: auto finds none, for instance {why}; give radii")
+        raise UserError(f"radii: auto finds none, for instance {why}; give radii, or leave it out")
     return found
 
 
@@ -171,7 +171,9 @@ def read_radii(path: str | Path) -> dict[str, list[float]]:
     whole = read_json(path)
     found = whole.get("definitions") if isinstance(whole, Mapping) else None
     if not isinstance(found, Mapping) or not all(
-        isinstance(entry, Mapping) and isinstance(entry.get("radii"), list)
+        isinstance(entry, Mapping)
+        and isinstance(radii := entry.get("radii"), list)
+        and all(isinstance(radius, float | int) and radius > 0 for radius in radii)
         for entry in found.values()
     ):
         raise UserError(f"{path}: holds no radii; {REMAKE}")

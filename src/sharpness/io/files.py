@@ -172,14 +172,23 @@ def check_writable(*folders: str | Path) -> None:
     """
     for folder in map(Path, folders):
         inner = [path for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
-        for path in (_nearest(folder), *inner):
-            if not path.is_dir():
-                raise UserError(f"{path}: is a file where a folder must be; move it away")
-            if not os.access(path, os.W_OK | os.X_OK):
-                raise UserError(
-                    f"{path}: may not be written to, or its file system is read-only; allow it, or "
-                    "work in another folder (`results` names that of the results)"
-                )
+        for path in (folder, *inner):
+            check_folder(path, "work in another folder (`results` names that of the results)")
+
+
+def check_folder(folder: Path, otherwise: str) -> None:
+    """Raise UserError if a folder is a file or not writable; a missing one is created later.
+
+    ``otherwise`` says what to do in place of mending it.
+    """
+    path = _nearest(folder)
+    if not path.is_dir():
+        raise UserError(f"{path}: is a file where a folder must be; move it away, or {otherwise}")
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise UserError(
+            f"{path}: may not be written to, or its file system is read-only; allow it, or "
+            f"{otherwise}"
+        )
 
 
 def expanded(path: str) -> str:

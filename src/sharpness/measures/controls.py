@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from sharpness.io.errors import UserError
+from sharpness.measures.arguments import check_kind
 from sharpness.measures.blocks import NotApplicable
 from sharpness.measures.classes import margins
 from sharpness.measures.definition import Estimate
@@ -61,12 +62,20 @@ def initial_distance(subject: Subject, _: Measurement) -> Estimate:
 
 
 def initial(subject: Subject, name: str, like: Tensor) -> Tensor:
-    """Return the initial value of a parameter, in float64."""
+    """Return the initial value of a parameter, in float64.
+
+    Raises:
+        NotApplicable: if it is not known, or of another shape.
+        UserError: if it is not finite, or no tensor.
+    """
     if subject.initial is None:
         raise NotApplicable("the initial weights are not known")
     found = subject.initial.get(name)
     if found is None or found.shape != like.shape:
         raise NotApplicable(f"the initial weights lack {name!r}, {tuple(like.shape)}")
+    check_kind(f"the initial value of {name!r}", found, Tensor, "a tensor")
+    if not found.isfinite().all():
+        raise UserError(f"the initial value of {name!r} is not finite; get these weights anew")
     return found.double().cpu()
 
 

@@ -7,7 +7,7 @@ That ranks models as v does, and v is returned.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from math import log
+from math import log, nan
 
 import torch
 from torch import Tensor, nn
@@ -63,6 +63,8 @@ def matrix_distance(subject: Subject, measurement: Measurement) -> Estimate:
 def _norm(name: str, weights: list[Tensor]) -> float:
     matrices = [W.flatten(1) for W in weights]
     F = torch.stack([W.square().sum() for W in matrices])
+    if not F.isfinite().all():
+        return nan  # singular values cannot be had
     S = torch.stack([torch.linalg.matrix_norm(W, 2).square() for W in matrices])
     return float(NORMS[name](F, S))
 

@@ -10,6 +10,7 @@ from torch.nn.functional import cross_entropy
 
 from sharpness.data.batches import Batch, batch_list
 from sharpness.io.errors import UserError
+from sharpness.measures.arguments import check_kind
 from sharpness.measures.cell_values import AS_THE_PROTOCOL, Effort, ObjectiveCache, View
 from sharpness.measures.definition import Cell, Data, Estimate
 from sharpness.measures.measurement import Measurement, parse
@@ -42,6 +43,9 @@ def measure(
         NotApplicable: if the measure has no meaning for this model.
         UserError: if there is no such measure, or as in ``sharpness``.
     """
+    check_kind("the measure", name, str, "the id of one")
+    if initial is not None:
+        check_kind("initial", initial, Mapping, "tensors by name, such as a state dict")
     wanted, room = parse(name), MicroBatch(micro_batch)
     if isinstance(wanted, Measurement) and wanted.auto:
         raise UserError(f"{name}: give a radius; radii are found for models of the workflow alone")

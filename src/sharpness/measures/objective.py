@@ -135,6 +135,7 @@ class Objective:
             with torch.set_grad_enabled(graph), self.network.at(weights, coarse) as outputs_of:
                 outputs = outputs_of(inputs)
                 found.append([mean_loss(self.loss, outputs, targets, s).item() for s in scales])
+                del outputs  # frees its graph before the next piece makes one
         return [_mean(losses, self._shares) for losses in zip(*found, strict=True)]
 
     @torch.no_grad()

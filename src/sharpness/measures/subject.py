@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import nan
+from math import isfinite, nan
 
 import torch
 from torch import Tensor
 
+from sharpness.io.errors import UserError
 from sharpness.measures.average import combine_batches
 from sharpness.measures.cell_values import AS_THE_PROTOCOL, Effort, ObjectiveCache, View
 from sharpness.measures.definition import Estimate
@@ -75,5 +76,11 @@ def mean_over(
 
 
 def one_value(value: float | Tensor) -> Estimate:
-    """Return the estimate of a number that is no mean over batches."""
-    return Estimate(float(value), nan, (), (), ())
+    """Return the estimate of a number that is no mean over batches.
+
+    Raises:
+        UserError: if it is not finite.
+    """
+    if not isfinite(value := float(value)):
+        raise UserError(f"the value is {value}: is a weight not finite, or a whole matrix zero?")
+    return Estimate(value, nan, (), (), ())

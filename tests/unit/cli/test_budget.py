@@ -50,6 +50,12 @@ def test_a_run_is_compared_with_its_estimate(tmp_path: Path) -> None:
     assert any(line.startswith("| evaluate clip-soups | 1 | 3 | 2 |") for line in lines)
 
 
+def test_the_case_of_a_card_does_not_matter() -> None:
+    found = [CliRunner().invoke(app, ["budget", "--card", card]) for card in ("a100", "A100")]
+    assert found[0].exit_code == found[1].exit_code == 0
+    assert found[0].output == found[1].output
+
+
 @pytest.mark.parametrize(
     ("words", "why"),
     [

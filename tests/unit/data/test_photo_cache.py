@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
 from collections import namedtuple
@@ -178,5 +179,18 @@ def test_too_little_room_is_said_before_anything_is_decoded(
 
 def test_a_folder_that_may_not_be_written_to_is_named(tmp_path: Path, jpegs: Path) -> None:
     (tmp_path / "resized").write_text("")
-    with refused("resized: is a file where a folder must be"):
+    with refused(f"{tmp_path}/resized: is a file where a folder must be", "set `photo_cache` to"):
         values(opened(tmp_path))
+
+
+def test_folders_of_others_beside_the_files_do_not_matter(
+    tmp_path: Path, jpegs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk has ``lost+found``, which is root's."""
+    others, access = tmp_path / "resized" / "lost+found", os.access
+    others.mkdir(parents=True)
+    monkeypatch.setattr(os, "access", lambda path, mode: path != others and access(path, mode))
+    values(opened(tmp_path))
+    monkeypatch.setattr(os, "access", lambda path, mode: path != others.parent)
+    with refused(f"{tmp_path}/resized: may not be written to", "set `photo_cache` to another disk"):
+        values(opened(tmp_path, "timm"))

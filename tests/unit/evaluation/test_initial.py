@@ -12,6 +12,7 @@ import evaluations
 import pytest
 import torch
 from evaluations import OK, SETS, column, record, written
+from refusal import refused
 from toys import RESNET, VIT
 
 from sharpness.data.small import digits
@@ -113,6 +114,16 @@ def test_other_initial_weights_make_other_items_of_distances_alone(
         unknown += found[1:]
     monkeypatch.setattr(initial_module, "load", None)  # finished items need no weights
     assert measured(base) == [unknown[0], *unknown[-3:]]
+
+
+def test_a_damaged_checkpoint_stops_the_job_and_fails_no_measure(tmp_path: Path) -> None:
+    files, base = {"a": tmp_path / "a.safetensors"}, tmp_path / "base.safetensors"
+    saved(files["a"], 0)
+    saved(base, 1)
+    base.write_bytes(base.read_bytes()[:1000])
+    with refused(f"{base}: not a whole safetensors file", "make it again"):
+        evaluate_models(files, None, PLAN, SOME, tmp_path, CPU, initial=base)
+    assert not [*tmp_path.glob("a/cell-*.json")]
 
 
 def test_weights_are_had_only_where_a_measure_needs_them(tmp_path: Path) -> None:

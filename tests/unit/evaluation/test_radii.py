@@ -83,9 +83,10 @@ def test_radii_are_read_from_the_file(tmp_path: Path) -> None:
     found = find_radii(lambda _, radius: radius, [AVERAGE])
     write_json(path, {"definitions": found})
     assert read_radii(path) == {AVERAGE.id: found[AVERAGE.id]["radii"]}
-    write_json(path, {"definitions": [1]})
-    with pytest.raises(UserError, match="holds no radii"):
-        read_radii(path)
+    for wrong in ([1], {AVERAGE.id: {"radii": ["0.1"]}}, {AVERAGE.id: {"radii": [-0.1]}}):
+        write_json(path, {"definitions": wrong})
+        with pytest.raises(UserError, match="holds no radii"):
+            read_radii(path)
 
 
 def test_a_plan_takes_the_found_radii_of_measures_in_their_place() -> None:
@@ -97,6 +98,8 @@ def test_a_plan_takes_the_found_radii_of_measures_in_their_place() -> None:
     found = ["fisher-rao", "geodesic-inv@0.02", "geodesic-inv@0.1"]
     assert [row["cell"] for row in plan.rows()] == found
     assert plan == Plan.parse({**fixed, "measures": found})
+    with pytest.raises(UserError, match="lacks geodesic-mix@auto"):
+        Plan.parse(settings, {"geodesic-inv@auto": [0.02]})
     assert [each.id for each in sought([AVERAGE.id, *auto])] == [AVERAGE.id, *auto]
 
 

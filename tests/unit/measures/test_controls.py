@@ -133,6 +133,34 @@ def test_distances_from_the_initial_weights() -> None:
             measure(model, [batch], name, initial={})
 
 
+@pytest.mark.parametrize("name", ["initial-distance", "frobenius-distance", "spectral-distance"])
+def test_initial_weights_that_are_none_are_refused(name: str) -> None:
+    model, batches = smooth_network(0), [noisy_points(9, seed=1)]
+    for initial, why in (
+        (model, "initial is Sequential"),
+        ({key: value.numpy() for key, value in model.state_dict().items()}, "must be a tensor"),
+        ({key: value / 0 for key, value in model.state_dict().items()}, "'0.weight' is not finite"),
+    ):
+        with refused(why):
+            measure(model, batches, name, initial=initial)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("name", "weight"),
+    [
+        ("spectral-product", 0.0),
+        ("stable-rank", 0.0),
+        ("spectral-norm", math.nan),
+        ("weight-norm", math.nan),
+    ],
+)
+def test_a_value_that_is_not_finite_is_refused(name: str, weight: float) -> None:
+    model = smooth_network(0)
+    nn.init.constant_(model[2].weight, weight)
+    with refused("the value is"):
+        measure(model, [noisy_points(9, seed=1)], name)
+
+
 def test_convolutions_are_outputs_times_the_rest_and_embeddings_are_left_out() -> None:
     model = nn.Sequential(nn.Conv2d(2, 3, 5), nn.BatchNorm2d(3), nn.Embedding(3, 2))
     model.append(nn.MultiheadAttention(4, 2))

@@ -11,7 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
-from toys import Words, counted, flat, noisy_points, normal, outputs_at, sentences, smooth_network
+from toys import (
+    LiveBytes,
+    Words,
+    counted,
+    flat,
+    noisy_points,
+    normal,
+    outputs_at,
+    sentences,
+    smooth_network,
+)
 
 from sharpness.io.errors import UserError
 from sharpness.measures.network import Network, evaluation_mode
@@ -214,6 +224,19 @@ def test_each_piece_goes_through_the_network_once() -> None:
     objective.loss_and_gradient(flat(model), None)
     assert passes == {"forward": 3, "backward": 3}
     assert sizes == [3, 3, 2]
+
+
+def test_the_graph_of_a_piece_is_freed_before_the_next_piece() -> None:
+    """So that the last step of Auto-PGD takes no more memory than the others."""
+    network = Network(smooth_network(0, hidden=200))
+    inputs, targets = noisy_points(400, seed=1)
+    peaks = []
+    for examples in (100, 400):
+        objective = Objective(network, (inputs[:examples], targets[:examples]), cross_entropy, 100)
+        with LiveBytes() as live:
+            objective.losses(network.weights, [None], graph=True)
+        peaks.append(live.peak)
+    assert peaks[1] < 1.1 * peaks[0]
 
 
 def test_keyword_tensors_are_divided_alike() -> None:
