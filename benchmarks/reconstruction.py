@@ -20,13 +20,17 @@ Weights = dict[str, Tensor]
 
 @dataclass
 class Reconstruction:
-    """Estimators in the box |δ| ≤ ρ c of one batch, with normalized logits or raw ones."""
+    """Estimators of one batch, with normalized logits or raw ones.
+
+    The ball is the box |δ| ≤ ρ c, or for ``l2`` the ellipsoid ‖δ / c‖₂ ≤ ρ.
+    """
 
     model: nn.Module
     batch: tuple[Tensor, Tensor]
     radius: float
     adaptive: bool
     logit_norm: bool
+    l2: bool = False
 
     def __post_init__(self) -> None:
         """Keep the model's own weights, and c."""
@@ -100,12 +104,45 @@ class Reconstruction:
 
     def _next(self, delta: Weights, before: Weights, eta: float) -> Weights:
         """Return the perturbation after a step, its projection and momentum."""
-        found = {}
         with torch.no_grad():
-            for name, parameter in self.model.named_parameters():
-                assert parameter.grad is not None
-                width = self.radius * self.c[name]
-                moved = delta[name] + eta * self.c[name] * parameter.grad.sign()
-                clamped = torch.max(torch.min(moved, width), -width)
-                found[name] = 0.75 * clamped + 0.25 * before[name]
+            moved = self._moved(delta, eta)
+            projected = self._in_ellipsoid(moved) if self.l2 else self._in_box(moved)
+            return {name: 0.75 * projected[name] + 0.25 * before[name] for name in projected}
+
+    def _moved(self, delta: Weights, eta: float) -> Weights:
+        gradient = {name: p.grad for name, p in self.model.named_parameters() if p.grad is not None}
+        if not self.l2:
+            return {n: delta[n] + eta * self.c[n] * g.sign() for n, g in gradient.items()}
+        length = _length(gradient) + 1e-12
+        return {n: delta[n] + eta * g * self.c[n] / length for n, g in gradient.items()}
+
+    def _in_box(self, moved: Weights) -> Weights:
+        found = {}
+        for name, value in moved.items():
+            width = self.radius * self.c[name]
+            found[name] = torch.max(torch.min(value, width), -width)
         return found
+
+    def _in_ellipsoid(self, moved: Weights) -> Weights:
+        """Return the nearest point, by bisection of the multiplier; radially if c is 1."""
+        c = {name: torch.where(width > 0, width, 1.0) for name, width in self.c.items()}
+        length = _length({name: value / c[name] for name, value in moved.items()})
+        if not self.adaptive:
+            factor = min(1.0, self.radius / length)
+            return {name: factor * value for name, value in moved.items()}
+        multiplier, low, high, limit = 0.1, 0.0, 10.0, 10.0
+        found = moved
+        while abs(length - self.radius) > 1e-5 and (found is not moved or length > self.radius):
+            found = {n: v / (1 + 2 * multiplier / self.c[n] ** 2) for n, v in moved.items()}
+            length = _length({name: value / c[name] for name, value in found.items()})
+            if length > self.radius:
+                multiplier, low = (multiplier + high) / 2, multiplier
+            else:
+                multiplier, high = (low + multiplier) / 2, multiplier
+            if limit - high < 1e-2:
+                limit, high = 2 * limit, 2 * high
+        return found
+
+
+def _length(vectors: Weights) -> float:
+    return sum(value.square().sum() for value in vectors.values()).sqrt().item()  # type: ignore[union-attr]

@@ -145,7 +145,7 @@ def _of_data(settings: Config, each: Mapping[str, float]) -> Iterator[Jobs]:
         many |= {"standin_data": 1, "standin": len(published), "download": len(published)}
         many["standin_index"] = sum(p.checkpoints.format == "augreg" for p in published)
     else:
-        many["download"] = sum(len(pool.models) for pool in published)
+        many["download"] = sum(len(pool.converted) for pool in published)
     for rule, number in many.items():
         yield Jobs(step, rule, number, number * each[rule])
 
