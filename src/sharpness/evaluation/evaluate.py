@@ -16,7 +16,7 @@ from torch import nn
 from sharpness.data.batches import Examples
 from sharpness.evaluation.datasets import Datasets, EvalDatasets, first_points
 from sharpness.evaluation.initial import InitialWeights
-from sharpness.evaluation.measuring import measure_plan
+from sharpness.evaluation.measuring import measure_plan, not_finite
 from sharpness.evaluation.plan import REVISION, Plan, Row
 from sharpness.io.errors import UserError
 from sharpness.io.files import digest, finite_or_none, read_json, sha256, write_json
@@ -239,9 +239,6 @@ def evaluate(
 
 
 def _broken(subject: EvaluatedModel) -> str:
-    """Return a message on the first tensor that is not finite; empty if all are finite."""
-    for name, tensor in subject.model.state_dict().items():
-        if bad := tensor.numel() - int(tensor.isfinite().sum()):
-            amount = f"{bad} of the {tensor.numel()} numbers of tensor {name} are not finite"
-            return f"{subject.checkpoint}: {amount}; get the file anew, or leave the model out"
-    return ""
+    """Return a message on numbers of the checkpoint that are not finite; empty if all are."""
+    why = not_finite(subject.model)
+    return why and f"{subject.checkpoint}: {why}; get the file anew, or leave the model out"

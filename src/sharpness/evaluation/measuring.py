@@ -29,6 +29,14 @@ def protocols_of(plan: Plan) -> dict[str, Protocol]:
     }
 
 
+def not_finite(model: nn.Module) -> str:
+    """Return what is not finite in the first tensor that is not; empty if all are finite."""
+    for name, tensor in model.state_dict().items():
+        if bad := tensor.numel() - int(tensor.isfinite().sum()):
+            return f"{bad} of the {tensor.numel()} numbers of tensor {name} are not finite"
+    return ""
+
+
 def measure_plan(
     model: nn.Module,
     plan: Plan,

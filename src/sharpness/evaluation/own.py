@@ -18,7 +18,7 @@ from sharpness.evaluation.evaluate import EvaluatedModel, evaluate
 from sharpness.evaluation.initial import InitialWeights
 from sharpness.evaluation.plan import Plan, Row
 from sharpness.evaluation.radii import MODELS, Rise
-from sharpness.evaluation.rise import probe, rise_over
+from sharpness.evaluation.rise import is_whole, probe, rise_over
 from sharpness.io.errors import UserError
 from sharpness.io.files import read_json
 from sharpness.measures.micro_batch import MicroBatch
@@ -191,6 +191,12 @@ def median_rise(
     subjects = []
     for name, path in list(checkpoints.items())[:MODELS]:
         loaded = reload_model(path, places, device)
-        points = first_points(parts.for_model(loaded, name)["train"], plan.points)
-        subjects.append((loaded.model, probe(points, plan, device)))
+        if is_whole(name, loaded.model):
+            points = first_points(parts.for_model(loaded, name)["train"], plan.points)
+            subjects.append((loaded.model, probe(points, plan, device)))
+    if not subjects:
+        raise UserError(
+            f"radii: auto finds none: none of {', '.join([*checkpoints][:MODELS])} has finite "
+            "numbers; mend or replace them, or give radii"
+        )
     return rise_over(subjects, plan, protocol, MicroBatch(micro_batch))

@@ -15,7 +15,7 @@ from torch.nn.functional import cross_entropy
 
 from sharpness.data.batches import Batch, Examples
 from sharpness.evaluation.datasets import Datasets, first_points, resident
-from sharpness.evaluation.measuring import measure_on
+from sharpness.evaluation.measuring import measure_on, not_finite
 from sharpness.evaluation.plan import Plan
 from sharpness.evaluation.radii import (
     LEVELS,
@@ -41,6 +41,13 @@ from sharpness.training.checkpoint import load_model
 def probe(points: Examples, plan: Plan, device: torch.device) -> list[Batch]:
     """Return the batches of the points on which radii are searched."""
     return resident(points.subset(slice(0, probe_points(plan.points, plan.m))), plan.m, device)
+
+
+def is_whole(name: str, model: nn.Module) -> bool:
+    """Return whether all numbers of a model are finite; if not, say that it is left out."""
+    if why := not_finite(model):
+        print(f"{name} is left out of the search for radii: {why}", file=sys.stderr)
+    return not why
 
 
 def rise_over(
@@ -88,6 +95,8 @@ def radii_of_known(
 ) -> tuple[dict[str, Any], list[str]]:
     """Find radii for models of the workflow, on the first that have sharpness.
 
+    A model with numbers that are not finite is left out; it has no results.
+
     Args:
         checkpoints: file of each model, in the pool's order.
         records: of their trainings, in the same order; None if they were trained elsewhere.
@@ -105,13 +114,15 @@ def radii_of_known(
     trained = [None] * len(checkpoints) if records is None else records
     pairs = zip(checkpoints.items(), trained, strict=True)
     chosen = dict([item for item, record in pairs if not plan.skipped(record)][:MODELS])
-    if why := sets.missing.get("train") or ("" if chosen else "no model is measured"):
+    models = {name: load_model(path, device) for name, path in chosen.items()}
+    models = {name: model for name, model in models.items() if is_whole(name, model)}
+    if why := sets.missing.get("train") or ("" if models else "no model is measured"):
         print(f"no radii are sought: {why}", file=sys.stderr)
         return without_radii(sought(words), why), []
     batches = probe(first_points(sets["train"], plan.points), plan, device)
-    subjects = [(load_model(path, device), batches) for path in chosen.values()]
+    subjects = [(model, batches) for model in models.values()]
     rise = rise_over(subjects, plan, protocol, MicroBatch(micro_batch))
-    return find_radii(rise, sought(words)), list(chosen)
+    return find_radii(rise, sought(words)), list(models)
 
 
 def write_radii(

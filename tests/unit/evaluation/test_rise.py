@@ -78,3 +78,25 @@ def test_without_data_or_models_there_are_no_radii_and_a_reason() -> None:
         assert (entry["radii"], entry["tried"], models) == ([], 0, [])
         assert [level["level"] for level in entry["levels"]] == [*LEVELS]
         assert all(why in level["reason"] for level in entry["levels"])
+
+
+def test_a_model_with_a_nan_is_left_out(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def spoiled(path: str, device: torch.device) -> torch.nn.Module:
+        found = model(path, device)
+        if path in bad:
+            with torch.no_grad():
+                next(found.parameters()).view(-1)[0] = torch.nan
+        return found
+
+    monkeypatch.setattr(rise_module, "load_model", spoiled)
+    bad = "b"
+    entry, models = found([OK] * len(NAMES))
+    assert models == ["a", "c"]
+    assert entry["radii"]
+    assert "b is left out of the search for radii: 1 of the" in capsys.readouterr().err
+    bad = NAMES
+    entry, models = found([OK] * len(NAMES))
+    assert (entry["radii"], models) == ([], [])
+    assert entry["levels"][0]["reason"] == "no model is measured"
