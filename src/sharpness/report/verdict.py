@@ -46,7 +46,7 @@ def describe_measure(word: str) -> str:
     if not is_cell(word):
         return word
     cell = Cell.parse(word)
-    starts = "" if cell.restarts is None else f", best of {cell.restarts} starts"
+    starts = "" if cell.restarts in (None, 1) else f", best of {cell.restarts} starts"
     return f"{describe(cell)}{starts}"
 
 

@@ -72,7 +72,7 @@ def _label(word: str) -> str:
         return word
     cell = Cell.parse(word)
     normalized = ", normalized" if cell.definition.logit_norm else ""
-    starts = "" if cell.restarts is None else f", {cell.restarts} starts"
+    starts = "" if cell.restarts in (None, 1) else f", {cell.restarts} starts"
     title = title_lines(cell.definition.title, None, 9)[0]
     return f"{title}{normalized}{starts} @{format_radius(cell.radius)}"
 

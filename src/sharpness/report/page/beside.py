@@ -6,11 +6,10 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from sharpness.measures.measurement import is_cell
 from sharpness.report.page.findings import SmallTable
 from sharpness.report.page.results import PoolResults, StudyResults
 from sharpness.statistics.correlation import format_radius
-from sharpness.statistics.headline import main_cells
+from sharpness.statistics.headline import beside_the_headline, main_cells
 from sharpness.statistics.kendall import format_interval, format_tau
 
 NOTHING = ("not measured", "–")
@@ -60,7 +59,7 @@ def _of_pool(correlations: pd.DataFrame, measure: str) -> tuple[str, str]:
     """Return τ with the gap at every radius, by the first protocol, and the number of models."""
     rows = correlations[(correlations["subgroup"] == "all") & (correlations["target"] == "gap")]
     words = rows["cell"].tolist()
-    shown = {*main_cells(words), *(word for word in words if not is_cell(word))}
+    shown = [*main_cells(words), *beside_the_headline(words)]
     named = [word for word in shown if word.partition("@")[0] == measure]
     found = rows[rows["cell"].isin(named) & (rows["status"] == "ok")].to_dict("records")
     said = [f"{format_interval(row)} at ρ = {_radius(row['cell'])}" for row in found]
