@@ -102,9 +102,6 @@ class ResultCache:
                     rows[measurement]["initial_digest"] = initial.digest
         files = {cell: self._subject.state / f"cell-{digest(rows[cell])}.json" for cell in rows}
         absent = [cell for cell in files if not files[cell].exists()]
-        due = [each for each in absent if isinstance(each, Measurement)]
-        if initial is not None and any(each.needs_initial for each in due):
-            initial.read()
         done, start = len(files) - len(absent), monotonic()
         for cell, result in self._measured(plan, points, absent):
             write_json(files[cell], rows[cell] | cell_row(result))
@@ -119,8 +116,11 @@ class ResultCache:
     ) -> Iterator[tuple[Cell | Measurement, Estimate | UserError]]:
         """Yield each cell with its result; without cells, no points are loaded."""
         if cells:
-            subject = self._subject
-            yield from measure_plan(subject.model, plan, points, cells, self._room, subject.initial)
+            model, initial = self._subject.model, self._subject.initial
+            needed = any(isinstance(each, Measurement) and each.needs_initial for each in cells)
+            # Read before anything is measured: a damaged file must not look like a failed measure.
+            weights = initial.weights if initial and needed else None
+            yield from measure_plan(model, plan, points, cells, self._room, weights)
 
     def _say(self, what: str, start: float) -> None:
         print(f"{self._subject.name}: {what} ({monotonic() - start:.1f} s)", file=sys.stderr)

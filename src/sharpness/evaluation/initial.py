@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,8 @@ from sharpness.training.hyperparameters import REVISION
 from sharpness.training.optimizer import initial_network
 
 
-class InitialWeights(Mapping[str, Tensor]):
-    """Tensors of a state dict by name, on the CPU; had when the first of them is asked for.
-
-    ``digest`` is that of all that determines them.
-    """
+class InitialWeights:
+    """Tensors of a state dict by name, on the CPU; ``digest`` is of all that determines them."""
 
     def __init__(self, digest: str, get: Callable[[], Mapping[str, Tensor]]) -> None:
         """Keep the digest, and the function that gets the weights."""
@@ -37,26 +34,11 @@ class InitialWeights(Mapping[str, Tensor]):
         """Return those in a checkpoint of this project."""
         return cls(sha256(path)[:16], lambda: load(path)[0])
 
-    def read(self) -> None:
-        """Have the weights now, as a damaged file must not look like a measure that failed.
+    @cached_property
+    def weights(self) -> Mapping[str, Tensor]:
+        """The weights, had when they are first asked for.
 
         Raises:
             UserError: as `sharpness.training.checkpoint.load`.
         """
-        len(self._weights)
-
-    @cached_property
-    def _weights(self) -> Mapping[str, Tensor]:
         return self._get()
-
-    def __getitem__(self, name: str) -> Tensor:
-        """Return a tensor."""
-        return self._weights[name]
-
-    def __iter__(self) -> Iterator[str]:
-        """Iterate over the names."""
-        return iter(self._weights)
-
-    def __len__(self) -> int:
-        """Return the number of tensors."""
-        return len(self._weights)

@@ -70,9 +70,10 @@ def worst(
 ) -> float:
     """Maximize L(w + δ) − L(w) over the ball by ``steps`` iterations of Auto-PGD.
 
-    Each iteration takes one forward and one backward pass, the last a forward pass alone, and a
-    start at w none that other cells have taken. ``noise`` returns the unit noise (p,) of
-    the random start, if the protocol has one. ``mixed`` is as in ``Network.gradient``.
+    The start and each iteration but the last take one forward and one backward pass, the last a
+    forward pass. ``noise`` returns the unit noise (p,) of the random start, if the protocol has
+    one; without it the run starts at w, and cells share that pass (`Objective.start`). ``mixed`` is
+    as in ``Network.gradient``.
 
     Returns:
         The best value over the run, the start and the unperturbed point, so never negative; not

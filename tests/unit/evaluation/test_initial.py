@@ -40,7 +40,8 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def saved(path: Path, index: int) -> dict[str, torch.Tensor]:
     """Write a checkpoint of drawn weights; return them."""
-    weights = dict(InitialWeights.of_training({"seed": 9, "index": index, "architecture": VIT}))
+    drawn = InitialWeights.of_training({"seed": 9, "index": index, "architecture": VIT})
+    weights = dict(drawn.weights)
     save(path, weights, {"architecture": VIT})
     return weights
 
@@ -59,15 +60,18 @@ def test_they_are_those_of_the_training_to_the_bit(
     task = Task(3, 5, architecture, still, Training(epochs=1, batch_size=32))
     trained = train_model(task, digits("train").subset(slice(0, 64)), tmp_path)
     said = json.loads(json.dumps(trained.record))
-    found = InitialWeights.of_training(said)
+    drawn = InitialWeights.of_training(said)
+    found = drawn.weights
     assert found.keys() == trained.weights.keys()
     for name, _ in build(architecture).named_parameters():
         assert found[name].dtype == torch.float32
         assert torch.equal(found[name], trained.weights[name]), name
     others = [InitialWeights.of_training({**said, key: 4}) for key in ("seed", "index")]
-    assert len({found.digest, *(other.digest for other in others)}) == 3
+    assert len({drawn.digest, *(other.digest for other in others)}) == 3
     matrices = [name for name, weight in found.items() if weight.ndim > 1]
-    assert not any(torch.equal(found[name], other[name]) for name in matrices for other in others)
+    assert not any(
+        torch.equal(found[name], other.weights[name]) for name in matrices for other in others
+    )
 
 
 def test_each_model_of_a_sweep_has_its_own(tmp_path: Path) -> None:
@@ -80,7 +84,9 @@ def test_each_model_of_a_sweep_has_its_own(tmp_path: Path) -> None:
         (_, row, *_) = written(found[name], subject, PLAN)[1]
         start = InitialWeights.of_training(said)
         assert row["initial_digest"] == start.digest
-        assert float(row["value"]) == pytest.approx(distance(weights[name], start), rel=1e-12)
+        assert float(row["value"]) == pytest.approx(
+            distance(weights[name], start.weights), rel=1e-12
+        )
 
 
 def test_other_initial_weights_make_other_items_of_distances_alone(
