@@ -4,11 +4,12 @@ from pathlib import Path
 
 from sharpness.checkpoints.table import stem
 from sharpness.data.locate import read_record, skipped_record
+from sharpness.evaluation.datasets import inputs_of_job
 from sharpness.evaluation.evaluate import evaluate_models
 from sharpness.evaluation.plan import Plan
 from sharpness.evaluation.published import errors_for_preprocessing, read_published_errors
 from sharpness.evaluation.radii import read_radii
-from sharpness.io.files import expanded, write_json
+from sharpness.io.files import write_json
 from sharpness.io.job import compute_device, gpu_slot, job
 from sharpness.training.records import read_training
 
@@ -21,13 +22,10 @@ with (
         part: read_record(given[part]) if part in given.keys() else skipped_record(name)  # noqa: SIM118
         for part, name in params.parts.items()
     }
-    inputs = params.inputs and {**params.inputs, "threads": snakemake.threads}
-    if inputs and (folder := snakemake.config.get("photo_cache")):
-        inputs["cache"] = expanded(folder)
+    folder, vocabulary = snakemake.config.get("photo_cache"), given.get("vocabulary")
+    inputs = inputs_of_job(params.inputs, snakemake.threads, folder, vocabulary)
     if "sample" in given.keys():  # noqa: SIM118
         data["train"]["sample"] = given.sample
-    if "vocabulary" in given.keys():  # noqa: SIM118
-        inputs["vocabulary"] = read_record(given.vocabulary)
     published = {}
     for path in given.get("published", []):
         taken = errors_for_preprocessing(

@@ -1,10 +1,9 @@
 """Rule radii: find the radii at which the loss of a pool's first models rises by given amounts."""
 
 from sharpness.data.locate import read_record
-from sharpness.evaluation.datasets import EvalDatasets
+from sharpness.evaluation.datasets import EvalDatasets, inputs_of_job
 from sharpness.evaluation.plan import Plan
 from sharpness.evaluation.rise import radii_of_known, write_radii
-from sharpness.io.files import expanded
 from sharpness.io.job import compute_device, gpu_slot, job
 from sharpness.training.records import read_training
 
@@ -16,13 +15,10 @@ with (
     auto, (protocol, *_) = params.plan["auto"], params.plan["protocols"]
     plan = Plan.parse(params.plan, {word: [] for word in auto})
     train = read_record(given.train)
-    inputs = params.inputs and {**params.inputs, "threads": snakemake.threads}
-    if inputs and (folder := snakemake.config.get("photo_cache")):
-        inputs["cache"] = expanded(folder)
+    folder, vocabulary = snakemake.config.get("photo_cache"), given.get("vocabulary")
+    inputs = inputs_of_job(params.inputs, snakemake.threads, folder, vocabulary)
     if "sample" in given.keys():  # noqa: SIM118
         train["sample"] = given.sample
-    if "vocabulary" in given.keys():  # noqa: SIM118
-        inputs["vocabulary"] = read_record(given.vocabulary)
     found, models = radii_of_known(
         dict(zip(params.models, given.weights, strict=True)),
         [read_training(path) for path in given.records] if "records" in given.keys() else None,  # noqa: SIM118

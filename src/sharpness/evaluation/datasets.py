@@ -11,8 +11,24 @@ import torch
 from sharpness.data.batches import Batch, Examples, to_device
 from sharpness.data.images import Images, augment
 from sharpness.data.load import load_dataset
+from sharpness.data.locate import read_record
 from sharpness.io.errors import UserError
+from sharpness.io.files import expanded
 from sharpness.measures.ball import noise_generator
+
+
+def inputs_of_job(
+    inputs: Mapping[str, Any] | None, threads: int, photo_cache: str | None, vocabulary: str | None
+) -> dict[str, Any] | None:
+    """Return the settings of the inputs with what a job adds: its threads, folder, and record."""
+    if inputs is None:
+        return None
+    found = {**inputs, "threads": threads}
+    if photo_cache:
+        found["cache"] = expanded(photo_cache)
+    if vocabulary:
+        found["vocabulary"] = read_record(vocabulary)
+    return found
 
 
 class Datasets(Mapping[str, Examples]):
