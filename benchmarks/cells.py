@@ -2,11 +2,11 @@
 
 A PreAct ResNet and a SimpleViT with random weights, one batch of 32 images of 32 x 32 pixels, one
 thread, protocol ``released``, ℓ∞, adaptive, normalized logits: the worst case in 20 steps, in
-float32 and with mixed precision, and the average case in 20 draws. What the cells of a model share,
-its checks and unperturbed loss, is done in the first turn, in which the values of both sides are
-compared. The others are timed: both sides take turns, and each ratio is of the processor times of
-one turn, which other processes disturb less than the clock. One row for each side goes to
-``results/benchmarks/cells.csv``.
+float32 and with mixed precision, and the average case in 20 draws. Each side has a process of its
+own, with the settings of its jobs. What the cells of a model share, its checks and unperturbed
+loss, is done in the first turn, in which the values of both sides are compared. The others are
+timed: both sides take turns, and each ratio is of the processor times of one turn, which other
+processes disturb less than the clock. One row a side goes to ``results/benchmarks/cells.csv``.
 
     python benchmarks/cells.py
 """
@@ -15,7 +15,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from functools import partial
+from concurrent.futures import Executor, ProcessPoolExecutor
+from functools import cache, partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, get_args
 
@@ -29,6 +31,7 @@ from torch.nn.functional import cross_entropy
 from sharpness import Cell, Definition, Effort, Estimate
 from sharpness.data.batches import Batch
 from sharpness.io.files import write_csv
+from sharpness.io.job import compute_device
 from sharpness.io.run_record import processor
 from sharpness.measures.ball import unit_noise
 from sharpness.measures.cell_values import ObjectiveCache
@@ -38,7 +41,7 @@ from sharpness.measures.sharpness import measure_cells
 from sharpness.measures.worst import checkpoints
 from sharpness.networks import build, initialise
 
-STEPS, DRAWS, TURNS, EXAMPLES = 20, 20, 5, 32
+STEPS, DRAWS, TURNS, EXAMPLES = 20, 20, 7, 32
 RADIUS = {"worst": 0.002, "average": 0.1}
 TOLERANCE = {"float32": 1e-3, "mixed": 0.2}
 """Largest relative difference between the values of both sides; mixed is another ascent."""
@@ -107,23 +110,51 @@ def compare(values: dict[str, float]) -> None:
             raise ValueError(f"{side} gives {value}, the reconstruction {expected}")
 
 
+def seconds(job: Callable[[], Any]) -> tuple[float, Any]:
+    """Return the processor time of a job, and what it returns."""
+    start = time.process_time()
+    found = job()
+    return time.process_time() - start, found
+
+
+def processes() -> tuple[Executor, Executor]:
+    """Return a process for the reconstruction, and one with the settings of our jobs."""
+    spawn = get_context("spawn")
+    return (
+        ProcessPoolExecutor(1, spawn, torch.set_num_threads, (1,)),
+        ProcessPoolExecutor(1, spawn, compute_device, ("cpu",)),
+    )
+
+
+@cache
+def jobs(name: str, case: str) -> dict[str, Callable[[], float]]:
+    """Return the jobs of a network in this process."""
+    network, batch = made(NETWORKS[name])
+    return sides(network, batch, case)
+
+
+def turn(name: str, case: str, side: str) -> tuple[float, float]:
+    """Return the seconds and the value of a side, in this process."""
+    return seconds(jobs(name, case)[side])
+
+
 def measured(name: str, case: str) -> Iterator[dict[str, Any]]:
     """Yield the row of each side."""
-    network, batch = made(NETWORKS[name])
-    jobs = sides(network, batch, case)
-    values = {side: job() for side, job in jobs.items()}  # the first turn, which is not timed
-    compare(values)
-    seconds: dict[str, list[float]] = {side: [] for side in jobs}
-    for _ in range(TURNS):
-        for side, job in jobs.items():
-            start = time.process_time()
-            job()
-            seconds[side].append(time.process_time() - start)
-    for side, taken in seconds.items():
-        ratios = np.divide(seconds["reconstruction"], taken)
+    released, ours = processes()
+    places = {side: ours if side in get_args(Precision) else released for side in jobs(name, case)}
+    times: dict[str, list[float]] = {side: [] for side in places}
+    values = {}
+    with released, ours:
+        for _ in range(1 + TURNS):
+            for side, place in places.items():
+                taken, values[side] = place.submit(turn, name, case, side).result()
+                times[side].append(taken)
+            compare(values)
+    for side, (_, *taken) in times.items():
+        ratios = np.divide(times["reconstruction"][1:], taken)
         yield {
             "network": name,
-            "weights": sum(p.numel() for p in network.parameters()),
+            "weights": sum(p.numel() for p in build(NETWORKS[name]).parameters()),
             "case": case,
             "side": side,
             "value": values[side],
@@ -137,7 +168,6 @@ def measured(name: str, case: str) -> Iterator[dict[str, Any]]:
 
 def main() -> None:
     """Write the rows, and print the table."""
-    torch.set_num_threads(1)
     rows = [
         row for name in NETWORKS for case in ("worst", "average") for row in measured(name, case)
     ]

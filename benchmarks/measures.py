@@ -69,8 +69,8 @@ def geometry(network: Network, metric: Any, gradient: Tensor) -> float:
     def step() -> None:
         ball.perturbation(x)
         pulled = ball.pullback(x, gradient)
-        z = ball.project(x + 0.2 * ball.ascent(pulled))
-        ball.project(x + 0.75 * (z - x))
+        z = ball.project_(x + 0.2 * ball.ascent_(pulled))
+        ball.project_(x + 0.75 * (z - x))
 
     return seconds(step)
 

@@ -2,10 +2,11 @@
 
 The released code starts a process for each cell, and evaluates the errors in each. Its cells are
 timed by a reconstruction, in turns with ours, and the values of both are compared. Ours share what
-the cells of a job share, and have one start and one evaluation of errors. Protocol ``released``, a
-random ResNet of width 16, one thread, processor time. One batch of 32 images stands for the
-protocol's 1,024 images, and 320 for the 10,000 of each error; both are counted accordingly. One
-row a part goes to ``results/benchmarks/one_model.csv``.
+the cells of a job share, and have one start and one evaluation of errors. Each side has a process
+of its own, with the settings of its jobs. Protocol ``released``, a random ResNet of width 16, one
+thread, processor time. One batch of 32 images stands for the protocol's 1,024 images, and 320 for
+the 10,000 of each error; both are counted accordingly. One row a part goes to
+``results/benchmarks/one_model.csv``.
 
     python benchmarks/one_model.py
 """
@@ -15,17 +16,16 @@ from __future__ import annotations
 import resource
 import subprocess
 import sys
-import time
 from collections import defaultdict
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import pandas as pd
 import torch
 import yaml
-from cells import EXAMPLES, NETWORKS, compare, made
+from cells import EXAMPLES, NETWORKS, compare, made, processes, seconds
 from reconstruction import Reconstruction
 from torch.nn.functional import cross_entropy
 
@@ -45,13 +45,6 @@ BATCHES = 1024 // EXAMPLES
 IMAGES, ERRORS, DATA_SETS = 320, 10_000, 3
 
 
-def seconds(job: Callable[[], Any]) -> tuple[float, Any]:
-    """Return the processor time of a job, and what it returns."""
-    start = time.process_time()
-    found = job()
-    return time.process_time() - start, found
-
-
 def start_up() -> float:
     """Return the processor time of a process that imports the libraries, the median of three."""
     taken = []
@@ -63,14 +56,50 @@ def start_up() -> float:
     return sorted(taken)[1]
 
 
-def reference(network: Any, batch: Any, cell: Cell) -> float:
-    """Return the value of a cell by the reconstruction."""
+@cache
+def job(precision: Precision) -> Callable[[list[Cell]], dict[Cell, float]]:
+    """Return what measures cells by the package; those of one precision share what a job shares."""
+    network, batch = made(NETWORKS["ResNet"])
+    data: dict[Data, list[Batch]] = {"original": [batch]}
+    effort = Effort(STEPS, DRAWS, precision=precision)
+    points = ObjectiveCache(Network(network), data, cross_entropy)
+
+    def measure(cells: list[Cell]) -> dict[Cell, float]:
+        found = measure_cells(network, data, cells, effort=effort, points=points)
+        return {cell: e.value for cell, e in found if isinstance(e, Estimate)}
+
+    return measure
+
+
+def reference(cell: Cell) -> tuple[float, float]:
+    """Return the seconds and the value of a cell by the reconstruction."""
     what, l2 = cell.definition, cell.definition.norm == "l2"
+    network, batch = made(NETWORKS["ResNet"])
     model = Reconstruction(network, batch, cell.radius, what.adaptive, what.logit_norm, l2)
     if what.case == "worst":
-        return model.worst(STEPS, set(checkpoints(STEPS)))
+        return seconds(partial(model.worst, STEPS, set(checkpoints(STEPS))))
     flat = torch.cat([p.detach().flatten() for p in network.parameters()])
-    return model.average(partial(unit_noise, what.norm, flat, 0, 0), DRAWS)
+    noise = partial(unit_noise, what.norm, flat, 0, 0)
+    return seconds(partial(model.average, noise, DRAWS))
+
+
+def ours(cells: list[Cell], precision: Precision) -> tuple[float, dict[Cell, float]]:
+    """Return the seconds and the values of some cells by the package."""
+    return seconds(partial(job(precision), cells))
+
+
+def errors(channels_last: bool) -> float:
+    """Return the seconds of the three errors."""
+    network, batch = made(NETWORKS["ResNet"])
+    network.channels_last = channels_last
+
+    @torch.no_grad()
+    def passes() -> None:
+        for _ in range(IMAGES // EXAMPLES):
+            network(batch[0])
+
+    passes()  # the first ones choose the kernels
+    return seconds(passes)[0] * ERRORS / IMAGES * DATA_SETS
 
 
 def groups() -> dict[tuple[str, str, bool], list[Cell]]:
@@ -85,35 +114,23 @@ def groups() -> dict[tuple[str, str, bool], list[Cell]]:
 
 def main() -> None:
     """Write the rows, and print the table."""
-    torch.set_num_threads(1)
-    network, batch = made(NETWORKS["ResNet"])
-    data: dict[Data, list[Batch]] = {"original": [batch]}
-    shared = {p: ObjectiveCache(Network(network), data, cross_entropy) for p in get_args(Precision)}
-
-    def ours(cells: list[Cell], precision: Precision) -> dict[Cell, float]:
-        effort, points = Effort(STEPS, DRAWS, precision=precision), shared[precision]
-        found = dict(measure_cells(network, data, cells, effort=effort, points=points))
-        return {cell: e.value for cell, e in found.items() if isinstance(e, Estimate)}
-
-    @torch.no_grad()
-    def errors() -> None:
-        for _ in range(IMAGES // EXAMPLES):
-            network(batch[0])
-
-    errors()  # the first passes choose the kernels
-    start, error = start_up(), seconds(errors)[0] * ERRORS / IMAGES * DATA_SETS
+    released, package = processes()
+    start, shared = start_up(), get_args(Precision)
     taken: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
-    for (case, *_), cells in groups().items():
-        runs = {cell: seconds(partial(reference, network, batch, cell)) for cell in cells}
-        part = f"cells, {case} case"
-        taken[part]["reconstruction"] += BATCHES * sum(each for each, _ in runs.values())
-        taken["start and errors"]["reconstruction"] += len(cells) * (start + error)
-        for precision in shared:
-            each, values = seconds(partial(ours, cells, precision))
-            taken[part][precision] += BATCHES * each
-            taken["start and errors"][precision] = start + error
-            for cell in cells:
-                compare({"reconstruction": runs[cell][1], precision: values[cell]})
+    with released, package:
+        each_run = start + released.submit(errors, False).result()
+        once = start + package.submit(errors, True).result()
+        for (case, *_), cells in groups().items():
+            runs = {cell: released.submit(reference, cell).result() for cell in cells}
+            part = f"cells, {case} case"
+            taken[part]["reconstruction"] += BATCHES * sum(each for each, _ in runs.values())
+            taken["start and errors"]["reconstruction"] += len(cells) * each_run
+            for precision in shared:
+                each, values = package.submit(ours, cells, precision).result()
+                taken[part][precision] += BATCHES * each
+                taken["start and errors"][precision] = once
+                for cell in cells:
+                    compare({"reconstruction": runs[cell][1], precision: values[cell]})
     for side in ("reconstruction", *shared):
         taken["all"][side] = sum(row[side] for part, row in taken.items() if part != "all")
     about = {"start_up": start, "processor": processor(), "torch": torch.__version__}

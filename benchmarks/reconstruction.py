@@ -33,7 +33,9 @@ class Reconstruction:
     l2: bool = False
 
     def __post_init__(self) -> None:
-        """Keep the model's own weights, and c."""
+        """Keep the model's own weights, and c; a copy of ours gets PyTorch's layout of images."""
+        self.model = copy.deepcopy(self.model)
+        self.model.channels_last = False
         self.own = copy.deepcopy(self._weights())
         self.c = {
             name: w.abs() if self.adaptive else torch.ones_like(w) for name, w in self.own.items()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -29,6 +30,8 @@ def noise_generator(device: torch.device, *key: int) -> torch.Generator:
 
 
 TOLERANCE = 1e-5  # of the norm, in the released code's projection
+BLOCK = 2**20
+"""Entries of a vector that are computed at a time where the whole would need another vector."""
 
 
 def scaling(weights: Tensor, adaptive: bool) -> Tensor:
@@ -38,7 +41,12 @@ def scaling(weights: Tensor, adaptive: bool) -> Tensor:
 
 def length(x: Tensor) -> Tensor:
     """Return ‖x‖₂. ``norm()`` of 10⁷ float32 weights is off by 10⁻³ on a CPU; sums add in pairs."""
-    return x.square().sum().sqrt()
+    return torch.stack([part.square().sum() for part in x.split(BLOCK)]).sum().sqrt()
+
+
+def blocks(*vectors: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """Yield views of ``BLOCK`` entries of some vectors (p,), at the same places."""
+    return zip(*(vector.split(BLOCK) for vector in vectors), strict=True)
 
 
 @dataclass(frozen=True)
@@ -58,15 +66,18 @@ class Ball(ABC):
         """Return a random feasible point made from unit noise."""
 
     @abstractmethod
-    def ascent(self, gradient: Tensor) -> Tensor:
-        """Return the direction of a step of unit length, given the gradient with respect to δ."""
+    def ascent_(self, gradient: Tensor) -> Tensor:
+        """Return the direction of a step of unit length, given the gradient with respect to δ.
+
+        As ``project_``, it may write to its argument: a vector is a third of a gigabyte.
+        """
 
     @abstractmethod
-    def project(self, x: Tensor) -> Tensor:
+    def project_(self, x: Tensor) -> Tensor:
         """Return a nearest point of the ball."""
 
     def perturbation(self, x: Tensor) -> Tensor:
-        """Return δ at the coordinates x."""
+        """Return δ at the coordinates x, as a new vector."""
         return self.c * x
 
     def pullback(self, x: Tensor, gradient: Tensor) -> Tensor:
@@ -84,16 +95,16 @@ class L2(Ball):
 
     def start(self, noise: Tensor) -> Tensor:
         """Return ρ z / ‖z‖₂ over the weights that can move."""
-        return self.radius * unit(torch.where(self.c > 0, noise, 0.0))
+        return unit_(torch.where(self.c > 0, noise, 0.0)).mul_(self.radius)
 
-    def ascent(self, gradient: Tensor) -> Tensor:
+    def ascent_(self, gradient: Tensor) -> Tensor:
         """Return the solution of max ⟨g, c ⊙ γ⟩ subject to ‖γ‖₂ ≤ 1."""
-        return unit(self.c * gradient)
+        return unit_(gradient.mul_(self.c))
 
-    def project(self, x: Tensor) -> Tensor:
+    def project_(self, x: Tensor) -> Tensor:
         """Project radially."""
         norm = length(x)
-        return torch.where(norm > self.radius, x * (self.radius / norm), x)
+        return x.mul_(torch.where(norm > self.radius, self.radius / norm, 1.0))
 
 
 class Linf(Ball):
@@ -108,20 +119,20 @@ class Linf(Ball):
         """Return a point that is uniform in the box."""
         return self.radius * noise
 
-    def ascent(self, gradient: Tensor) -> Tensor:
+    def ascent_(self, gradient: Tensor) -> Tensor:
         """Return the solution of max ⟨g, c ⊙ γ⟩ subject to ‖γ‖∞ ≤ 1."""
-        return (self.c * gradient).sign()
+        return gradient.mul_(self.c).sign_()
 
-    def project(self, x: Tensor) -> Tensor:
+    def project_(self, x: Tensor) -> Tensor:
         """Clamp to the box."""
-        return x.clamp(-self.radius, self.radius)
+        return x.clamp_(-self.radius, self.radius)
 
 
 class _InWeights(Ball):
     """Ball in the coordinates of the released code: x is δ."""
 
     def perturbation(self, x: Tensor) -> Tensor:
-        return x
+        return x.clone()
 
 
 class ReleasedLinf(_InWeights, Linf):
@@ -131,13 +142,16 @@ class ReleasedLinf(_InWeights, Linf):
         """Return a point that is uniform in the box."""
         return self.radius * self.c * noise
 
-    def ascent(self, gradient: Tensor) -> Tensor:
+    def ascent_(self, gradient: Tensor) -> Tensor:
         """Return the step c ⊙ sign(g) of the released code, for the gradient g."""
-        return gradient.sign() * self.c
+        return gradient.sign_().mul_(self.c)
 
-    def project(self, x: Tensor) -> Tensor:
+    def project_(self, x: Tensor) -> Tensor:
         """Clamp each weight to its own interval."""
-        return x.clamp(-self.radius * self.c, self.radius * self.c)
+        for part, c in blocks(x, self.c):
+            width = self.radius * c
+            part.clamp_(-width, width)
+        return x
 
 
 @dataclass(frozen=True)
@@ -154,22 +168,24 @@ class ReleasedL2(_InWeights, L2):
         """Return a random point on the ellipsoid."""
         return self.c * super().start(noise)
 
-    def ascent(self, gradient: Tensor) -> Tensor:
+    def ascent_(self, gradient: Tensor) -> Tensor:
         """Return the step c ⊙ g / ‖g‖₂."""
-        return gradient * self.c / (length(gradient) + 1e-12)
+        norm = length(gradient)
+        return gradient.mul_(self.c).div_(norm + 1e-12)
 
-    def project(self, x: Tensor) -> Tensor:
+    def project_(self, x: Tensor) -> Tensor:
         """Return the nearest point of the ellipsoid, δ / (1 + 2λ / c²)."""
         if self._skips:
             return x
-        norm = length(x / torch.where(self.c > 0, self.c, 1.0))
-        return x if norm <= self.radius + TOLERANCE else self._nearest(x)
+        squares = [(p / torch.where(c > 0, c, 1.0)).square().sum() for p, c in blocks(x, self.c)]
+        norm = torch.stack(squares).sum().sqrt()
+        return x if norm <= self.radius + TOLERANCE else self._nearest_(x)
 
     @cached_property
     def _skips(self) -> bool:
         return self.zero_weight_skips_projection and not bool((self.c > 0).all())
 
-    def _nearest(self, x: Tensor) -> Tensor:
+    def _nearest_(self, x: Tensor) -> Tensor:
         """Return δ(λ) for the λ at which the released bisection of ‖δ(λ) / c‖₂ = ρ ends.
 
         It ends between the λ of ρ + ``TOLERANCE`` and of ρ − ``TOLERANCE``; these are found first,
@@ -177,8 +193,10 @@ class ReleasedL2(_InWeights, L2):
         """
         least = self._newton(x, torch.zeros((), dtype=torch.float64, device=x.device), TOLERANCE)
         most = self._newton(x, least, -TOLERANCE, steps=4)
-        point, _ = self._scaled(x, least.new_tensor(_bisect(*torch.stack([least, most]).tolist())))
-        return point.mul_(self.c)
+        multiplier = least.new_tensor(_bisect(*torch.stack([least, most]).tolist()))
+        for part, c in blocks(x, self.c):
+            part.mul_(c).div_(_divisor(c, multiplier)).mul_(c)
+        return x
 
     def _newton(self, x: Tensor, multiplier: Tensor, excess: float, steps: int = 14) -> Tensor:
         """Solve ‖δ(λ) / c‖₂ = ρ + ``excess`` for λ, from a smaller one; infinite if there is none.
@@ -191,18 +209,20 @@ class ReleasedL2(_InWeights, L2):
         if wanted <= 0:
             return torch.full_like(multiplier, math.inf)
         for _ in range(steps):
-            squares, divisor = self._scaled(x, multiplier)
-            squares.square_()
-            total = squares.sum(dtype=torch.float64)
-            slope = squares.div_(divisor).sum(dtype=torch.float64)
+            total = slope = torch.zeros_like(multiplier)
+            for part, c in blocks(x, self.c):
+                divisor = _divisor(c, multiplier)
+                squares = (part * c).div_(divisor).square_()  # of δ(λ) / c
+                total = total + squares.sum(dtype=torch.float64)
+                slope = slope + squares.div_(divisor).sum(dtype=torch.float64)
             multiplier = multiplier + total / (2 * slope) * (total.sqrt() / wanted - 1)
         return multiplier
 
-    def _scaled(self, x: Tensor, multiplier: Tensor) -> tuple[Tensor, Tensor]:
-        """Return δ(λ) / c and c² + 2λ; the latter is kept above zero where c² underflows."""
-        divisor = torch.addcmul(2 * multiplier.to(x.dtype), self.c, self.c)
-        divisor.clamp_min_(torch.finfo(x.dtype).tiny)
-        return (x * self.c).div_(divisor), divisor
+
+def _divisor(c: Tensor, multiplier: Tensor) -> Tensor:
+    """Return c² + 2λ, above zero where c² underflows."""
+    found = torch.addcmul(2 * multiplier.to(c.dtype), c, c)
+    return found.clamp_min_(torch.finfo(c.dtype).tiny)
 
 
 def _bisect(least: float, most: float) -> float:
@@ -220,10 +240,10 @@ def _bisect(least: float, most: float) -> float:
     return multiplier
 
 
-def unit(vector: Tensor) -> Tensor:
-    """Scale a vector to length one; the zero vector is returned unchanged."""
+def unit_(vector: Tensor) -> Tensor:
+    """Scale a vector to length one, in place; the zero vector is unchanged."""
     norm = length(vector)
-    return torch.where(norm > 0, vector / norm, vector)
+    return vector.div_(torch.where(norm > 0, norm, 1.0))
 
 
 NORMS: dict[str, type[Ball]] = {"l2": L2, "linf": Linf}

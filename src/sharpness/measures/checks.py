@@ -7,11 +7,14 @@ refuses on evidence alone: where rounding hides the answer, it passes.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
 from sharpness.data.batches import Batch, split_batch
 from sharpness.io.errors import UserError, out_of_memory
+from sharpness.measures.ball import length
 from sharpness.measures.network import Network
 from sharpness.measures.objective import Loss, Objective, counted, mean_loss
 
@@ -191,17 +194,25 @@ def check_gradient(objective: Objective) -> None:
             f"the loss is {loss:.6g} without gradients and {other:.6g} with them: the forward pass "
             "computes something else when gradients are needed"
         )
-    scale = _scale(start)
-    along = scale * gradient
-    largest = along.abs().max()
-    ahead = scale * torch.where(largest > 0, along / largest, 0.0)
-    for direction in ahead, torch.where(gradient == 0, _noise(start), 0.0):
+    for direction in _directions(start, gradient):
         if direction.any() and _contradicted(piece, start, direction, gradient, noise):
             raise UserError(
                 "the gradient is not the derivative of the loss: the forward pass uses weights "
                 "that autograd does not see (a detached alias, no_grad, a padding_idx that is "
                 "read, a hook that changes gradients); only average-case sharpness can be measured"
             )
+
+
+def _directions(start: Tensor, gradient: Tensor) -> Iterator[Tensor]:
+    """Yield the two directions, (p,) each; the second is made after the first was used."""
+    scale = _scale(start)
+    along = scale * gradient
+    largest = along.abs().max()
+    scale.mul_(along.div_(torch.where(largest > 0, largest, 1.0)))
+    del along
+    yield scale
+    del scale
+    yield _noise(start).mul_(gradient == 0)
 
 
 @torch.no_grad()
@@ -215,7 +226,7 @@ def _contradicted(
     network = piece.network
     apart: list[float] = []  # quotient minus slope, at each step
     for step in STEPS:
-        ends = [network.rounded(start + sign * step * direction) for sign in (1, -1)]
+        ends = [network.rounded(start.add(direction, alpha=sign * step)) for sign in (1, -1)]
         high, low = (piece.losses(end, [None], coarse=True)[0] for end in ends)
         change, expected = high - low, float(gradient @ (ends[0] - ends[1]))
         if apart and abs(apart[-1]) * step <= 2 * noise:
@@ -238,12 +249,13 @@ def _loss(objective: Objective, piece: Batch) -> tuple[float, Tensor]:
 
 def _scale(weights: Tensor) -> Tensor:
     """Return the typical size of each weight, which is nowhere zero."""
-    return weights.abs() + weights.square().mean().sqrt().clamp_min(1e-3)
+    least = (length(weights) / len(weights) ** 0.5).clamp_min(1e-3)
+    return weights.abs().add_(least)
 
 
 def _noise(weights: Tensor) -> Tensor:
     generator = torch.Generator(weights.device).manual_seed(0)
-    return _scale(weights) * torch.empty_like(weights).normal_(generator=generator)
+    return torch.empty_like(weights).normal_(generator=generator).mul_(_scale(weights))
 
 
 def _rounding(outputs: Tensor, loss: float = 0.0) -> float:

@@ -25,7 +25,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from sharpness.measures.ball import L2, unit
+from sharpness.measures.ball import L2, unit_
 from sharpness.measures.blocks import Pairs
 from sharpness.measures.gauge import scaling
 
@@ -63,13 +63,13 @@ class GeodesicBall(L2):
         """Return a random horizontal vector of length ρ."""
         return super().start(self.horizontal(torch.where(self.c > 0, noise, 0.0)))
 
-    def ascent(self, gradient: Tensor) -> Tensor:
+    def ascent_(self, gradient: Tensor) -> Tensor:
         """Return the horizontal unit vector of steepest ascent."""
-        return unit(self.horizontal(self.c * gradient))
+        return unit_(self.horizontal(gradient.mul_(self.c)))
 
-    def project(self, x: Tensor) -> Tensor:
+    def project_(self, x: Tensor) -> Tensor:
         """Return the nearest point of the ball: horizontal, then radial."""
-        return super().project(self.horizontal(x))
+        return super().project_(self.horizontal(x))
 
     def perturbation(self, x: Tensor) -> Tensor:
         """Return w(ξ) − w = ξ − ½ Γ(ξ) at ξ = c ⊙ x."""

@@ -79,7 +79,7 @@ class RescaledHessian:
         network, (inputs, targets) = self._network, batch
         with twice_differentiable(), network.at(network.weights) as outputs_of:
             loss = mean_loss(self._loss, outputs_of(inputs), targets, self._scale)
-            gradient = network.gradient(loss, share, twice=True)
+            gradient = network.gradient(share * loss, twice=True)
             products = [network.gradient(gradient @ v, keep=True) for v in columns]
         return torch.stack(products, dim=1)
 

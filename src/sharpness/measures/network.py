@@ -8,8 +8,9 @@ the backward pass. The price is that the model must be restored, which ``Network
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from copy import deepcopy
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -55,6 +56,7 @@ class Network:
         check_kind("the model", model, nn.Module, "a torch.nn.Module")
         self.model = model = _without_inference_tensors(model)
         self._groups = by_memory(chosen(model, parameters), model.parameters())
+        self._leaves = [parameter for group in self._groups for parameter in group]
         self._stored = [group[0].detach() for group in self._groups]
         self._sizes = [stored.numel() for stored in self._stored]
         double = any(stored.dtype is torch.float64 for stored in self._stored)
@@ -93,39 +95,46 @@ class Network:
                     if parameter.requires_grad != wanted:
                         parameter.requires_grad_(wanted)
                 self._write(weights)
+                del weights  # frees them, unless the caller keeps them
                 yield self._outputs
         finally:
             self._restore()
 
-    def gradient(
-        self,
-        loss: Tensor,
-        factor: float = 1.0,
-        *,
-        twice: bool = False,
-        keep: bool = False,
-        mixed: bool = False,
-    ) -> Tensor:
-        """Return the gradient (p,) of ``factor`` · ``loss``, a scalar made inside ``at``.
+    def gradient(self, value: Tensor, *, twice: bool = False, keep: bool = False) -> Tensor:
+        """Return the gradient (p,) of a scalar made inside ``at``.
 
-        ``twice`` makes the gradient differentiable again; ``keep`` allows a further call;
-        ``mixed`` takes matrix products in bfloat16.
+        ``twice`` makes the gradient differentiable again; ``keep`` allows a further call.
         """
-        if not loss.requires_grad:
+        if not value.requires_grad:
             return torch.zeros_like(self.weights)
-        leaves = [parameter for group in self._groups for parameter in group]
-        products = coarse_products(self.weights.is_cuda) if mixed else nullcontext()
-        with described("the backward pass of the model"), products:
+        with described("the backward pass of the model"):
             found = torch.autograd.grad(
-                loss,
-                leaves,
-                torch.full_like(loss, factor),
+                value,
+                self._leaves,
                 create_graph=twice,
                 retain_graph=twice or keep,
                 allow_unused=True,
             )
         each = iter(found)
         return self._flat([_total(group, [next(each) for _ in group]) for group in self._groups])
+
+    def add_gradient(self, total: Tensor, loss: Tensor, factor: float, mixed: bool = False) -> None:
+        """Add the gradient (p,) of ``factor`` · ``loss``, made inside ``at``, to ``total``.
+
+        Each part is added as soon as it is known, and freed. ``mixed`` takes matrix products in
+        bfloat16.
+        """
+        if not loss.requires_grad:
+            return
+        products = coarse_products(self.weights.is_cuda) if mixed else nullcontext()
+        with described("the backward pass of the model"), products, ExitStack() as hooks:
+            for part, group in zip(total.split(self._sizes), self._groups, strict=True):
+                for leaf in group:
+                    hook = partial(_added, part.view(leaf.shape))
+                    hooks.enter_context(leaf.register_hook(hook))
+            torch.autograd.grad(
+                loss, self._leaves, torch.full_like(loss, factor), allow_unused=True
+            )
 
     def holds(self, weights: Tensor) -> bool:
         """Return whether the model holds ``weights`` (p,) still, after a forward pass."""
@@ -246,6 +255,16 @@ def _without_inference_tensors(model: nn.Module) -> nn.Module:
         return model
     with described("copying the model, which was made in inference mode,"):
         return deepcopy(model)
+
+
+@torch.no_grad()
+def _added(total: Tensor, gradient: Tensor) -> Tensor:
+    """Add a gradient to its place, and return one of its kind that takes no memory."""
+    if gradient.is_sparse:
+        total.add_(gradient.to_dense())
+        return gradient
+    total.add_(gradient)
+    return gradient.new_zeros(()).expand(gradient.shape)
 
 
 def _total(group: Sequence[nn.Parameter], found: Sequence[Tensor | None]) -> Tensor:

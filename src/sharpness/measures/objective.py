@@ -148,23 +148,27 @@ class Objective:
 
     @torch.enable_grad()
     def loss_and_gradient(
-        self, weights: Tensor, scale: LogitScale, coarse: bool = False, mixed: bool = False
+        self,
+        weights: Tensor | Callable[[], Tensor],
+        scale: LogitScale,
+        coarse: bool = False,
+        mixed: bool = False,
     ) -> tuple[float, Tensor]:
         """Return L and ∇L (p,) at ``weights``, by one forward and backward pass of each example.
 
-        ``coarse`` is as in ``Network.at``, ``mixed`` as in ``Network.gradient``: L does not depend
-        on it.
+        A function that makes the weights takes less memory: they are freed before the gradient is
+        made. ``coarse`` is as in ``Network.at``, ``mixed`` as in ``Network.gradient``: L does not
+        depend on it.
         """
-        losses, total = [], None
+        made = weights if callable(weights) else lambda: weights
+        losses, total = [], torch.zeros_like(self.network.weights)
         for (inputs, targets), share in zip(self.pieces, self._shares, strict=True):
-            with self.network.at(weights, coarse) as outputs_of:
+            with self.network.at(made(), coarse) as outputs_of:
                 loss = mean_loss(self.loss, outputs_of(inputs), targets, scale)
-                gradient = self.network.gradient(loss, share, mixed=mixed)
-                losses.append(loss.item())
-            total = gradient if total is None else total.add_(gradient)
-            del gradient  # free it before the next one is made
-        assert total is not None
-        return _mean(losses, self._shares), total
+                self.network.add_gradient(total, loss, share, mixed)
+                losses.append(loss.detach())
+            del loss  # frees its graph before the next piece makes one
+        return _mean(torch.stack(losses).tolist(), self._shares), total
 
     def start(self, scale: LogitScale, mixed: bool = False) -> tuple[float, Tensor]:
         """Return L and ∇L (p,) at the model's own weights, from one pass for all cells.

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from sharpness.measures.ball import Ball
+from sharpness.measures.ball import Ball, blocks
 from sharpness.measures.definition import Protocol
 from sharpness.measures.objective import LogitScale, Objective
 
@@ -82,9 +83,11 @@ def worst(
     weights = objective.network.weights
     unperturbed = objective.unperturbed(scale)
 
+    def perturbed(x: Tensor) -> Tensor:
+        return ball.perturbation(x).add_(weights)
+
     def evaluate(x: Tensor) -> _Point:
-        at = weights + ball.perturbation(x)
-        value, gradient = objective.loss_and_gradient(at, scale, mixed=mixed)
+        value, gradient = objective.loss_and_gradient(partial(perturbed, x), scale, mixed=mixed)
         return _Point(x, value, ball.pullback(x, gradient))
 
     if protocol.random_start:
@@ -99,9 +102,11 @@ def worst(
     checks = set(checkpoints(steps))
 
     for step in range(1, steps):
-        x, before = _next(ball, at.gradient, schedule.eta, x, before, step, protocol), x
         higher = best.value if not protocol.count_increases else at.value
-        del at  # frees its gradient, a third of a gigabyte, unless it is the best
+        gradient = _taken(at, best)
+        del at
+        x, before = _next(ball, gradient, schedule.eta, x, before, step, protocol), x
+        del gradient
         at = evaluate(x)
         if not math.isfinite(at.value):
             return at.value
@@ -112,11 +117,16 @@ def worst(
             at = best
             if protocol.restart_iterate:
                 x = best.x
-    x = _next(ball, at.gradient, schedule.eta, x, before, steps, protocol)
-    (last,) = objective.losses(weights + ball.perturbation(x), [scale], graph=True)
+    x = _next(ball, _taken(at, best), schedule.eta, x, before, steps, protocol)
+    (last,) = objective.losses(perturbed(x), [scale], graph=True)
     if not math.isfinite(last):
         return last
     return max(max(best.value, last) - unperturbed, 0.0)
+
+
+def _taken(at: _Point, best: _Point) -> Tensor:
+    """Return the gradient of a point for a step that writes to it; that of the best one is kept."""
+    return at.gradient.clone() if at is best else at.gradient
 
 
 def _next(
@@ -128,10 +138,12 @@ def _next(
     step: int,
     protocol: Protocol,
 ) -> Tensor:
-    """Return the iterate after x: a step of length η, then momentum."""
-    z = ball.project(x + eta * ball.ascent(gradient))
+    """Return the iterate after x: a step of length η, then momentum. It writes to the gradient."""
+    z = ball.project_(ball.ascent_(gradient).mul_(eta).add_(x))
     if not protocol.heavy_ball:
-        return MOMENTUM * z + (1 - MOMENTUM) * before  # feasible by convexity
+        return z.mul_(MOMENTUM).add_(before, alpha=1 - MOMENTUM)  # feasible by convexity
     if step == 1:
         return z
-    return ball.project(x + MOMENTUM * (z - x) + (1 - MOMENTUM) * (x - before))
+    for to, at, behind in blocks(z, x, before):  # x + α (z − x) + (1 − α) (x − before)
+        to.sub_(at).mul_(MOMENTUM).add_(at).add_(at - behind, alpha=1 - MOMENTUM)
+    return ball.project_(z)

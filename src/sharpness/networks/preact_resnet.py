@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu
+
+NARROWEST = 8
+"""Width from which images are laid out channels last: narrower, oneDNN has corrupted memory."""
 
 
 class PreActBlock(nn.Module):
@@ -56,9 +60,15 @@ class PreActResNet(nn.Module):
             in_planes = planes
         self.bn = nn.BatchNorm2d(in_planes)
         self.linear = nn.Linear(in_planes, classes)
+        self.channels_last = width >= NARROWEST
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return logits (n, classes) of images (n, in_channels, h, w)."""
+        """Return logits (n, classes) of images (n, in_channels, h, w).
+
+        On a CPU, convolutions of images laid out channels last take a fifth less time.
+        """
+        if self.channels_last and x.device.type == "cpu":
+            x = x.contiguous(memory_format=torch.channels_last)
         out = self.conv1(x)
         for stage in range(self.stages):
             out = getattr(self, f"layer{stage + 1}")(out)

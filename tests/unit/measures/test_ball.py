@@ -44,8 +44,8 @@ def test_starts_steps_and_projections_are_feasible(
     feasible = make(shape, radius, WEIGHTS, protocol)
     start = feasible.start(normal(5, seed=seed).clamp(-1, 1))
     assert size(shape, feasible.perturbation(start), WEIGHTS) <= radius * (1 + 1e-9) + TOLERANCE
-    far = start + 10 * radius * feasible.ascent(normal(5, seed=seed + 1))
-    inside = feasible.project(far)
+    far = start + 10 * radius * feasible.ascent_(normal(5, seed=seed + 1))
+    inside = feasible.project_(far.clone())
     assert size(shape, feasible.perturbation(inside), WEIGHTS) <= radius * (1 + 1e-9) + TOLERANCE
     assert size(shape, feasible.perturbation(far), WEIGHTS) > radius
 
@@ -56,14 +56,14 @@ def test_a_feasible_point_is_its_own_projection(
 ) -> None:
     feasible = make(shape, radius, WEIGHTS, protocol)
     point = 0.99 * feasible.start(normal(5, seed=seed).clamp(-1, 1))
-    assert torch.equal(feasible.project(point), point)
+    assert torch.equal(feasible.project_(point.clone()), point)
 
 
 @given(shapes, seeds)
 def test_a_unit_step_is_the_steepest(shape: tuple[str, bool], seed: int) -> None:
     """No other point of the unit ball has a larger product with the gradient."""
     feasible, slope = make(shape, 1.0, WEIGHTS, "paper"), normal(5, seed=seed)
-    gain = slope @ feasible.perturbation(feasible.ascent(slope))
+    gain = slope @ feasible.perturbation(feasible.ascent_(slope.clone()))
     others = normal(500, 5, seed=seed + 1)
     others /= others.norm(dim=1, keepdim=True) if shape[0] == "l2" else others.abs().amax(1, True)
     assert gain >= (feasible.perturbation(others) @ slope).max()
@@ -89,9 +89,9 @@ def test_a_length_is_right_for_millions_of_weights_in_float32() -> None:
 def test_projections_are_the_nearest_points() -> None:
     far = torch.tensor([3.0, -4.0, 0.0], dtype=torch.float64)
     ones = torch.ones(3, dtype=torch.float64)
-    near = make(("l2", False), 1.0, ones, "paper").project(far)
+    near = make(("l2", False), 1.0, ones, "paper").project_(far.clone())
     assert torch.allclose(near, torch.tensor([0.6, -0.8, 0.0], dtype=torch.float64))
-    near = make(("linf", False), 1.0, ones, "paper").project(far)
+    near = make(("linf", False), 1.0, ones, "paper").project_(far.clone())
     assert torch.equal(near, torch.tensor([1.0, -1.0, 0.0], dtype=torch.float64))
 
 
@@ -102,7 +102,7 @@ def test_the_released_projection_is_the_nearest_point_of_the_ellipsoid(
     """On the surface, and displaced along its normal: x − p = 2λ p / c² with one λ ≥ 0."""
     c = 0.1 + normal(6, seed=seed).abs()
     x = 5 * radius * c * normal(6, seed=seed + 1)
-    p = make(("l2", True), radius, c, "released").project(x)
+    p = make(("l2", True), radius, c, "released").project_(x.clone())
     assert (x / c).norm() > radius
     assert abs(float((p / c).norm()) - radius) <= TOLERANCE
     multipliers = (x - p) * c.square() / p
@@ -113,19 +113,19 @@ def test_the_released_projection_is_the_nearest_point_of_the_ellipsoid(
 def test_the_released_projection_tolerates_what_its_bisection_would() -> None:
     feasible = make(("l2", True), 1.0, torch.ones(1, dtype=torch.float64), "released")
     nearly = torch.tensor([1 + TOLERANCE / 2], dtype=torch.float64)
-    assert torch.equal(feasible.project(nearly), nearly)
+    assert torch.equal(feasible.project_(nearly.clone()), nearly)
 
 
 def test_a_zero_weight_switches_the_released_projection_off_only_on_request() -> None:
     definition = Definition("worst", "l2", True, False)
     far = torch.tensor([9.0, 9.0, 0.0, 9.0, 9.0], dtype=torch.float64)
-    assert (ball(definition, 1.0, WEIGHTS.abs(), RELEASED).project(far) / WEIGHTS)[
+    assert (ball(definition, 1.0, WEIGHTS.abs(), RELEASED).project_(far.clone()) / WEIGHTS)[
         [0, 1, 3, 4]
     ].norm() < 2
     literal = replace(RELEASED, zero_weight_skips_projection=True)
-    assert torch.equal(ball(definition, 1.0, WEIGHTS.abs(), literal).project(far), far)
+    assert torch.equal(ball(definition, 1.0, WEIGHTS.abs(), literal).project_(far.clone()), far)
     whole = ball(definition, 1.0, WEIGHTS[:2].abs(), literal)
-    assert not torch.equal(whole.project(far[:2]), far[:2])
+    assert not torch.equal(whole.project_(far[:2].clone()), far[:2])
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -135,8 +135,8 @@ def test_without_a_gradient_there_is_no_step_and_no_nan(
 ) -> None:
     for weights in (WEIGHTS, torch.zeros(5, dtype=torch.float64)):
         feasible = make(shape, 1.0, weights, protocol)
-        still = feasible.ascent(torch.zeros(5, dtype=torch.float64))
-        assert torch.equal(feasible.project(still), torch.zeros(5, dtype=torch.float64))
+        still = feasible.ascent_(torch.zeros(5, dtype=torch.float64))
+        assert torch.equal(feasible.project_(still), torch.zeros(5, dtype=torch.float64))
         start = feasible.perturbation(feasible.start(normal(5, seed=0).clamp(-1, 1)))
         assert start.isfinite().all()
 
