@@ -2,7 +2,7 @@
 
 A PreAct ResNet and a SimpleViT with random weights, one batch of 32 images of 32 x 32 pixels, one
 thread, protocol ``released``, ℓ∞, adaptive, normalized logits: the worst case in 20 steps, in
-float32 and with mixed precision, and the average case in 20 draws. Each side has a process of its
+float32, with mixed precision and compiled, and the average case in 20 draws. Each side has a process of its
 own, with the settings of its jobs. What the cells of a model share, its checks and unperturbed
 loss, is done in the first turn, in which the values of both sides are compared. The others are
 timed: both sides take turns, and each ratio is of the processor times of one turn, which other
@@ -19,7 +19,7 @@ from concurrent.futures import Executor, ProcessPoolExecutor
 from functools import cache, partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -43,7 +43,7 @@ from sharpness.networks import build, initialise
 
 STEPS, DRAWS, TURNS, EXAMPLES = 20, 20, 7, 32
 RADIUS = {"worst": 0.002, "average": 0.1}
-TOLERANCE = {"float32": 1e-3, "mixed": 0.2}
+TOLERANCE = {"float32": 1e-3, "mixed": 0.2, "compiled": 0.01}
 """Largest relative difference between the values of both sides; mixed is another ascent."""
 IMAGES = {"in_channels": 3, "classes": 10}
 NETWORKS: dict[str, dict[str, Any]] = {
@@ -77,7 +77,7 @@ def made(
 def sides(
     network: nn.Module, batch: tuple[Tensor, Tensor], case: str
 ) -> dict[str, Callable[[], float]]:
-    """Return what gives the value on each side: the reconstruction, float32, and mixed."""
+    """Return what gives the value on each side: the reconstruction, and ours in several ways."""
     definition = Definition.parse(f"{case}-linf-adaptive-normlogits")
     radius = RADIUS[case]
     reference = Reconstruction(network, batch, radius, adaptive=True, logit_norm=True)
@@ -85,10 +85,13 @@ def sides(
 
     noise = partial(unit_noise, "linf", flat, 0, 0)
     data: dict[Data, list[Batch]] = {"original": [batch]}
-    points = ObjectiveCache(Network(network), data, cross_entropy)
+    plain, compiled = (
+        ObjectiveCache(Network(network, compiled=each), data, cross_entropy)
+        for each in (False, True)
+    )
     cell = Cell(definition, radius, "released")
 
-    def ours(precision: Precision) -> float:
+    def ours(points: ObjectiveCache, precision: Precision = "float32") -> float:
         effort = Effort(STEPS, DRAWS, precision=precision)
         ((_, found),) = measure_cells(network, data, [cell], effort=effort, points=points)
         assert isinstance(found, Estimate)
@@ -96,10 +99,13 @@ def sides(
 
     if case == "average":
         average = partial(reference.average, noise, DRAWS)
-        return {"reconstruction": average, "float32": partial(ours, "float32")}
-    worst = partial(reference.worst, STEPS, set(checkpoints(STEPS)))
-    both: tuple[Precision, ...] = get_args(Precision)
-    return {"reconstruction": worst, **{precision: partial(ours, precision) for precision in both}}
+        return {"reconstruction": average, "float32": partial(ours, plain)}
+    return {
+        "reconstruction": partial(reference.worst, STEPS, set(checkpoints(STEPS))),
+        "float32": partial(ours, plain),
+        "mixed": partial(ours, plain, "mixed"),
+        "compiled": partial(ours, compiled),
+    }
 
 
 def compare(values: dict[str, float]) -> None:
@@ -141,7 +147,7 @@ def turn(name: str, case: str, side: str) -> tuple[float, float]:
 def measured(name: str, case: str) -> Iterator[dict[str, Any]]:
     """Yield the row of each side."""
     released, ours = processes()
-    places = {side: ours if side in get_args(Precision) else released for side in jobs(name, case)}
+    places = {side: ours for side in jobs(name, case)} | {"reconstruction": released}
     times: dict[str, list[float]] = {side: [] for side in places}
     values = {}
     with released, ours:

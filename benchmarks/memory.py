@@ -24,7 +24,7 @@ from sharpness import Cell, Definition, Effort, sharpness_table
 from sharpness.io.files import write_csv
 from sharpness.networks import build, initialise
 
-EFFORT = Effort(steps=2, samples=2)
+EFFORT = Effort(steps=9, samples=2)
 ARCHITECTURE = {"name": "vit", "image_size": 32, "patch_size": 16, "dim": 768, "depth": 12}
 ARCHITECTURE |= {"heads": 12, "mlp_dim": 3072, "classes": 10}
 CELLS = [

@@ -74,7 +74,8 @@ class BasePool(Settings):
         Definitions and measures without radii stand under ``auto``.
         """
         settings = self.sharpness.model_dump(exclude={"radii", "ablations"})
-        for name, default in (("parameters", "all"), ("precision", "float32")):
+        defaults = {"parameters": "all", "precision": "float32", "compile": False}
+        for name, default in defaults.items():
             if settings[name] == default:
                 del settings[name]  # enters no digest
         words = settings.pop("measures")

@@ -89,8 +89,12 @@ class Cost:
         return 4.0 * VECTORS * self.weights + rows * self.activations
 
 
-VECTORS = 10
-"""Vectors of the size of the weights that a worst-case cell keeps, measured."""
+VECTORS = 9
+"""Vectors of the size of the weights that a worst-case cell keeps at most, measured.
+
+They are the model, its weights, c, the iterate and the one before, the best one with its gradient,
+the gradient, and with several micro-batches the perturbed weights.
+"""
 
 
 def sharpness_passes(pool: Pool, protocols: list[str], weights: int) -> tuple[int, int]:

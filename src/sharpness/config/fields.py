@@ -171,8 +171,18 @@ class Measurements(Settings):
     max_train_error: Fraction | None = None
     parameters: Annotated[str, AfterValidator(_pattern)] = "all"
     precision: Precision = "float32"
+    compile: bool = False
     ablations: dict[Name, Ablation] = Field(default_factory=dict)
     measures: Annotated[list[MeasureId], Distinct] = Field(default=[])
+
+    @model_validator(mode="after")
+    def _one_backward_pass(self) -> Self:
+        if self.compile and self.precision != "float32":
+            raise ValueError(
+                "compile and precision: mixed exclude each other: the products of a compiled "
+                "backward pass cannot be told apart; leave one out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _whole_batches(self) -> Self:

@@ -55,7 +55,7 @@ def measure_plan(
         views = augmented(points, plan.seed, plan.augment_operations)
         data["augmented"] = resident(views, m, device)
     try:
-        network = Network(model, plan.parameters)
+        network = Network(model, plan.parameters, plan.compile)
     except UserError as problem:
         yield from ((each, problem) for each in wanted)
         return

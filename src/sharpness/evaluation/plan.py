@@ -37,6 +37,7 @@ class Plan:
         augment_operations: of RandAugment, on each augmented view.
         parameters: the weights to perturb: "all", "trainable" or a regular expression on names.
         precision: of the gradients of Auto-PGD.
+        compile: passes that need no second derivative are compiled.
         measures: measured besides the cells.
         initial: the pool's model from whose weights all others were trained, where one is named.
     """
@@ -51,6 +52,7 @@ class Plan:
     augment_operations: int = 2
     parameters: str = "all"
     precision: Precision = "float32"
+    compile: bool = False
     measures: tuple[Measurement, ...] = ()
     initial: str = ""
 
@@ -142,6 +144,7 @@ class Plan:
             "revision": REVISION,
             **({} if self.parameters == "all" else {"parameters": self.parameters}),
             **({"precision": self.precision} if worst and self.precision != "float32" else {}),
+            **({"compile": True} if self.compile else {}),
         }
 
     def _describe_measure(self, measurement: Measurement) -> Row:
@@ -160,6 +163,7 @@ class Plan:
             "seed": self.seed,
             "revision": REVISION + measurement.measure.revision - 1,  # grows with either
             **({} if self.parameters == "all" else {"parameters": self.parameters}),
+            **({"compile": True} if self.compile else {}),
             **({"initial": self.initial} if measurement.needs_initial and self.initial else {}),
         }
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from copy import deepcopy
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -47,8 +48,13 @@ class Network:
     in float32 or wider; ``random`` are the random generators within the model's reach.
     """
 
-    def __init__(self, model: nn.Module, parameters: Parameters = "all") -> None:
+    def __init__(
+        self, model: nn.Module, parameters: Parameters = "all", compiled: bool = False
+    ) -> None:
         """Read the weights and the state of ``model``; it is written only inside ``at``.
+
+        ``compiled`` has passes that need no second derivative compiled, for each shape of inputs:
+        on a GPU as CUDA graphs, so that a step is not launched kernel by kernel.
 
         Raises:
             UserError: if there is nothing to perturb, or something that cannot be perturbed.
@@ -62,6 +68,8 @@ class Network:
         double = any(stored.dtype is torch.float64 for stored in self._stored)
         self._wide = torch.float64 if double else torch.float32
         self.weights = self._flat(self._stored)
+        mode = "reduce-overhead" if self.weights.is_cuda else None
+        self._compiled = torch.compile(model, dynamic=False, mode=mode) if compiled else model
         self._coarse = any(stored.element_size() < 4 for stored in self._stored)
         self._recurrent = any(isinstance(module, nn.RNNBase) for module in model.modules())
         self._training = any(module.training for module in model.modules())
@@ -75,12 +83,15 @@ class Network:
             self._check_evaluation_mode()
 
     @contextmanager
-    def at(self, weights: Tensor, coarse: bool = False) -> Iterator[Callable[[Inputs], Tensor]]:
+    def at(
+        self, weights: Tensor, coarse: bool = False, once: bool = False
+    ) -> Iterator[Callable[[Inputs], Tensor]]:
         """Hold ``weights`` (p,) in the model inside the block; yield inputs → outputs.
 
         The outputs, commonly logits (n, K), have gradients with respect to the parameters where
         gradients are enabled. Afterwards the model is as it was, whatever its forward did.
-        ``coarse`` allows any rounding to the type in which the model stores its weights.
+        ``coarse`` allows any rounding to the type in which the model stores its weights; ``once``
+        says that no second derivative is taken.
 
         Raises:
             UserError: if that rounding changes the perturbation by more than ``COARSEST``.
@@ -96,7 +107,7 @@ class Network:
                         parameter.requires_grad_(wanted)
                 self._write(weights)
                 del weights  # frees them, unless the caller keeps them
-                yield self._outputs
+                yield partial(self._outputs, self._compiled if once else self.model)
         finally:
             self._restore()
 
@@ -174,10 +185,11 @@ class Network:
         """Join one tensor for each parameter into one vector (p,)."""
         return torch.cat([tensor.flatten().to(self._wide) for tensor in tensors])
 
-    def _outputs(self, inputs: Inputs) -> Tensor:
+    @staticmethod
+    def _outputs(model: Callable[..., Any], inputs: Inputs) -> Tensor:
         with described("the forward pass of the model"):
             # A forward may write to its inputs (ReLU in place).
-            outputs = logits_of(call(self.model, map_tensors(torch.clone, inputs)))
+            outputs = logits_of(call(model, map_tensors(torch.clone, inputs)))
         if not is_dense(outputs):
             raise UserError(
                 "the model returns a sparse or nested tensor; wrap it so that it returns dense ones"

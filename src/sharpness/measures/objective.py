@@ -132,7 +132,10 @@ class Objective:
         """
         found = []
         for inputs, targets in self.pieces:
-            with torch.set_grad_enabled(graph), self.network.at(weights, coarse) as outputs_of:
+            with (
+                torch.set_grad_enabled(graph),
+                self.network.at(weights, coarse, once=True) as outputs_of,
+            ):
                 outputs = outputs_of(inputs)
                 found.append([mean_loss(self.loss, outputs, targets, s).item() for s in scales])
                 del outputs  # frees its graph before the next piece makes one
@@ -161,13 +164,17 @@ class Objective:
         depend on it.
         """
         made = weights if callable(weights) else lambda: weights
-        losses, total = [], torch.zeros_like(self.network.weights)
+        losses: list[Tensor] = []
+        total: Tensor | None = None
         for (inputs, targets), share in zip(self.pieces, self._shares, strict=True):
-            with self.network.at(made(), coarse) as outputs_of:
+            with self.network.at(made(), coarse, once=True) as outputs_of:
                 loss = mean_loss(self.loss, outputs_of(inputs), targets, scale)
+                if total is None:  # after the first pass, when the weights are freed
+                    total = torch.zeros_like(self.network.weights)
                 self.network.add_gradient(total, loss, share, mixed)
                 losses.append(loss.detach())
             del loss  # frees its graph before the next piece makes one
+        assert total is not None
         return _mean(torch.stack(losses).tolist(), self._shares), total
 
     def start(self, scale: LogitScale, mixed: bool = False) -> tuple[float, Tensor]:

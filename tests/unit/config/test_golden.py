@@ -52,18 +52,17 @@ def test_a_plan_and_its_cells(mini: Any) -> None:
     added = ("restarts", "samples")
     before = [cell for cell in plan["cells"] if not any(word in cell for word in added)]
     parsed = Plan.parse({"cells": before, **fixed})
-    assert digest(parsed.rows()) == "ade2ddcc41aeac48"
+    assert digest(parsed.rows()) == "aa0893820b1e8083"
     assert name_of(list(found["clip-soups"])) == "12bc93cc47781139"
 
 
-def test_a_plan_has_a_precision_that_is_not_the_default() -> None:
+@pytest.mark.parametrize(("key", "value"), [("precision", "mixed"), ("compile", True)])
+def test_a_plan_has_what_is_not_the_default(key: str, value: object) -> None:
     raw = yaml.safe_load((ROOT / "config.yaml").read_text())
-    raw["pools"]["clip-soups"]["sharpness"]["precision"] = "mixed"
+    raw["pools"]["clip-soups"]["sharpness"][key] = value
     plans = {name: pool.plan(["paper"]) for name, pool in validated(raw).pools.items()}
-    assert {name: plan.get("precision") for name, plan in plans.items()} == {
-        **dict.fromkeys(plans),
-        "clip-soups": "mixed",
-    }
+    found = {name: plan.get(key) for name, plan in plans.items()}
+    assert found == {**dict.fromkeys(plans), "clip-soups": value}
 
 
 def test_a_training() -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -30,6 +33,8 @@ from toys import (
 )
 
 from sharpness import Cell, Definition, Effort, sharpness, sharpness_table
+from sharpness.config.cost import VECTORS
+from sharpness.measures import ball, objective
 from sharpness.measures.ball import NORMS
 from sharpness.measures.definition import PROTOCOLS
 from sharpness.measures.measuring import measure
@@ -205,3 +210,27 @@ def test_cells_that_start_at_the_weights_share_the_first_gradient() -> None:
     assert counts[1] - counts[0] == 5
     alone = sharpness(model, [noisy_points(5, 0)], STANDARD_L2, 0.2, protocol="released", steps=6)
     assert found[cells[1]] == alone
+
+
+def _memory(model: nn.Module) -> Any:
+    """The count of tensors that is kept by benchmarks/memory.py, from where the project has it."""
+    path = Path(__file__).parents[3] / "benchmarks" / "memory.py"
+    module = module_from_spec(found := spec_from_file_location("memory_benchmark", path))
+    found.loader.exec_module(module)
+    return module.Memory(model)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("protocol", ["paper", "released"])
+@pytest.mark.parametrize("pieces", [1, 2])
+def test_a_step_holds_eight_vectors_and_nine_with_several_micro_batches(
+    shape: tuple[str, bool], protocol: str, pieces: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As ``cost.VECTORS`` says; blocks and layers are small beside the whole."""
+    monkeypatch.setattr(ball, "BLOCK", 2**10)
+    monkeypatch.setattr(objective, "KEPT", 0)
+    model = nn.Sequential(*(nn.Linear(64, 64) for _ in range(64)))
+    batch, settings = (torch.rand(2, 64), torch.tensor([1, 2])), {"steps": 9, "protocol": protocol}
+    with _memory(model) as memory:
+        sharpness(model, [batch], definition(shape), 0.01, micro_batch=2 // pieces, **settings)
+    assert memory.peak < (VECTORS - 2 + pieces + 0.2) * 4 * 64 * (64 * 64 + 64)
