@@ -6,7 +6,7 @@ that the rule `correlations` computes, in processor seconds by part.
 
 Measured (one core of a CPU): 50 s, of which correlations 30, families 9, protocols 5.
 
-    OMP_NUM_THREADS=1 python benchmarks/statistics.py
+    OMP_NUM_THREADS=1 python benchmarks/correlations.py
 """
 
 from __future__ import annotations
