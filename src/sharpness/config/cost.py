@@ -20,7 +20,8 @@ from sharpness.evaluation.radii import LEVELS, MODELS, TRIED, probe_points
 from sharpness.measures.cell_values import noise_key
 from sharpness.measures.definition import PROTOCOLS, Cell
 from sharpness.measures.measurement import Measurement
-from sharpness.measures.objective import KEPT
+from sharpness.measures.network import SMALL
+from sharpness.measures.worst import VECTORS
 from sharpness.training.hyperparameters import Space, Training, draw_hyperparameters
 
 if TYPE_CHECKING:
@@ -89,17 +90,9 @@ class Cost:
         return 4.0 * VECTORS * self.weights + rows * self.activations
 
 
-VECTORS = 9
-"""Vectors of the size of the weights that a worst-case cell keeps at most, measured.
-
-They are the model, its weights, c, the iterate and the one before, the best one with its gradient,
-the gradient, and with several micro-batches the perturbed weights.
-"""
-
-
 def sharpness_passes(pool: Pool, protocols: list[str], weights: int) -> tuple[int, int]:
     """Return the forward passes of single examples in the cells of one model: worst, average."""
-    settings, small = pool.sharpness, weights <= KEPT
+    settings, small = pool.sharpness, weights <= SMALL
     worst, average = cells_passes(settings.cells(protocols), settings.steps, settings.draws, small)
     return settings.points * worst, settings.points * average
 

@@ -44,8 +44,7 @@ from sharpness.measures.cell_values import ObjectiveCache
 from sharpness.measures.definition import PROTOCOLS, Cell
 from sharpness.measures.error_rates import ROWS
 from sharpness.measures.micro_batch import MicroBatch
-from sharpness.measures.network import Network
-from sharpness.measures.objective import KEPT
+from sharpness.measures.network import SMALL, Network
 from sharpness.measures.sharpness import measure_cells
 from sharpness.training.hyperparameters import Hyperparameters
 from sharpness.training.loop import train_model
@@ -238,7 +237,7 @@ def _cells(
         return 0.0
     cells = cells[:: 1 + len(cells) // 8]
     steps, samples, one = settings.steps, settings.draws, 0.0
-    small = sum(each.numel() for each in model.parameters()) <= KEPT
+    small = sum(each.numel() for each in model.parameters()) <= SMALL
     passes = sum(cells_passes(cells, steps, samples, small))
     if passes * settings.m * each > LONG:
         cells, steps, samples = cells[:1], 1, dict.fromkeys(samples, 2)

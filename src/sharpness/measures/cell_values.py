@@ -27,7 +27,7 @@ from sharpness.measures.gauge import balanced, check_same_function
 from sharpness.measures.network import Network
 from sharpness.measures.objective import LogitScale, Loss, Objective
 from sharpness.measures.parameters import Parameters
-from sharpness.measures.worst import worst
+from sharpness.measures.worst import check_room, worst
 
 Values = Sequence[Sequence[Tensor]]
 """The values of each task in each batch, [[(draws or 1,), ...], ...]."""
@@ -229,6 +229,7 @@ def values_of(
 def _worst_case(objectives: list[Objective], c: Tensor, task: CellTask, seed: int) -> list[Tensor]:
     """Return the maximum of each batch, over all random starts, [(1,), ...]."""
     definition, knobs = task.cell.definition, task.protocol
+    check_room(c)
     feasible = ball(definition, task.cell.radius, c, knobs)
     maxima = []
     for batch, objective in enumerate(objectives):

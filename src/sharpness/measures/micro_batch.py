@@ -15,7 +15,15 @@ Found = TypeVar("Found")
 
 
 class OutOfMemory(UserError):
-    """Memory is too small for one example; no other cell of the model fits either."""
+    """Memory is too small for a cell; the others of the model are not tried either."""
+
+
+def free_memory(device: torch.device) -> int | None:
+    """Return the bytes that are free on a GPU, with those that torch keeps; None elsewhere."""
+    if device.type != "cuda":
+        return None
+    kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return torch.cuda.mem_get_info(device)[0] + kept
 
 
 class MicroBatch:

@@ -25,6 +25,8 @@ from sharpness.measures.parameters import Parameters, by_memory, chosen
 from sharpness.measures.random_state import RandomState
 from sharpness.measures.snapshot import Snapshot
 
+SMALL = 2**20
+"""Weights up to which a network is small: time counts, not the memory of another vector."""
 COARSEST = 0.1
 """Largest error, relative to ‖δ‖₂, that rounding to the storage of the weights may make."""
 
@@ -64,6 +66,7 @@ class Network:
         self._groups = by_memory(chosen(model, parameters), model.parameters())
         self._leaves = [parameter for group in self._groups for parameter in group]
         self._stored = [group[0].detach() for group in self._groups]
+        self._written = [s.view(-1) if s.is_contiguous() else s for s in self._stored]
         self._sizes = [stored.numel() for stored in self._stored]
         double = any(stored.dtype is torch.float64 for stored in self._stored)
         self._wide = torch.float64 if double else torch.float32
@@ -132,12 +135,16 @@ class Network:
     def add_gradient(self, total: Tensor, loss: Tensor, factor: float, mixed: bool = False) -> None:
         """Add the gradient (p,) of ``factor`` · ``loss``, made inside ``at``, to ``total``.
 
-        Each part is added as soon as it is known, and freed. ``mixed`` takes matrix products in
-        bfloat16.
+        In a large network each part is added as soon as it is known, and freed. ``mixed`` takes
+        matrix products in bfloat16.
         """
         if not loss.requires_grad:
             return
         products = coarse_products(self.weights.is_cuda) if mixed else nullcontext()
+        if len(total) <= SMALL:
+            with products:
+                total.add_(self.gradient(factor * loss))
+            return
         with described("the backward pass of the model"), products, ExitStack() as hooks:
             for part, group in zip(total.split(self._sizes), self._groups, strict=True):
                 for leaf in group:
@@ -198,8 +205,10 @@ class Network:
 
     @torch.no_grad()
     def _write(self, weights: Tensor) -> None:
-        pieces = zip(weights.split(self._sizes), self._stored, strict=True)
-        torch._foreach_copy_(self._stored, [piece.view(to.shape) for piece, to in pieces])
+        pieces = zip(weights.split(self._sizes), self._written, strict=True)
+        torch._foreach_copy_(
+            self._written, [p if to.ndim == 1 else p.view(to.shape) for p, to in pieces]
+        )
         torch.clear_autocast_cache()  # which holds the weights of before in 16 bits
         parametrize._cache.clear()  # which holds what was computed of them
 

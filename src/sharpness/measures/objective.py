@@ -14,13 +14,11 @@ from torch.nn import functional
 from sharpness.data.batches import Batch, split_batch, to_device
 from sharpness.io.errors import UserError, described
 from sharpness.measures.arguments import check_count, check_kind
-from sharpness.measures.network import Network
+from sharpness.measures.network import SMALL, Network
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 """(outputs, targets) → a scalar that is the mean over examples of a loss of each example."""
 LogitScale = Literal["rms", "norm"] | None
-KEPT = 2**20
-"""Weights up to which a batch keeps its gradients at the model's own weights."""
 
 
 def normalized(logits: Tensor, scale: LogitScale) -> Tensor:
@@ -185,7 +183,7 @@ class Objective:
         if (scale, mixed) in self._start:
             return self._start[scale, mixed]
         found = self.loss_and_gradient(self.network.weights, scale, mixed=mixed)
-        if len(self.network.weights) <= KEPT:
+        if len(self.network.weights) <= SMALL:
             self._start[scale, mixed] = found
         return found
 

@@ -176,7 +176,8 @@ def _tensor_restorer(tensor: Tensor) -> Callable[[], None]:
     def restore() -> None:
         if (tensor.data_ptr(), tensor.shape, tensor.stride()) != place:
             tensor.data = view
-        if not _equal(memory, before):
+        # A copy is enqueued on a GPU, which a comparison waits for.
+        if memory.device.type != "cpu" or not _equal(memory, before):
             memory.copy_(before)
 
     place = tensor.data_ptr(), tensor.shape, tensor.stride()

@@ -12,10 +12,17 @@ from torch import Tensor
 
 from sharpness.measures.ball import Ball, blocks
 from sharpness.measures.definition import Protocol
+from sharpness.measures.micro_batch import OutOfMemory, free_memory
 from sharpness.measures.objective import LogitScale, Objective
 
 MOMENTUM = 0.75  # α of Algorithm 1
 INCREASES = 0.75  # share of steps that must succeed, ρ of Croce & Hein's condition 1
+VECTORS = 9
+"""Vectors of the size of the weights that a worst-case cell keeps at most, measured.
+
+They are the model, its weights, c, the iterate and the one before, the best one with its gradient,
+the gradient, and with several micro-batches the perturbed weights.
+"""
 
 
 def checkpoints(steps: int) -> list[int]:
@@ -58,6 +65,21 @@ class _Schedule:
         if too_few or stuck:
             self.eta /= 2
         return too_few or stuck
+
+
+def check_room(weights: Tensor) -> None:
+    """Raise OutOfMemory if a GPU has no room for the vectors of a worst case.
+
+    The model, its weights and c are there already.
+    """
+    needed, free = (VECTORS - 3) * weights.nbytes, free_memory(weights.device)
+    if free is not None and free < needed:
+        most = int(len(weights) * free / needed)
+        raise OutOfMemory(
+            f"a worst case of {len(weights):,} weights needs {needed / 1e9:.1f} GB beside the model "
+            f"and {free / 1e9:.1f} GB are free; take a device with more memory, `device: cpu`, or "
+            f"perturb at most {most:,} weights (`parameters`)"
+        )
 
 
 def worst(

@@ -22,6 +22,7 @@ from sharpness.evaluation.datasets import EvalDatasets
 from sharpness.evaluation.evaluate import evaluate, evaluate_models
 from sharpness.io.errors import UserError
 from sharpness.io.files import read_json
+from sharpness.measures import worst
 from sharpness.measures.cell_values import Effort
 from sharpness.measures.error_rates import error_and_loss
 from sharpness.measures.micro_batch import OutOfMemory
@@ -126,6 +127,18 @@ def test_no_room_for_one_example_is_a_line_and_another_error_is_not_taken_for_it
     with pytest.raises(UserError, match="shapes cannot be multiplied"):
         sharpness(wrong, points(), WORST, 0.1)
     assert asked == [16]
+
+
+def test_a_worst_case_whose_vectors_do_not_fit_is_refused_with_what_would(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Six vectors of 12 weights of four bytes take 288 bytes; half of them are free."""
+    model = nn.Linear(3, 3)
+    batches = [(torch.rand(2, 3), torch.tensor([0, 1]))]
+    monkeypatch.setattr(worst, "free_memory", lambda _: 144)
+    with pytest.raises(OutOfMemory, match="perturb at most 6 weights"):
+        sharpness(model, batches, WORST, 0.1)
+    assert sharpness(model, batches, replace(WORST, case="average"), 0.1)
 
 
 @pytest.fixture

@@ -33,14 +33,13 @@ from toys import (
 )
 
 from sharpness import Cell, Definition, Effort, sharpness, sharpness_table
-from sharpness.config.cost import VECTORS
-from sharpness.measures import ball, objective
+from sharpness.measures import ball, network, objective
 from sharpness.measures.ball import NORMS
 from sharpness.measures.definition import PROTOCOLS
 from sharpness.measures.measuring import measure
 from sharpness.measures.network import Network
 from sharpness.measures.objective import Objective
-from sharpness.measures.worst import checkpoints
+from sharpness.measures.worst import VECTORS, checkpoints
 
 WEIGHTS, SLOPE = normal(8, seed=1), normal(8, seed=2)
 
@@ -228,7 +227,8 @@ def test_a_step_holds_eight_vectors_and_nine_with_several_micro_batches(
 ) -> None:
     """As ``cost.VECTORS`` says; blocks and layers are small beside the whole."""
     monkeypatch.setattr(ball, "BLOCK", 2**10)
-    monkeypatch.setattr(objective, "KEPT", 0)
+    for module in (network, objective):
+        monkeypatch.setattr(module, "SMALL", 0)
     model = nn.Sequential(*(nn.Linear(64, 64) for _ in range(64)))
     batch, settings = (torch.rand(2, 64), torch.tensor([1, 2])), {"steps": 9, "protocol": protocol}
     with _memory(model) as memory:
