@@ -76,9 +76,9 @@ def check_room(weights: Tensor) -> None:
     if free is not None and free < needed:
         most = int(len(weights) * free / needed)
         raise OutOfMemory(
-            f"a worst case of {len(weights):,} weights needs {needed / 1e9:.1f} GB beside the model "
-            f"and {free / 1e9:.1f} GB are free; take a device with more memory, `device: cpu`, or "
-            f"perturb at most {most:,} weights (`parameters`)"
+            f"a worst case of {len(weights):,} weights needs {needed / 1e9:.1f} GB beside the "
+            f"model, {free / 1e9:.1f} GB are free; take a device with more memory, `device: cpu`, "
+            f"or perturb at most {most:,} weights (`parameters`)"
         )
 
 
