@@ -206,7 +206,7 @@ def test_the_pool_refuses_what_is_of_other_models(subject: EvaluatedModel, tmp_p
         assembled(subject)
     subject.checkpoint.write_bytes(b"weights")
     pd.read_csv(one.errors).assign(revision=1).to_csv(one.errors, index=False)
-    with pytest.raises(UserError, match=r"errors/model-000.csv: revision is 1, wanted is 3; "):
+    with pytest.raises(UserError, match=r"errors/model-000.csv: revision is 1, wanted is 2; "):
         assembled(subject)
 
 
