@@ -74,6 +74,7 @@ bench: $(STAMP) ## time cells against the released way; mixed precision on the p
 	@$(ACTIVATE)
 	for each in cells one_model step memory photos; do python benchmarks/$$each.py; done
 	if [[ -e results/mini/report.html ]]; then python benchmarks/mixed.py; fi
+	benchmarks/gpu.sh
 
 cluster: $(STAMP) ## the tests on a real Slurm of one node; as root on Debian it is installed if need be
 	@$(ACTIVATE)

@@ -22,7 +22,8 @@ Weights = dict[str, Tensor]
 class Reconstruction:
     """Estimators of one batch, with normalized logits or raw ones.
 
-    The ball is the box |δ| ≤ ρ c, or for ``l2`` the ellipsoid ‖δ / c‖₂ ≤ ρ.
+    The ball is the box |δ| ≤ ρ c, or for ``l2`` the ellipsoid ‖δ / c‖₂ ≤ ρ. Images are laid out as
+    PyTorch does by itself, or ``channels_last`` as in our ResNets.
     """
 
     model: nn.Module
@@ -31,11 +32,12 @@ class Reconstruction:
     adaptive: bool
     logit_norm: bool
     l2: bool = False
+    channels_last: bool = False
 
     def __post_init__(self) -> None:
-        """Keep the model's own weights, and c; a copy of ours gets PyTorch's layout of images."""
+        """Copy the model, and keep its own weights and c."""
         self.model = copy.deepcopy(self.model)
-        self.model.channels_last = False
+        self.model.channels_last = self.channels_last
         self.own = copy.deepcopy(self._weights())
         self.c = {
             name: w.abs() if self.adaptive else torch.ones_like(w) for name, w in self.own.items()
