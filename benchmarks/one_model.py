@@ -3,11 +3,10 @@
 The released code starts a process for each cell, and evaluates the errors in each. Its cells are
 timed by a reconstruction, in turns with ours. The values of both are compared in one layout of
 images: at small radii another rounding takes another ascent. Ours share what the cells of a job
-share, and have one start and one evaluation of errors. Each side has a process
-of its own, with the settings of its jobs. Protocol ``released``, a random ResNet of width 16, one
-thread, processor time. One batch of 32 images stands for the protocol's 1,024 images, and 320 for
-the 10,000 of each error; both are counted accordingly. One row a part goes to
-``results/benchmarks/one_model.csv``.
+share, and have one start and one evaluation of errors. Each side has a process of its own, with the
+settings of its jobs. Protocol ``released``, a random ResNet of width 16, one thread, processor
+time. One batch of 32 images stands for the protocol's 1,024 images, and 320 for the 10,000 of each
+error; both are counted accordingly. One row a part goes to ``results/benchmarks/one_model.csv``.
 
     python benchmarks/one_model.py
 """
