@@ -88,10 +88,7 @@ def sides(
 
     noise = partial(unit_noise, "linf", flat, 0, 0)
     data: dict[Data, list[Batch]] = {"original": [batch]}
-    plain, compiled = (
-        ObjectiveCache(Network(network, compiled=each), data, cross_entropy)
-        for each in (False, True)
-    )
+    plain = ObjectiveCache(Network(network), data, cross_entropy)
     cell = Cell(definition, radius, "released")
 
     def ours(points: ObjectiveCache, precision: Precision = "float32") -> float:
@@ -103,6 +100,7 @@ def sides(
     if case == "average":
         average = partial(reference.average, noise, DRAWS)
         return {"reconstruction": average, "float32": partial(ours, plain)}
+    compiled = ObjectiveCache(Network(network, compiled=True), data, cross_entropy)
     return {
         "reconstruction": partial(reference.worst, STEPS, set(checkpoints(STEPS))),
         "float32": partial(ours, plain),

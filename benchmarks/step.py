@@ -11,7 +11,6 @@ one thread, processor time, the median of some turns. One row a network goes to
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from cells import NETWORKS, made
+from cells import NETWORKS, made, seconds
 from torch.nn.functional import cross_entropy
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -32,22 +31,21 @@ SIDE = 1024
 """Of the square matrices whose product gives the rate."""
 
 
-def seconds(*jobs: Callable[[], Any]) -> list[float]:
+def medians(*jobs: Callable[[], Any]) -> list[float]:
     """Return the median processor time of some jobs, which take turns; the first is not timed."""
     taken: list[list[float]] = [[] for _ in jobs]
     for turn in range(1 + TURNS):
         for job, found in zip(jobs, taken, strict=True):
-            start = time.process_time()
-            job()
+            each, _ = seconds(job)
             if turn:
-                found.append(time.process_time() - start)
+                found.append(each)
     return [float(np.median(found)) for found in taken]
 
 
 def measured() -> Iterator[dict[str, Any]]:
     """Yield a row for each network."""
     square = torch.rand(SIDE, SIDE)
-    rate = 2 * SIDE**3 / seconds(lambda: square @ square)[0]
+    rate = 2 * SIDE**3 / medians(lambda: square @ square)[0]
     for name, architecture in NETWORKS.items():
         network, (images, labels) = made(architecture)
         weights = torch.cat([p.detach().flatten() for p in network.parameters()])
@@ -67,7 +65,7 @@ def measured() -> Iterator[dict[str, Any]]:
             effort = Effort(steps=steps)
             return lambda: sharpness_table(network, [(images, labels)], [cell], effort=effort)  # noqa: B023
 
-        long, short, both, twenty = seconds(cells(1 + STEPS), cells(1), passes, copies)
+        long, short, both, twenty = medians(cells(1 + STEPS), cells(1), passes, copies)
         step = (long - short) / STEPS
         yield {
             "network": name,

@@ -142,10 +142,15 @@ class Plan:
             "samples": None if worst else (cell.samples or samples),
             "seed": self.seed,
             "revision": REVISION,
-            **({} if self.parameters == "all" else {"parameters": self.parameters}),
+            **self._unusual,
             **({"precision": self.precision} if worst and self.precision != "float32" else {}),
-            **({"compile": True} if self.compile else {}),
         }
+
+    @property
+    def _unusual(self) -> Row:
+        """The settings of all values that are named where they are not the default."""
+        parameters = {} if self.parameters == "all" else {"parameters": self.parameters}
+        return {**parameters, **({"compile": True} if self.compile else {})}
 
     def _describe_measure(self, measurement: Measurement) -> Row:
         """Return the settings of a measure, under the names of those of a cell."""
@@ -162,8 +167,7 @@ class Plan:
             **{name: count if name == taken else None for name, count in effort.items()},
             "seed": self.seed,
             "revision": REVISION + measurement.measure.revision - 1,  # grows with either
-            **({} if self.parameters == "all" else {"parameters": self.parameters}),
-            **({"compile": True} if self.compile else {}),
+            **self._unusual,
             **({"initial": self.initial} if measurement.needs_initial and self.initial else {}),
         }
 

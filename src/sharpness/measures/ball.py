@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -41,7 +41,11 @@ def scaling(weights: Tensor, adaptive: bool) -> Tensor:
 
 def length(x: Tensor) -> Tensor:
     """Return ‖x‖₂. ``norm()`` of 10⁷ float32 weights is off by 10⁻³ on a CPU; sums add in pairs."""
-    return torch.stack([part.square().sum() for part in x.split(BLOCK)]).sum().sqrt()
+    return _length_of(x.split(BLOCK))
+
+
+def _length_of(parts: Iterable[Tensor]) -> Tensor:
+    return torch.stack([part.square().sum() for part in parts]).sum().sqrt()
 
 
 def blocks(*vectors: Tensor) -> Iterator[tuple[Tensor, ...]]:
@@ -177,8 +181,7 @@ class ReleasedL2(_InWeights, L2):
         """Return the nearest point of the ellipsoid, δ / (1 + 2λ / c²)."""
         if self._skips:
             return x
-        squares = [(p / torch.where(c > 0, c, 1.0)).square().sum() for p, c in blocks(x, self.c)]
-        norm = torch.stack(squares).sum().sqrt()
+        norm = _length_of(part / torch.where(c > 0, c, 1.0) for part, c in blocks(x, self.c))
         return x if norm <= self.radius + TOLERANCE else self._nearest_(x)
 
     @cached_property

@@ -158,8 +158,8 @@ class Objective:
         """Return L and ∇L (p,) at ``weights``, by one forward and backward pass of each example.
 
         A function that makes the weights takes less memory: they are freed before the gradient is
-        made. ``coarse`` is as in ``Network.at``, ``mixed`` as in ``Network.gradient``: L does not
-        depend on it.
+        made. ``coarse`` is as in ``Network.at``, ``mixed`` as in ``Network.add_gradient``: L does
+        not depend on it.
         """
         made = weights if callable(weights) else lambda: weights
         losses: list[Tensor] = []

@@ -96,7 +96,7 @@ def worst(
     The start and each iteration but the last take one forward and one backward pass, the last a
     forward pass. ``noise`` returns the unit noise (p,) of the random start, if the protocol has
     one; without it the run starts at w, and cells share that pass (`Objective.start`). ``mixed`` is
-    as in ``Network.gradient``.
+    as in ``Network.add_gradient``.
 
     Returns:
         The best value over the run, the start and the unperturbed point, so never negative; not
@@ -108,16 +108,17 @@ def worst(
     def perturbed(x: Tensor) -> Tensor:
         return ball.perturbation(x).add_(weights)
 
-    def evaluate(x: Tensor) -> _Point:
-        value, gradient = objective.loss_and_gradient(partial(perturbed, x), scale, mixed=mixed)
+    def point(x: Tensor, value: float, gradient: Tensor) -> _Point:
         return _Point(x, value, ball.pullback(x, gradient))
+
+    def evaluate(x: Tensor) -> _Point:
+        at = partial(perturbed, x)
+        return point(x, *objective.loss_and_gradient(at, scale, mixed=mixed))
 
     if protocol.random_start:
         at = evaluate(ball.start(noise()))
     else:
-        x = torch.zeros_like(weights)
-        value, gradient = objective.start(scale, mixed)
-        at = _Point(x, value, ball.pullback(x, gradient))
+        at = point(torch.zeros_like(weights), *objective.start(scale, mixed))
     best, x, before = at, at.x, at.x
     floor = max(unperturbed, best.value)
     schedule = _Schedule(2 * ball.radius, floor, 2 * ball.radius)
@@ -125,10 +126,8 @@ def worst(
 
     for step in range(1, steps):
         higher = best.value if not protocol.count_increases else at.value
-        gradient = _taken(at, best)
-        del at
-        x, before = _next(ball, gradient, schedule.eta, x, before, step, protocol), x
-        del gradient
+        x, before = _next(ball, _taken(at, best), schedule.eta, x, before, step, protocol), x
+        del at  # frees its gradient where the step did not become it
         at = evaluate(x)
         if not math.isfinite(at.value):
             return at.value

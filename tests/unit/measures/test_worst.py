@@ -225,7 +225,7 @@ def _memory(model: nn.Module) -> Any:
 def test_a_step_holds_eight_vectors_and_nine_with_several_micro_batches(
     shape: tuple[str, bool], protocol: str, pieces: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As ``cost.VECTORS`` says; blocks and layers are small beside the whole."""
+    """As ``VECTORS`` says; blocks and layers are small beside the whole."""
     monkeypatch.setattr(ball, "BLOCK", 2**10)
     for module in (network, objective):
         monkeypatch.setattr(module, "SMALL", 0)
