@@ -1,10 +1,10 @@
 """Times cells and a training epoch on a GPU, against a reconstruction of the released code.
 
-ResNet-18 with 128 images and ViT-B/16 with 64, random weights: the worst case in 20 steps, float32,
-mixed precision and compiled, and the average case in 20 draws, protocol ``released``, ℓ∞. The
-values of both sides are compared first; then they take turns, and each ratio is of one turn. An
-epoch is one of ResNet-18 and of SimpleViT on 50,000 random images, in batches of 128. Writes the
-page ``results/benchmarks/gpu.md``.
+ResNet-18 with 128 images and ViT-B/16 with 64, random weights: the worst case in 20 steps, in
+float32 and with mixed precision, and the average case in 20 draws, each plain and compiled,
+protocol ``released``, ℓ∞. The values of both sides are compared first; then they take turns, and
+each ratio is of one turn. An epoch is one of ResNet-18 and of SimpleViT on 50,000 random images, in
+batches of 128. Writes the page ``results/benchmarks/gpu.md``.
 
     python benchmarks/gpu_speed.py                  python benchmarks/gpu_speed.py --device cpu
 """

@@ -1,11 +1,13 @@
 """How far does `precision: mixed` change worst-case sharpness and its ranking of models?
 
-Measures every worst-case cell of the finished pools of scale mini again, with mixed precision, and
-compares it with the float32 value in ``pool.csv``: Kendall's τ-b over the models, and the largest
-relative change. One row a cell goes to ``results/benchmarks/mixed.csv``; the table printed has, for
-each pool and radius, the least τ and the largest change of its cells.
+Measures every worst-case cell of the finished pools of a configuration again, with mixed precision,
+and compares it with the float32 value in ``pool.csv``: Kendall's τ-b over the models, and the
+largest relative change. One row a cell goes to ``results/benchmarks/mixed.csv``; the table printed
+has, for each pool and radius, the least τ and the largest change of its cells. ``mixed.yaml`` has
+pools of scale mini with at least 20 models each.
 
-    python benchmarks/mixed.py
+    snakemake --cores all --configfile benchmarks/mixed.yaml
+    python benchmarks/mixed.py benchmarks/mixed.yaml
 """
 
 from __future__ import annotations
@@ -18,11 +20,10 @@ from typing import Any
 
 import pandas as pd
 import torch
-import yaml
 from scipy.stats import kendalltau
 
 from sharpness.checkpoints.table import stem
-from sharpness.config import validated
+from sharpness.cli.configuration import settings_of
 from sharpness.data.locate import read_record
 from sharpness.evaluation.datasets import EvalDatasets, first_points
 from sharpness.evaluation.measuring import measure_plan
@@ -78,7 +79,7 @@ def compared(pool: str, found: pd.DataFrame) -> Iterator[dict[str, Any]]:
 def main() -> None:
     """Write the rows, and print the table."""
     torch.set_num_threads(1)
-    config = validated(yaml.safe_load(Path("config.yaml").read_text()))
+    config = settings_of([Path(overlay) for overlay in sys.argv[1:]])
     home, rows = Path(config.home), []
     for name, pool in config.pools.items():
         found = pd.DataFrame(measured(home, name, pool, config.protocols))

@@ -176,15 +176,6 @@ class Measurements(Settings):
     measures: Annotated[list[MeasureId], Distinct] = Field(default=[])
 
     @model_validator(mode="after")
-    def _one_backward_pass(self) -> Self:
-        if self.compile and self.precision != "float32":
-            raise ValueError(
-                "compile and precision: mixed exclude each other: the products of a compiled "
-                "backward pass cannot be told apart; leave one out"
-            )
-        return self
-
-    @model_validator(mode="after")
     def _whole_batches(self) -> Self:
         sizes = {"m": [self.m]}
         sizes |= {f"ablations.{name}.m": a.m or [] for name, a in self.ablations.items()}

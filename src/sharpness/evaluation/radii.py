@@ -14,8 +14,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from scipy.optimize import brentq
-
 from sharpness.io.errors import REMAKE, UserError
 from sharpness.io.files import read_json
 from sharpness.measures.definition import Definition
@@ -135,6 +133,7 @@ def _level(curve: _Curve, level: float, first: float) -> dict[str, Any]:
 
 def _narrowed(curve: _Curve, level: float, low: float, high: float) -> tuple[float, float, float]:
     """Return the radius that reaches a level, and the ends of the bracket around it."""
+    from scipy.optimize import brentq  # half a second, for a hundred jobs that only read radii
 
     def above(place: float) -> float:
         rise = min(max(curve.at(math.exp(place)), 1e-6 * level), 1e6 * level)

@@ -13,7 +13,6 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_map
 
 aten = torch.ops.aten
 PRODUCTS = {
@@ -40,8 +39,10 @@ class _Products(TorchDispatchMode):
         if operation not in PRODUCTS:
             return operation(*args, **kwargs)
         before = args[0].dtype
-        found = operation(*tree_map(_rounded, args), **kwargs)
-        return tree_map(lambda x: x.to(before) if isinstance(x, Tensor) else x, found)
+        found = operation(*map(_rounded, args), **kwargs)
+        if isinstance(found, Tensor):
+            return found.to(before)
+        return tuple(each if each is None else each.to(before) for each in found)
 
 
 def _rounded(value: Any) -> Any:

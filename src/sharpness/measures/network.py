@@ -55,8 +55,7 @@ class Network:
     ) -> None:
         """Read the weights and the state of ``model``; it is written only inside ``at``.
 
-        ``compiled`` has passes that need no second derivative compiled, for each shape of inputs:
-        on a GPU as CUDA graphs, so that a step is not launched kernel by kernel.
+        ``compiled`` has passes that need no second derivative compiled, as `compilation` tells.
 
         Raises:
             UserError: if there is nothing to perturb, or something that cannot be perturbed.
@@ -71,8 +70,7 @@ class Network:
         double = any(stored.dtype is torch.float64 for stored in self._stored)
         self._wide = torch.float64 if double else torch.float32
         self.weights = self._flat(self._stored)
-        mode = "reduce-overhead" if self.weights.is_cuda else None
-        self._compiled = torch.compile(model, dynamic=False, mode=mode) if compiled else model
+        self._compiled = _compiled_passes(model, self.weights.is_cuda) if compiled else {}
         self._coarse = any(stored.element_size() < 4 for stored in self._stored)
         self._recurrent = any(isinstance(module, nn.RNNBase) for module in model.modules())
         self._training = any(module.training for module in model.modules())
@@ -87,14 +85,14 @@ class Network:
 
     @contextmanager
     def at(
-        self, weights: Tensor, coarse: bool = False, once: bool = False
+        self, weights: Tensor, coarse: bool = False, once: bool = False, mixed: bool = False
     ) -> Iterator[Callable[[Inputs], Tensor]]:
         """Hold ``weights`` (p,) in the model inside the block; yield inputs → outputs.
 
         The outputs, commonly logits (n, K), have gradients with respect to the parameters where
         gradients are enabled. Afterwards the model is as it was, whatever its forward did.
         ``coarse`` allows any rounding to the type in which the model stores its weights; ``once``
-        says that no second derivative is taken.
+        says that no second derivative is taken; ``mixed`` is that of a following `add_gradient`.
 
         Raises:
             UserError: if that rounding changes the perturbation by more than ``COARSEST``.
@@ -110,7 +108,8 @@ class Network:
                         parameter.requires_grad_(wanted)
                 self._write(weights)
                 del weights  # frees them, unless the caller keeps them
-                yield partial(self._outputs, self._compiled if once else self.model)
+                passes = self._compiled if once else {}
+                yield partial(self._outputs, passes.get(mixed, self.model))
         finally:
             self._restore()
 
@@ -140,6 +139,7 @@ class Network:
         """
         if not loss.requires_grad:
             return
+        mixed = mixed and not self._compiled  # whose passes have their products in bfloat16
         products = coarse_products(self.weights.is_cuda) if mixed else nullcontext()
         if len(total) <= SMALL:
             with products:
@@ -250,6 +250,13 @@ class Network:
                 f"the weights are stored as {', '.join(sorted(types))}, whose rounding changes a "
                 f"perturbation of this radius by {error / change:.0%}; use model.float()"
             )
+
+
+def _compiled_passes(model: nn.Module, on_gpu: bool) -> dict[bool, Callable[..., Any]]:
+    """Return the compiled model without and with ``mixed``; each compiles when it is called."""
+    from sharpness.measures.compilation import compiled  # takes a second to import
+
+    return {mixed: compiled(model, on_gpu, mixed) for mixed in (False, True)}
 
 
 @contextmanager

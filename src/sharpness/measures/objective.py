@@ -122,17 +122,18 @@ class Objective:
         scales: Sequence[LogitScale],
         coarse: bool = False,
         graph: bool = False,
+        mixed: bool = False,
     ) -> list[float]:
         """Return L at ``weights`` for each logit scale, from one forward pass of each example.
 
         ``coarse`` is as in ``Network.at``. With ``graph`` the pass is that of ``loss_and_gradient``
-        to the bit, whichever code a model has for passes without gradients.
+        to the bit, whichever code a model has for passes without gradients; ``mixed`` is its own.
         """
         found = []
         for inputs, targets in self.pieces:
             with (
                 torch.set_grad_enabled(graph),
-                self.network.at(weights, coarse, once=True) as outputs_of,
+                self.network.at(weights, coarse, once=True, mixed=mixed) as outputs_of,
             ):
                 outputs = outputs_of(inputs)
                 found.append([mean_loss(self.loss, outputs, targets, s).item() for s in scales])
@@ -165,7 +166,7 @@ class Objective:
         losses: list[Tensor] = []
         total: Tensor | None = None
         for (inputs, targets), share in zip(self.pieces, self._shares, strict=True):
-            with self.network.at(made(), coarse, once=True) as outputs_of:
+            with self.network.at(made(), coarse, once=True, mixed=mixed) as outputs_of:
                 loss = mean_loss(self.loss, outputs_of(inputs), targets, scale)
                 if total is None:  # after the first pass, when the weights are freed
                     total = torch.zeros_like(self.network.weights)

@@ -139,7 +139,7 @@ def worst(
             if protocol.restart_iterate:
                 x = best.x
     x = _next(ball, _taken(at, best), schedule.eta, x, before, steps, protocol)
-    (last,) = objective.losses(perturbed(x), [scale], graph=True)
+    (last,) = objective.losses(perturbed(x), [scale], graph=True, mixed=mixed)
     if not math.isfinite(last):
         return last
     return max(max(best.value, last) - unperturbed, 0.0)

@@ -26,7 +26,6 @@ WORST = f"{R}.sharpness.radii.worst-linf-adaptive-normlogits"
 SMALL = "simple.small_networks"
 FCNN = f"{SMALL}.networks.fcnn"
 AUGMENTED = {"definition": "average-l2-standard-rawlogits", "radii": [1], "data": ["augmented"]}
-BOTH = {**DEFAULT["pools"]["cifar10-resnet18"]["sharpness"], "compile": True, "precision": "mixed"}
 LOOP: list[Any] = []
 LOOP.append(LOOP)
 
@@ -95,8 +94,6 @@ CASES: list[tuple[str, Any, str, str]] = [
     (f"{S}.architecture.heads", 5, S, "heads is 5, which does not divide dim, 24"),
     (f"{V}.architecture.dim", 30, V, "dim is 30"),
     (f"{A}.sharpness.ablations", {"a": AUGMENTED}, f"{A}: sharpness.ablations.a.data", "photos"),
-    (f"{R}.sharpness", BOTH,
-     f"{R}.sharpness: compile", "leave one out"),
     (f"{R}.sharpness.m", 50, f"{R}.sharpness: m: 50", "64 points"),
     (f"{R}.sharpness.ablations.m.m", [48], f"{R}.sharpness: ablations.m.m: 48", "64 points"),
     (f"{R}.sharpness.points", 2048, f"{R}.sharpness.points: 2048", "digits has 1000"),

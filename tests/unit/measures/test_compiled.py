@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import torch
+from functorch.compile import make_boxed_func
+from torch import Tensor, nn
+from torch._dynamo.backends.common import aot_autograd
+from torch._functorch.partitioners import min_cut_rematerialization_partition
 from torch.nn.functional import cross_entropy
 from toys import RESNET
 
 from sharpness import Cell, Definition, Effort, Estimate
+from sharpness.data.batches import Batch
 from sharpness.measures.cell_values import ObjectiveCache
 from sharpness.measures.measurement import Measurement
 from sharpness.measures.measuring import measure_all
 from sharpness.measures.micro_batch import MicroBatch
 from sharpness.measures.network import Network
+from sharpness.measures.objective import Objective
 from sharpness.measures.sharpness import measure_cells
 from sharpness.networks import build, initialise
 
@@ -25,22 +33,51 @@ CELLS = [
 EFFORT = Effort(steps=4, samples=3)
 
 
-def test_compiled_passes_give_the_values_of_plain_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The graphs are run as they were traced, without their slow translation."""
-    passes, compiler = [], torch.compile
+@pytest.fixture
+def passes(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Names of the graphs that were run, as they were traced, without their slow translation."""
+    found: list[str] = []
+    compiler = torch.compile
 
-    def backend(graph: Any, _: Any) -> Any:
-        return lambda *inputs: (passes.append(1), graph.forward(*inputs))[1]
+    def traced(model: nn.Module, dynamic: bool, options: dict[str, Any]) -> Any:
+        rewrite = options.get("joint_custom_pre_pass")
 
-    monkeypatch.setattr(torch, "compile", lambda m, **_: compiler(m, backend=backend))
+        def partition(graph: Any, inputs: Any, **keys: Any) -> Any:
+            if rewrite is not None:
+                rewrite(graph.graph)
+                graph.graph.lint()
+                graph.recompile()
+            return min_cut_rematerialization_partition(graph, inputs, **keys)
+
+        def noted(name: str) -> Any:
+            return lambda graph, _: make_boxed_func(
+                lambda *inputs: (found.append(name), graph(*inputs))[1]
+            )
+
+        backend = aot_autograd(
+            fw_compiler=noted("forward"), bw_compiler=noted("backward"), partition_fn=partition
+        )
+        return compiler(model, backend=backend, dynamic=dynamic)
+
+    torch._dynamo.reset()
+    monkeypatch.setattr(torch, "compile", traced)
+    yield found
+    torch._dynamo.reset()
+
+
+def resnet() -> tuple[nn.Module, Batch]:
     stream = torch.Generator().manual_seed(0)
     model = build(RESNET)
     initialise(model, stream)
-    data = {"original": [(torch.rand(8, 1, 8, 8, generator=stream), torch.arange(8) % 10)]}
+    return model.eval(), (torch.rand(8, 1, 8, 8, generator=stream), torch.arange(8) % 10)
+
+
+def test_compiled_passes_give_the_values_of_plain_ones(passes: list[str]) -> None:
+    model, batch = resnet()
+    data = {"original": [batch]}
 
     def values(compiled: bool) -> list[float]:
-        network = Network(model.eval(), compiled=compiled)
-        points = ObjectiveCache(network, data, cross_entropy)
+        points = ObjectiveCache(Network(model, compiled=compiled), data, cross_entropy)
         found = [*measure_cells(model, data, CELLS, effort=EFFORT, points=points)]
         found += measure_all(points, [Measurement.parse("fisher-rao")], 0, None, MicroBatch())
         return [each.value for _, each in found if isinstance(each, Estimate)]
@@ -50,3 +87,34 @@ def test_compiled_passes_give_the_values_of_plain_ones(monkeypatch: pytest.Monke
     assert values(compiled=True) == pytest.approx(plain, rel=1e-5, abs=1e-7)
     assert len(plain) == 3
     assert len(passes) > EFFORT.steps + EFFORT.samples
+
+
+def gradients(model: nn.Module, batch: Batch, compiled: bool) -> list[tuple[float, Tensor]]:
+    """Loss and gradient in float32 and with mixed precision."""
+    network = Network(model, compiled=compiled)
+    objective = Objective(network, batch, cross_entropy)
+    return [
+        objective.loss_and_gradient(network.weights, None, mixed=mixed) for mixed in (False, True)
+    ]
+
+
+def test_compiled_products_are_in_bfloat16_as_plain_ones(passes: list[str]) -> None:
+    model, batch = resnet()
+    (loss, exact), (_, plain) = gradients(model, batch, compiled=False)
+    assert not passes
+    (_, compiled), (same, coarse) = gradients(model, batch, compiled=True)
+    assert passes == ["forward", "backward"] * 2
+    assert same == pytest.approx(loss, rel=1e-6)
+    assert (compiled - exact).norm() < 1e-5 * exact.norm()
+    assert (coarse - plain).norm() < 2**-12 * exact.norm() < (plain - exact).norm()
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="PyTorch compiles for a CPU by g++")
+def test_compiled_code_rounds_the_factors() -> None:
+    """The gradient of w in Σ wᵀx is Σ x, and bfloat16 has 8 bits: 1 + 2⁻¹⁰ becomes 1."""
+    x = torch.tensor([[1 + 2**-10, 1 + 2**-7], [2 + 2**-9, 0.0]])
+    model = nn.Linear(2, 1, bias=False)
+    network = Network(model, compiled=True)
+    objective = Objective(network, (x, torch.zeros(2)), lambda outputs, _: outputs.sum())
+    found = [objective.loss_and_gradient(network.weights, None, mixed=m)[1] for m in (False, True)]
+    assert [each.tolist() for each in found] == [x.sum(0).tolist(), [3, 1 + 2**-7]]
