@@ -2,7 +2,8 @@
 
 200 made-up JPEGs of 500 × 375 pixels (smooth shapes with some grain, 65 kB each) to 224 × 224,
 in batches of 64. The inputs of both ways are compared first. Processor seconds; the first reading
-makes the file, so it is in memory, as on a machine whose memory holds it.
+makes the file, so it is in memory, as on a machine whose memory holds it. One row a recipe goes to
+``results/benchmarks/photos.csv``.
 
     OMP_NUM_THREADS=1 python benchmarks/photos.py
 """
@@ -22,6 +23,8 @@ from sharpness.data.listing import File
 from sharpness.data.photo_cache import PhotoCache
 from sharpness.data.photos import Photos
 from sharpness.data.recipes import RECIPES, Recipe
+from sharpness.io.files import write_csv
+from sharpness.io.run_record import processor
 
 PHOTOS, TURNS = 200, 5
 SCALES = {(4, 3): 0.45, (20, 15): 0.25, (100, 75): 0.2, (500, 375): 0.1}
@@ -50,7 +53,8 @@ def rate(photos: Photos) -> float:
 
 
 def main() -> None:
-    """Print a line for each recipe."""
+    """Print a line for each recipe, and write the rows."""
+    rows = []
     with TemporaryDirectory() as name:
         folder = Path(name)
         files = list(written(folder))
@@ -64,6 +68,9 @@ def main() -> None:
             turns = [(rate(plain), rate(kept)) for _ in range(TURNS)]
             decoded, read = (np.median(way) for way in zip(*turns, strict=True))
             print(f"{word:<8}{decoded:6.0f} decoded, {read:6.0f} read a second")
+            rows.append({"recipe": word, "decoded": decoded, "read": read, "n": TURNS})
+    rows = [row | {"processor": processor(), "torch": torch.__version__} for row in rows]
+    write_csv(Path("results/benchmarks/photos.csv"), rows, list(rows[0]))
 
 
 if __name__ == "__main__":
