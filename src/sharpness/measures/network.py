@@ -74,10 +74,8 @@ class Network:
         self._coarse = any(stored.element_size() < 4 for stored in self._stored)
         self._recurrent = any(isinstance(module, nn.RNNBase) for module in model.modules())
         self._training = any(module.training for module in model.modules())
-        perturbed = {id(parameter) for group in self._groups for parameter in group}
-        self._every = [
-            (value, value.requires_grad, id(value) in perturbed) for value in model.parameters()
-        ]
+        self._perturbed = {id(leaf) for leaf in self._leaves}
+        self._every = [(p, p.requires_grad, id(p) in self._perturbed) for p in model.parameters()]
         self._snapshot = Snapshot(model, self._stored)
         self.random = RandomState(self._snapshot.generators)
         if self._training:
@@ -108,8 +106,8 @@ class Network:
                         parameter.requires_grad_(wanted)
                 self._write(weights)
                 del weights  # frees them, unless the caller keeps them
-                passes = self._compiled if once else {}
-                yield partial(self._outputs, passes.get(mixed, self.model))
+                model = self._compiled.get(mixed, self.model) if once else self.model
+                yield partial(self._outputs, model)
         finally:
             self._restore()
 
@@ -161,10 +159,9 @@ class Network:
     @property
     def scales_gradients(self) -> bool:
         """Whether the gradient of an embedding is divided by the frequencies of words."""
-        perturbed = {id(parameter) for group in self._groups for parameter in group}
         return any(
             getattr(module, "scale_grad_by_freq", False)
-            and id(getattr(module, "weight", None)) in perturbed
+            and id(getattr(module, "weight", None)) in self._perturbed
             for module in self.model.modules()
         )
 
