@@ -1,6 +1,6 @@
 """How much faster is a cell than by a reconstruction of the paper's released code?
 
-A PreAct ResNet and a SimpleViT with random weights, one batch of 32 images of 32 x 32 pixels, one
+A PreAct ResNet and a SimpleViT with random weights, one batch of 64 images of 32 x 32 pixels, one
 thread, protocol ``released``, ℓ∞, adaptive, normalized logits: the worst case in 20 steps, in
 float32 and with mixed precision, and the average case in 20 draws; each plain and compiled. Each
 side has a process of its own, with the settings of its jobs. What the cells of a model share, its
@@ -42,7 +42,7 @@ from sharpness.measures.sharpness import measure_cells
 from sharpness.measures.worst import checkpoints
 from sharpness.networks import build, initialise
 
-STEPS, DRAWS, TURNS, EXAMPLES = 20, 20, 7, 32
+STEPS, DRAWS, TURNS, EXAMPLES = 20, 20, 5, 64
 RADIUS = {"worst": 0.002, "average": 0.1}
 TOLERANCE = {"float32": 1e-3, "mixed": 0.2, "compiled": 0.01, "compiled, mixed": 0.2}
 """Largest relative difference between the values of both sides; mixed is another ascent."""
