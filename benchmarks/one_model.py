@@ -109,14 +109,9 @@ def compilation(side: str) -> float:
     """Return the seconds that a side takes longer for its first cells than for the same again."""
     with TemporaryDirectory() as empty:
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = empty
-        first, again = (_clock(partial(job(side), FIRST)) for _ in range(2))
+        work = partial(job(side), FIRST)
+        (first, _), (again, _) = (seconds(work, time.perf_counter) for _ in range(2))
     return first - again
-
-
-def _clock(work: Callable[[], Any]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
 
 
 def errors(channels_last: bool) -> float:

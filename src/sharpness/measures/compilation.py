@@ -17,7 +17,7 @@ from torch._inductor.custom_graph_pass import CustomGraphPass, get_hash_for_file
 from torch.fx import Graph, Node
 
 from sharpness.measures import mixed_precision
-from sharpness.measures.mixed_precision import PRODUCTS
+from sharpness.measures.mixed_precision import PRODUCTS, WIDE
 
 convert = torch.ops.prims.convert_element_type.default
 TANGENTS = "tangents"
@@ -56,7 +56,7 @@ class CoarseProducts(CustomGraphPass):
 
 
 def _is_wide(value: Any) -> bool:
-    return isinstance(value, Node) and value.meta["val"].dtype in (torch.float32, torch.float64)
+    return isinstance(value, Node) and value.meta["val"].dtype in WIDE
 
 
 def _round_factors(graph: Graph, product: Node) -> list[Node]:

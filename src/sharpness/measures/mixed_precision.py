@@ -23,6 +23,8 @@ PRODUCTS = {
     aten.convolution_backward.default,
 }
 """Operations whose factors are rounded to bfloat16; their results have the type of the factors."""
+WIDE = (torch.float32, torch.float64)
+"""Types of the factors that are rounded."""
 
 
 class _Products(TorchDispatchMode):
@@ -46,7 +48,7 @@ class _Products(TorchDispatchMode):
 
 
 def _rounded(value: Any) -> Any:
-    wide = isinstance(value, Tensor) and value.dtype in (torch.float32, torch.float64)
+    wide = isinstance(value, Tensor) and value.dtype in WIDE
     return value.to(torch.bfloat16) if wide else value
 
 
