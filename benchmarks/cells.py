@@ -44,8 +44,11 @@ from sharpness.networks import build, initialise
 
 STEPS, DRAWS, TURNS, EXAMPLES = 20, 20, 5, 64
 RADIUS = {"worst": 0.002, "average": 0.1}
-TOLERANCE = {"float32": 1e-3, "mixed": 0.2, "compiled": 0.01, "compiled, mixed": 0.2}
-"""Largest relative difference between the values of both sides; mixed is another ascent."""
+TOLERANCE = {"float32": 2e-3, "mixed": 0.2, "compiled": 0.01, "compiled, mixed": 0.2}
+"""Largest relative difference between the values of both sides; mixed is another ascent.
+
+In float32 it is rounding: an ℓ2 norm is summed in another order, and in float64 none is left.
+"""
 ROUNDING = 1e-6
 """Of a loss in float32; the layouts of the two sides differ."""
 IMAGES = {"in_channels": 3, "classes": 10}

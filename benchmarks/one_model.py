@@ -5,7 +5,7 @@ timed by a reconstruction, in turns with ours. The values of both are compared i
 images: at small radii another rounding takes another ascent. Ours share what the cells of a job
 share, and have one start and one evaluation of errors. Each side has a process of its own, with the
 settings of its jobs. Protocol ``released``, a random ResNet of width 16, one thread, processor
-time. One batch of 32 images stands for the protocol's 1,024 images, and 320 for the 10,000 of each
+time. One batch of 128 images stands for the protocol's eight, and 384 images for the 10,000 of each
 error; both are counted accordingly. Compilation, which the models of an architecture share, is
 timed by the clock with nothing kept of it before: part of it is done by other processes. One row a
 part goes to ``results/benchmarks/one_model.csv``.
@@ -30,7 +30,7 @@ from typing import Any
 import pandas as pd
 import torch
 import yaml
-from cells import EXAMPLES, NETWORKS, compare, made, processes, seconds
+from cells import NETWORKS, compare, made, processes, seconds
 from reconstruction import Reconstruction
 from torch.nn.functional import cross_entropy
 
@@ -45,9 +45,9 @@ from sharpness.measures.network import Network
 from sharpness.measures.sharpness import measure_cells
 from sharpness.measures.worst import checkpoints
 
-STEPS, DRAWS = 20, 20
+STEPS, DRAWS, EXAMPLES = 20, 20, 128
 BATCHES = 1024 // EXAMPLES
-IMAGES, ERRORS, DATA_SETS = 320, 10_000, 3
+IMAGES, ERRORS, DATA_SETS = 384, 10_000, 3
 SIDES: dict[str, tuple[Precision, bool]] = {
     "float32": ("float32", False),
     "mixed": ("mixed", False),
@@ -74,7 +74,7 @@ def start_up() -> float:
 @cache
 def job(side: str) -> Callable[[list[Cell]], dict[Cell, float]]:
     """Return what measures cells by the package; those of one side share what a job shares."""
-    network, batch = made(NETWORKS["ResNet"])
+    network, batch = made(NETWORKS["ResNet"], EXAMPLES)
     data: dict[Data, list[Batch]] = {"original": [batch]}
     precision, compiled = SIDES[side]
     effort = Effort(STEPS, DRAWS, precision=precision)
@@ -90,7 +90,7 @@ def job(side: str) -> Callable[[list[Cell]], dict[Cell, float]]:
 def reference(cell: Cell, channels_last: bool = False) -> tuple[float, float]:
     """Return the seconds and the value of a cell by the reconstruction."""
     what, l2 = cell.definition, cell.definition.norm == "l2"
-    network, batch = made(NETWORKS["ResNet"])
+    network, batch = made(NETWORKS["ResNet"], EXAMPLES)
     settings = cell.radius, what.adaptive, what.logit_norm, l2, channels_last
     model = Reconstruction(network, batch, *settings)
     if what.case == "worst":
@@ -116,7 +116,7 @@ def compilation(side: str) -> float:
 
 def errors(channels_last: bool) -> float:
     """Return the seconds of the three errors."""
-    network, batch = made(NETWORKS["ResNet"])
+    network, batch = made(NETWORKS["ResNet"], EXAMPLES)
     network.channels_last = channels_last
 
     @torch.no_grad()

@@ -96,7 +96,8 @@ def test_faults_on_the_way_change_nothing(alone: Workspace, cluster: Cluster, tm
 
     assert state
     log = (workspace.results / "logs" / VIT / "train" / f"{trained}.log").read_text()
-    assert re.findall(r"(\d+)/40 ", log)[0] == str(len(state.curve))  # where it was resumed
+    resumed = int(re.findall(r"(\d+)/40 ", log)[0])
+    assert len(state.curve) <= resumed < 40  # scancel wakes a stopped job before it ends it
     now = workspace.items() | workspace.items("error")
     assert {path: now[path] for path in finished} == finished
     assert len(set(cluster.cards().values())) == 2
