@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from sharpness.io.errors import UserError
 from sharpness.studies.diagonal.task import (
@@ -20,73 +19,6 @@ from sharpness.studies.diagonal.task import (
 )
 
 Floats = npt.NDArray[np.float64]
-
-
-@njit(cache=True)
-def _residuals(X: Floats, y: Floats, u: Floats, v: Floats, r: Floats, loss: Floats) -> None:
-    """Set r = X (u ⊙ v) − y, (n, networks), and loss = ‖r‖₂² / n, (networks,)."""
-    n, d = X.shape
-    beta = u * v
-    loss[:] = 0.0
-    for i in range(n):
-        row = r[i]
-        row[:] = -y[i]
-        for j in range(d):
-            x, coordinate = X[i, j], beta[j]
-            for k in range(row.size):
-                row[k] += x * coordinate[k]
-        for k in range(row.size):
-            loss[k] += row[k] * row[k] / n
-
-
-@njit(cache=True)
-def _step(X: Floats, u: Floats, v: Floats, r: Floats, rate: Floats) -> None:
-    """Subtract rate times ∇ᵤL = v ⊙ 2Xᵀr/n and ∇ᵥL = u ⊙ 2Xᵀr/n, in place."""
-    n, d = X.shape
-    slope = np.empty(rate.size)
-    for j in range(d):
-        slope[:] = 0.0
-        for i in range(n):
-            x, row = X[i, j], r[i]
-            for k in range(rate.size):
-                slope[k] += x * row[k]
-        for k in range(rate.size):
-            move = rate[k] * 2.0 / n * slope[k]
-            old = u[j, k]
-            u[j, k] -= move * v[j, k]
-            v[j, k] -= move * old
-
-
-@njit(cache=True)
-def descend(
-    X: Floats,
-    y: Floats,
-    u: Floats,
-    v: Floats,
-    rate: Floats,
-    taken: npt.NDArray[np.int64],
-    loss: Floats,
-    steps: int,
-    low: float,
-    high: float,
-) -> None:
-    """Take gradient steps on L = ‖X(u ⊙ v) − y‖₂²/n in place, each network until it is done.
-
-    A network is done, and its ``rate`` set to zero, when L ≤ ``low``, L ≥ ``high`` or L is NaN.
-    X is (n, d), y (n,), u and v (d, networks), the other arrays (networks,). Updated are u, v,
-    ``rate``, ``taken`` (steps of each network) and ``loss`` (L before the last step; the final L of
-    a network that is done).
-    """
-    r = np.empty((y.size, rate.size))
-    for _ in range(steps):
-        _residuals(X, y, u, v, r, loss)
-        for k in range(rate.size):
-            if low < loss[k] < high:
-                taken[k] += rate[k] > 0
-            else:
-                rate[k] = 0.0
-        _step(X, u, v, r, rate)
-
 
 CONVERGED = 1e-5
 """The paper's training loss ‖X(u ⊙ v) − y‖₂²/n at which a network is done."""
@@ -103,6 +35,7 @@ RATES = (0.001, 0.03)
 FUTILE = 10
 """Draws per wanted network after which training gives up."""
 
+_TOGETHER = 256  # networks; how many changes the rounding of each alone
 _CHUNK = 500  # steps between checks for networks that are done
 _REPORT = 5000  # steps between lines of progress
 
@@ -132,12 +65,12 @@ class TrainedNetwork:
 
 
 def train_networks(
-    task: SparseRegression, networks: int, steps: int, seed: int, *, together: int = 256
+    task: SparseRegression, networks: int, steps: int, seed: int
 ) -> list[TrainedNetwork]:
     """Train the draws of a seed in their order until ``networks`` of them have converged.
 
     The result holds all draws up to the last one needed, including those that failed. Each takes
-    at most ``steps`` gradient steps. The batch size ``together`` changes no result.
+    at most ``steps`` gradient steps.
 
     Raises:
         UserError: if fewer than one draw in ten converges.
@@ -152,7 +85,7 @@ def train_networks(
             )
         missing = networks - found
         expected = missing + missing // 7 + 1  # about one draw in eight fails
-        size = min(together, expected, FUTILE * networks - len(trained))
+        size = min(_TOGETHER, expected, FUTILE * networks - len(trained))
         trained += _trained(task, range(len(trained), len(trained) + size), steps, seed)
         found = sum(network.status == "converged" for network in trained)
     last = [network.draw for network in trained if network.status == "converged"][networks - 1]
@@ -174,12 +107,10 @@ def _trained(task: SparseRegression, draws: range, steps: int, seed: int) -> lis
                 file=sys.stderr,
                 flush=True,
             )
-        (u, v), rate = weights[:, :, live], np.array(rates)[live]
-        some_taken, some_loss = taken[live], loss[live]
-        chunk = min(_CHUNK, steps - start)
-        descend(task.X, task.y, u, v, rate, some_taken, some_loss, chunk, CONVERGED, DIVERGED)
-        weights[:, :, live] = u, v
-        taken[live], loss[live] = some_taken, some_loss
+        some, rate = weights[:, :, live], np.array(rates)[live]
+        more, loss[live] = _descend(task, some, rate, min(_CHUNK, steps - start))
+        weights[:, :, live] = some
+        taken[live] += more
         live = live[rate > 0]
         if not live.size:
             break
@@ -190,6 +121,30 @@ def _trained(task: SparseRegression, draws: range, steps: int, seed: int) -> lis
         )
         for k, draw in enumerate(draws)
     ]  # fmt: skip
+
+
+def _descend(
+    task: SparseRegression, weights: Floats, rate: Floats, steps: int
+) -> tuple[npt.NDArray[np.int64], Floats]:
+    """Take gradient steps on L = ‖X(u ⊙ v) − y‖₂²/n in place, each network until it is done.
+
+    ``weights`` are u and v, (2, d, networks). The ``rate`` (networks,) of a network that is done,
+    converged or diverged, becomes zero.
+
+    Returns:
+        The steps of each network, and its L before the last of ``steps``, both (networks,).
+    """
+    n, y = len(task.y), task.y[:, None]
+    taken, loss = np.zeros(len(rate), dtype=np.int64), np.empty_like(rate)
+    for _ in range(steps):
+        r = task.X @ (weights[0] * weights[1]) - y
+        loss = np.square(r).mean(axis=0)
+        rate *= (loss > CONVERGED) & (loss < DIVERGED)
+        taken += rate > 0
+        slope = task.X.T @ r
+        slope *= 2 / n * rate
+        weights -= slope * weights[::-1]  # ∇ᵤL = v ⊙ 2Xᵀr/n, ∇ᵥL = u ⊙ 2Xᵀr/n
+    return taken, loss
 
 
 def _draw(task: SparseRegression, seed: int, draw: int) -> tuple[float, float, Floats]:

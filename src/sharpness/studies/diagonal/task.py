@@ -11,10 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor, nn
 
-from sharpness.measures.hessian import largest_eigenvalue, rescaled_hessian, trace
 from sharpness.studies.diagonal.geodesic import RADIUS, sharpness_inv, sharpness_mix
 
 Floats = npt.NDArray[np.float64]
@@ -30,6 +27,10 @@ class SparseRegression:
     X: Floats
     y: Floats
     truth: Floats
+
+    def residual(self, beta: Floats) -> Floats:
+        """Return the gradient Xᵀ(Xβ − y)/n (d,) of ‖Xβ − y‖₂²/2n by β."""
+        return self.X.T @ (self.X @ beta - self.y) / len(self.y)
 
     def test_loss(self, beta: Floats) -> float:
         """Return E (⟨x, β⟩ − y)² over all inputs, which for standard Gaussian x is ‖β − β*‖₂²."""
@@ -50,22 +51,14 @@ def sparse_regression(seed: int, n: int = 80, d: int = 200, nonzero: int = 20) -
     return SparseRegression(X, X @ truth, truth)
 
 
-class DiagonalNetwork(nn.Module):
-    """The network x ↦ ⟨x, u ⊙ v⟩ with parameters u and v, in this order."""
+def network_hessian(task: SparseRegression, u: Floats, v: Floats) -> Floats:
+    """Return ∇²L (2d, 2d) of L = ‖X(u ⊙ v) − y‖₂²/2n by w = (u, v), which is Eq. 7 over n.
 
-    def __init__(self, u: Floats, v: Floats) -> None:
-        """Copy u and v, (d,) each, into parameters."""
-        super().__init__()
-        self.u, self.v = nn.Parameter(torch.tensor(u)), nn.Parameter(torch.tensor(v))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return predictions, (n,), for inputs (n, d)."""
-        return x @ (self.u * self.v)
-
-
-def half_squares(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Return ‖outputs − targets‖₂²/2n."""
-    return (outputs - targets).square().mean() / 2
+    With S = XᵀX/n and s = Xᵀ(Xβ − y)/n its blocks are VSV, VSU + diag(s) and USU.
+    """
+    gram = task.X.T @ task.X / len(task.y)
+    across = v[:, None] * gram * u + np.diag(task.residual(u * v))
+    return np.block([[v[:, None] * gram * v, across], [across.T, u[:, None] * gram * u]])
 
 
 def network_scaling(u: Floats, v: Floats) -> Floats:
@@ -87,19 +80,14 @@ def measure_network(task: SparseRegression, u: Floats, v: Floats) -> dict[str, f
     tr and λmax of ∇̃²L = ∇²L ⊙ ccᵀ; ``l1`` = ‖β‖₁; ``linf`` = ‖β‖∞; ``s_inv`` and ``s_mix``, the
     geodesic sharpness at `RADIUS` by the formulas for whitened inputs, with r = Xᵀ(Xβ − y)/n.
     """
-    network, beta = DiagonalNetwork(u, v), u * v
-    residual = task.X.T @ (task.X @ beta - task.y) / len(task.y)
-    batches = [(torch.tensor(task.X), torch.tensor(task.y))]
-    plain, rescaled = torch.ones(2 * u.size), torch.tensor(network_scaling(u, v))
-    with rescaled_hessian(network, batches, plain, loss=half_squares) as hessian:
-        plain_trace = trace(hessian)
-    with rescaled_hessian(network, batches, rescaled, loss=half_squares) as hessian:
-        rescaled_trace, eigenvalue = trace(hessian), largest_eigenvalue(hessian)
+    beta, c = u * v, network_scaling(u, v)
+    hessian, residual = network_hessian(task, u, v), task.residual(beta)
+    rescaled = c[:, None] * hessian * c
     return {
         "test_loss": task.test_loss(beta),
-        "trace": plain_trace,
-        "rescaled_trace": rescaled_trace,
-        "rescaled_eigenvalue": eigenvalue,
+        "trace": float(np.trace(hessian)),
+        "rescaled_trace": float(np.trace(rescaled)),
+        "rescaled_eigenvalue": float(np.linalg.eigvalsh(rescaled)[-1]),
         "l1": float(np.abs(beta).sum()),
         "linf": float(np.abs(beta).max()),
         "s_inv": sharpness_inv(beta, residual, RADIUS),
