@@ -93,7 +93,7 @@ def outputs(architecture: str, weights: Weights, X: npt.ArrayLike, train: npt.Ar
         return layernorm.outputs(w, x)
     if architecture == "batchnorm":
         return batchnorm.outputs(w, x, np.asarray(train))
-    a, _, _ = _activations(architecture, w, x)
+    a = _activations(architecture, _hidden(w, x))
     if architecture == "three-layer":
         return np.maximum(a @ w["W2"].T, 0) @ w["W3"]
     return a @ w["W2"]
@@ -122,7 +122,8 @@ def derivatives(
     if architecture in ("layernorm", "batchnorm"):
         module = layernorm if architecture == "layernorm" else batchnorm
         return module.derivatives(w, sizes, x)
-    a, p, curved = _activations(architecture, w, x)
+    h = _hidden(w, x)
+    a, (p, curved) = _activations(architecture, h), _slopes(architecture, h)
     # Σ over each hidden unit's weights of (∂h/∂w)² times their sizes, (n, m).
     reach = x**2 @ sizes["W1"].T + sizes.get("b1", 0.0)
     if architecture == "three-layer":
@@ -138,14 +139,23 @@ def derivatives(
     return f, squares, (back * curved * reach).sum(axis=1)
 
 
-def _activations(architecture: str, w: Weights, x: Floats) -> tuple[Array, Array, Array]:
-    """Return φ(h), φ'(h) and φ''(h) of the first layer, (examples, m) each."""
+def _hidden(w: Weights, x: Floats) -> Array:
+    """Return h = W1 x + b1, (examples, m)."""
     h = x @ w["W1"].T
-    h = h + w["b1"] if "b1" in w else h
-    if architecture == "softplus":
-        p = 0.5 * (1 + np.tanh(h / 2))
-        return np.logaddexp(0, h), p, p * (1 - p)
-    return np.maximum(h, 0), (h > 0).astype(np.float64), np.zeros_like(h)
+    return h + w["b1"] if "b1" in w else h
+
+
+def _activations(architecture: str, h: Array) -> Array:
+    """Return φ(h)."""
+    return np.logaddexp(0, h) if architecture == "softplus" else np.maximum(h, 0)
+
+
+def _slopes(architecture: str, h: Array) -> tuple[Array, Array]:
+    """Return φ'(h) and φ''(h)."""
+    if architecture != "softplus":
+        return (h > 0).astype(np.float64), np.zeros_like(h)
+    p = 0.5 * (1 + np.tanh(h / 2))
+    return p, p * (1 - p)
 
 
 CELLS = tuple(
