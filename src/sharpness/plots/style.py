@@ -70,7 +70,7 @@ def save_figure(compose: Callable[[], Canvas], out_stem: str | Path, title: str)
         for suffix, metadata in ("pdf", pdf), ("png", {"Software": None}):
             with atomic(f"{out_stem}.{suffix}") as temporary:
                 canvas.savefig(temporary, format=suffix, metadata=metadata)
-            canvas.set_layout_engine("none")  # both files get the same layout
+            canvas.set_layout_engine(None)  # both files get the same layout
 
 
 def title_lines(title: str, note: str | None, width: float) -> list[str]:
