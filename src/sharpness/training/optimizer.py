@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -41,12 +41,11 @@ def perturbed_weights(
 
 
 @contextmanager
-def frozen_statistics(network: nn.Module) -> Iterator[None]:
-    """Normalize by the batch in BatchNorm without updating its running statistics.
+def frozen_statistics(norms: Sequence[_BatchNorm]) -> Iterator[None]:
+    """Normalize by the batch in BatchNorm layers without updating their running statistics.
 
     The statistics belong to the weights, not to the perturbed ones of SAM's second pass.
     """
-    norms = [m for m in network.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
     for norm in norms:
         norm.track_running_stats = False
     try:
@@ -75,6 +74,9 @@ class Learner:
         self._task = task
         self._device = device
         self._parameters: list[Tensor] = list(self.network.parameters())
+        self._norms = [
+            m for m in self.network.modules() if isinstance(m, _BatchNorm) and m.track_running_stats
+        ]
         self.momentum = [torch.zeros_like(parameter) for parameter in self._parameters]
         self._forward: Callable[[Tensor], Tensor] = self.network
         if task.settings.compile:
@@ -105,7 +107,7 @@ class Learner:
         if rho > 0:
             with (
                 perturbed_weights(self._parameters, gradients, rho),
-                frozen_statistics(self.network),
+                frozen_statistics(self._norms),
             ):
                 _, _, gradients = self._gradient(inputs, targets)
         with torch.no_grad():
