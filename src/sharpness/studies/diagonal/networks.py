@@ -107,7 +107,7 @@ def _trained(task: SparseRegression, draws: range, steps: int, seed: int) -> lis
                 file=sys.stderr,
                 flush=True,
             )
-        some, rate = weights[:, :, live], np.array(rates)[live]
+        some, rate = weights.take(live, axis=-1), np.take(rates, live)
         more, loss[live] = _descend(task, some, rate, min(_CHUNK, steps - start))
         weights[:, :, live] = some
         taken[live] += more
