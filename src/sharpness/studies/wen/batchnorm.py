@@ -27,6 +27,7 @@ from sharpness.studies.wen.networks import (
     Weights,
     descend,
     doubles,
+    hidden,
 )
 
 
@@ -56,8 +57,8 @@ def gradient(weights: Weights, x: Array, y: Array, train: Array, loss: Loss) -> 
     x is (examples, d), y (examples,), and ``train``, all training inputs, (n, d).
     """
     W2, g = weights["W2"], weights["g"]
-    h = _hidden(weights, x)
-    a_train = np.maximum(_hidden(weights, train), 0)
+    h = hidden(weights, x)
+    a_train = np.maximum(hidden(weights, train), 0)
     s = _rms(a_train)
     phi = np.maximum(h, 0) / s
     slopes = loss.mean_slope(g * phi @ W2, y)
@@ -77,8 +78,8 @@ def outputs(w: Weights, X: Floats, train: Floats) -> Floats:
 
     ``train`` holds all training inputs, (n, d).
     """
-    s = _rms(np.maximum(_hidden(w, train), 0))
-    phi = np.maximum(_hidden(w, X), 0) / s
+    s = _rms(np.maximum(hidden(w, train), 0))
+    phi = np.maximum(hidden(w, X), 0) / s
     return np.asarray(phi @ (w["g"] * w["W2"]), dtype=np.float64)
 
 
@@ -93,7 +94,7 @@ def derivatives(w: Weights, sizes: Weights, inputs: Floats) -> tuple[Array, Arra
     """
     size = np.column_stack([sizes["W1"], sizes["b1"]])  # (m, d + 1)
     x = np.column_stack([inputs, np.ones(len(inputs))])  # x', (n, d + 1)
-    h = _hidden(w, inputs)
+    h = hidden(w, inputs)
     on, a = (h > 0).astype(np.float64), np.maximum(h, 0)  # (n, m)
     s = _rms(a)
     phi = a / s
@@ -113,12 +114,7 @@ def derivatives(w: Weights, sizes: Weights, inputs: Floats) -> tuple[Array, Arra
 
 def active_neurons(weights: Weights, train: Floats) -> int:
     """Return the number of neurons active on some training input: k of the bound 4√k."""
-    return int(np.count_nonzero((_hidden(doubles(weights), train) > 0).any(axis=0)))
-
-
-def _hidden(weights: Weights, x: Array) -> Array:
-    """Return h = W1 x + b1 of every neuron, (examples, m)."""
-    return x @ weights["W1"].T + weights["b1"]
+    return int(np.count_nonzero((hidden(doubles(weights), train) > 0).any(axis=0)))
 
 
 def _rms(a: Array) -> Array:

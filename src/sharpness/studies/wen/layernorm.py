@@ -23,6 +23,7 @@ from sharpness.studies.wen.networks import (
     Loss,
     Weights,
     descend,
+    hidden,
 )
 
 
@@ -60,7 +61,7 @@ def gradient(weights: Weights, x: Array, y: Array, loss: Loss) -> Weights:
 
 def outputs(w: Weights, X: Floats) -> Floats:
     """Return f(x), (examples,), of weights in float64 for inputs X (examples, d)."""
-    a = np.maximum(X @ w["W1"].T + w["b1"], 0)
+    a = np.maximum(hidden(w, X), 0)
     return (a @ w["W2"]) / np.maximum(np.linalg.norm(a, axis=1), EPSILON)
 
 
@@ -78,7 +79,7 @@ def _derivatives(weights: Weights, x: Array) -> tuple[Array, Array, Array, Array
 
     For an active neuron and ‖a‖ > ε they are (W2 − f u)/‖a‖ and (3 f u² − 2 W2 u − f)/‖a‖².
     """
-    h = x @ weights["W1"].T + weights["b1"]
+    h = hidden(weights, x)
     a, W2 = np.maximum(h, 0), weights["W2"]
     norms = np.linalg.norm(a, axis=1, keepdims=True)
     curved = norms > EPSILON  # below ε the divisor is constant

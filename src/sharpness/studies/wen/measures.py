@@ -34,7 +34,10 @@ from sharpness.studies.wen.networks import (
     LearningTask,
     Loss,
     Weights,
+    activation,
     doubles,
+    hidden,
+    slope,
 )
 
 
@@ -93,7 +96,7 @@ def outputs(architecture: str, weights: Weights, X: npt.ArrayLike, train: npt.Ar
         return layernorm.outputs(w, x)
     if architecture == "batchnorm":
         return batchnorm.outputs(w, x, np.asarray(train))
-    a = _activations(architecture, _hidden(w, x))
+    a = activation(architecture, hidden(w, x))
     if architecture == "three-layer":
         return np.maximum(a @ w["W2"].T, 0) @ w["W3"]
     return a @ w["W2"]
@@ -122,8 +125,9 @@ def derivatives(
     if architecture in ("layernorm", "batchnorm"):
         module = layernorm if architecture == "layernorm" else batchnorm
         return module.derivatives(w, sizes, x)
-    h = _hidden(w, x)
-    a, (p, curved) = _activations(architecture, h), _slopes(architecture, h)
+    h = hidden(w, x)
+    a, p = activation(architecture, h), slope(architecture, h)
+    curved = p * (1 - p)  # φ''(h): zero for ReLU
     # Σ over each hidden unit's weights of (∂h/∂w)² times their sizes, (n, m).
     reach = x**2 @ sizes["W1"].T + sizes.get("b1", 0.0)
     if architecture == "three-layer":
@@ -137,25 +141,6 @@ def derivatives(
         squares = a**2 @ sizes["W2"]
     squares = squares + ((back * p) ** 2 * reach).sum(axis=1)
     return f, squares, (back * curved * reach).sum(axis=1)
-
-
-def _hidden(w: Weights, x: Floats) -> Array:
-    """Return h = W1 x + b1, (examples, m)."""
-    h = x @ w["W1"].T
-    return h + w["b1"] if "b1" in w else h
-
-
-def _activations(architecture: str, h: Array) -> Array:
-    """Return φ(h)."""
-    return np.logaddexp(0, h) if architecture == "softplus" else np.maximum(h, 0)
-
-
-def _slopes(architecture: str, h: Array) -> tuple[Array, Array]:
-    """Return φ'(h) and φ''(h)."""
-    if architecture != "softplus":
-        return (h > 0).astype(np.float64), np.zeros_like(h)
-    p = 0.5 * (1 + np.tanh(h / 2))
-    return p, p * (1 - p)
 
 
 CELLS = tuple(

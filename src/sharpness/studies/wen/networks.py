@@ -127,7 +127,7 @@ def test_error(task: LearningTask, outputs: npt.ArrayLike) -> float:
     return float(np.mean((f - task.test_targets) ** 2))
 
 
-def _sigmoid(f: Floats) -> Floats:
+def _sigmoid(f: Array) -> Array:
     """Return 1/(1 + e^−f) in a form that cannot overflow."""
     return 0.5 * (1 + np.tanh(f / 2))
 
@@ -187,6 +187,24 @@ def initial_weights(
 def doubles(weights: Weights) -> Weights:
     """Return the weights in float64."""
     return {name: np.asarray(w, dtype=np.float64) for name, w in weights.items()}
+
+
+def hidden(weights: Weights, x: Array) -> Array:
+    """Return h = W1 x + b1 of the first layer, (examples, m)."""
+    h: Array = x @ weights["W1"].T
+    if "b1" in weights:
+        h += weights["b1"]
+    return h
+
+
+def activation(architecture: str, h: Array) -> Array:
+    """Return φ(h): softplus, or ReLU."""
+    return np.logaddexp(0, h) if architecture == "softplus" else np.maximum(h, 0)
+
+
+def slope(architecture: str, h: Array) -> Array:
+    """Return φ'(h)."""
+    return _sigmoid(h) if architecture == "softplus" else (h > 0).astype(h.dtype)
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,16 @@ from functools import partial
 import numpy as np
 from numba import njit
 
-from sharpness.studies.wen.networks import Array, EpochSchedule, Loss, Weights, descend
+from sharpness.studies.wen.networks import (
+    Array,
+    EpochSchedule,
+    Loss,
+    Weights,
+    activation,
+    descend,
+    hidden,
+    slope,
+)
 
 
 def advance(architecture: str, weights: Weights, visits: EpochSchedule) -> None:
@@ -58,13 +67,8 @@ def gradient(architecture: str, loss: Loss, weights: Weights, x: Array, y: Array
     ``architecture`` is "no-bias", "bias", "softplus" or "three-layer"; x is (examples, d),
     y (examples,).
     """
-    h: Array = x @ weights["W1"].T  # (examples, m)
-    if "b1" in weights:
-        h += weights["b1"]
-    if architecture == "softplus":
-        a, p = np.logaddexp(0, h), 0.5 * (1 + np.tanh(h / 2))
-    else:
-        a, p = np.maximum(h, 0), (h > 0).astype(h.dtype)
+    h = hidden(weights, x)
+    a, p = activation(architecture, h), slope(architecture, h)
     back: Array
     g: Weights = {}
     if architecture == "three-layer":
